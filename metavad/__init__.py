@@ -1,0 +1,3 @@
+"""Few-shot video anomaly detection."""
+
+__version__ = "0.1.0"

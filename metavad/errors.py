@@ -1,0 +1,98 @@
+"""What can go wrong, as one tree.
+
+::
+
+    MetavadError                      catch this for everything that metavad raises on purpose
+    ├── UsageError (ValueError)       asked for something that does not exist or does not fit together; exit code 2
+    │   └── ConfigError               a setting that is unknown or out of range
+    ├── DataError (ValueError)        footage, labels or a suite are not what was expected; exit code 1
+    │   ├── VideoError                a video that cannot be read, or has another shape
+    │   ├── LabelError                labels of the wrong length or with wrong values
+    │   ├── SuiteError                a suite file that says something unknown or matches nothing
+    │   └── ShotsError                fewer distinct normal clips than shots asked for
+    ├── BundleError (ValueError)      a base, detector or checkpoint that is damaged or made otherwise
+    ├── OutputError (OSError)         an output folder that is taken, a full disk; nothing was changed
+    └── NonFiniteError (ArithmeticError)   NaN or infinity in training; nothing bad was saved
+
+Every message is one line: what was expected, what was found, how to mend it. Messages are built by
+:func:`nearest` where a name was mistyped.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BundleError",
+    "ConfigError",
+    "DataError",
+    "LabelError",
+    "MetavadError",
+    "NonFiniteError",
+    "OutputError",
+    "ShotsError",
+    "SuiteError",
+    "UsageError",
+    "VideoError",
+    "nearest",
+]
+
+
+class MetavadError(Exception):
+    """Everything that metavad raises on purpose; ``exit_code`` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(MetavadError, ValueError):
+    """Asked for something that does not exist or does not fit together."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting that is unknown or out of range."""
+
+
+class DataError(MetavadError, ValueError):
+    """Footage, labels or a suite are not what was expected."""
+
+
+class VideoError(DataError):
+    """A video that cannot be read, or whose shape is not the expected one."""
+
+
+class LabelError(DataError):
+    """Labels of the wrong length or with wrong values."""
+
+
+class SuiteError(DataError):
+    """A suite file that says something unknown or matches nothing."""
+
+
+class ShotsError(DataError):
+    """Fewer distinct normal clips than shots asked for."""
+
+
+class BundleError(MetavadError, ValueError):
+    """A base, detector or checkpoint that is damaged or was made with other settings."""
+
+
+class OutputError(MetavadError, OSError):
+    """An output folder that is taken, or a disk that is full; nothing was changed."""
+
+
+class NonFiniteError(MetavadError, ArithmeticError):
+    """NaN or infinity in training; nothing bad was saved."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message about a mistyped name.
+
+    >>> nearest("ped22", ["avenue", "ped2"])
+    "did you mean 'ped2'?"
+    >>> nearest("xyz", ["avenue", "ped2"])
+    'known: avenue, ped2'
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"
