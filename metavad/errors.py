@@ -3,9 +3,9 @@
 ::
 
     MetavadError                      catch this for everything that metavad raises on purpose
-    ├── UsageError (ValueError)       asked for something that does not exist or does not fit together; exit code 2
+    ├── UsageError (ValueError)       asked for what does not exist or does not fit; exit code 2
     │   └── ConfigError               a setting that is unknown or out of range
-    ├── DataError (ValueError)        footage, labels or a suite are not what was expected; exit code 1
+    ├── DataError (ValueError)        footage, labels or a suite not as expected; exit code 1
     │   ├── VideoError                a video that cannot be read, or has another shape
     │   ├── LabelError                labels of the wrong length or with wrong values
     │   ├── SuiteError                a suite file that says something unknown or matches nothing

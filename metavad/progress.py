@@ -7,7 +7,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -28,13 +28,8 @@ class Task(Protocol):
 class Progress(Protocol):
     """Whoever wants to know how far the work is."""
 
-    def task(self, title: str, total: float | None) -> "_Context":
+    def task(self, title: str, total: float | None) -> AbstractContextManager[Task]:
         """Open a task of ``total`` steps (``None`` where nobody knows)."""
-
-
-class _Context(Protocol):
-    def __enter__(self) -> Task: ...
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class _SilentTask:
