@@ -1,0 +1,219 @@
+"""Settings: frozen, typed, one TOML file a preset; what is unknown fails with the nearest right name.
+
+>>> load_config("default", ["meta.inner_steps=3"]).meta.inner_steps
+3
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metavad.errors import ConfigError, nearest
+from metavad.shipped import shipped
+
+__all__ = [
+    "AdaptationConfig",
+    "CalibrationConfig",
+    "Config",
+    "DataConfig",
+    "FlowDensityConfig",
+    "MetaConfig",
+    "PredictionConfig",
+    "ScoringConfig",
+    "load_config",
+]
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(_Section):
+    """Working size and rate, and what a clip is."""
+
+    rate: Positive = 10.0
+    """Ticks per second at which everything is computed."""
+    short_side: Count = 240
+    """Pixels of the shorter side of the working picture; the aspect ratio is kept."""
+    rows: Count = 30
+    """Grid cells along the shorter side; all experts' score maps meet on this grid."""
+    clip_frames: Count = 16
+    """Frames of the file in one clip (a shot)."""
+
+
+class FlowDensityConfig(_Section):
+    """The density of optical flow."""
+
+    horizon: Positive = 0.2
+    """Seconds over which motion is measured."""
+    hidden: Count = 32
+    """Width of the network that gives the spline of a place."""
+    bins: Count = 8
+    """Pieces of each spline."""
+    cells: Count = 2048
+    """Cells drawn of a sample for one evaluation of the loss."""
+
+
+class PredictionConfig(_Section):
+    """The future-frame predictor."""
+
+    short_side: Count = 60
+    """Pixels of the shorter side of the frames it predicts."""
+    past: Count = 4
+    """Ticks that it sees."""
+    channels: Count = 16
+    """Channels of the U-Net's first level."""
+    gradient_weight: float = 1.0
+    """Weight of the gradient loss beside the intensity loss."""
+
+
+class MetaConfig(_Section):
+    """How the base is meta-learned."""
+
+    algorithm: str = "maml"
+    """One of ``metavad show algorithms``."""
+    engine: Literal["torch-func", "learn2learn"] = "torch-func"
+    order: Literal[1, 2] = 2
+    """Second-order meta-gradients, or first-order ones."""
+    adapts: tuple[str, ...] = ("*",)
+    """Patterns of the parameters that the inner loop changes."""
+    inner_steps: Count = 2
+    step_size: Positive = 0.01
+    """Where the learned step sizes start."""
+    outer_steps: Count = 300
+    scenes_per_step: Count = 4
+    shots: tuple[Count, Count] = (1, 10)
+    """K is drawn from this range for each episode."""
+    queries: Count = 4
+    gap: Annotated[float, Field(ge=0)] = 1.0
+    """Seconds between support and query clips of one video."""
+    learning_rate: Positive = 1e-3
+    separation: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of ranking abnormal query clips above normal ones, after adapting."""
+    clip_norm: Positive = 10.0
+    """Largest norm of a meta-gradient."""
+    validate_every: Count = 50
+    validation_scenes: Annotated[int, Field(ge=0)] = 2
+    """Scenes held out to choose when to stop."""
+    control_steps: Count = 300
+    """Steps of the jointly trained control."""
+
+
+class CalibrationConfig(_Section):
+    """Tails with hierarchical shrinkage (strengths in clips, widths in heights of the frame)."""
+
+    bins: Count = 48
+    place_strength: Positive = 0.2
+    """Clips that the scene's tail counts for, at one place."""
+    scene_strength: Positive = 2.0
+    """Clips that the base's tail counts for, in one scene."""
+    width_down: Positive = 0.1
+    width_across: Positive = 0.233
+    """Standard deviation of the neighbourhood from which a place borrows."""
+
+
+class AdaptationConfig(_Section):
+    """K-shot fine-tuning."""
+
+    steps: Annotated[int, Field(ge=0)] = 2
+    """Inner steps on the shots."""
+    folds: Count = 5
+    """Cross-fitting folds of the shots."""
+    alarms_per_day: Positive = 10.0
+
+
+class ScoringConfig(_Section):
+    """From score maps to frame scores."""
+
+    top: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """Share of cells, the highest, that make a frame's score."""
+    past: Annotated[float, Field(ge=0)] = 0.9
+    ahead: Annotated[float, Field(ge=0, le=0.5)] = 0.5
+    """Seconds averaged before and after a frame."""
+    merge: Annotated[float, Field(ge=0)] = 1.0
+    """Alarms closer than this, in seconds, are one event."""
+
+
+class Config(_Section):
+    """All settings; a base and every record carry them."""
+
+    experts: tuple[str, ...] = ("prediction", "flow_density")
+    data: DataConfig = DataConfig()
+    flow_density: FlowDensityConfig = FlowDensityConfig()
+    prediction: PredictionConfig = PredictionConfig()
+    meta: MetaConfig = MetaConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    adaptation: AdaptationConfig = AdaptationConfig()
+    scoring: ScoringConfig = ScoringConfig()
+
+
+def load_config(name_or_path: str = "default", overrides: Sequence[str] = ()) -> Config:
+    """The preset (or file) with ``section.key=value`` overrides on top; raises :class:`ConfigError`."""
+    values = _read(name_or_path)
+    for override in overrides:
+        _set(values, override)
+    return config_of(values, name_or_path)
+
+
+def config_of(values: Mapping[str, Any], source: str) -> Config:
+    """Check plain values; an unknown key is named with the nearest right one."""
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_first_problem(error)}") from None
+
+
+def _read(name_or_path: str) -> dict[str, Any]:
+    presets = shipped("configs")
+    path = presets.get(name_or_path, Path(name_or_path))
+    if not path.is_file():
+        raise ConfigError(
+            f"config {name_or_path!r}: expected a preset or a TOML file; {nearest(name_or_path, presets)}"
+        )
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error}); see `metavad show configs default`") from None
+
+
+def _set(values: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {override!r}: expected section.key=value, e.g. meta.inner_steps=3")
+    *sections, key = path.strip().split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override!r}: {section!r} is a setting, not a section")
+    values[key] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown setting {where!r}; {nearest(where, _names(Config))}"
+    return f"{where} = {problem['input']!r}: {problem['msg'].lower()}"
+
+
+def _names(section: type[BaseModel], prefix: str = "") -> list[str]:
+    names = []
+    for name, field in section.model_fields.items():
+        names.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names += _names(field.annotation, f"{prefix}{name}.")
+    return names

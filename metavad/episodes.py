@@ -1,0 +1,178 @@
+"""Support and query clip references: the MAML task sampler. Pure Python, no tensors.
+
+An episode is a pure function of (seed, n), so that a run can be resumed, sharded and repeated.
+"""
+
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from metavad.errors import DataError, ShotsError
+
+__all__ = ["Clip", "Episode", "EpisodeSampler", "Reel", "Shots", "draw_shots"]
+
+
+@dataclass(frozen=True, order=True)
+class Clip:
+    """``length`` consecutive frames of one video, from frame ``first`` on, as a reference."""
+
+    scene: str
+    video: str
+    first: int
+    length: int
+    side: str = "normal"
+
+    @property
+    def end(self) -> int:
+        """The first frame after the clip."""
+        return self.first + self.length
+
+
+@dataclass(frozen=True)
+class Reel:
+    """What the sampler knows of one video: its ticks (frame numbers) between which clips may lie."""
+
+    scene: str
+    video: str
+    frames: int
+    rate: float
+    starts: tuple[int, ...]
+    """Frames at which a clip may begin, ascending: ticks of the working rate."""
+    first: int = 0
+    """Clips lie in the frames [first, frames)."""
+    side: str = "normal"
+    abnormal: tuple[tuple[int, int], ...] = ()
+    """Known abnormal intervals (generated cameras), for episodes that ask to rank them."""
+
+    def clips(self, length: int) -> list[Clip]:
+        """Every clip of this length; a video shorter than that is one shorter clip."""
+        usable = [start for start in self.starts if self.first <= start and start + length <= self.frames]
+        if not usable and self.frames - self.first > 1:
+            return [Clip(self.scene, self.video, self.first, self.frames - self.first, self.side)]
+        return [Clip(self.scene, self.video, start, length, self.side) for start in usable]
+
+
+@dataclass(frozen=True)
+class Shots:
+    """K clips, and how many of them share no frame with an earlier one."""
+
+    clips: tuple[Clip, ...]
+    independent: int
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Support and query clips of one scene, disjoint in time; ``abnormal``: clips with a true anomaly."""
+
+    number: int
+    scene: str
+    support: tuple[Clip, ...]
+    query: tuple[Clip, ...]
+    abnormal: tuple[Clip, ...] = ()
+
+
+def draw_shots(reels: Sequence[Reel], shots: int, length: int, seed: int) -> Shots:
+    """K normal clips of one scene, spread over the footage, disjoint while the footage allows.
+
+    The pool of all clips is cut into K equal stretches and one clip is drawn of each; where that overlaps, a
+    free neighbour is taken instead, and an overlapping clip only when nothing is free. Raises
+    :class:`ShotsError` when fewer than ``shots`` distinct clips exist.
+    """
+    pool = [clip for reel in reels for clip in reel.clips(length)]
+    if len(pool) < shots:
+        raise ShotsError(
+            f"{reels[0].scene if reels else 'scene'}: expected normal footage for {shots} distinct clips of "
+            f"{length} frames, found {len(pool)}; give more footage or fewer --shots"
+        )
+    generator = random.Random(f"shots-{seed}-{shots}-{length}")
+    chosen: list[Clip] = []
+    for part in _stretches(len(pool), shots):
+        drawn = generator.sample(part, len(part))
+        nearest = sorted(range(len(pool)), key=lambda number: abs(number - drawn[0]))
+        chosen.append(_most_free([pool[number] for number in (*drawn, *nearest)], chosen))
+    return Shots(tuple(chosen), _independent(chosen))
+
+
+class EpisodeSampler:
+    """Episodes of many scenes; ``sampler(n)`` is a pure function of (seed, n)."""
+
+    def __init__(
+        self,
+        reels: Mapping[str, Sequence[Reel]],
+        *,
+        seed: int,
+        shots: tuple[int, int],
+        queries: int,
+        length: int,
+        gap: float,
+        abnormal: Mapping[str, Sequence[Reel]] | None = None,
+    ) -> None:
+        self.scenes = tuple(sorted(reels))
+        if not self.scenes:
+            raise DataError("meta-training: expected at least one scene with normal videos, found none")
+        self._reels, self._abnormal = dict(reels), dict(abnormal or {})
+        self._seed, self._shots, self._queries = seed, shots, queries
+        self._length, self._gap = length, gap
+
+    def __call__(self, number: int) -> Episode:
+        generator = random.Random(f"episode-{self._seed}-{number}")
+        scene = self._scene(number)
+        shots = generator.randint(*self._shots)
+        pool = [(reel, clip) for reel in self._reels[scene] for clip in reel.clips(self._length)]
+        support = self._draw(pool, shots, generator)
+        free = [(reel, clip) for reel, clip in pool if not self._near(reel, clip, support)]
+        query = self._draw(free or pool, self._queries, generator)
+        return Episode(number, scene, support, query, self._anomalies(scene, generator))
+
+    def _scene(self, number: int) -> str:
+        """Scenes in a new random order each round, so that all come equally often."""
+        turn, place = divmod(number, len(self.scenes))
+        order = random.Random(f"order-{self._seed}-{turn}").sample(self.scenes, len(self.scenes))
+        return order[place]
+
+    def _draw(self, pool: list[tuple[Reel, Clip]], count: int, generator: random.Random) -> tuple[Clip, ...]:
+        if not pool:
+            raise DataError("meta-training: expected normal videos of at least one clip, found shorter ones")
+        drawn = generator.sample(pool, min(count, len(pool)))
+        return tuple(clip for _, clip in drawn)
+
+    def _near(self, reel: Reel, clip: Clip, others: Sequence[Clip]) -> bool:
+        gap = round(self._gap * reel.rate)
+        return any(
+            clip.video == other.video and clip.first < other.end + gap and other.first < clip.end + gap
+            for other in others
+        )
+
+    def _anomalies(self, scene: str, generator: random.Random) -> tuple[Clip, ...]:
+        pool = [
+            clip
+            for reel in self._abnormal.get(scene, ())
+            for clip in reel.clips(self._length)
+            if any(clip.first < end and start < clip.end for start, end in reel.abnormal)
+        ]
+        return tuple(generator.sample(pool, min(self._queries, len(pool))))
+
+
+def _stretches(total: int, parts: int) -> list[range]:
+    edges = [round(total * part / parts) for part in range(parts + 1)]
+    return [range(start, max(end, start + 1)) for start, end in itertools.pairwise(edges)]
+
+
+def _most_free(candidates: Sequence[Clip], chosen: Sequence[Clip]) -> Clip:
+    for clip in candidates:
+        if not any(_overlap(clip, other) for other in chosen):
+            return clip
+    return next(clip for clip in candidates if clip not in chosen)
+
+
+def _overlap(one: Clip, other: Clip) -> bool:
+    return one.video == other.video and one.first < other.end and other.first < one.end
+
+
+def _independent(clips: Sequence[Clip]) -> int:
+    kept: list[Clip] = []
+    for clip in clips:
+        if not any(_overlap(clip, other) for other in kept):
+            kept.append(clip)
+    return len(kept)

@@ -1,0 +1,64 @@
+"""The contract of every expert, and the one way in which experts are called.
+
+An expert never keeps state: parameters and memory go in, losses and score maps come out, so that MAML can
+differentiate through adaptation (Finn, Abbeel and Levine 2017, https://arxiv.org/abs/1703.03400).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeAlias
+
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from metavad.features.sample import Sample
+
+__all__ = ["Expert", "Memory", "Parameters", "call", "parameters_of"]
+
+Parameters: TypeAlias = dict[str, Tensor]
+"""Names to tensors; what the inner loop changes."""
+Memory: TypeAlias = dict[str, Tensor]
+"""What an expert knows of the support in closed form; ``{}`` when it needs none."""
+
+
+class Expert(nn.Module, ABC):
+    """A model of normality: a loss to meta-learn and adapt by, and a score map."""
+
+    name: ClassVar[str]
+    """The key of its settings, its tensors and its column."""
+    reads: ClassVar[tuple[str, ...]]
+    """Names of the features that must be computed for it."""
+    history: float = 0.0
+    """Seconds of past that a score may use; less at the start of a video."""
+    floor: float = 0.0
+    """Score of a place where it has nothing to say."""
+
+    @abstractmethod
+    def condition(self, support: Sample) -> Memory:
+        """Closed-form knowledge of the support, differentiable in the parameters."""
+
+    @abstractmethod
+    def loss(self, sample: Sample, memory: Memory) -> Tensor:
+        """Mean loss of the sample, a scalar; smooth and twice differentiable: the MAML objective."""
+
+    @abstractmethod
+    def score(self, sample: Sample, memory: Memory) -> Tensor:
+        """Score map (B, T, h, w), higher = more anomalous; a tick's scores depend on no later tick."""
+
+    def forward(self, method: str, *arguments: Any) -> Any:
+        """Dispatch, so that ``functional_call`` reaches every method; use :func:`call`."""
+        return getattr(self, method)(*arguments)
+
+
+def call(expert: Expert, parameters: Mapping[str, Tensor], method: str, *arguments: Any) -> Any:
+    """``expert.method(*arguments)`` with these parameters in place of its own; nothing is changed."""
+    return functional_call(expert, dict(parameters), (method, *arguments))
+
+
+def parameters_of(expert: nn.Module) -> Parameters:
+    """A detached copy of all parameters, by name."""
+    return {name: tensor.detach().clone() for name, tensor in expert.named_parameters()}
+
+
+Registered: TypeAlias = Callable[[Any, tuple[int, int]], Expert]
+"""Settings and the grid (h, w) of a square camera to a new expert."""

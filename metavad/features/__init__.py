@@ -1,0 +1,1 @@
+"""Pixels to what experts read; one file a feature."""
