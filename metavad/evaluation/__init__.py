@@ -1,0 +1,42 @@
+"""Arrays in, figures out: no model, no video, no tensor comes in here, so that a leak would show."""
+
+from metavad.evaluation.alarms import (
+    Delay,
+    Latency,
+    detection_delay,
+    false_alarms_per_hour,
+    score_latency,
+)
+from metavad.evaluation.intervals import Difference, paired_bootstrap
+from metavad.evaluation.ranking import (
+    average_precision,
+    chance_precision,
+    equal_error_rate,
+    macro_auc,
+    micro_auc,
+    one_class_videos,
+    pixel_auc,
+    scene_auc,
+    scene_aucs,
+)
+from metavad.evaluation.regions import rbdc_tbdc
+
+__all__ = [
+    "Delay",
+    "Difference",
+    "Latency",
+    "average_precision",
+    "chance_precision",
+    "detection_delay",
+    "equal_error_rate",
+    "false_alarms_per_hour",
+    "macro_auc",
+    "micro_auc",
+    "one_class_videos",
+    "paired_bootstrap",
+    "pixel_auc",
+    "rbdc_tbdc",
+    "scene_auc",
+    "scene_aucs",
+    "score_latency",
+]

@@ -1,0 +1,214 @@
+"""How well scores rank abnormal frames above normal ones: AUC in its variants, AP, EER, pixel AUC.
+
+Scores are one array (T,) for each video, higher = more anomalous; labels are one array (T,) for each video,
+true = abnormal. Only the order of scores matters. Equal scores are one threshold, so that no figure depends
+on the order of frames and a tie never counts as the lucky order would. A figure that is undefined is NaN.
+Scores that are NaN, or labels of another length, raise :class:`DataError`; infinite scores are ranks like any
+other.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metavad.errors import DataError, LabelError
+from metavad.types import BoolArray, FloatArray
+
+__all__ = [
+    "average_precision",
+    "chance_precision",
+    "equal_error_rate",
+    "macro_auc",
+    "micro_auc",
+    "one_class_videos",
+    "pixel_auc",
+    "scene_auc",
+    "scene_aucs",
+]
+
+
+def micro_auc(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> float:
+    """Area under the ROC curve over the frames of all videos, pooled: P(s+ > s-) + P(s+ = s-) / 2.
+
+    NaN when all frames are of one class. The equality with the rank statistic: Hanley and McNeil 1982,
+    https://doi.org/10.1148/radiology.143.1.7063747.
+    """
+    return _area(_pooled(scores, labels))
+
+
+def macro_auc(scores: Sequence[FloatArray], labels: Sequence[BoolArray], *, padded: bool = False) -> float:
+    """Mean over videos of the video's own AUC.
+
+    *Skipped* (the default): videos with one class are left out (:func:`one_class_videos` counts them); NaN
+    when none is left. *Padded*: every video first gets a normal frame below and an abnormal frame above all
+    its scores, so that none is left out and one-class videos get 1.0 as a gift. Georgescu et al. 2021,
+    https://arxiv.org/abs/2008.12328; padding as in Acsintoae et al. 2022, https://arxiv.org/abs/2111.08644.
+    """
+    tallies = [_pooled([score], [label]) for score, label in _pairs(scores, labels)]
+    areas = [_area(_with_ends(tally) if padded else tally) for tally in tallies]
+    return _mean(areas)
+
+
+def one_class_videos(labels: Sequence[BoolArray]) -> int:
+    """How many videos are wholly normal or wholly abnormal: those that macro AUC (skipped) leaves out."""
+    return sum(bool(np.all(label) or not np.any(label)) for label in labels)
+
+
+def scene_aucs(
+    scores: Sequence[FloatArray], labels: Sequence[BoolArray], scenes: Sequence[str]
+) -> dict[str, float]:
+    """Micro AUC inside each camera, by name in order of first appearance; ``scenes`` names each video's."""
+    pairs = list(zip(scenes, _pairs(scores, labels), strict=True))
+    groups = {scene: [pair for name, pair in pairs if name == scene] for scene in scenes}
+    return {scene: micro_auc(*zip(*group, strict=True)) for scene, group in groups.items()}
+
+
+def scene_auc(scores: Sequence[FloatArray], labels: Sequence[BoolArray], scenes: Sequence[str]) -> float:
+    """Mean of :func:`scene_aucs` over the cameras that have frames of both classes; NaN when none has."""
+    return _mean(scene_aucs(scores, labels, scenes).values())
+
+
+def average_precision(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> float:
+    """Average precision over pooled frames: the sum of (R_k - R_{k-1}) P_k over thresholds, no interpolation.
+
+    Its chance level is :func:`chance_precision`, not 0.5: print both. NaN without an abnormal frame.
+    Definition: scikit-learn, https://scikit-learn.org/stable/modules/model_evaluation.html.
+    """
+    tally = _pooled(scores, labels)
+    found, flagged = np.cumsum(tally.abnormal), np.cumsum(tally.abnormal + tally.normal)
+    return float(np.sum(tally.abnormal * found / flagged) / found[-1]) if found[-1:].sum() else float("nan")
+
+
+def chance_precision(labels: Sequence[BoolArray]) -> float:
+    """Average precision of a score that knows nothing: the share of abnormal frames. NaN without frames."""
+    frames = sum(np.size(label) for label in labels)
+    return float(sum(np.count_nonzero(label) for label in labels) / frames) if frames else float("nan")
+
+
+def equal_error_rate(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> float:
+    """False positive rate where it equals the miss rate, on the ROC curve, straight between vertices.
+
+    Lower is better, 0.5 is chance. NaN when all frames are of one class. The interpolation is ours: the field
+    often takes the nearest vertex, which depends on how finely the scores are cut.
+    """
+    tally = _pooled(scores, labels)
+    if not _two_classes(tally):
+        return float("nan")
+    false = np.concatenate(([0.0], np.cumsum(tally.normal) / tally.normal.sum()))
+    true = np.concatenate(([0.0], np.cumsum(tally.abnormal) / tally.abnormal.sum()))
+    # false + true grows at every vertex, from 0 to 2: it passes 1 exactly once.
+    return float(np.interp(1.0, false + true, false))
+
+
+def pixel_auc(maps: Iterable[FloatArray], masks: Iterable[BoolArray]) -> float:
+    """Area under the ROC curve over all pixels of the frames that have masks, exact.
+
+    A video's map is (T, h, w) on any grid, its mask (T, H, W) in pixels with h <= H and w <= W; pixel (y, x)
+    has the score of cell (y h // H, x w // W). Every cell is weighed by its pixels, which gives the AUC over
+    pixels without spreading the map. Videos are read one by one. NaN when all pixels are of one class.
+    """
+    parts = [_cells(scores, mask) for scores, mask in zip(maps, masks, strict=True)]
+    if not parts:
+        return float("nan")
+    scores, abnormal, normal = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _area(_tally(scores, abnormal, normal))
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """Weight of abnormal and of normal frames at every distinct score, from the highest to the lowest."""
+
+    abnormal: FloatArray
+    normal: FloatArray
+
+
+def _tally(scores: FloatArray, abnormal: FloatArray, normal: FloatArray) -> _Tally:
+    distinct, place = np.unique(scores, return_inverse=True)
+    sums = [np.bincount(place, weights, distinct.size)[::-1] for weights in (abnormal, normal)]
+    return _Tally(*(weight.astype(float) for weight in sums))
+
+
+def _two_classes(tally: _Tally) -> bool:
+    return bool(tally.abnormal.any() and tally.normal.any())
+
+
+def _area(tally: _Tally) -> float:
+    if not _two_classes(tally):
+        return float("nan")
+    above = np.cumsum(tally.abnormal) - tally.abnormal / 2
+    return float(tally.normal @ above / (tally.abnormal.sum() * tally.normal.sum()))
+
+
+def _with_ends(tally: _Tally) -> _Tally:
+    return _Tally(
+        np.concatenate(([1.0], tally.abnormal, [0.0])), np.concatenate(([0.0], tally.normal, [1.0]))
+    )
+
+
+def _pooled(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> _Tally:
+    pairs = _pairs(scores, labels)
+    if not pairs:
+        return _Tally(np.empty(0), np.empty(0))
+    values = np.concatenate([score for score, _ in pairs])
+    abnormal = np.concatenate([label for _, label in pairs])
+    return _tally(values, abnormal.astype(float), (~abnormal).astype(float))
+
+
+def _pairs(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> list[tuple[FloatArray, BoolArray]]:
+    if len(scores) != len(labels):
+        raise DataError(
+            f"expected labels for every scored video, found {len(scores)} videos of scores and {len(labels)} "
+            "of labels; pass the same videos in the same order"
+        )
+    return [
+        _checked(number, score, label)
+        for number, (score, label) in enumerate(zip(scores, labels, strict=True))
+    ]
+
+
+def _checked(video: int, scores: FloatArray, labels: BoolArray) -> tuple[FloatArray, BoolArray]:
+    scores, labels = np.asarray(scores), np.asarray(labels)
+    if scores.ndim != 1 or scores.shape != labels.shape:
+        raise LabelError(
+            f"video {video}: expected one score and one label for each frame, found shapes {scores.shape} "
+            f"and {labels.shape}; score every frame of the file"
+        )
+    if np.isnan(scores).any():
+        raise DataError(
+            f"video {video}: expected numbers as scores, found NaN at frame {np.argmax(np.isnan(scores))}; "
+            "give frames without a score a documented value"
+        )
+    if labels.dtype != bool and not np.isin(labels, (0, 1)).all():
+        raise LabelError(f"video {video}: expected labels 0 and 1, found {labels.max()}; 1 = abnormal")
+    return scores, labels.astype(bool)
+
+
+def _cells(scores: FloatArray, mask: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Scores of all cells of a video, and the abnormal and the normal pixels that each covers."""
+    if np.ndim(scores) != 3 or np.ndim(mask) != 3 or len(scores) != len(mask):
+        raise LabelError(
+            f"expected a map (T, h, w) and a mask (T, H, W) of the same frames, found {np.shape(scores)} and "
+            f"{np.shape(mask)}; leave out frames without masks on both sides"
+        )
+    if np.isnan(scores).any():
+        raise DataError("expected numbers in score maps, found NaN; give cells without a score a fixed value")
+    rows, columns = (_first_pixels(*sizes) for sizes in zip(scores.shape[1:], mask.shape[1:], strict=True))
+    abnormal = np.add.reduceat(np.add.reduceat(mask.astype(bool), rows, axis=1, dtype=float), columns, axis=2)
+    heights, widths = np.diff(rows, append=mask.shape[1]), np.diff(columns, append=mask.shape[2])
+    normal = np.multiply.outer(heights, widths) - abnormal
+    return np.asarray(scores).ravel(), abnormal.ravel(), normal.ravel()
+
+
+def _first_pixels(cells: int, pixels: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The first pixel of each cell, by pixel y -> cell y cells // pixels."""
+    if cells > pixels:
+        raise LabelError(
+            f"expected a map no finer than its mask, found {cells} cells over {pixels} pixels; pool the map"
+        )
+    return -(-np.arange(cells, dtype=np.int64) * pixels // cells)
+
+
+def _mean(values: Iterable[float]) -> float:
+    defined = [value for value in values if not np.isnan(value)]
+    return float(np.mean(defined)) if defined else float("nan")
