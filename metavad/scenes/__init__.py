@@ -1,0 +1,1 @@
+"""What a camera is, and how its pixels and labels reach us."""

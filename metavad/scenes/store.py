@@ -1,0 +1,257 @@
+"""Arrays on disk, made once: decoded frames and whatever is derived from them.
+
+An array is kept as a memory map under the digest of what made it, so that the second epoch decodes
+nothing. Nothing half-written is ever visible, several processes may share one folder, and what was not
+used for longest goes first when the limit is reached.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from io import BufferedWriter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from metavad.errors import ConfigError, OutputError
+from metavad.files import atomic_path
+from metavad.scenes.suite import Crop, Video, frame_files
+from metavad.scenes.video import VideoFacts, probe, read_frames, tick_frames
+from metavad.types import ByteArray, FloatArray, IntArray
+
+__all__ = ["Store", "cache_folder", "content_key", "video_facts", "working_frames"]
+
+DEFAULT_LIMIT = 40 * 10**9
+"""Bytes; ``METAVAD_CACHE_GB`` says otherwise."""
+
+_HEADER = 128  # bytes: room for any header of ours, and a multiple of the 64 that memory maps like
+_ABANDONED = 24 * 3600  # seconds after which a file written beside belongs to a writer that died
+_EDGE = 1 << 20  # bytes hashed at each end of a file
+
+
+def cache_folder() -> Path:
+    """``METAVAD_CACHE``, else the folder for caches of this user."""
+    return Path(os.environ.get("METAVAD_CACHE") or platformdirs.user_cache_path("metavad"))
+
+
+class Store:
+    """A folder of arrays by key, of at most ``limit_bytes``.
+
+    ``root`` defaults to :func:`cache_folder`, the limit to ``METAVAD_CACHE_GB`` or 40 GB.
+    """
+
+    def __init__(self, root: Path | None = None, limit_bytes: int | None = None) -> None:
+        self.root = Path(root) if root is not None else cache_folder()
+        self.limit_bytes = _default_limit() if limit_bytes is None else limit_bytes
+
+    def array(
+        self,
+        key: Mapping[str, object],
+        build: Callable[[], Iterable[NDArray[Any]] | NDArray[Any]],
+    ) -> NDArray[Any]:
+        """The array of ``key``, read-only; ``build`` makes it when it is not there, or damaged.
+
+        What ``build`` yields are rows of one shape, written as they come: memory holds one. Keys are
+        plain values (text, numbers, lists, tables); equal keys mean equal arrays.
+        """
+        path = self._path(key)
+        kept = _kept(path)
+        if kept is not None:
+            return kept
+        self._write(path, build())
+        self._evict(path)
+        written = _kept(path)
+        if written is None:
+            raise OutputError(f"{path}: expected to read back what was written, could not; check the disk")
+        return written
+
+    def size(self) -> int:
+        """Bytes that the arrays take on disk."""
+        return sum(size for _, size, _ in self._entries())
+
+    def clear(self) -> int:
+        """Remove every array; bytes freed."""
+        return sum(size for path, size, _ in self._entries() if _removed(path))
+
+    def _path(self, key: Mapping[str, object]) -> Path:
+        text = json.dumps(key, sort_keys=True, separators=(",", ":"), default=_plain)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return self.root / "arrays" / digest[:2] / f"{digest}.npy"
+
+    def _write(self, path: Path, rows: Iterable[NDArray[Any]] | NDArray[Any]) -> None:
+        try:
+            with atomic_path(path) as beside, beside.open("wb") as file:
+                if isinstance(rows, np.ndarray):
+                    np.lib.format.write_array(file, np.ascontiguousarray(rows), allow_pickle=False)
+                else:
+                    _write_rows(file, iter(rows))
+        except PermissionError as error:
+            raise OutputError(
+                f"{self.root}: expected a folder to cache in, found one that is not ours to write; "
+                "set METAVAD_CACHE"
+            ) from error
+
+    def _entries(self) -> list[tuple[Path, int, float]]:
+        """Path, bytes and last use of every array."""
+        entries = []
+        for path in self.root.glob("arrays/??/*.npy"):
+            try:
+                status = path.stat()
+            except FileNotFoundError:  # another process evicted it
+                continue
+            entries.append((path, status.st_size, status.st_mtime))
+        return entries
+
+    def _evict(self, newest: Path) -> None:
+        """Remove what was not used for longest, never ``newest``, until the rest fits."""
+        entries = sorted(self._entries(), key=lambda entry: entry[2])
+        size = sum(entry[1] for entry in entries)
+        for path, bytes_, used in entries:
+            abandoned = path.name.startswith(".")
+            if abandoned and time.time() - used < _ABANDONED:
+                continue
+            if (abandoned or size > self.limit_bytes) and path != newest and _removed(path):
+                size -= bytes_
+
+
+def content_key(video: Video) -> dict[str, object]:
+    """What identifies the content of ``video``, wherever it lies and whatever it is called.
+
+    Of a file: its size and a digest of its first and last megabyte. Of a folder: names and sizes of the
+    frames, a digest of the first and the last, and the frame rate.
+    """
+    if not video.path.is_dir():
+        status = video.path.stat()
+        return {"bytes": status.st_size, "sha256": _edges(video.path, status.st_size, status.st_mtime_ns)}
+    files = frame_files(video.path)
+    listing = hashlib.sha256(repr([(file.name, file.stat().st_size) for file in files]).encode())
+    for file in files[:1] + files[1:][-1:]:
+        listing.update(file.read_bytes())
+    return {"frames": len(files), "sha256": listing.hexdigest(), "fps": video.fps}
+
+
+def video_facts(store: Store, video: Video, crop: Crop = Crop()) -> VideoFacts:
+    """What :func:`probe` says, looked up where the video was looked through before."""
+    key = {"kind": "facts", "version": 1, "content": content_key(video)}
+    row = store.array(key, lambda: _facts_row(probe(video)))
+    height, width = int(row[0]), int(row[1])
+    facts = VideoFacts(len(row) - 3, height, width, np.array(row[3:]), float(row[2]))
+    if crop == Crop():
+        return facts
+    size = height - crop.top - crop.bottom, width - crop.left - crop.right
+    return probe(video, crop) if min(size) < 1 else VideoFacts(facts.frames, *size, facts.seconds, facts.rate)
+
+
+def working_frames(
+    store: Store, video: Video, *, short_side: int | None, rate: float, crop: Crop = Crop()
+) -> tuple[ByteArray, IntArray, FloatArray]:
+    """The ticks of ``video``: grey pictures (N, H, W) as a memory map, frame indices (N,), seconds (N,)."""
+    facts = video_facts(store, video, crop)
+    ticks = tick_frames(facts.seconds, rate)
+    key = {
+        "kind": "working",
+        "version": 1,
+        "content": content_key(video),
+        "short_side": short_side,
+        "rate": rate,
+        "crop": [crop.top, crop.bottom, crop.left, crop.right],
+    }
+
+    def build() -> Iterator[ByteArray]:
+        return (frame.image for frame in read_frames(video, short_side=short_side, crop=crop, every=ticks))
+
+    return store.array(key, build), ticks, facts.seconds[ticks]
+
+
+def _facts_row(facts: VideoFacts) -> FloatArray:
+    return np.concatenate([[facts.height, facts.width, facts.rate], facts.seconds]).astype(np.float64)
+
+
+def _default_limit() -> int:
+    text = os.environ.get("METAVAD_CACHE_GB")
+    try:
+        return DEFAULT_LIMIT if not text else int(float(text) * 10**9)
+    except ValueError as error:
+        raise ConfigError(f"METAVAD_CACHE_GB: expected a number of gigabytes, found {text!r}") from error
+
+
+def _plain(value: object) -> object:
+    """JSON of what json does not know: paths as text, numpy numbers and arrays as their values."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"expected a key of plain values, found {type(value).__name__}")
+
+
+def _kept(path: Path) -> NDArray[Any] | None:
+    """The array at ``path``, marked as used just now; a damaged file goes and counts as absent."""
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        os.utime(path)
+    except FileNotFoundError:
+        return None
+    except (ValueError, EOFError, OSError):
+        return _unmapped(path)
+    return array
+
+
+def _unmapped(path: Path) -> NDArray[Any] | None:
+    """An array that cannot be a memory map: an empty one, or nothing and then it goes."""
+    try:
+        array: NDArray[Any] = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        _removed(path)
+        return None
+    return array
+
+
+def _removed(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:  # gone already, or in use where the system does not allow it
+        return False
+    return True
+
+
+def _write_rows(file: BufferedWriter, rows: Iterator[NDArray[Any]]) -> None:
+    """Rows one after another; the header, which needs their number, is filled in at the end."""
+    first = np.ascontiguousarray(next(rows, np.zeros(0)))
+    file.write(bytes(_HEADER))
+    count = 0
+    for row in _chained(first, rows):
+        if row.shape != first.shape or row.dtype != first.dtype:
+            raise ValueError(f"expected rows {first.dtype}{first.shape}, found {row.dtype}{row.shape}")
+        file.write(np.ascontiguousarray(row).data)
+        count += 1
+    file.seek(0)
+    file.write(_header(first.dtype, (count, *first.shape)))
+
+
+def _chained(first: NDArray[Any], rows: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    if first.size:
+        yield first
+    yield from rows
+
+
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """A header of the .npy format, version 1.0, padded to a fixed length."""
+    text = repr({"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape})
+    start = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little")
+    return start + text.encode("latin1").ljust(_HEADER - 11) + b"\n"
+
+
+@lru_cache(maxsize=8192)
+def _edges(path: Path, size: int, changed: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        digest.update(file.read(_EDGE))
+        file.seek(max(size - _EDGE, 0))
+        digest.update(file.read(_EDGE))
+    return digest.hexdigest()

@@ -1,0 +1,659 @@
+"""Cameras and the files that hold them: one TOML file is a suite, a suite is a set of scenes.
+
+A suite is data: adding a dataset is a file in ``tasks/`` or anywhere else, in the same format.
+"""
+
+import fnmatch
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metavad.errors import SuiteError, UsageError, VideoError, nearest
+from metavad.progress import SILENT, Progress
+from metavad.shipped import shipped
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "Crop",
+    "Expect",
+    "LabelSource",
+    "Role",
+    "Scene",
+    "Suite",
+    "Video",
+    "frame_files",
+    "is_junk",
+    "load_suite",
+    "natural",
+    "scene_of_files",
+    "select_scenes",
+    "videos_under",
+]
+
+Role = Literal["meta-train", "meta-test"]
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+"""What counts as a frame in a folder of frames."""
+VIDEO_SUFFIXES = frozenset(
+    {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"}
+    | {".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv"}
+)
+"""What a pattern of a suite takes for a video file."""
+
+
+ROLES: tuple[Role, ...] = ("meta-train", "meta-test")
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Pixels of the picture, as shown, that are cut off at each side before anything else."""
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+    def apply(self, picture: NDArray[np.generic]) -> NDArray[np.generic]:
+        """``picture`` (H, W, ...) without the borders; a view."""
+        height, width = picture.shape[:2]
+        return picture[self.top : height - self.bottom, self.left : width - self.right]
+
+
+@dataclass(frozen=True)
+class Video:
+    """A file or a folder of frames. ``fps`` is given for folders, whose frames carry no times."""
+
+    name: str
+    path: Path
+    fps: float | None = None
+
+
+@dataclass(frozen=True)
+class LabelSource:
+    """Where labels are and how they are written.
+
+    ``path`` lies under ``root`` and may hold ``{video}`` (the name of the video), ``{number}`` (the last
+    number in it, without leading zeros), ``{parent}`` (the folder the video lies in) and ``{scene}``.
+    ``first`` is the number of the first frame in the file, ``inclusive`` whether ends belong to intervals,
+    ``abnormal`` the values that count as abnormal where a format has several.
+    """
+
+    format: str
+    path: str
+    root: Path
+    unit: Literal["frames", "seconds"] = "frames"
+    first: int = 0
+    inclusive: bool = False
+    abnormal: tuple[int, ...] = (1,)
+    missing: Literal["error", "normal"] = "error"
+    scene: str = ""
+
+    def of(self, video: "Video") -> Path:
+        """The file or folder that labels ``video``."""
+        numbers = re.findall(r"\d+", video.name)
+        parent = Path(os.path.relpath(video.path.parent, self.root)).as_posix()
+        words = {
+            "video": video.name,
+            "number": str(int(numbers[-1])) if numbers else video.name,
+            "parent": parent,
+            "scene": self.scene,
+        }
+        path = re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), self.path)
+        return self.root / path
+
+
+@dataclass(frozen=True)
+class Expect:
+    """What a dataset is known to hold; zero or empty: not known. Checked by ``data check``."""
+
+    normal_videos: int = 0
+    normal_frames: int = 0
+    test_videos: int = 0
+    test_frames: int = 0
+    abnormal_frames: int = 0
+    normal_lengths: tuple[int, ...] = ()
+    test_lengths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One fixed camera: normal videos, perhaps test videos with labels.
+
+    ``normal_frames`` is the part [first, last) of every normal video that support may come from; where a
+    normal video is also a test video, these frames are never scored (:meth:`scored_from`).
+    """
+
+    suite: str
+    name: str
+    root: Path
+    normal: tuple[Video, ...] = ()
+    test: tuple[Video, ...] = ()
+    labels: LabelSource | None = None
+    pixel_masks: LabelSource | None = None
+    tracks: LabelSource | None = None
+    crop: Crop = Crop()
+    normal_frames: tuple[int, int] | None = None
+    roles: frozenset[str] = frozenset(ROLES)
+    layout: str | None = None
+    label_set: str | None = None
+    expect: Expect = field(default=Expect(), compare=False)
+
+    @property
+    def key(self) -> str:
+        """``"suite:scene"``, as selections and records write it."""
+        return f"{self.suite}:{self.name}"
+
+    def shown(self, video: Video) -> tuple[int, int] | None:
+        """Frames [first, last) of test video ``video`` that support may come from: never scored."""
+        normal = {other.path for other in self.normal}
+        return self.normal_frames if video.path in normal else None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named set of scenes. ``missing`` names scenes whose files are not there, one line each."""
+
+    name: str
+    title: str
+    scenes: tuple[Scene, ...]
+    reference: str = ""
+    terms: str = ""
+    get: str = ""
+    note: str = ""
+    layout: str | None = None
+    label_set: str | None = None
+    path: Path | None = None
+    missing: tuple[str, ...] = ()
+    expect: Expect = Expect()
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _LabelTable(_Strict):
+    format: str
+    path: str
+    unit: Literal["frames", "seconds"] = "frames"
+    first: int = 0
+    inclusive: bool = False
+    abnormal: tuple[int, ...] = (1,)
+    missing: Literal["error", "normal"] = "error"
+
+
+class _CropTable(_Strict):
+    top: int = Field(default=0, ge=0)
+    bottom: int = Field(default=0, ge=0)
+    left: int = Field(default=0, ge=0)
+    right: int = Field(default=0, ge=0)
+
+
+class _ExpectTable(_Strict):
+    normal_videos: int = 0
+    normal_frames: int = 0
+    test_videos: int = 0
+    test_frames: int = 0
+    abnormal_frames: int = 0
+    normal_lengths: tuple[int, ...] = ()
+    test_lengths: tuple[int, ...] = ()
+
+
+class _SceneTable(_Strict):
+    name: str
+    root: str = "."
+    pattern: str | None = None
+    normal: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    normal_list: str | None = None
+    test_list: str | None = None
+    labels: _LabelTable | None = None
+    pixel_masks: _LabelTable | None = None
+    tracks: _LabelTable | None = None
+    crop: _CropTable = _CropTable()
+    normal_frames: tuple[int, int] | None = None
+    fps: float | None = Field(default=None, gt=0)
+    roles: tuple[Role, ...] = ROLES
+    label_set: str | None = None
+    expect: _ExpectTable = _ExpectTable()
+
+
+class _LayoutTable(_Strict):
+    name: str
+    scenes: tuple[_SceneTable, ...] = Field(min_length=1)
+    label_set: str | None = None
+
+
+class _GenerateTable(_Strict):
+    root: str
+    scenes: int = Field(ge=1)
+    seed: int
+    size: str = "small"
+    roles: tuple[Role, ...] = ROLES
+
+
+class _SuiteTable(_Strict):
+    title: str = ""
+    reference: str = ""
+    terms: str = ""
+    get: str = ""
+    note: str = ""
+    label_set: str | None = None
+    scenes: tuple[_SceneTable, ...] = ()
+    layouts: tuple[_LayoutTable, ...] = ()
+    generate: tuple[_GenerateTable, ...] = ()
+    expect: _ExpectTable = _ExpectTable()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a suite was asked for: its name, its file, and the folders its roots may lie under."""
+
+    name: str
+    path: Path
+    roots: tuple[Path, ...]
+
+
+def natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key that puts 2 before 10.
+
+    >>> sorted(["10.jpg", "2.jpg"], key=natural)
+    ['2.jpg', '10.jpg']
+    """
+    parts = re.split(r"(\d+)", text)
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in parts)
+
+
+def is_junk(path: Path) -> bool:
+    """Whether a file is what desktops and editors leave behind (``.DS_Store``, ``._a.jpg``, ``a.m~``)."""
+    return path.name.startswith(".") or path.name.endswith("~")
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """The frames of a folder in natural order; junk and other files left out; may be empty."""
+    files = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted((path for path in files if not is_junk(path)), key=lambda path: natural(path.name))
+
+
+def load_suite(name_or_path: str, data: Path | None = None, progress: Progress = SILENT) -> Suite:
+    """A shipped suite by name, or one's own by the path of its TOML file (or the folder that holds it).
+
+    Roots of scenes lie under ``data``, else under ``METAVAD_DATA``; for one's own file also beside it.
+    Raises :class:`UsageError` for an unknown name and :class:`SuiteError` for what the file says wrong or
+    for files that are not there.
+    """
+    place = _place(name_or_path, data)
+    table = _table(place.path)
+    if table.generate:
+        return _generated(place, table, progress)
+    failures: list[str] = []
+    for layout in _layouts(place, table):
+        scenes, missing = _scenes(place, layout)
+        if scenes:
+            return _suite(place, table, layout, scenes, missing)
+        failures += missing
+    raise SuiteError(_nothing(place, failures))
+
+
+def select_scenes(
+    spec: str, data: Path | None = None, *, role: Role, progress: Progress = SILENT
+) -> tuple[Scene, ...]:
+    """Scenes by a selection such as ``"synthetic,mysite.toml:lobby,umn:*"``, in that order, each once.
+
+    A suite alone means its scenes that have ``role``; a named scene must have it.
+    """
+    chosen: dict[str, Scene] = {}
+    for part in filter(None, (part.strip() for part in spec.split(","))):
+        name, wanted = _split(part)
+        suite = load_suite(name, data, progress)
+        chosen |= {scene.key: scene for scene in _matching(suite, wanted, role)}
+    if not chosen:
+        raise UsageError(f"scenes: expected suites such as 'ped2' or 'site.toml:lobby', found {spec!r}")
+    return tuple(chosen.values())
+
+
+def scene_of_files(paths: Sequence[Path], name: str | None = None, fps: float | None = None) -> Scene:
+    """A scene whose normal videos are files, folders of frames (at ``fps``), or folders of videos."""
+    videos = [video for path in paths for video in _videos_at(Path(path), fps)]
+    if not videos:
+        raise VideoError("expected at least one normal video, found none; name files or folders of frames")
+    root = Path(os.path.commonpath([video.path.resolve().parent for video in videos]))
+    title = name or (videos[0].name if len(videos) == 1 else root.name)
+    return Scene("files", title, root, normal=_unique(videos, root))
+
+
+def videos_under(root: Path, patterns: Iterable[str], fps: float | None = None) -> tuple[Video, ...]:
+    """Videos that match glob ``patterns`` under ``root``, in natural order, junk left out, each once."""
+    found = {path: None for pattern in patterns for path in _glob(root, pattern)}
+    paths = sorted(found, key=lambda path: natural(path.relative_to(root).as_posix()))
+    return _unique([Video(_name(path), path, fps if path.is_dir() else None) for path in paths], root)
+
+
+def _place(name_or_path: str, data: Path | None) -> _Place:
+    data = data or (Path(os.environ["METAVAD_DATA"]) if os.environ.get("METAVAD_DATA") else None)
+    known = shipped("tasks")
+    roots = () if data is None else (data.absolute(),)
+    if name_or_path in known:
+        return _Place(name_or_path, known[name_or_path], roots)
+    path = Path(name_or_path)
+    path = path / "suite.toml" if path.is_dir() else path
+    if not path.is_file():
+        what = "a suite by name or the path of a TOML file"
+        raise UsageError(f"expected {what}, found {name_or_path!r}; {nearest(name_or_path, known)}")
+    name = path.absolute().parent.name if path.name == "suite.toml" else path.stem
+    return _Place(name, path, (*roots, path.absolute().parent))
+
+
+def _table(path: Path) -> _SuiteTable:
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = _SuiteTable.model_validate(raw)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SuiteError(f"{path}: expected TOML, found a mistake: {error}") from error
+    except ValidationError as error:
+        raise SuiteError(f"{path}: {_first_mistake(error)}") from error
+    if sum(map(bool, (table.scenes, table.layouts, table.generate))) != 1:
+        raise SuiteError(
+            f"{path}: expected one of [[scenes]], [[layouts]], [[generate]], found none or several"
+        )
+    return table
+
+
+_TABLES: dict[str, type[_Strict]] = {
+    "scenes": _SceneTable,
+    "layouts": _LayoutTable,
+    "generate": _GenerateTable,
+    "labels": _LabelTable,
+    "pixel_masks": _LabelTable,
+    "tracks": _LabelTable,
+    "crop": _CropTable,
+    "expect": _ExpectTable,
+}
+
+
+def _first_mistake(error: ValidationError) -> str:
+    mistake = error.errors()[0]
+    where = [str(part) for part in mistake["loc"]]
+    if mistake["type"] != "extra_forbidden":
+        return f"{'.'.join(where)}: {mistake['msg'].lower()}, found {mistake['input']!r}"
+    tables = [_TABLES[part] for part in where[:-1] if part in _TABLES]
+    known = (tables[-1] if tables else _SuiteTable).model_fields
+    return f"expected known keys, found {'.'.join(where)!r}; {nearest(where[-1], known)}"
+
+
+def _layouts(place: _Place, table: _SuiteTable) -> tuple[_LayoutTable, ...]:
+    if table.layouts:
+        return table.layouts
+    return (_LayoutTable.model_construct(name="", scenes=table.scenes, label_set=None),)
+
+
+def _scenes(place: _Place, layout: _LayoutTable) -> tuple[list[Scene], list[str]]:
+    """Scenes whose files are there, and a line for each that is not."""
+    scenes: list[Scene] = []
+    missing: list[str] = []
+    for table in layout.scenes:
+        try:
+            scenes += _found(place, layout, table)
+        except _NothingThereError as nothing:
+            missing.append(str(nothing))
+    names = [scene.name for scene in scenes]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise SuiteError(f"{place.path}: expected scenes with different names, found {min(twice)!r} twice")
+    return scenes, missing
+
+
+class _NothingThereError(Exception):
+    """No pattern of a scene matched; the message is a whole line."""
+
+
+def _found(place: _Place, layout: _LayoutTable, table: _SceneTable) -> list[Scene]:
+    root, normal, test = _sides(place, table)
+    groups = _grouped(place, table, normal, test)
+    return [_scene(place, layout, table, root, *group) for group in groups]
+
+
+def _sides(place: _Place, table: _SceneTable) -> tuple[Path, tuple[Video, ...], tuple[Video, ...]]:
+    """The first root under which the normal or the test side of a scene has videos."""
+    patterns = [*table.normal, *table.test]
+    if not patterns:
+        raise SuiteError(f"{place.path}: scene {table.name!r}: expected normal = [...] or test = [...]")
+    roots = _roots(place, table)
+    for root in roots:
+        normal = _listed(root, table.normal_list, videos_under(root, table.normal, table.fps))
+        test = _listed(root, table.test_list, videos_under(root, table.test, table.fps))
+        if normal or test:
+            _both_sides(place, table, root, normal, test)
+            return root, normal, test
+    raise _NothingThereError(f"{table.name}: {patterns[0]!r} matched nothing under {roots[0]}")
+
+
+def _roots(place: _Place, table: _SceneTable) -> list[Path]:
+    if Path(table.root).is_absolute():
+        return [Path(table.root)]
+    if not place.roots:
+        raise SuiteError(
+            f"{place.name}: expected to know where the data is, found nothing; set --data or METAVAD_DATA"
+        )
+    return [root / table.root for root in place.roots]
+
+
+def _both_sides(
+    place: _Place, table: _SceneTable, root: Path, normal: tuple[Video, ...], test: tuple[Video, ...]
+) -> None:
+    for patterns, videos in ((table.normal, normal), (table.test, test)):
+        if patterns and not videos:
+            raise SuiteError(
+                f"{place.path.name}: scene {table.name!r}: {patterns[0]!r} matched nothing under {root}, "
+                "the other side did; complete the folder or mend the pattern"
+            )
+
+
+def _listed(root: Path, listing: str | None, videos: tuple[Video, ...]) -> tuple[Video, ...]:
+    """Videos named in a text file of names, one a line, with or without suffix; no such file: none."""
+    if listing is None:
+        return videos
+    file = root / listing
+    if not file.is_file():
+        return ()
+    lines = file.read_text(encoding="utf-8").split()
+    names = {Path(line).stem if Path(line).suffix in VIDEO_SUFFIXES else line for line in lines}
+    return tuple(video for video in videos if video.path.stem in names)
+
+
+_Group = tuple[str, tuple[Video, ...], tuple[Video, ...]]
+
+
+def _grouped(
+    place: _Place, table: _SceneTable, normal: tuple[Video, ...], test: tuple[Video, ...]
+) -> list[_Group]:
+    """One scene, or with ``pattern`` one for each different name it makes of the videos' names."""
+    if table.pattern is None:
+        return [(table.name, normal, test)]
+    try:
+        pattern = re.compile(table.pattern)
+    except re.error as error:
+        raise SuiteError(f"{place.path}: pattern {table.pattern!r}: expected a regex, {error}") from error
+    sides: dict[str, tuple[list[Video], list[Video]]] = {}
+    for side, videos in enumerate((normal, test)):
+        for video in videos:
+            if match := pattern.match(video.name):
+                name = table.name.format(**{key: text or "" for key, text in match.groupdict().items()})
+                sides.setdefault(name, ([], []))[side].append(video)
+    if not sides:
+        raise SuiteError(
+            f"{place.path}: pattern {table.pattern!r}: expected names such as "
+            f"{(*normal, *test)[0].name!r} to match, none of {len(normal) + len(test)} did"
+        )
+    return [
+        (name, tuple(a), tuple(b))
+        for name, (a, b) in sorted(sides.items(), key=lambda item: natural(item[0]))
+    ]
+
+
+def _scene(
+    place: _Place,
+    layout: _LayoutTable,
+    table: _SceneTable,
+    root: Path,
+    name: str,
+    normal: tuple[Video, ...],
+    test: tuple[Video, ...],
+) -> Scene:
+    has = {"meta-train": bool(normal), "meta-test": bool(test)}
+    sources = {
+        side: _source(getattr(table, side), root, name)
+        for side, source in (
+            ("labels", table.labels),
+            ("pixel_masks", table.pixel_masks),
+            ("tracks", table.tracks),
+        )
+    }
+    return Scene(
+        suite=place.name,
+        name=name,
+        root=root,
+        normal=normal,
+        test=test,
+        crop=Crop(**table.crop.model_dump()),
+        normal_frames=table.normal_frames,
+        roles=frozenset(role for role in table.roles if has[role]),
+        layout=layout.name or None,
+        label_set=table.label_set or layout.label_set,
+        expect=Expect(**table.expect.model_dump()),
+        **sources,
+    )
+
+
+def _source(table: _LabelTable | None, root: Path, scene: str) -> LabelSource | None:
+    return None if table is None else LabelSource(**table.model_dump(), root=root, scene=scene)
+
+
+def _suite(
+    place: _Place, table: _SuiteTable, layout: _LayoutTable, scenes: list[Scene], missing: list[str]
+) -> Suite:
+    label_set = layout.label_set or table.label_set
+    return Suite(
+        name=place.name,
+        title=table.title or place.name,
+        scenes=tuple(replace(scene, label_set=scene.label_set or label_set) for scene in scenes),
+        reference=table.reference,
+        terms=table.terms,
+        get=table.get,
+        note=table.note,
+        layout=layout.name or None,
+        label_set=label_set,
+        path=place.path,
+        missing=tuple(missing),
+        expect=Expect(**table.expect.model_dump()),
+    )
+
+
+def _nothing(place: _Place, failures: list[str]) -> str:
+    return (
+        f"{place.name}: expected videos, but {failures[0]}; "
+        "put them there, or say where they are with --data or METAVAD_DATA"
+    )
+
+
+def _generated(place: _Place, table: _SuiteTable, progress: Progress) -> Suite:
+    """Scenes of generated cameras: from the data root where they are, else made once, in the cache."""
+    scenes: dict[str, Scene] = {}
+    for block in table.generate:
+        folder = _generated_folder(place, block, progress)
+        for scene in load_suite(str(folder)).scenes:
+            name = scene.name if scene.name not in scenes else f"{scene.name}-{block.seed}"
+            roles = scene.roles & frozenset(block.roles)
+            scenes[name] = replace(scene, suite=place.name, name=name, roles=roles)
+    layout = _LayoutTable.model_construct(name="", scenes=(), label_set=None)
+    return _suite(place, table, layout, list(scenes.values()), [])
+
+
+def _generated_folder(place: _Place, block: _GenerateTable, progress: Progress) -> Path:
+    from metavad.scenes import synthetic
+    from metavad.scenes.store import cache_folder
+
+    made = [root / block.root for root in place.roots if (root / block.root / "suite.toml").is_file()]
+    version = getattr(synthetic, "VERSION", 1)
+    name = f"synthetic-{version}-{block.size}-{block.scenes}-{block.seed}"
+    folder = made[0] if made else cache_folder() / "suites" / name
+    if not (folder / "suite.toml").is_file():
+        synthetic.write_suite(
+            folder, scenes=block.scenes, seed=block.seed, size=block.size, progress=progress
+        )
+    return folder
+
+
+def _split(part: str) -> tuple[str, str | None]:
+    """Suite and scene of ``suite:scene``; a colon inside a path is part of the path."""
+    name, colon, scene = part.rpartition(":")
+    return (name, scene) if colon and not set(scene) & set("/\\") else (part, None)
+
+
+def _matching(suite: Suite, wanted: str | None, role: Role) -> list[Scene]:
+    if wanted is None:
+        scenes = [scene for scene in suite.scenes if role in scene.roles]
+        if not scenes:
+            raise UsageError(f"{suite.name}: expected scenes to {role} on, found none; choose another suite")
+        return scenes
+    scenes = [scene for scene in suite.scenes if fnmatch.fnmatchcase(scene.name, wanted)]
+    if not scenes:
+        lost = next((line for line in suite.missing if line.startswith(f"{wanted}:")), None)
+        hint = lost or nearest(wanted, [scene.name for scene in suite.scenes])
+        raise UsageError(f"{suite.name}: expected a scene of this suite, found {wanted!r}; {hint}")
+    if any(role not in scene.roles for scene in scenes):
+        roles = ", ".join(sorted(scenes[0].roles)) or "nothing"
+        raise UsageError(f"{suite.name}:{wanted}: expected a scene to {role} on, found one to {roles} on")
+    return scenes
+
+
+def _glob(root: Path, pattern: str) -> list[Path]:
+    if not root.is_dir():
+        return []
+    return [path for path in root.glob(pattern) if not _hidden(path, root) and _is_video(path)]
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(is_junk(Path(part)) for part in path.relative_to(root).parts)
+
+
+def _is_video(path: Path) -> bool:
+    return _has_frames(path) if path.is_dir() else path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _has_frames(folder: Path) -> bool:
+    entries = (Path(entry.name) for entry in os.scandir(folder))
+    return any(path.suffix.lower() in IMAGE_SUFFIXES and not is_junk(path) for path in entries)
+
+
+def _name(path: Path) -> str:
+    return path.name if path.is_dir() else path.stem
+
+
+def _videos_at(path: Path, fps: float | None) -> list[Video]:
+    if path.is_dir():
+        return [Video(path.name, path, fps)] if _has_frames(path) else list(videos_under(path, ["*"], fps))
+    if not path.exists():
+        raise VideoError(f"{path}: expected a video or a folder of frames, found nothing; check the path")
+    return [Video(path.stem, path)]
+
+
+def _unique(videos: Sequence[Video], root: Path) -> tuple[Video, ...]:
+    """The same videos; where names are taken twice, their path under ``root`` tells them apart."""
+    names = [video.name for video in videos]
+    return tuple(
+        replace(video, name=_long_name(video, root)) if names.count(video.name) > 1 else video
+        for video in videos
+    )
+
+
+def _long_name(video: Video, root: Path) -> str:
+    path = Path(os.path.relpath(video.path.absolute(), root.absolute()))
+    return (path if video.path.is_dir() else path.with_suffix("")).as_posix()

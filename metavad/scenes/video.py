@@ -1,0 +1,358 @@
+"""Pixels and times of a video, whether it is a file or a folder of frames.
+
+An index is always the position of a frame in presentation order, counted from 0 as the file really
+decodes, whatever its header says. Pictures are as a player shows them: rotated as the file asks for.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from metavad.errors import VideoError
+from metavad.scenes.suite import Crop, Video, frame_files
+from metavad.types import ByteArray, FloatArray, IntArray
+
+__all__ = [
+    "Frame",
+    "VideoFacts",
+    "probe",
+    "read_colour",
+    "read_frames",
+    "tick_frames",
+    "working_size",
+]
+
+_SEEK_FROM = 12  # frames skipped from which a seek is cheaper than decoding on
+_ROUNDING = 1e-3  # seconds; some containers round times to milliseconds
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What a video is once it has been looked through.
+
+    ``height`` and ``width`` are those shown, after the crop; ``seconds`` (T,) is the time of each frame
+    since the first; ``rate`` is the mean number of frames per second.
+    """
+
+    frames: int
+    height: int
+    width: int
+    seconds: FloatArray
+    rate: float
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame at working size: its index in the file, its time, its grey picture (H, W)."""
+
+    index: int
+    seconds: float
+    image: ByteArray
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Where the frames of a file are: presentation times in ``time_base``, and which are key frames."""
+
+    times: tuple[int, ...]
+    keys: tuple[int, ...]
+    time_base: float
+    height: int
+    width: int
+    has_times: bool
+
+
+def working_size(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+    """Height and width with the aspect ratio kept and the short side as given (``None``: unchanged).
+
+    >>> working_size(480, 856, 240)
+    (240, 428)
+    """
+    if short_side is None:
+        return height, width
+    scale = short_side / min(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def tick_frames(seconds: FloatArray, rate: float) -> IntArray:
+    """Frame indices of the ticks of a video with frame times ``seconds`` (T,), at ``rate`` ticks a second.
+
+    The first tick is frame 0; tick k is the first frame at k/rate seconds or later, with half a frame of
+    grace; a file slower than ``rate`` has one tick per frame. A tick depends on no later frame's picture.
+    """
+    frames = len(seconds)
+    if frames < 2:
+        return np.arange(frames)
+    grace = 0.5 * float(seconds[-1] - seconds[0]) / (frames - 1) + _ROUNDING
+    due = np.arange(int((seconds[-1] - seconds[0] + grace) * rate) + 1) / rate - grace
+    return np.unique(np.searchsorted(np.asarray(seconds) - seconds[0], np.maximum(due, 0.0)))
+
+
+def probe(video: Video, crop: Crop = Crop()) -> VideoFacts:
+    """Frames, size and times of ``video`` as it really decodes.
+
+    Raises :class:`VideoError` where nothing can be decoded or the crop leaves nothing.
+    """
+    facts = _folder_facts(video) if video.path.is_dir() else _file_facts(video)
+    height, width = facts.height - crop.top - crop.bottom, facts.width - crop.left - crop.right
+    if height < 1 or width < 1:
+        size = f"{facts.width}x{facts.height}"
+        raise VideoError(f"{video.path}: expected a crop inside {size} pixels, found {crop}; make it smaller")
+    return VideoFacts(facts.frames, height, width, facts.seconds, facts.rate)
+
+
+def read_frames(
+    video: Video,
+    *,
+    short_side: int | None,
+    crop: Crop = Crop(),
+    start: int = 0,
+    stop: int | None = None,
+    every: Sequence[int] | IntArray | None = None,
+) -> Iterator[Frame]:
+    """Frames [start, stop) of ``video``, or those listed in ``every``, grey, cropped, then resized.
+
+    One frame is in memory at a time. Listed frames come in rising order, each once.
+    Raises :class:`VideoError` for an index the video does not have, or frames that differ in size.
+    """
+    facts = probe(video, crop)
+    size = working_size(facts.height, facts.width, short_side)
+    wanted = _wanted(video, facts.frames, start, stop, every)
+    for index, picture in _pictures(video, wanted, "gray"):
+        image = _resized(crop.apply(picture), size)
+        yield Frame(index, float(facts.seconds[index]), image)
+
+
+def read_colour(video: Video, index: int, crop: Crop = Crop()) -> ByteArray:
+    """Frame ``index`` as the file has it, cropped: (H, W, 3), blue-green-red, 0 to 255."""
+    wanted = _wanted(video, probe(video).frames, 0, None, [index])
+    _, picture = next(_pictures(video, wanted, "bgr24"))
+    return np.ascontiguousarray(crop.apply(picture), np.uint8)
+
+
+def _wanted(
+    video: Video, frames: int, start: int, stop: int | None, every: Sequence[int] | IntArray | None
+) -> list[int]:
+    if every is None:
+        return list(range(max(start, 0), frames if stop is None else min(stop, frames)))
+    wanted = sorted({int(index) for index in every})
+    if wanted and (wanted[0] < 0 or wanted[-1] >= frames):
+        bad = wanted[0] if wanted[0] < 0 else wanted[-1]
+        raise VideoError(f"{video.path}: expected a frame from 0 to {frames - 1}, found {bad}; ask for less")
+    return wanted
+
+
+def _resized(picture: NDArray[np.generic], size: tuple[int, int]) -> ByteArray:
+    image = np.ascontiguousarray(picture).astype(np.uint8, copy=False)
+    if image.shape == size:
+        return image
+    method = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_CUBIC
+    return cv2.resize(image, (size[1], size[0]), interpolation=method).astype(np.uint8, copy=False)
+
+
+def _pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple[int, ByteArray]]:
+    if not wanted:
+        return iter(())
+    return (_folder_pictures if video.path.is_dir() else _file_pictures)(video, wanted, form)
+
+
+def _frame_rate(video: Video) -> float:
+    if video.fps is None or not video.fps > 0:
+        raise VideoError(
+            f"{video.path}: expected a frame rate for a folder of frames, found {video.fps}; say fps = ..."
+        )
+    return video.fps
+
+
+def _frames_of(video: Video) -> list[Path]:
+    files = frame_files(video.path)
+    if not files:
+        raise VideoError(f"{video.path}: expected frames (.jpg, .png, .tif, ...) in this folder, found none")
+    return files
+
+
+def _image(path: Path, form: str) -> ByteArray:
+    flag = cv2.IMREAD_GRAYSCALE if form == "gray" else cv2.IMREAD_COLOR
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    picture = cv2.imdecode(data, flag) if len(data) else None
+    if picture is None:
+        raise VideoError(f"{path}: expected an image, found something unreadable; fetch this file again")
+    return np.asarray(picture, np.uint8)
+
+
+def _folder_facts(video: Video) -> VideoFacts:
+    rate, files = _frame_rate(video), _frames_of(video)
+    height, width = _image(files[0], "gray").shape
+    return VideoFacts(len(files), height, width, np.arange(len(files)) / rate, rate)
+
+
+def _folder_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple[int, ByteArray]]:
+    files = _frames_of(video)
+    shape = _image(files[0], form).shape
+    for index in wanted:
+        picture = _image(files[index], form)
+        if picture.shape != shape:
+            expected, found = f"{shape[1]}x{shape[0]}", f"{picture.shape[1]}x{picture.shape[0]}"
+            raise VideoError(f"{files[index]}: expected {expected} pixels as in frame 0, found {found}")
+        yield index, picture
+
+
+def _file_facts(video: Video) -> VideoFacts:
+    index = _index(video.path)
+    seconds = (np.asarray(index.times, np.int64) - index.times[0]) * index.time_base
+    frames, length = len(seconds), float(seconds[-1])
+    rate = (frames - 1) / length if length > 0 else 1.0 / index.time_base if not index.has_times else 25.0
+    return VideoFacts(frames, index.height, index.width, seconds, rate)
+
+
+def _index(path: Path) -> _Index:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise VideoError(f"{path}: expected a video, found {str(error.strerror).lower()}") from error
+    return _built_index(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _built_index(path: Path, size: int, changed: int) -> _Index:
+    """The index of a file; size and time of change are there so that a changed file is read again."""
+    with _opened(path) as container:
+        index = _decoded_index(container)
+    if index is None:
+        raise VideoError(
+            f"{path}: expected a video, found no frame that decodes; fetch or record the file again"
+        )
+    return index
+
+
+def _opened(path: Path) -> InputContainer:
+    try:
+        container = av.open(str(path))
+    except (av.FFmpegError, OSError) as error:
+        reason = str(error.strerror or error).lower()
+        raise VideoError(
+            f"{path}: expected a video, found what does not open ({reason}); fetch or record it again"
+        ) from error
+    if not container.streams.video:
+        container.close()
+        raise VideoError(f"{path}: expected a video, found a file without pictures")
+    container.streams.video[0].thread_type = "AUTO"
+    return container
+
+
+def _decoded(container: InputContainer) -> Iterator[VideoFrame]:
+    """Frames in presentation order; a damaged packet costs its own frames only, as in a player."""
+    packets = container.demux(container.streams.video[0])
+    while True:
+        try:
+            packet = next(packets)
+            frames = packet.decode()
+        except StopIteration:
+            return
+        except av.error.EOFError:
+            return
+        except av.FFmpegError:
+            continue
+        yield from (frame for frame in frames if isinstance(frame, VideoFrame))
+
+
+def _decoded_index(container: InputContainer) -> _Index | None:
+    """The index by decoding everything: slow, and right whatever the header says."""
+    times: list[int | None] = []
+    keys: list[int] = []
+    first: VideoFrame | None = None
+    for frame in _decoded(container):
+        first = first or frame
+        if frame.key_frame:
+            keys.append(len(times))
+        times.append(frame.pts)
+    if first is None:
+        return None
+    height, width = _shown_size(first)
+    stream = container.streams.video[0]
+    known = [time for time in times if time is not None]
+    if len(known) == len(times) and all(a < b for a, b in pairwise(known)):
+        return _Index(tuple(known), tuple(keys), float(stream.time_base or 1), height, width, True)
+    period = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
+    return _Index(tuple(range(len(times))), (0,), period, height, width, False)
+
+
+def _shown_size(frame: VideoFrame) -> tuple[int, int]:
+    upright = _quarter_turns(frame) % 2 == 0
+    return (frame.height, frame.width) if upright else (frame.width, frame.height)
+
+
+def _quarter_turns(frame: VideoFrame) -> int:
+    """Quarter turns to the left that the file asks a player to make."""
+    return round(frame.rotation / 90) % 4
+
+
+def _picture(frame: VideoFrame, form: str) -> ByteArray:
+    return np.rot90(frame.to_ndarray(format=form), _quarter_turns(frame))
+
+
+def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple[int, ByteArray]]:
+    index = _index(video.path)
+    shape = (index.height, index.width)
+    for number, frame in _wanted_frames(video.path, index, wanted):
+        picture = _picture(frame, form)
+        if picture.shape[:2] != shape:
+            found = f"{picture.shape[1]}x{picture.shape[0]}"
+            raise VideoError(
+                f"{video.path}: expected {shape[1]}x{shape[0]} pixels in frame {number}, found {found}"
+            )
+        yield number, picture
+
+
+def _wanted_frames(path: Path, index: _Index, wanted: list[int]) -> Iterator[tuple[int, VideoFrame]]:
+    """Wanted frames with their numbers: a seek wherever one saves decoding."""
+    with ExitStack() as stack:
+        container = stack.enter_context(_opened(path))
+        frames: Iterator[tuple[int, VideoFrame]] = enumerate(_decoded(container))
+        position = 0
+        for target in wanted:
+            if _worth_seeking(index, position, target):
+                frames = _sought(container, index, target)
+            number, frame = _next_at(frames, target)
+            if number != target:  # a seek that went astray: count from the start, as the index did
+                container = stack.enter_context(_opened(path))
+                frames = enumerate(_decoded(container))
+                number, frame = _next_at(frames, target)
+            if frame is None:
+                raise VideoError(f"{path}: expected frame {target}, found the end; has the file changed?")
+            position = target + 1
+            yield target, frame
+
+
+def _next_at(frames: Iterator[tuple[int, VideoFrame]], target: int) -> tuple[int, VideoFrame | None]:
+    """The first frame numbered ``target`` or more."""
+    return next(((number, frame) for number, frame in frames if number >= target), (-1, None))
+
+
+def _key_before(index: _Index, target: int) -> int:
+    return index.keys[max(bisect_right(index.keys, target) - 1, 0)] if index.keys else 0
+
+
+def _worth_seeking(index: _Index, position: int, target: int) -> bool:
+    return index.has_times and _key_before(index, target) - position > _SEEK_FROM
+
+
+def _sought(container: InputContainer, index: _Index, target: int) -> Iterator[tuple[int, VideoFrame]]:
+    """Numbered frames from the key frame before ``target``; what a seek shows beside them is left out."""
+    stream = container.streams.video[0]
+    container.seek(index.times[_key_before(index, target)], stream=stream, backward=True)
+    numbers = {time: number for number, time in enumerate(index.times)}
+    for frame in _decoded(container):
+        if frame.pts in numbers:
+            yield numbers[frame.pts], frame

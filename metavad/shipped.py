@@ -1,0 +1,17 @@
+"""Where the suites and presets that ship lie: in a checkout, an editable install, or a wheel."""
+
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["shipped"]
+
+
+def shipped(kind: Literal["tasks", "configs"]) -> dict[str, Path]:
+    """Shipped TOML files by name, ``{"ped2": .../ped2.toml}``.
+
+    A wheel carries them inside the package; a checkout has them beside it.
+    """
+    package = Path(__file__).resolve().parent
+    folders = (package / "_shipped" / kind, package.parent / kind)
+    folder = next((folder for folder in folders if folder.is_dir()), folders[0])
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
