@@ -82,6 +82,12 @@ class MetaConfig(_Section):
     engine: Literal["torch-func", "learn2learn"] = "torch-func"
     order: Literal[1, 2] = 2
     """Second-order meta-gradients, or first-order ones."""
+    first_order_steps: Annotated[int, Field(ge=0)] = 0
+    """Outer steps taken in first order before the second begins."""
+    multi_step_steps: Count = 100
+    """Outer steps over which MAML++'s loss moves from all inner steps to the last."""
+    step_sizes: Literal["auto", "fixed", "tensor", "element", "step"] = "auto"
+    """What a step size is learned for; ``auto`` is the algorithm's own choice."""
     adapts: tuple[str, ...] = ("*",)
     """Patterns of the parameters that the inner loop changes."""
     inner_steps: Count = 2

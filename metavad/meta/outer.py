@@ -1,0 +1,307 @@
+"""The outer loop of MAML and its family: what to descend, and the gradient of one scene's share of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from metavad.config import MetaConfig
+from metavad.episodes import Episode
+from metavad.errors import ConfigError, nearest
+from metavad.experts.base import Parameters
+from metavad.experts.set import ExpertSet, under
+from metavad.features.sample import Sample, join
+from metavad.meta.inner import Order, adapting, free_of, inner_loop, inner_path, positive
+from metavad.meta.objective import query_losses, separation_losses, support_loss, total
+
+__all__ = [
+    "ALGORITHMS",
+    "Algorithm",
+    "Initialisation",
+    "Plan",
+    "SceneGradient",
+    "Task",
+    "initialise",
+    "loop_engine",
+    "plan_at",
+    "scene_gradient",
+]
+
+Kind: TypeAlias = Literal["adapt", "reptile", "joint"]
+Sizes: TypeAlias = Literal["fixed", "tensor", "element", "step"]
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """One way to meta-learn: what the outer loop descends, and what the inner loop may change."""
+
+    name: str
+    summary: str
+    paper: str
+    equation: str
+    kind: Kind = "adapt"
+    order: Order = 2
+    step_sizes: Sizes = "tensor"
+    multi_step: bool = False
+    head_only: bool = False
+
+
+ALGORITHMS: dict[str, Algorithm] = {
+    algorithm.name: algorithm
+    for algorithm in (
+        Algorithm(
+            "maml",
+            "second-order MAML; a learned step size for each tensor, or meta.step_sizes=fixed as in the paper",
+            "Finn, Abbeel and Levine 2017, https://arxiv.org/abs/1703.03400",
+            "min_p sum_s Q_s(p - a dS_s(p)/dp)",
+        ),
+        Algorithm(
+            "fomaml",
+            "first-order MAML: the inner gradients are constants",
+            "Finn, Abbeel and Levine 2017, https://arxiv.org/abs/1703.03400",
+            "p <- p - b sum_s dQ_s/dp at p - a dS_s(p)/dp",
+            order=1,
+        ),
+        Algorithm(
+            "anil",
+            "only the parameters of meta.adapts are adapted, by default each expert's last layer",
+            "Raghu et al. 2020, https://arxiv.org/abs/1909.09157",
+            "min_{p,h} sum_s Q_s(p, h - a dS_s(p, h)/dh)",
+            head_only=True,
+        ),
+        Algorithm(
+            "meta-sgd",
+            "a learned step size for each element; meta.step_sizes=tensor for one a tensor",
+            "Li et al. 2017, https://arxiv.org/abs/1707.09835",
+            "min_{p,a} sum_s Q_s(p - a * dS_s(p)/dp), a > 0 elementwise",
+            step_sizes="element",
+        ),
+        Algorithm(
+            "maml++",
+            "learned step sizes for each tensor and inner step, multi-step loss, first order annealed to second",
+            "Antoniou, Edwards and Storkey 2019, https://arxiv.org/abs/1810.09502",
+            "min_{p,a} sum_s sum_i w_i Q_s(p_i), p_i = p_{i-1} - a_i dS_s(p_{i-1})/dp",
+            step_sizes="step",
+            multi_step=True,
+        ),
+        Algorithm(
+            "reptile",
+            "moves towards what adapts to support and query together; no second derivative, no split",
+            "Nichol, Achiam and Schulman 2018, https://arxiv.org/abs/1803.02999",
+            "p <- p + b mean_s(U_s(p) - p), U_s = inner steps on all clips",
+            kind="reptile",
+            order=1,
+            step_sizes="fixed",
+        ),
+        Algorithm(
+            "joint",
+            "no inner loop: one model for all scenes on the same clips; the control",
+            "plain stochastic gradient descent",
+            "min_p sum_s S_s(p) over support and query clips together",
+            kind="joint",
+            order=1,
+            step_sizes="fixed",
+        ),
+    )
+}
+"""Every algorithm by name."""
+
+
+@dataclass(frozen=True)
+class Initialisation:
+    """What the outer loop learns: parameters, and free tensors whose softplus are the step sizes."""
+
+    params: Parameters
+    free: Parameters
+
+    @property
+    def step_sizes(self) -> Parameters:
+        """The positive step sizes, detached."""
+        return {name: tensor.detach() for name, tensor in positive(self.free).items()}
+
+    def leaves(self) -> Parameters:
+        """Everything that takes a meta-gradient, by ``"params/<name>"`` and ``"free/<name>"``."""
+        named = {f"params/{name}": tensor for name, tensor in self.params.items()}
+        named |= {f"free/{name}": tensor for name, tensor in self.free.items()}
+        return {name: tensor for name, tensor in named.items() if tensor.requires_grad}
+
+
+@dataclass(frozen=True)
+class Task:
+    """An episode whose clips are resolved."""
+
+    episode: Episode
+    support: Sample
+    query: Sample
+    abnormal: Sample | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one outer step does with each task."""
+
+    kind: Kind
+    steps: int
+    order: Order
+    weights: tuple[float, ...]
+    """Of the query loss after 0, 1, ... inner steps; they sum to 1."""
+    separation: float = 0.0
+    before: bool = False
+    """Also measure the query loss before adapting."""
+
+
+@dataclass(frozen=True)
+class SceneGradient:
+    """One task's query losses by expert (adapted, and before that where asked), and its meta-gradient."""
+
+    losses: dict[str, Tensor]
+    gradient: Parameters
+    before: dict[str, Tensor] = field(default_factory=dict)
+
+
+Engine: TypeAlias = Callable[[ExpertSet, Initialisation, Sequence[Task], Plan], list[SceneGradient]]
+"""Tasks of one outer step to their gradients, in the same order."""
+
+
+def algorithm_of(settings: MetaConfig) -> Algorithm:
+    """The algorithm that the settings name; raises :class:`ConfigError` with the nearest right name."""
+    if settings.algorithm not in ALGORITHMS:
+        raise ConfigError(
+            f"meta.algorithm: expected one of `metavad show algorithms`, found {settings.algorithm!r}; "
+            f"{nearest(settings.algorithm, ALGORITHMS)}"
+        )
+    return ALGORITHMS[settings.algorithm]
+
+
+def initialise(experts: ExpertSet, settings: MetaConfig) -> Initialisation:
+    """The experts' own parameters as the start, and step sizes of the algorithm's kind at their start."""
+    algorithm = algorithm_of(settings)
+    params = {name: tensor.detach().clone().requires_grad_() for name, tensor in experts.named_parameters()}
+    kind = algorithm.step_sizes if settings.step_sizes == "auto" else settings.step_sizes
+    start, learned = free_of(settings.step_size), kind != "fixed" and algorithm.kind == "adapt"
+    free = {
+        name: torch.full(_size_shape(kind, params[name], settings.inner_steps), start).to(params[name])
+        for name in _adapted_names(experts, algorithm, settings)
+    }
+    return Initialisation(params, {name: tensor.requires_grad_(learned) for name, tensor in free.items()})
+
+
+def plan_at(settings: MetaConfig, step: int, *, before: bool = False) -> Plan:
+    """The plan of outer step ``step``: order and weights may be annealed."""
+    algorithm = algorithm_of(settings)
+    first_order = 1 in (algorithm.order, settings.order) or step < settings.first_order_steps
+    weights = _weights(settings.inner_steps, step / settings.multi_step_steps if algorithm.multi_step else 1.0)
+    order: Order = 1 if first_order else 2
+    return Plan(algorithm.kind, settings.inner_steps, order, weights, settings.separation, before)
+
+
+def loop_engine(experts: ExpertSet, start: Initialisation, tasks: Sequence[Task], plan: Plan) -> list[SceneGradient]:
+    """One task after the other: the memory of one graph at a time."""
+    return [scene_gradient(experts, start, task, plan) for task in tasks]
+
+
+def scene_gradient(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:
+    """The query losses of one task after adapting, and their gradient for all leaves of ``start``."""
+    if plan.kind == "joint":
+        return _joint(experts, start, task)
+    if plan.kind == "reptile":
+        return _reptile(experts, start, task, plan)
+    return _adapted(experts, start, task, plan)
+
+
+def query_objective(
+    experts: ExpertSet, params: Parameters, task: Task, separation: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """What adapted parameters are asked for: low query loss and, weighted, separation; and the losses alone."""
+    losses = under(experts, params, query_losses, task.query, task.support)
+    if not separation or task.abnormal is None:
+        return total(losses), losses
+    apart = under(experts, params, separation_losses, task.query, task.abnormal, task.support)
+    return total(losses) + separation * total(apart), losses
+
+
+def gradient_of(objective: Tensor, leaves: Parameters) -> Parameters:
+    """Gradient by name, zero where the objective does not reach."""
+    found = torch.autograd.grad(objective, list(leaves.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(leaf) if gradient is None else gradient
+        for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
+    }
+
+
+def _adapted(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:
+    path = inner_path(
+        lambda params, support: under(experts, params, support_loss, support),
+        start.params,
+        positive(start.free),
+        task.support,
+        steps=plan.steps,
+        order=plan.order,
+    )
+    before: dict[str, Tensor] = {}
+    terms: list[Tensor] = []
+    for taken, (params, weight) in enumerate(zip(path, plan.weights, strict=True)):
+        if taken == 0 and plan.before:
+            with torch.no_grad():
+                before = query_objective(experts, params, task, 0.0)[1]
+        if weight:
+            objective, losses = query_objective(experts, params, task, plan.separation)
+            terms.append(objective if weight == 1.0 else weight * objective)
+    gradient = gradient_of(torch.stack(terms).sum() if len(terms) > 1 else terms[0], start.leaves())
+    return SceneGradient(_detached(losses), gradient, before)
+
+
+def _joint(experts: ExpertSet, start: Initialisation, task: Task) -> SceneGradient:
+    pooled = join([task.support, task.query])
+    objective = under(experts, start.params, support_loss, pooled)
+    with torch.no_grad():
+        losses = query_objective(experts, start.params, task, 0.0)[1]
+    return SceneGradient(losses, gradient_of(objective, start.leaves()), losses)
+
+
+def _reptile(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:
+    """The way back from where the inner steps on all clips led, as a gradient."""
+    adapted = inner_loop(
+        lambda params, support: under(experts, params, support_loss, support),
+        start.params,
+        positive(start.free),
+        join([task.support, task.query]),
+        steps=plan.steps,
+        order=1,
+    )
+    with torch.no_grad():
+        gradient = {f"params/{name}": tensor - adapted[name] for name, tensor in start.params.items()}
+        before = query_objective(experts, start.params, task, 0.0)[1] if plan.before else {}
+        losses = query_objective(experts, adapted, task, 0.0)[1]
+    return SceneGradient(losses, gradient, before)
+
+
+def _detached(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: loss.detach() for name, loss in losses.items()}
+
+
+def _adapted_names(experts: ExpertSet, algorithm: Algorithm, settings: MetaConfig) -> tuple[str, ...]:
+    names = [name for name, _ in experts.named_parameters()]
+    if algorithm.head_only and settings.adapts == ("*",):
+        return tuple(name for name in names if name.rpartition(".")[0] in _heads(names))
+    return adapting(names, settings.adapts)
+
+
+def _heads(names: Sequence[str]) -> set[str]:
+    """The module of each expert's last parameter."""
+    last = {name.partition(".")[0]: name for name in names}
+    return {name.rpartition(".")[0] for name in last.values()}
+
+
+def _size_shape(kind: Sizes, parameter: Tensor, steps: int) -> tuple[int, ...]:
+    if kind == "element":
+        return tuple(parameter.shape)
+    return (steps, *(1 for _ in parameter.shape)) if kind == "step" else ()
+
+
+def _weights(steps: int, done: float) -> tuple[float, ...]:
+    """All inner steps alike at first, the last one alone once ``done`` reaches 1 (MAML++, section 4)."""
+    early = max(0.0, 1.0 - done) / steps
+    return (0.0, *(early for _ in range(steps - 1)), 1.0 - early * (steps - 1))
