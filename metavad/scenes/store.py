@@ -93,8 +93,7 @@ class Store:
                     _write_rows(file, iter(rows))
         except PermissionError as error:
             raise OutputError(
-                f"{self.root}: expected a folder to cache in, found one that is not ours to write; "
-                "set METAVAD_CACHE"
+                f"{self.root}: expected a folder to cache in, found one that is not ours to write; set METAVAD_CACHE"
             ) from error
 
     def _entries(self) -> list[tuple[Path, int, float]]:

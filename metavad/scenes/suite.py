@@ -84,7 +84,8 @@ class LabelSource:
     ``path`` lies under ``root`` and may hold ``{video}`` (the name of the video), ``{number}`` (the last
     number in it, without leading zeros), ``{parent}`` (the folder the video lies in) and ``{scene}``.
     ``first`` is the number of the first frame in the file, ``inclusive`` whether ends belong to intervals,
-    ``abnormal`` the values that count as abnormal where a format has several.
+    ``abnormal`` the values that count as abnormal where a format has several. A video without labels whose
+    name matches the glob ``normal_if_missing`` is normal throughout.
     """
 
     format: str
@@ -94,7 +95,7 @@ class LabelSource:
     first: int = 0
     inclusive: bool = False
     abnormal: tuple[int, ...] = (1,)
-    missing: Literal["error", "normal"] = "error"
+    normal_if_missing: str = ""
     scene: str = ""
 
     def of(self, video: "Video") -> Path:
@@ -109,6 +110,11 @@ class LabelSource:
         }
         path = re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), self.path)
         return self.root / path
+
+    def normal_throughout(self, video: "Video") -> bool:
+        """Whether the absence of labels says that ``video`` is normal."""
+        absent = not self.of(video).exists()
+        return absent and fnmatch.fnmatchcase(video.name, self.normal_if_missing)
 
 
 @dataclass(frozen=True)
@@ -187,7 +193,7 @@ class _LabelTable(_Strict):
     first: int = 0
     inclusive: bool = False
     abnormal: tuple[int, ...] = (1,)
-    missing: Literal["error", "normal"] = "error"
+    normal_if_missing: str = ""
 
 
 class _CropTable(_Strict):
@@ -213,8 +219,8 @@ class _SceneTable(_Strict):
     pattern: str | None = None
     normal: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
-    normal_list: str | None = None
-    test_list: str | None = None
+    normal_list: tuple[str, ...] = ()
+    test_list: tuple[str, ...] = ()
     labels: _LabelTable | None = None
     pixel_masks: _LabelTable | None = None
     tracks: _LabelTable | None = None
@@ -294,18 +300,14 @@ def load_suite(name_or_path: str, data: Path | None = None, progress: Progress =
     table = _table(place.path)
     if table.generate:
         return _generated(place, table, progress)
-    failures: list[str] = []
-    for layout in _layouts(place, table):
-        scenes, missing = _scenes(place, layout)
-        if scenes:
-            return _suite(place, table, layout, scenes, missing)
-        failures += missing
-    raise SuiteError(_nothing(place, failures))
+    found = [(layout, *_scenes(place, layout)) for layout in _layouts(table)]
+    there = [part for part in found if part[1]]
+    if not there:
+        raise SuiteError(_nothing(place, [line for part in found for line in part[2]]))
+    return _suite(place, table, *next((part for part in there if _labelled(part[1])), there[0]))
 
 
-def select_scenes(
-    spec: str, data: Path | None = None, *, role: Role, progress: Progress = SILENT
-) -> tuple[Scene, ...]:
+def select_scenes(spec: str, data: Path | None = None, *, role: Role, progress: Progress = SILENT) -> tuple[Scene, ...]:
     """Scenes by a selection such as ``"synthetic,mysite.toml:lobby,umn:*"``, in that order, each once.
 
     A suite alone means its scenes that have ``role``; a named scene must have it.
@@ -361,9 +363,7 @@ def _table(path: Path) -> _SuiteTable:
     except ValidationError as error:
         raise SuiteError(f"{path}: {_first_mistake(error)}") from error
     if sum(map(bool, (table.scenes, table.layouts, table.generate))) != 1:
-        raise SuiteError(
-            f"{path}: expected one of [[scenes]], [[layouts]], [[generate]], found none or several"
-        )
+        raise SuiteError(f"{path}: expected one of [[scenes]], [[layouts]], [[generate]], found none or several")
     return table
 
 
@@ -389,7 +389,7 @@ def _first_mistake(error: ValidationError) -> str:
     return f"expected known keys, found {'.'.join(where)!r}; {nearest(where[-1], known)}"
 
 
-def _layouts(place: _Place, table: _SuiteTable) -> tuple[_LayoutTable, ...]:
+def _layouts(table: _SuiteTable) -> tuple[_LayoutTable, ...]:
     if table.layouts:
         return table.layouts
     return (_LayoutTable.model_construct(name="", scenes=table.scenes, label_set=None),)
@@ -439,9 +439,7 @@ def _roots(place: _Place, table: _SceneTable) -> list[Path]:
     if Path(table.root).is_absolute():
         return [Path(table.root)]
     if not place.roots:
-        raise SuiteError(
-            f"{place.name}: expected to know where the data is, found nothing; set --data or METAVAD_DATA"
-        )
+        raise SuiteError(f"{place.name}: expected to know where the data is, found nothing; set --data or METAVAD_DATA")
     return [root / table.root for root in place.roots]
 
 
@@ -456,24 +454,21 @@ def _both_sides(
             )
 
 
-def _listed(root: Path, listing: str | None, videos: tuple[Video, ...]) -> tuple[Video, ...]:
-    """Videos named in a text file of names, one a line, with or without suffix; no such file: none."""
-    if listing is None:
+def _listed(root: Path, listings: Sequence[str], videos: tuple[Video, ...]) -> tuple[Video, ...]:
+    """Videos named in text files of names, with or without suffix; where a file is missing: none."""
+    if not listings:
         return videos
-    file = root / listing
-    if not file.is_file():
+    if not all((root / listing).is_file() for listing in listings):
         return ()
-    lines = file.read_text(encoding="utf-8").split()
-    names = {Path(line).stem if Path(line).suffix in VIDEO_SUFFIXES else line for line in lines}
+    words = [word for listing in listings for word in (root / listing).read_text(encoding="utf-8").split()]
+    names = {Path(word).stem if Path(word).suffix in VIDEO_SUFFIXES else word for word in words}
     return tuple(video for video in videos if video.path.stem in names)
 
 
 _Group = tuple[str, tuple[Video, ...], tuple[Video, ...]]
 
 
-def _grouped(
-    place: _Place, table: _SceneTable, normal: tuple[Video, ...], test: tuple[Video, ...]
-) -> list[_Group]:
+def _grouped(place: _Place, table: _SceneTable, normal: tuple[Video, ...], test: tuple[Video, ...]) -> list[_Group]:
     """One scene, or with ``pattern`` one for each different name it makes of the videos' names."""
     if table.pattern is None:
         return [(table.name, normal, test)]
@@ -485,17 +480,16 @@ def _grouped(
     for side, videos in enumerate((normal, test)):
         for video in videos:
             if match := pattern.match(video.name):
-                name = table.name.format(**{key: text or "" for key, text in match.groupdict().items()})
+                name = table.name.format(
+                    **{key: (text or "").replace("/", "-") for key, text in match.groupdict().items()}
+                )
                 sides.setdefault(name, ([], []))[side].append(video)
     if not sides:
         raise SuiteError(
             f"{place.path}: pattern {table.pattern!r}: expected names such as "
             f"{(*normal, *test)[0].name!r} to match, none of {len(normal) + len(test)} did"
         )
-    return [
-        (name, tuple(a), tuple(b))
-        for name, (a, b) in sorted(sides.items(), key=lambda item: natural(item[0]))
-    ]
+    return [(name, tuple(a), tuple(b)) for name, (a, b) in sorted(sides.items(), key=lambda item: natural(item[0]))]
 
 
 def _scene(
@@ -536,9 +530,7 @@ def _source(table: _LabelTable | None, root: Path, scene: str) -> LabelSource | 
     return None if table is None else LabelSource(**table.model_dump(), root=root, scene=scene)
 
 
-def _suite(
-    place: _Place, table: _SuiteTable, layout: _LayoutTable, scenes: list[Scene], missing: list[str]
-) -> Suite:
+def _suite(place: _Place, table: _SuiteTable, layout: _LayoutTable, scenes: list[Scene], missing: list[str]) -> Suite:
     label_set = layout.label_set or table.label_set
     return Suite(
         name=place.name,
@@ -554,6 +546,12 @@ def _suite(
         missing=tuple(missing),
         expect=Expect(**table.expect.model_dump()),
     )
+
+
+def _labelled(scenes: list[Scene]) -> bool:
+    """Whether the labels that a layout speaks of are there, as far as the first test videos tell."""
+    sides = [(scene.labels, scene.test[0]) for scene in scenes if scene.labels and scene.test]
+    return all(labels.of(test).exists() or labels.normal_throughout(test) for labels, test in sides)
 
 
 def _nothing(place: _Place, failures: list[str]) -> str:
@@ -585,9 +583,7 @@ def _generated_folder(place: _Place, block: _GenerateTable, progress: Progress) 
     name = f"synthetic-{version}-{block.size}-{block.scenes}-{block.seed}"
     folder = made[0] if made else cache_folder() / "suites" / name
     if not (folder / "suite.toml").is_file():
-        synthetic.write_suite(
-            folder, scenes=block.scenes, seed=block.seed, size=block.size, progress=progress
-        )
+        synthetic.write_suite(folder, scenes=block.scenes, seed=block.seed, size=block.size, progress=progress)
     return folder
 
 
@@ -649,8 +645,7 @@ def _unique(videos: Sequence[Video], root: Path) -> tuple[Video, ...]:
     """The same videos; where names are taken twice, their path under ``root`` tells them apart."""
     names = [video.name for video in videos]
     return tuple(
-        replace(video, name=_long_name(video, root)) if names.count(video.name) > 1 else video
-        for video in videos
+        replace(video, name=_long_name(video, root)) if names.count(video.name) > 1 else video for video in videos
     )
 
 

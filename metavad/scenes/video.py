@@ -158,7 +158,7 @@ def _resized(picture: NDArray[np.generic], size: tuple[int, int]) -> ByteArray:
     if image.shape == size:
         return image
     method = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_CUBIC
-    return cv2.resize(image, (size[1], size[0]), interpolation=method).astype(np.uint8, copy=False)
+    return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=method), np.uint8)
 
 
 def _pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple[int, ByteArray]]:
@@ -228,11 +228,12 @@ def _index(path: Path) -> _Index:
 def _built_index(path: Path, size: int, changed: int) -> _Index:
     """The index of a file; size and time of change are there so that a changed file is read again."""
     with _opened(path) as container:
-        index = _decoded_index(container)
+        index = _demuxed_index(container)
     if index is None:
-        raise VideoError(
-            f"{path}: expected a video, found no frame that decodes; fetch or record the file again"
-        )
+        with _opened(path) as container:
+            index = _decoded_index(container)
+    if index is None:
+        raise VideoError(f"{path}: expected a video, found no frame that decodes; fetch or record the file again")
     return index
 
 
@@ -267,25 +268,63 @@ def _decoded(container: InputContainer) -> Iterator[VideoFrame]:
         yield from (frame for frame in frames if isinstance(frame, VideoFrame))
 
 
+def _demuxed_index(container: InputContainer) -> _Index | None:
+    """The index without decoding, from the packets' times; ``None`` where these cannot be trusted.
+
+    They can when every packet has a time of its own and the last group of pictures decodes to exactly its
+    packets: what headers, edit lists and truncation get wrong shows there.
+    """
+    stream = container.streams.video[0]
+    packets = _shown_packets(container)
+    times = sorted(time for time, _ in packets)
+    if not packets or any(a >= b for a, b in pairwise(times)):
+        return None
+    number = {time: place for place, time in enumerate(times)}
+    keys = sorted(number[time] for time, key in packets if key)
+    if not keys or keys[0] != 0:
+        return None
+    container.seek(times[keys[-1]], stream=stream, backward=True)
+    tail = [frame for frame in _decoded(container) if frame.pts is not None and frame.pts >= times[keys[-1]]]
+    if [frame.pts for frame in tail] != times[keys[-1] :]:
+        return None
+    return _Index(tuple(times), tuple(keys), _time_base(container), *_shown_size(tail[0]), True)
+
+
+def _shown_packets(container: InputContainer) -> list[tuple[int, bool]]:
+    """Time and key mark of each packet that a player shows; empty where a packet has no time or is torn."""
+    packets = []
+    try:
+        for packet in container.demux(container.streams.video[0]):
+            if not packet.size or packet.is_discard:
+                continue
+            if packet.pts is None or packet.is_corrupt:
+                return []
+            packets.append((packet.pts, packet.is_keyframe))
+    except av.FFmpegError:
+        return []
+    return packets
+
+
 def _decoded_index(container: InputContainer) -> _Index | None:
     """The index by decoding everything: slow, and right whatever the header says."""
     times: list[int | None] = []
     keys: list[int] = []
-    first: VideoFrame | None = None
+    size = (0, 0)
     for frame in _decoded(container):
-        first = first or frame
+        size = size if times else _shown_size(frame)
         if frame.key_frame:
             keys.append(len(times))
         times.append(frame.pts)
-    if first is None:
-        return None
-    height, width = _shown_size(first)
-    stream = container.streams.video[0]
     known = [time for time in times if time is not None]
-    if len(known) == len(times) and all(a < b for a, b in pairwise(known)):
-        return _Index(tuple(known), tuple(keys), float(stream.time_base or 1), height, width, True)
+    if known and len(known) == len(times) and all(a < b for a, b in pairwise(known)):
+        return _Index(tuple(known), tuple(keys), _time_base(container), *size, True)
+    stream = container.streams.video[0]
     period = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
-    return _Index(tuple(range(len(times))), (0,), period, height, width, False)
+    return _Index(tuple(range(len(times))), (0,), period, *size, False) if times else None
+
+
+def _time_base(container: InputContainer) -> float:
+    return float(container.streams.video[0].time_base or 1)
 
 
 def _shown_size(frame: VideoFrame) -> tuple[int, int]:
@@ -309,9 +348,7 @@ def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple
         picture = _picture(frame, form)
         if picture.shape[:2] != shape:
             found = f"{picture.shape[1]}x{picture.shape[0]}"
-            raise VideoError(
-                f"{video.path}: expected {shape[1]}x{shape[0]} pixels in frame {number}, found {found}"
-            )
+            raise VideoError(f"{video.path}: expected {shape[1]}x{shape[0]} pixels in frame {number}, found {found}")
         yield number, picture
 
 
@@ -319,40 +356,58 @@ def _wanted_frames(path: Path, index: _Index, wanted: list[int]) -> Iterator[tup
     """Wanted frames with their numbers: a seek wherever one saves decoding."""
     with ExitStack() as stack:
         container = stack.enter_context(_opened(path))
-        frames: Iterator[tuple[int, VideoFrame]] = enumerate(_decoded(container))
-        position = 0
+        player = _Player(_from_start(container, index))
         for target in wanted:
-            if _worth_seeking(index, position, target):
-                frames = _sought(container, index, target)
-            number, frame = _next_at(frames, target)
-            if number != target:  # a seek that went astray: count from the start, as the index did
+            if index.has_times and _key_before(index, target) - player.number > _SEEK_FROM:
+                player = _Player(_from_key(container, index, target))
+            frame = player.at(target)
+            if frame is None:  # a seek that went astray
                 container = stack.enter_context(_opened(path))
-                frames = enumerate(_decoded(container))
-                number, frame = _next_at(frames, target)
+                player = _Player(_from_start(container, index))
+                frame = player.at(target)
             if frame is None:
-                raise VideoError(f"{path}: expected frame {target}, found the end; has the file changed?")
-            position = target + 1
+                raise VideoError(f"{path}: expected frame {target}, found none; did the file change?")
             yield target, frame
 
 
-def _next_at(frames: Iterator[tuple[int, VideoFrame]], target: int) -> tuple[int, VideoFrame | None]:
-    """The first frame numbered ``target`` or more."""
-    return next(((number, frame) for number, frame in frames if number >= target), (-1, None))
+class _Player:
+    """Shows frames in order. One that does not decode shows as the one before it, as in any player."""
+
+    def __init__(self, frames: Iterator[tuple[int, VideoFrame]]) -> None:
+        self._frames = frames
+        self._ahead: tuple[int, VideoFrame] | None = None
+        self._shown: VideoFrame | None = None
+        self.number = -1
+
+    def at(self, target: int) -> VideoFrame | None:
+        """What is shown at frame ``target``; ``None`` where all frames come later."""
+        while self.number < target:
+            self._ahead = self._ahead or next(self._frames, None)
+            if self._ahead is None or self._ahead[0] > target:
+                break
+            (self.number, self._shown), self._ahead = self._ahead, None
+        return self._shown
 
 
 def _key_before(index: _Index, target: int) -> int:
     return index.keys[max(bisect_right(index.keys, target) - 1, 0)] if index.keys else 0
 
 
-def _worth_seeking(index: _Index, position: int, target: int) -> bool:
-    return index.has_times and _key_before(index, target) - position > _SEEK_FROM
+def _from_start(container: InputContainer, index: _Index) -> Iterator[tuple[int, VideoFrame]]:
+    if not index.has_times:
+        return enumerate(_decoded(container))
+    return _numbered(container, index)
 
 
-def _sought(container: InputContainer, index: _Index, target: int) -> Iterator[tuple[int, VideoFrame]]:
-    """Numbered frames from the key frame before ``target``; what a seek shows beside them is left out."""
-    stream = container.streams.video[0]
-    container.seek(index.times[_key_before(index, target)], stream=stream, backward=True)
-    numbers = {time: number for number, time in enumerate(index.times)}
+def _from_key(container: InputContainer, index: _Index, target: int) -> Iterator[tuple[int, VideoFrame]]:
+    time = index.times[_key_before(index, target)]
+    container.seek(time, stream=container.streams.video[0], backward=True)
+    return _numbered(container, index)
+
+
+def _numbered(container: InputContainer, index: _Index) -> Iterator[tuple[int, VideoFrame]]:
+    """Decoded frames with the numbers that their times have in the index."""
     for frame in _decoded(container):
-        if frame.pts in numbers:
-            yield numbers[frame.pts], frame
+        number = -1 if frame.pts is None else bisect_right(index.times, frame.pts) - 1
+        if number >= 0:
+            yield number, frame
