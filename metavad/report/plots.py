@@ -1,0 +1,327 @@
+"""Pictures of a benchmark: SVG text for curves, PNG bytes for photographs.
+
+Colours are those of Okabe and Ito 2008 (https://jfly.uni-koeln.de/color/), told apart by colour-blind eyes; every
+method also has its own marker and its name beside its line. Matplotlib is used as objects: no global figure.
+"""
+
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import ndimage
+
+from metavad.errors import DataError
+from metavad.report.table import METHODS, Cell, Line, Record, pivot
+from metavad.runs import runs
+from metavad.types import BoolArray, ByteArray, FloatArray
+
+__all__ = ["INK", "auc_over_shots", "contact_strip", "heat_overlay", "heat_picture", "png", "timeline"]
+
+INK = {
+    "ink": "#1b2430",
+    "muted": "#5d6878",
+    "line": "#d4dae3",
+    "adapted": "#0072b2",
+    "fine-tune": "#d55e00",
+    "refit": "#009e73",
+    "wrong-scene": "#b0528f",
+    "zero-shot": "#1b2431",
+    "motion": "#5d6879",
+    "position": "#8791a0",
+    "truth": "#e69f00",
+    "alarm": "#c0392b",
+}
+"""Colours by what they stand for; a page replaces them by its own for light and dark."""
+
+MARKERS = {"adapted": "o", "fine-tune": "s", "refit": "^", "wrong-scene": "X"}
+DASHES = {"zero-shot": (0, (6, 2)), "motion": (0, (2, 2)), "position": (0, (1, 3))}
+
+
+def auc_over_shots(record: Record, scene: str, figure: str = "micro_auc") -> str:
+    """Curves over K with their spread over draws, methods without shots as level lines; SVG text.
+
+    Where a level line lies far under all curves it is named at the foot, so that the curves keep their room.
+    """
+    grid = pivot(record, figure)
+    lines = dict(grid.groups).get(scene)
+    if lines is None:
+        raise DataError(f"expected a scene of the record, found {scene!r}; known: {', '.join(dict(grid.groups))}")
+    shots = [k for k in grid.shots if k > 0]
+    curves = {x.method: _curve(x, grid.shots) for x in lines}
+    picture = Figure(figsize=(4.6, 3.1), layout="constrained")
+    axes = picture.subplots()
+    _bare(axes)
+    low, high = _window(curves)
+    for method, curve in curves.items():
+        _draw_curve(axes, method, curve, shots)
+    _shot_axis(axes, shots, (low, high))
+    _name_lines(axes, curves, max(len(shots) - 1, 0), (low, high))
+    return _svg(picture)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """Figures in per cent of one method: over shots, or one level."""
+
+    level: float | None
+    points: Mapping[int, Cell]
+
+    @property
+    def last(self) -> float | None:
+        values = [100 * cell.value for cell in self.points.values() if cell.value is not None]
+        return values[-1] if values else self.level
+
+
+def _curve(line: Line, shots: Sequence[int]) -> _Curve:
+    cells = {k: cell for k, cell in zip(shots, line.cells, strict=True) if cell and cell.value is not None}
+    level = cells.pop(0, None)
+    return _Curve(None if level is None or level.value is None else 100 * level.value, cells)
+
+
+def _extent(curve: _Curve) -> list[float]:
+    spreads = [(cell.value or 0, cell.spread or 0) for cell in curve.points.values()]
+    return [100 * (value + sign * spread) for value, spread in spreads for sign in (-1, 1)]
+
+
+def _window(curves: Mapping[str, _Curve]) -> tuple[float, float]:
+    """The range of the figure axis: all curves and zero-shot, and level lines that are near them."""
+    core = [value for curve in curves.values() for value in _extent(curve)]
+    core += [curve.level for name, curve in curves.items() if name == "zero-shot" and curve.level is not None]
+    core = core or [curve.level for curve in curves.values() if curve.level is not None] or [0.0, 100.0]
+    room = max(max(core) - min(core), 2.0)
+    near = [c.level for c in curves.values() if c.level is not None and c.level > min(core) - room / 2]
+    low, high = min([*core, *near]), max([*core, *near])
+    return low - 0.12 * room, min(high + 0.12 * room, 100.4)
+
+
+def _draw_curve(axes: Axes, method: str, curve: _Curve, shots: Sequence[int]) -> None:
+    colour = INK.get(method, INK["muted"])
+    if curve.level is not None:
+        axes.axhline(curve.level, color=colour, lw=1.2, ls=DASHES.get(method, (0, (4, 4))), zorder=1)
+    if not curve.points:
+        return
+    places = np.array([shots.index(k) for k in curve.points])
+    values = np.array([100 * (cell.value or 0) for cell in curve.points.values()])
+    spread = np.array([100 * (cell.spread or 0) for cell in curve.points.values()])
+    leading = method == METHODS[-1]
+    axes.fill_between(places, values - spread, values + spread, color=colour, alpha=0.14, lw=0, zorder=2)
+    axes.plot(
+        places,
+        values,
+        color=colour,
+        lw=2.4 if leading else 1.5,
+        marker=MARKERS.get(method, "D"),
+        ms=6 if leading else 4.5,
+        markeredgewidth=0,
+        zorder=4 if leading else 3,
+    )
+
+
+def _shot_axis(axes: Axes, shots: Sequence[int], window: tuple[float, float]) -> None:
+    axes.set_xticks(range(len(shots)), [str(k) for k in shots])
+    axes.set_xlim(-0.15 * max(len(shots) - 1, 1), max(len(shots) - 1, 0.5) * 1.02)
+    axes.set_ylim(*window)
+    axes.set_xlabel("K, clips shown", color=INK["muted"])
+    axes.set_ylabel("AUC, %", color=INK["muted"])
+
+
+def _name_lines(axes: Axes, curves: Mapping[str, _Curve], right: float, window: tuple[float, float]) -> None:
+    """Names at the right end of each line, pushed apart; lines under the window at its foot."""
+    low, high = window
+    ends = {name: curve.last for name, curve in curves.items() if curve.last is not None}
+    order = sorted(ends, key=lambda name: ends[name] or 0.0)
+    heights = _apart([max(ends[name] or 0.0, low) for name in order], (high - low) / 13, low, high)
+    for name, height in zip(order, heights, strict=True):
+        below = (ends[name] or 0.0) < low
+        axes.annotate(
+            f"{name} {ends[name]:.1f}{' ↓' if below else ''}",
+            (1.02, height),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=8.5,
+            fontweight="bold" if name == METHODS[-1] else "normal",
+            color=INK.get(name, INK["muted"]),
+            annotation_clip=False,
+        )
+
+
+def _apart(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Ascending heights moved as little as a pass up and a pass down need to be a gap apart and within bounds."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + gap if placed else low))
+    ceiling = high
+    for n in range(len(placed) - 1, -1, -1):
+        placed[n] = min(placed[n], ceiling)
+        ceiling = placed[n] - gap
+    return placed
+
+
+def timeline(
+    seconds: FloatArray,
+    scores: FloatArray,
+    *,
+    labels: BoolArray | None = None,
+    threshold: float | None = None,
+) -> str:
+    """Scores (T,) of a video over its seconds (T,), higher = more anomalous; SVG text.
+
+    Bands where ``labels`` (T,) are true, a line at the threshold, and a bar at the foot where scores are over it.
+    """
+    if not len(seconds) == len(scores) == len(scores if labels is None else labels) or not len(scores):
+        raise DataError(
+            f"expected a time and a label for each score, found {len(seconds)} times and {len(scores)} scores; "
+            "pass all frames of one video"
+        )
+    picture = Figure(figsize=(9.2, 2.3), layout="constrained")
+    axes = picture.subplots()
+    _bare(axes)
+    scores = np.nan_to_num(np.asarray(scores, dtype=float))
+    low, high = _room(scores, threshold)
+    for start, end in [] if labels is None else _spans(np.asarray(labels, bool), seconds):
+        axes.axvspan(start, end, color=INK["truth"], alpha=0.28, lw=0, zorder=0)
+    axes.plot(*_envelope(np.asarray(seconds, dtype=float), scores), color=INK["adapted"], lw=1.3, zorder=3)
+    if threshold is not None and np.isfinite(threshold):
+        axes.axhline(threshold, color=INK["alarm"], lw=1.1, ls=(0, (5, 3)), zorder=2)
+        bars = [(start, end - start) for start, end in _spans(scores > threshold, seconds)]
+        axes.broken_barh(bars, (low, 0.035 * (high - low)), color=INK["alarm"], lw=0, zorder=4)
+    axes.set_ylim(low, high)
+    axes.set_xlim(float(seconds[0]), _ends(seconds)[-1])
+    axes.set_xlabel("seconds", color=INK["muted"])
+    axes.set_ylabel("score", color=INK["muted"])
+    return _svg(picture)
+
+
+def _room(scores: FloatArray, threshold: float | None) -> tuple[float, float]:
+    shown = [*scores, *([threshold] if threshold is not None and np.isfinite(threshold) else [])]
+    low, high = float(np.min(shown)), float(np.max(shown))
+    span = high - low or 1.0
+    return low - 0.1 * span, high + 0.08 * span
+
+
+def _ends(seconds: FloatArray) -> FloatArray:
+    """When each frame ends: where the next begins, the last after a median frame."""
+    gap = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 1.0
+    return np.append(np.asarray(seconds, dtype=float)[1:], float(seconds[-1]) + gap)
+
+
+def _spans(row: BoolArray, seconds: FloatArray) -> list[tuple[float, float]]:
+    ends = _ends(seconds)
+    return [(float(seconds[start]), float(ends[end - 1])) for start, end in runs(row)]
+
+
+def _envelope(seconds: FloatArray, scores: FloatArray, most: int = 1500) -> tuple[FloatArray, FloatArray]:
+    """Long videos thinned to lowest and highest of each stretch, so that no peak is lost."""
+    stretch = -(-len(scores) // most)
+    if stretch < 3:
+        return seconds, scores
+    starts = np.arange(0, len(scores), stretch)
+    pairs = np.stack([np.minimum.reduceat(scores, starts), np.maximum.reduceat(scores, starts)], axis=1)
+    return np.repeat(seconds[starts], 2), pairs.ravel()
+
+
+def heat_picture(frame: ByteArray, heat: FloatArray, *, box: Sequence[float] | None = None) -> bytes:
+    """:func:`heat_overlay` as PNG bytes."""
+    return png(heat_overlay(frame, heat, box=box))
+
+
+def heat_overlay(frame: ByteArray, heat: FloatArray, *, box: Sequence[float] | None = None) -> ByteArray:
+    """A frame (H, W, 3) in RGB under its score map (h, w), with the highest region boxed; (H, W, 3).
+
+    Colour and cover grow with the score, from nothing at the map's median to the most at its peak. ``box`` (x0, y0,
+    x1, y1 in pixels) is drawn if given, else the region around the peak over half its height.
+    """
+    if np.ndim(frame) != 3 or np.shape(frame)[2] != 3 or np.ndim(heat) != 2:
+        raise DataError(f"expected a frame (H, W, 3) and a map (h, w), found {np.shape(frame)} and {np.shape(heat)}")
+    height, width = frame.shape[:2]
+    warmth = _warmth(np.asarray(heat, dtype=np.float64))
+    smooth = np.clip(cv2.resize(warmth.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+    colours = 255 * mpl.colormaps["inferno"](0.25 + 0.7 * smooth)[..., :3]
+    cover = 0.72 * smooth[..., None] ** 0.8
+    mixed = np.ascontiguousarray(np.round(frame * (1 - cover) + colours * cover).astype(np.uint8))
+    corners = _peak_box(warmth, (height, width)) if box is None else tuple(box)
+    return mixed if corners is None else _boxed(mixed, corners)
+
+
+def _warmth(heat: FloatArray) -> FloatArray:
+    """A score map from 0 at its median to 1 at its peak; all 0 where it is flat."""
+    heat = np.nan_to_num(heat)
+    middle, peak = float(np.median(heat)), float(np.max(heat))
+    return np.clip((heat - middle) / (peak - middle), 0, 1) if peak > middle else np.zeros_like(heat)
+
+
+def _peak_box(warmth: FloatArray, size: tuple[int, int]) -> tuple[float, ...] | None:
+    """The box in pixels of the connected cells over half the peak that hold it; none on a flat map."""
+    if not warmth.any():
+        return None
+    labels, _ = ndimage.label(warmth >= 0.5, structure=np.ones((3, 3)))
+    rows, columns = ndimage.find_objects(labels == labels.flat[np.argmax(warmth)])[0]
+    down, across = size[0] / warmth.shape[0], size[1] / warmth.shape[1]
+    return columns.start * across, rows.start * down, columns.stop * across, rows.stop * down
+
+
+def _boxed(image: ByteArray, box: Iterable[float]) -> ByteArray:
+    """A white box with a dark rim: seen on bright and on dark ground."""
+    x0, y0, x1, y1 = (round(value) for value in box)
+    stroke = max(1, round(image.shape[0] / 180))
+    for colour, width in (((20, 20, 20), 3 * stroke), ((255, 255, 255), stroke)):
+        image = cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), colour, width, cv2.LINE_AA)
+    return image
+
+
+def contact_strip(images: Sequence[ByteArray], *, height: int = 96, columns: int = 10, gap: int = 6) -> bytes:
+    """Pictures (H, W, 3) in RGB of any size side by side at one height, in rows; PNG bytes, clear between them."""
+    if not images:
+        raise DataError("expected at least one picture for a strip, found none; pass the shots' first frames")
+    small = [_at_height(image, height) for image in images]
+    rows = [small[n : n + columns] for n in range(0, len(small), columns)]
+    width = max(sum(image.shape[1] + gap for image in row) - gap for row in rows)
+    sheet = np.zeros((len(rows) * (height + gap) - gap, width, 4), dtype=np.uint8)
+    for number, row in enumerate(rows):
+        left, top = 0, number * (height + gap)
+        for image in row:
+            right = left + image.shape[1]
+            sheet[top : top + height, left:right, :3] = image
+            sheet[top : top + height, left:right, 3] = 255
+            left = right + gap
+    return png(sheet)
+
+
+def _at_height(image: ByteArray, height: int) -> ByteArray:
+    width = max(1, round(image.shape[1] * height / image.shape[0]))
+    smaller: ByteArray = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return smaller
+
+
+def png(image: ByteArray) -> bytes:
+    """An RGB or RGBA picture (H, W, 3 or 4) as PNG bytes."""
+    order = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    return bytes(cv2.imencode(".png", cv2.cvtColor(image, order))[1])
+
+
+def _bare(axes: Axes) -> None:
+    """Only what carries meaning: no frame, light level lines, small grey ticks."""
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(INK["line"])
+    axes.grid(axis="y", color=INK["line"], lw=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK["muted"], labelsize=8.5, length=0, pad=5)
+    axes.patch.set_visible(False)
+    axes.xaxis.label.set_size(9)
+    axes.yaxis.label.set_size(9)
+
+
+def _svg(picture: Figure) -> str:
+    """SVG text without a header, the same for the same figure; its words stay words."""
+    text = io.StringIO()
+    picture.patch.set_visible(False)
+    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "metavad"}):
+        picture.savefig(text, format="svg", metadata=nothing)
+    return re.sub(r"^.*?(?=<svg)", "", text.getvalue(), count=1, flags=re.DOTALL)
