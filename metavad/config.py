@@ -101,6 +101,8 @@ class MetaConfig(_Section):
     gap: Annotated[float, Field(ge=0)] = 1.0
     """Seconds between support and query clips of one video."""
     learning_rate: Positive = 1e-3
+    step_size_rate: Positive = 1e-2
+    """Learning rate of the step sizes' logarithms, nearly: of the free tensors under their softplus."""
     separation: Annotated[float, Field(ge=0)] = 0.0
     """Weight of ranking abnormal query clips above normal ones, after adapting."""
     clip_norm: Positive = 10.0
@@ -108,6 +110,10 @@ class MetaConfig(_Section):
     validate_every: Count = 50
     validation_scenes: Annotated[int, Field(ge=0)] = 2
     """Scenes held out to choose when to stop."""
+    validation_episodes: Count = 8
+    """Episodes of those scenes, the same every time."""
+    before_every: Count = 5
+    """Outer steps between two measurements of the query loss before adapting, for the curves."""
     control_steps: Count = 300
     """Steps of the jointly trained control."""
 

@@ -150,6 +150,8 @@ class Plan:
     separation: float = 0.0
     before: bool = False
     """Also measure the query loss before adapting."""
+    gradient: bool = True
+    """Give the meta-gradient; without it, only the losses (validation)."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ def loop_engine(experts: ExpertSet, start: Initialisation, tasks: Sequence[Task]
 def scene_gradient(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:
     """The query losses of one task after adapting, and their gradient for all leaves of ``start``."""
     if plan.kind == "joint":
-        return _joint(experts, start, task)
+        return _joint(experts, start, task, plan)
     if plan.kind == "reptile":
         return _reptile(experts, start, task, plan)
     return _adapted(experts, start, task, plan)
@@ -224,6 +226,8 @@ def query_objective(
 
 def gradient_of(objective: Tensor, leaves: Parameters) -> Parameters:
     """Gradient by name, zero where the objective does not reach."""
+    if not leaves:
+        return {}
     found = torch.autograd.grad(objective, list(leaves.values()), allow_unused=True)
     return {
         name: torch.zeros_like(leaf) if gradient is None else gradient
@@ -249,15 +253,17 @@ def _adapted(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) 
         if weight:
             objective, losses = query_objective(experts, params, task, plan.separation)
             terms.append(objective if weight == 1.0 else weight * objective)
-    gradient = gradient_of(torch.stack(terms).sum() if len(terms) > 1 else terms[0], start.leaves())
+    leaves = start.leaves() if plan.gradient else {}
+    gradient = gradient_of(torch.stack(terms).sum() if len(terms) > 1 else terms[0], leaves)
     return SceneGradient(_detached(losses), gradient, before)
 
 
-def _joint(experts: ExpertSet, start: Initialisation, task: Task) -> SceneGradient:
-    pooled = join([task.support, task.query])
-    objective = under(experts, start.params, support_loss, pooled)
+def _joint(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:
     with torch.no_grad():
         losses = query_objective(experts, start.params, task, 0.0)[1]
+    if not plan.gradient:
+        return SceneGradient(losses, {}, losses)
+    objective = under(experts, start.params, support_loss, join([task.support, task.query]))
     return SceneGradient(losses, gradient_of(objective, start.leaves()), losses)
 
 
@@ -267,15 +273,15 @@ def _reptile(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) 
         lambda params, support: under(experts, params, support_loss, support),
         start.params,
         positive(start.free),
-        join([task.support, task.query]),
+        join([task.support, task.query]) if plan.gradient else task.support,
         steps=plan.steps,
         order=1,
     )
     with torch.no_grad():
-        gradient = {f"params/{name}": tensor - adapted[name] for name, tensor in start.params.items()}
+        way = {f"params/{name}": tensor - adapted[name] for name, tensor in start.params.items()}
         before = query_objective(experts, start.params, task, 0.0)[1] if plan.before else {}
         losses = query_objective(experts, adapted, task, 0.0)[1]
-    return SceneGradient(losses, gradient, before)
+    return SceneGradient(losses, way if plan.gradient else {}, before)
 
 
 def _detached(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
