@@ -261,7 +261,7 @@ def _peak_box(warmth: FloatArray, size: tuple[int, int]) -> tuple[float, ...] | 
     if not warmth.any():
         return None
     labels, _ = ndimage.label(warmth >= 0.5, structure=np.ones((3, 3)))
-    rows, columns = ndimage.find_objects(labels == labels.flat[np.argmax(warmth)])[0]
+    rows, columns = ndimage.find_objects(labels)[labels.flat[np.argmax(warmth)] - 1]
     down, across = size[0] / warmth.shape[0], size[1] / warmth.shape[1]
     return columns.start * across, rows.start * down, columns.stop * across, rows.stop * down
 
@@ -313,8 +313,8 @@ def _bare(axes: Axes) -> None:
     axes.set_axisbelow(True)
     axes.tick_params(colors=INK["muted"], labelsize=8.5, length=0, pad=5)
     axes.patch.set_visible(False)
-    axes.xaxis.label.set_size(9)
-    axes.yaxis.label.set_size(9)
+    axes.xaxis.label.set_fontsize(9)
+    axes.yaxis.label.set_fontsize(9)
 
 
 def _svg(picture: Figure) -> str:

@@ -1,0 +1,223 @@
+"""A benchmark record as one HTML file: every picture inside, nothing fetched, light and dark."""
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cv2
+import jinja2
+from markupsafe import Markup
+
+from metavad.report.plots import INK, auc_over_shots, heat_overlay, timeline
+from metavad.report.table import DASH, MEAN, METHODS, Grid, Record, caption, defined, pivot
+from metavad.types import BoolArray, ByteArray, FloatArray
+
+__all__ = ["GLOSSARY", "SceneStory", "headline", "render_page"]
+
+GLOSSARY = {
+    "position": "Closeness to the middle of the test video. Looks at no pixel: what a method must beat to have seen "
+    "anything, since test clips are often cut around their event.",
+    "motion": "The largest local motion. No training, no clips.",
+    "zero-shot": "The base as it was meta-trained on other cameras, shown nothing of this one (K = 0).",
+    "refit": "Fitted on the K clips alone, without anything learned on other cameras.",
+    "fine-tune": "Trained jointly on the same other cameras without meta-learning, then fine-tuned on the K clips.",
+    "wrong-scene": "The base adapted on K clips of another camera: what it costs to be shown the wrong place.",
+    "adapted": "The base adapted on the K clips of this camera: what metavad proposes.",
+}
+"""What each row of a table means, in words for people who have not read the paper."""
+
+_MOST_SHOTS = 12
+_ROOT = re.compile(r'<svg([^>]*?) width="[^"]*" height="[^"]*"')
+_FONT = re.compile(r"font-family: [^;\"]*")
+_STYLE = re.compile(r"<defs>\s*<style.*?</defs>", re.DOTALL)
+_ID = re.compile(r' id="([^"]*)"')
+
+
+@dataclass(frozen=True)
+class SceneStory:
+    """What the page shows of one camera: a test video, its highest frame, and the clips that were shown."""
+
+    scene: str
+    """As in the record's rows."""
+    video: str
+    """Name of the test video."""
+    seconds: FloatArray
+    """(T,) times of its frames."""
+    scores: FloatArray
+    """(T,), higher = more anomalous."""
+    threshold: float | None = None
+    labels: BoolArray | None = None
+    """(T,), true = abnormal; none where nobody labelled it."""
+    top_frame: ByteArray | None = None
+    """(H, W, 3) RGB: the frame with the highest score."""
+    heat: FloatArray | None = None
+    """(h, w): its score map."""
+    shots: Sequence[ByteArray] = field(default=())
+    """A frame (H, W, 3) RGB of each clip that was shown."""
+    text: str = ""
+    """A sentence on the camera, or the reason of the alarm."""
+
+
+def headline(record: Record) -> str:
+    """What was done and what it gained over zero-shot, in one sentence of what the record says."""
+    grid = pivot(record)
+    cameras = len([scene for scene, _ in grid.groups if scene != MEAN])
+    whose = f"{cameras} new cameras" if cameras > 1 else f"the camera {grid.groups[0][0]}"
+    best, before = _final(grid, METHODS[-1]), _final(grid, "zero-shot")
+    if best is None or before is None:
+        return f"metavad on {whose}: the record does not hold both adapted and zero-shot figures."
+    (shots, after), (_, none) = best, before
+    gain = 100 * (after - none)
+    each = " of each" if cameras > 1 else ""
+    clips = f"{shots} normal clip{'s' * (shots != 1)}{each}"
+    change = f"{abs(gain):.1f} points {'above' if gain >= 0 else 'below'} the same base without clips"
+    return f"Shown {clips}, metavad reaches {100 * after:.1f} % AUC on {whose}, {change}."
+
+
+def _final(grid: Grid, method: str) -> tuple[int, float] | None:
+    """The figure of a method with the most shots, from the mean or else the only scene."""
+    cells = next((line.cells for line in grid.groups[-1][1] if line.method == method), ())
+    found = [(k, cell.value) for k, cell in zip(grid.shots, cells, strict=False) if cell and cell.value is not None]
+    return found[-1] if found else None
+
+
+def render_page(record: Record, scenes: Sequence[SceneStory] = ()) -> str:
+    """The page as HTML text: sentence, table, curves, cameras, glossary, and how it was made."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8"))
+    grid, rows = pivot(record), record["rows"]
+    names = [scene for scene, _ in grid.groups]
+    return template.render(
+        headline=headline(record),
+        tiles=_tiles(record, grid),
+        grid=grid,
+        caption=caption(grid),
+        methods=METHODS,
+        curves=[
+            (name, _themed(auc_over_shots(record, name), f"c{n}", f"AUC over K, {name}"))
+            for n, name in enumerate([*names[-1:], *names[:-1]] if len(names) > 1 else names)
+        ],
+        stories=[_story(story, grid, number) for number, story in enumerate(scenes)],
+        glossary={method: GLOSSARY.get(method, "") for method in _methods(grid)},
+        columns=list(dict.fromkeys(name for row in rows for name in row)),
+        rows=rows,
+        shown=_shown,
+        facts=_facts(record),
+        record=json.dumps({k: v for k, v in record.items() if k != "rows"}, indent=2, default=str),
+        suites=", ".join(dict.fromkeys(str(row["suite"]) for row in rows)),
+    )
+
+
+def _methods(grid: Grid) -> list[str]:
+    return list(dict.fromkeys(line.method for _, lines in grid.groups for line in lines))
+
+
+@dataclass(frozen=True)
+class _Tile:
+    label: str
+    value: str
+    unit: str
+    note: str
+
+
+def _tiles(record: Record, grid: Grid) -> list[_Tile]:
+    best, before, control = (_final(grid, method) for method in (METHODS[-1], "zero-shot", "fine-tune"))
+    tiles = []
+    if before:
+        tiles.append(_Tile("without clips", f"{100 * before[1]:.1f}", "%", "AUC of the base, zero-shot"))
+    if best:
+        note = f"fine-tuning on the same clips: {100 * control[1]:.1f} %" if control else "AUC, adapted"
+        tiles.append(_Tile(f"with {best[0]} clip{'s' * (best[0] != 1)}", f"{100 * best[1]:.1f}", "%", note))
+        rows = [r for r in record["rows"] if r["method"] == METHODS[-1] and r["shots"] == best[0]]
+        tiles += _speed(rows, "adapt_seconds", "adapting takes", "s", "median over cameras")
+        tiles += _speed(rows, "fps", "scoring runs at", "frames/s", str(record.get("device") or ""))
+    return tiles
+
+
+def _speed(rows: Iterable[Mapping[str, Any]], key: str, label: str, unit: str, note: str) -> list[_Tile]:
+    values = [value for row in rows if (value := defined(row.get(key))) is not None]
+    return [_Tile(label, f"{median(values):.3g}", unit, note)] if values else []
+
+
+@dataclass(frozen=True)
+class _Story:
+    story: SceneStory
+    figures: str
+    timeline: Markup
+    top: str | None
+    shots: list[str]
+    more: int
+
+
+def _story(story: SceneStory, grid: Grid, number: int) -> _Story:
+    drawn = timeline(story.seconds, story.scores, labels=story.labels, threshold=story.threshold)
+    top = story.top_frame
+    if top is not None:
+        top = heat_overlay(top, story.heat) if story.heat is not None else top
+    return _Story(
+        story,
+        _change(grid, story.scene),
+        _themed(drawn, f"t{number}", f"scores over time, {story.video}"),
+        None if top is None else _embedded(top, 900),
+        [_embedded(image, 300) for image in story.shots[:_MOST_SHOTS]],
+        max(0, len(story.shots) - _MOST_SHOTS),
+    )
+
+
+def _change(grid: Grid, scene: str) -> str:
+    """Such as ``AUC 97.2 % without clips, 98.9 % with 10``; empty when the record has no such scene."""
+    lines = {line.method: line for name, group in grid.groups if name == scene for line in group}
+    only = Grid(grid.figure, grid.shots, ((scene, tuple(lines.values())),), 1)
+    before, after = _final(only, "zero-shot"), _final(only, METHODS[-1])
+    if not before or not after:
+        return ""
+    return f"AUC {100 * before[1]:.1f} % without clips, {100 * after[1]:.1f} % with {after[0]}"
+
+
+def _embedded(image: ByteArray, widest: int) -> str:
+    """A picture as a data address: JPEG, since photographs as PNG are ten times as large."""
+    height, width = image.shape[:2]
+    if width > widest:
+        image = cv2.resize(image, (widest, round(height * widest / width)), interpolation=cv2.INTER_AREA)
+    data = bytes(cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 86])[1])
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+
+
+def _themed(svg: str, prefix: str, title: str) -> Markup:
+    """A plot for the page: scales with it, takes its colours and font, and shares no id with another plot."""
+    svg = _FONT.sub("font-family: inherit", _STYLE.sub("", svg))
+    svg = _ID.sub(partial(_kept_id, svg, prefix), svg).replace('="#', f'="#{prefix}').replace("url(#", f"url(#{prefix}")
+    for name, colour in INK.items():
+        svg = svg.replace(colour, f"var(--{name}, {colour})")
+    label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return Markup(_ROOT.sub(rf'<svg\1 role="img" aria-label="{label}"', svg, count=1))
+
+
+def _kept_id(svg: str, prefix: str, match: re.Match[str]) -> str:
+    name = match.group(1)
+    return f' id="{prefix}{name}"' if f'="#{name}"' in svg or f"url(#{name})" in svg else ""
+
+
+def _facts(record: Record) -> list[tuple[str, str]]:
+    """How it was made, one line each; what is a structure stands in the full record below."""
+    plain = {name: value for name, value in record.items() if isinstance(value, str | int | float)}
+    versions = record.get("versions")
+    if isinstance(versions, Mapping):
+        plain["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return [(name.replace("_", " "), str(value)) for name, value in plain.items()]
+
+
+def _shown(value: object) -> str:
+    """A figure of the full table: at most four digits, a dash where undefined."""
+    if isinstance(value, str | bool | int):
+        return str(value)
+    number = defined(value)
+    return DASH if number is None else f"{number:.4g}"
