@@ -1,0 +1,103 @@
+"""Small videos on disk for tests: every picture says its own number, so that a reader can be checked."""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+BITS = 8
+HEIGHT, WIDTH = 32, 64
+
+
+def numbered(number: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """A grey picture (H, W) whose eight columns are the bits of ``number``, dark or bright."""
+    bits = [(number >> bit) & 1 for bit in range(BITS)]
+    columns = np.repeat(np.array([60 + 140 * bit for bit in bits], np.uint8), width // BITS)
+    return np.repeat(columns[None], height, axis=0)
+
+
+def number_of(picture: np.ndarray) -> int:
+    """The number that :func:`numbered` wrote, whatever compression and scaling did to it."""
+    columns = np.array_split(np.arange(picture.shape[1]), BITS)
+    bright = [picture[:, part[len(part) // 2]].mean() > 130 for part in columns]
+    return sum(1 << bit for bit, on in enumerate(bright) if on)
+
+
+def write_video(
+    path: Path,
+    numbers: Iterable[int] = range(20),
+    *,
+    fps: int = 10,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    milliseconds: Sequence[int] | None = None,
+    size: tuple[int, int] = (HEIGHT, WIDTH),
+) -> Path:
+    """Encode numbered pictures; ``milliseconds`` gives each a time of its own (variable frame rate)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.options = options or {}
+        base = Fraction(1, fps) if milliseconds is None else Fraction(1, 1000)
+        stream.codec_context.time_base = base
+        for place, number in enumerate(numbers):
+            frame = av.VideoFrame.from_ndarray(numbered(number, *size), format="gray")
+            frame.pts = place if milliseconds is None else milliseconds[place]
+            frame.time_base = base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_frames(
+    folder: Path, count: int = 10, *, suffix: str = ".png", first: int = 0, digits: int = 3, junk: bool = True
+) -> Path:
+    """A folder of numbered frames, with the junk that desktops leave in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        write_image(folder / f"{number + first:0{digits}d}{suffix}", numbered(number))
+    if junk:
+        (folder / ".DS_Store").write_bytes(b"junk")
+        (folder / f"._{first:0{digits}d}{suffix}").write_bytes(b"junk")
+        (folder / f"{first:0{digits}d}{suffix}~").write_bytes(b"junk")
+    return folder
+
+
+def write_image(path: Path, picture: np.ndarray) -> Path:
+    """One image file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), picture)
+    return path
+
+
+def write_masks(folder: Path, labels: Sequence[int], *, suffix: str = ".bmp", first: int = 1) -> Path:
+    """A folder of masks 0 or 255, with a box wherever the label is 1."""
+    for place, label in enumerate(labels):
+        write_image(folder / f"{place + first:03d}{suffix}", 255 * box_mask(label))
+    return folder
+
+
+def box_mask(label: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """A mask of 0 and 1: rows 4 to 8, columns 10 to 20 where ``label`` is 1."""
+    mask = np.zeros((height, width), np.uint8)
+    mask[4:8, 10:20] = label
+    return mask
+
+
+def turned(path: Path, quarters_right: int) -> Path:
+    """Ask players to turn an .mp4 to the right: what phones write, in the matrix of the track header."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40
+    one, half = (1 << 16).to_bytes(4, "big"), (1 << 30).to_bytes(4, "big")
+    minus, none = (-(1 << 16) & 0xFFFFFFFF).to_bytes(4, "big"), bytes(4)
+    a, b, c, d = {1: (none, one, minus, none), 2: (minus, none, none, minus), 3: (none, minus, one, none)}[
+        quarters_right % 4
+    ]
+    data[at : at + 36] = a + b + none + c + d + none + none + none + half
+    path.write_bytes(bytes(data))
+    return path

@@ -1,0 +1,305 @@
+"""Frames are read exactly: the pictures say their own numbers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metavad.errors import VideoError
+from metavad.scenes import video as reading
+from metavad.scenes.suite import Crop, Video
+from metavad.scenes.video import probe, read_colour, read_frames, tick_frames, working_size
+from tests.footage import HEIGHT, WIDTH, number_of, numbered, turned, write_frames, write_image, write_video
+
+CODECS = [
+    ("a.mp4", "libx264", {"g": "7", "bf": "3"}),
+    ("one-group.mp4", "libx264", {"g": "1000", "bf": "0"}),
+    ("a.mkv", "libx264", {"g": "5", "bf": "2"}),
+    ("a.avi", "mpeg4", {"g": "6"}),
+    ("b-frames.avi", "mpeg4", {"g": "12", "bf": "2"}),
+    ("a.mov", "mjpeg", {}),
+    ("a.ts", "libx264", {"g": "8", "bf": "2"}),
+    ("a.webm", "libvpx", {"g": "9"}),
+]
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("footage")
+    for name, codec, options in CODECS:
+        write_video(folder / name, range(60), fps=25, codec=codec, options=options)
+    return folder
+
+
+def video(path: Path, fps: float | None = None) -> Video:
+    return Video(path.stem, path, fps)
+
+
+def packet_positions(path: Path) -> list[int]:
+    """Where the pictures lie in a file."""
+    with reading._opened(path) as container:
+        return [packet.pos for packet in container.demux(video=0) if packet.size]
+
+
+def numbers(frames) -> list[int]:
+    return [number_of(frame.image) for frame in frames]
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in CODECS])
+def test_every_frame_is_read_once_and_in_order(footage, name):
+    frames = list(read_frames(video(footage / name), short_side=None))
+    assert numbers(frames) == list(range(60))
+    assert [frame.index for frame in frames] == list(range(60))
+    facts = probe(video(footage / name))
+    assert (facts.frames, facts.height, facts.width) == (60, HEIGHT, WIDTH)
+    assert facts.rate == pytest.approx(25, rel=0.01)
+    np.testing.assert_allclose(facts.seconds, np.arange(60) / 25, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in CODECS])
+@pytest.mark.parametrize("wanted", [[59], [0, 30, 31, 58], [7, 6, 5], [13, 14, 40], [0], list(range(0, 60, 13))])
+def test_an_index_means_the_same_frame_wherever_reading_starts(footage, name, wanted):
+    frames = list(read_frames(video(footage / name), short_side=None, every=wanted))
+    assert numbers(frames) == sorted(wanted)
+    assert [frame.index for frame in frames] == sorted(wanted)
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in CODECS])
+def test_a_span_is_half_open(footage, name):
+    assert numbers(read_frames(video(footage / name), short_side=None, start=41, stop=44)) == [41, 42, 43]
+    assert numbers(read_frames(video(footage / name), short_side=None, start=58)) == [58, 59]
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in CODECS])
+def test_the_quick_index_agrees_with_decoding_everything(footage, name):
+    with reading._opened(footage / name) as container:
+        quick = reading._demuxed_index(container)
+    with reading._opened(footage / name) as container:
+        whole = reading._decoded_index(container)
+    assert quick is None or quick == whole
+
+
+def test_the_quick_index_is_used_where_it_can_be(footage):
+    with reading._opened(footage / "a.mp4") as container:
+        assert reading._demuxed_index(container) is not None
+
+
+def test_a_seek_that_goes_astray_is_noticed(footage, monkeypatch):
+    def astray(container, index, target):
+        return reading._numbered(container, index) if target < 50 else iter([(55, "wrong")])
+
+    monkeypatch.setattr(reading, "_from_key", astray)
+    assert numbers(read_frames(video(footage / "a.mp4"), short_side=None, every=[53])) == [53]
+
+
+def test_variable_frame_rate_keeps_its_times(tmp_path):
+    times = [0, 40, 80, 400, 440, 1000, 1040, 1080]
+    path = write_video(tmp_path / "phone.mp4", range(8), fps=25, milliseconds=times)
+    facts = probe(video(path))
+    np.testing.assert_allclose(facts.seconds * 1000, times, atol=1)
+    assert facts.rate == pytest.approx(7 / 1.08, rel=1e-3)
+    assert numbers(read_frames(video(path), short_side=None, every=[3, 5])) == [3, 5]
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_phone_videos_are_turned_as_a_player_turns_them(tmp_path, quarters):
+    path = turned(write_video(tmp_path / "phone.mp4", [5] * 4), quarters)
+    facts = probe(video(path))
+    image = next(read_frames(video(path), short_side=None)).image
+    expected = np.rot90(numbered(5), -quarters)
+    assert (facts.height, facts.width) == image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).mean() < 12
+    assert read_colour(video(path), 0).shape == (*expected.shape, 3)
+
+
+def test_a_folder_is_read_in_natural_order_without_junk(tmp_path):
+    folder = write_frames(tmp_path / "clip", 12, digits=1)
+    assert numbers(read_frames(video(folder, 5), short_side=None)) == list(range(12))
+    facts = probe(video(folder, 5))
+    assert (facts.frames, facts.rate) == (12, 5)
+    np.testing.assert_allclose(facts.seconds, np.arange(12) / 5)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".bmp"])
+def test_formats_of_frames(tmp_path, suffix):
+    folder = write_frames(tmp_path / "clip", 3, suffix=suffix)
+    assert numbers(read_frames(video(folder, 5), short_side=None)) == [0, 1, 2]
+
+
+def test_crop_comes_first_and_size_after(tmp_path):
+    path = write_video(tmp_path / "a.mp4", range(3))
+    crop = Crop(top=8, bottom=8, left=16, right=16)
+    facts = probe(video(path), crop)
+    assert (facts.height, facts.width) == (16, 32)
+    assert next(read_frames(video(path), short_side=48, crop=crop)).image.shape == (48, 96)
+    whole = next(read_frames(video(path), short_side=None)).image
+    np.testing.assert_array_equal(next(read_frames(video(path), short_side=None, crop=crop)).image, crop.apply(whole))
+    assert read_colour(video(path), 2, crop).shape == (16, 32, 3)
+
+
+def test_a_crop_that_leaves_nothing_is_refused(tmp_path):
+    with pytest.raises(VideoError, match="crop"):
+        probe(video(write_video(tmp_path / "a.mp4", range(2))), Crop(top=HEIGHT))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video at all", bytes(4096)])
+def test_what_is_no_video_is_one_line(tmp_path, content):
+    path = tmp_path / "bad.mp4"
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=r"bad\.mp4: expected a video") as caught:
+        probe(video(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(VideoError, match="no such file"):
+        probe(video(tmp_path / "none.mp4"))
+
+
+def test_a_sound_file_has_no_pictures(tmp_path):
+    import wave
+
+    with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(1600))
+    with pytest.raises(VideoError, match="without pictures"):
+        probe(video(tmp_path / "sound.wav"))
+
+
+def test_a_torn_file_counts_what_decodes(tmp_path):
+    path = write_video(tmp_path / "a.avi", range(40), codec="mpeg4", options={"g": "5"})
+    path.write_bytes(path.read_bytes()[: packet_positions(path)[25] + 30])
+    facts = probe(video(path))
+    frames = list(read_frames(video(path), short_side=None))
+    assert 5 < facts.frames < 40
+    assert len(frames) == facts.frames
+    assert numbers(frames)[:-1] == list(range(facts.frames - 1))  # the last picture is torn
+
+
+def test_a_torn_mp4_whose_index_is_lost_is_an_error(tmp_path):
+    path = write_video(tmp_path / "a.mp4", range(40))
+    path.write_bytes(path.read_bytes()[:600])
+    with pytest.raises(VideoError):
+        probe(video(path))
+
+
+def test_a_header_with_the_wrong_count_does_not_matter(tmp_path):
+    path = write_video(tmp_path / "a.avi", range(12), codec="mpeg4")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"avih") + 8 + 16  # dwTotalFrames
+    data[at : at + 4] = (999).to_bytes(4, "little")
+    path.write_bytes(bytes(data))
+    assert probe(video(path)).frames == 12
+
+
+def test_damage_in_the_middle_shows_the_frame_before(tmp_path):
+    path = write_video(tmp_path / "a.mov", range(30), codec="mjpeg")
+    clean = probe(video(path)).frames
+    at = packet_positions(path)[10]
+    data = bytearray(path.read_bytes())
+    data[at : at + 40] = bytes(40)
+    path.write_bytes(bytes(data))
+    frames = list(read_frames(video(path), short_side=None))
+    assert len(frames) == clean == probe(video(path)).frames
+    assert numbers(frames)[11:] == list(range(11, 30))
+    assert numbers(frames)[:10] == list(range(10))
+
+
+def test_a_file_that_changes_is_looked_at_again(tmp_path):
+    path = write_video(tmp_path / "a.mp4", range(4))
+    assert probe(video(path)).frames == 4
+    write_video(path, range(9))
+    assert probe(video(path)).frames == 9
+
+
+def test_a_folder_without_a_rate(tmp_path):
+    with pytest.raises(VideoError, match="fps"):
+        probe(video(write_frames(tmp_path / "clip", 2)))
+
+
+def test_a_folder_without_frames(tmp_path):
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip" / "._1.png").write_bytes(b"junk")
+    with pytest.raises(VideoError, match="found none"):
+        probe(video(tmp_path / "clip", 5))
+
+
+def test_frames_of_different_sizes(tmp_path):
+    folder = write_frames(tmp_path / "clip", 3)
+    write_image(folder / "003.png", numbered(0, 16, 32))
+    with pytest.raises(VideoError, match=r"003\.png: expected 64x32 pixels as in frame 0, found 32x16"):
+        list(read_frames(video(folder, 5), short_side=None))
+
+
+@pytest.mark.parametrize("content", [b"", b"no image"])
+def test_a_frame_that_cannot_be_read(tmp_path, content):
+    folder = write_frames(tmp_path / "clip", 3)
+    (folder / "001.png").write_bytes(content)
+    with pytest.raises(VideoError, match=r"001\.png: expected an image"):
+        list(read_frames(video(folder, 5), short_side=None))
+
+
+@pytest.mark.parametrize("wanted", [[-1], [3], [0, 99]])
+def test_an_index_beyond_the_video(tmp_path, wanted):
+    folder = write_frames(tmp_path / "clip", 3)
+    with pytest.raises(VideoError, match="from 0 to 2"):
+        list(read_frames(video(folder, 5), short_side=None, every=wanted))
+
+
+def test_nothing_wanted_is_nothing_read(tmp_path):
+    folder = write_frames(tmp_path / "clip", 3)
+    assert list(read_frames(video(folder, 5), short_side=None, every=[])) == []
+    assert list(read_frames(video(folder, 5), short_side=None, start=3)) == []
+
+
+def test_colour_is_blue_green_red(tmp_path):
+    picture = np.zeros((8, 8, 3), np.uint8)
+    picture[..., 2] = 200
+    write_image(tmp_path / "clip" / "0.png", picture)
+    np.testing.assert_array_equal(read_colour(video(tmp_path / "clip", 5), 0)[0, 0], [0, 0, 200])
+
+
+@given(height=st.integers(1, 3000), width=st.integers(1, 3000), side=st.integers(1, 600))
+def test_working_size_keeps_the_aspect_ratio(height, width, side):
+    h, w = working_size(height, width, side)
+    assert min(h, w) == side or min(h, w) == max(1, side)
+    assert abs(h * width - w * height) <= 0.5 * max(height, width) + 1e-9 or min(h, w) == 1
+
+
+def test_working_size_may_be_left_alone():
+    assert working_size(33, 77, None) == (33, 77)
+
+
+@given(fps=st.floats(1, 120), frames=st.integers(0, 300), rate=st.sampled_from([5.0, 10.0, 12.5]))
+def test_ticks_rise_begin_at_zero_and_come_on_time(fps, frames, rate):
+    seconds = np.arange(frames) / fps
+    ticks = tick_frames(seconds, rate)
+    assert len(ticks) == 0 if frames == 0 else ticks[0] == 0
+    assert (np.diff(ticks) > 0).all()
+    assert len(ticks) == frames or len(ticks) <= rate * seconds[-1] + 2
+    if frames and fps < rate * 0.99:
+        np.testing.assert_array_equal(ticks, np.arange(frames))
+    if frames:  # the n-th tick is never more than half a frame before its time
+        assert (seconds[ticks] >= np.arange(len(ticks)) / rate - 0.5 / fps - 2e-3).all()
+
+
+@pytest.mark.parametrize(
+    ("fps", "expected"),
+    [(30, [0, 3, 6, 9]), (25, [0, 2, 5, 7, 10]), (10, [0, 1, 2, 3]), (15, [0, 1, 3, 4, 6]), (5, [0, 1, 2, 3])],
+)
+def test_ticks_of_common_rates(fps, expected):
+    assert tick_frames(np.arange(100) / fps, 10).tolist()[: len(expected)] == expected
+
+
+def test_ticks_do_not_depend_on_rounding_of_times():
+    exact = np.arange(300) / 15
+    np.testing.assert_array_equal(tick_frames(exact, 10), tick_frames(np.round(exact, 3), 10))
+
+
+def test_a_gap_in_time_gives_no_tick():
+    seconds = np.concatenate([np.arange(10) / 10, 5 + np.arange(10) / 10])
+    np.testing.assert_array_equal(tick_frames(seconds, 10), np.arange(20))
