@@ -68,7 +68,7 @@ class PredictionConfig(_Section):
     """Pixels of the shorter side of the frames it predicts."""
     past: Count = 4
     """Ticks that it sees."""
-    channels: Count = 16
+    channels: Count = 8
     """Channels of the U-Net's first level."""
     gradient_weight: float = 1.0
     """Weight of the gradient loss beside the intensity loss."""

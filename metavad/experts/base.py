@@ -5,15 +5,17 @@ differentiate through adaptation (Finn, Abbeel and Levine 2017, https://arxiv.or
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, TypeAlias
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from metavad.config import Config
 from metavad.features.sample import Sample
 
-__all__ = ["Expert", "Memory", "Parameters", "call", "parameters_of"]
+__all__ = ["Expert", "Memory", "Parameters", "call"]
 
 Parameters: TypeAlias = dict[str, Tensor]
 """Names to tensors; what the inner loop changes."""
@@ -33,6 +35,11 @@ class Expert(nn.Module, ABC):
     floor: float = 0.0
     """Score of a place where it has nothing to say."""
 
+    @classmethod
+    @abstractmethod
+    def build(cls, config: Config) -> "Expert":
+        """A new expert with the config's settings."""
+
     @abstractmethod
     def condition(self, support: Sample) -> Memory:
         """Closed-form knowledge of the support, differentiable in the parameters."""
@@ -45,6 +52,11 @@ class Expert(nn.Module, ABC):
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Score map (B, T, h, w), higher = more anomalous; a tick's scores depend on no later tick."""
 
+    def known(self, sample: Sample) -> Tensor:
+        """Ticks (B, T) at which it has enough past to say anything."""
+        flags = [sample.known[name] for name in self.reads]
+        return torch.stack(flags).all(0)
+
     def forward(self, method: str, *arguments: Any) -> Any:
         """Dispatch, so that ``functional_call`` reaches every method; use :func:`call`."""
         return getattr(self, method)(*arguments)
@@ -53,12 +65,3 @@ class Expert(nn.Module, ABC):
 def call(expert: Expert, parameters: Mapping[str, Tensor], method: str, *arguments: Any) -> Any:
     """``expert.method(*arguments)`` with these parameters in place of its own; nothing is changed."""
     return functional_call(expert, dict(parameters), (method, *arguments))
-
-
-def parameters_of(expert: nn.Module) -> Parameters:
-    """A detached copy of all parameters, by name."""
-    return {name: tensor.detach().clone() for name, tensor in expert.named_parameters()}
-
-
-Registered: TypeAlias = Callable[[Any, tuple[int, int]], Expert]
-"""Settings and the grid (h, w) of a square camera to a new expert."""

@@ -1,0 +1,1 @@
+"""Scores of any expert to probabilities of this camera's normality; pure and differentiable."""

@@ -1,0 +1,59 @@
+"""From surprise maps to frame scores: over cells, then over time."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metavad.types import FloatArray
+
+__all__ = ["smooth", "stream_smooth", "strongest"]
+
+Item = TypeVar("Item")
+
+
+def strongest(maps: Tensor, share: float) -> Tensor:
+    """Mean of the highest ``share`` of cells, (..., h, w) to (...)."""
+    cells = maps.flatten(-2)
+    count = max(1, round(share * cells.shape[-1]))
+    return torch.topk(cells, count, dim=-1).values.mean(-1)
+
+
+def smooth(scores: FloatArray, seconds: FloatArray, past: float, ahead: float) -> FloatArray:
+    """Mean of the scores (T,) within ``past`` seconds before and ``ahead`` after each tick."""
+    total = np.concatenate([[0.0], np.cumsum(scores, dtype=np.float64)])
+    first = np.searchsorted(seconds, seconds - past - _SLACK)
+    last = np.searchsorted(seconds, seconds + ahead + _SLACK, side="right")
+    return np.asarray((total[last] - total[first]) / (last - first))
+
+
+def stream_smooth(
+    ticks: Iterable[tuple[float, float, Item]], past: float, ahead: float
+) -> Iterator[tuple[float, Item]]:
+    """The same over (seconds, score, anything) as they come; a tick leaves once its look-ahead is over."""
+    window: deque[tuple[float, float]] = deque()
+    waiting: deque[tuple[float, Item]] = deque()
+    for seconds, score, item in ticks:
+        while waiting and waiting[0][0] + ahead + _SLACK < seconds:
+            yield _leave(window, waiting, past, ahead)
+        window.append((seconds, score))
+        waiting.append((seconds, item))
+    while waiting:
+        yield _leave(window, waiting, past, ahead)
+
+
+def _leave(
+    window: deque[tuple[float, float]], waiting: deque[tuple[float, Item]], past: float, ahead: float
+) -> tuple[float, Item]:
+    seconds, item = waiting.popleft()
+    while window[0][0] < seconds - past - _SLACK:
+        window.popleft()
+    inside = [score for time, score in window if time <= seconds + ahead + _SLACK]
+    return float(np.mean(inside)), item
+
+
+_SLACK = 1e-6
+"""Seconds; ticks stand on a grid of decimal numbers."""

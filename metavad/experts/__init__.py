@@ -1,0 +1,21 @@
+"""Models of normality. Registering one is one file and one line here."""
+
+from metavad.config import Config
+from metavad.errors import ConfigError, nearest
+from metavad.experts.base import Expert
+from metavad.experts.flow_density import FlowDensity
+from metavad.experts.prediction import Prediction
+from metavad.experts.set import ExpertSet
+
+__all__ = ["EXPERTS", "build_experts"]
+
+EXPERTS: dict[str, type[Expert]] = {expert.name: expert for expert in (Prediction, FlowDensity)}
+"""Every registered expert by name."""
+
+
+def build_experts(config: Config) -> ExpertSet:
+    """The experts that the config names, with its settings; raises :class:`ConfigError` on an unknown name."""
+    for name in config.experts:
+        if name not in EXPERTS:
+            raise ConfigError(f"experts: unknown expert {name!r}; {nearest(name, EXPERTS)}")
+    return ExpertSet([EXPERTS[name].build(config) for name in config.experts])

@@ -1,0 +1,119 @@
+"""Normalizing flow over local optical flow, conditioned on place and on what was shown there."""
+
+from typing import ClassVar
+
+import torch
+import zuko
+from torch import Tensor, nn
+from torch.nn import functional
+
+from metavad.config import Config, FlowDensityConfig
+from metavad.experts.base import Expert, Memory
+from metavad.features.sample import Sample
+
+__all__ = ["FlowDensity"]
+
+STILL = 0.01
+"""Heights/second under which motion is noise."""
+MOVING = 0.03
+"""Heights/second from which a cell counts as moving."""
+
+
+class FlowDensity(Expert):
+    """Density of (log speed, direction right, direction down) of a cell's motion, given its place.
+
+    An autoregressive spline flow (Durkan et al. 2019, https://arxiv.org/abs/1906.04032): the first variable is
+    the log speed, so that its latent gives the exact tail of speed at this place. Score: minus the log
+    probability of moving at least this fast here, in nats (higher = more anomalous).
+    """
+
+    name: ClassVar[str] = "flow_density"
+    reads: ClassVar[tuple[str, ...]] = ("flow",)
+
+    def __init__(self, settings: FlowDensityConfig) -> None:
+        super().__init__()
+        self.history = settings.horizon
+        self.cells = settings.cells
+        self.evidence = nn.Parameter(torch.zeros(()))
+        """Log of the clips that the prior of a place's statistics counts for."""
+        self.flow = zuko.flows.NSF(
+            features=3,
+            context=_CONTEXT,
+            transforms=1,
+            bins=settings.bins,
+            hidden_features=(settings.hidden, settings.hidden),
+            activation=nn.SiLU,
+        )
+
+    @classmethod
+    def build(cls, config: Config) -> "FlowDensity":
+        """From the section ``flow_density``."""
+        return cls(config.flow_density)
+
+    def condition(self, support: Sample) -> Memory:
+        """{"shown": (5, h, w)}: evidence, and shrunk means of speed, moving share and direction near a cell."""
+        values = _variables(support["flow"])
+        moving = (support["flow"][:, :, 2] > MOVING).to(values)
+        known = support.known["flow"].to(values)[:, :, None, None]
+        summed = torch.stack([values[:, :, 0], moving, *(values[:, :, 1:] * moving[:, :, None]).unbind(2)])
+        weight = known / known.sum(1, keepdim=True).clamp_min(1)
+        near = _blur((summed * weight).sum((1, 2)))
+        clips = (known.sum((1, 2, 3)) > 0).sum().to(values)
+        shrunk = near / (clips + self.evidence.exp())
+        return {"shown": torch.cat([torch.log1p(clips).expand(1, *near.shape[1:]), shrunk])}
+
+    def loss(self, sample: Sample, memory: Memory) -> Tensor:
+        """Negative log-likelihood in nats; still cells count a tenth."""
+        values, context, weight = self._drawn(sample, memory)
+        likelihood: Tensor = self.flow(context).log_prob(values)
+        return -(likelihood * weight).sum() / weight.sum().clamp_min(1e-6)
+
+    def score(self, sample: Sample, memory: Memory) -> Tensor:
+        """Nats of surprise at the speed (B, T, h, w); the floor where no motion is known yet."""
+        values = _variables(sample["flow"]).movedim(2, -1)
+        context = self._context(memory).expand(*values.shape[:-1], -1)
+        latent = self.flow(context).transform(values)[..., 0]
+        surprise = -torch.special.log_ndtr(-latent)
+        known = sample.known["flow"][:, :, None, None]
+        return torch.where(known, surprise, surprise.new_tensor(self.floor))
+
+    def _context(self, memory: Memory) -> Tensor:
+        """(h, w, D): where a cell is and what was shown there."""
+        shown = memory["shown"]
+        height, width = shown.shape[1:]
+        down = torch.linspace(-1, 1, height).to(shown)[:, None].expand(height, width)
+        across = torch.linspace(-1, 1, width).to(shown)[None].expand(height, width)
+        return torch.stack([down, across, across**2, *shown], dim=-1)
+
+    def _drawn(self, sample: Sample, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
+        """Every n-th known cell, so that a loss costs the same whatever the sample's length."""
+        values = _variables(sample["flow"]).movedim(2, -1)
+        context = self._context(memory).expand(*values.shape[:-1], -1)
+        moving = sample["flow"][:, :, 2] > MOVING
+        weight = torch.where(moving, 1.0, 0.1) * sample.known["flow"][:, :, None, None]
+        step = max(1, weight.numel() // self.cells)
+        step += step % 2 == 0  # odd, so that rows of even length do not give the same column again and again
+        return (
+            values.flatten(0, -2)[::step],
+            context.flatten(0, -2)[::step],
+            weight.flatten()[::step].to(values),
+        )
+
+
+_CONTEXT = 8
+
+
+def _variables(flow: Tensor) -> Tensor:
+    """(B, T, 3, h, w) motion to standardised log speed and direction; still cells have no direction."""
+    speed = flow[:, :, 2]
+    direction = flow[:, :, :2] / (speed[:, :, None] + STILL)
+    return torch.cat([((speed + STILL).log() + 3.5)[:, :, None] / 1.2, 2.0 * direction], dim=2)
+
+
+def _blur(maps: Tensor) -> Tensor:
+    """(C, h, w) averaged over a tenth of the height and a quarter of it across."""
+    rows = maps.shape[1]
+    down, across = max(1, round(rows * 0.1)) | 1, max(1, round(rows * 0.25)) | 1
+    return functional.avg_pool2d(
+        maps, (down, across), stride=1, padding=(down // 2, across // 2), count_include_pad=False
+    )

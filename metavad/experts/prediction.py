@@ -1,0 +1,106 @@
+"""Future-frame prediction: what cannot be foreseen from the last frames is surprising."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from metavad.config import Config, PredictionConfig
+from metavad.experts.base import Expert, Memory
+from metavad.features.sample import Sample
+
+__all__ = ["Prediction"]
+
+
+class Prediction(Expert):
+    """A U-Net that foresees the next small frame (Liu et al. 2018, https://arxiv.org/abs/1712.09867).
+
+    It predicts the change from the last frame; intensity and gradient loss. GroupNorm, since statistics over a
+    batch would leak between tasks; smooth activations, since MAML differentiates twice. Score: minus the PSNR
+    of the patch around each cell, in decibels (higher = more anomalous).
+    """
+
+    name: ClassVar[str] = "prediction"
+    reads: ClassVar[tuple[str, ...]] = ("frames",)
+    floor: float = -60.0
+
+    def __init__(self, settings: PredictionConfig, *, rate: float = 10.0, rows: int = 30) -> None:
+        super().__init__()
+        self.past, self.rows = settings.past, rows
+        self.history = settings.past / rate
+        self.gradient_weight = settings.gradient_weight
+        narrow, wide = settings.channels, 2 * settings.channels
+        self.enter = _block(settings.past, narrow)
+        self.down = _block(narrow, wide)
+        self.deep = _block(wide, wide)
+        self.up = _block(wide + narrow, narrow)
+        self.leave = nn.Conv2d(narrow, 1, 3, padding=1)
+
+    @classmethod
+    def build(cls, config: Config) -> "Prediction":
+        """From the section ``prediction``."""
+        return cls(config.prediction, rate=config.data.rate, rows=config.data.rows)
+
+    def condition(self, support: Sample) -> Memory:
+        """Nothing: what it learns of a scene is in its weights."""
+        return {}
+
+    def loss(self, sample: Sample, memory: Memory) -> Tensor:
+        """Intensity and gradient error of the predicted frames, relative to a grey step of 0.1."""
+        error = self._errors(sample)
+        weight = self.known(sample).to(error)
+        slopes = error.diff(dim=-1).square().mean((-1, -2)) + error.diff(dim=-2).square().mean((-1, -2))
+        each = error.square().mean((-1, -2)) + self.gradient_weight * slopes
+        return 100.0 * (each * weight).sum() / weight.sum().clamp_min(1e-6)
+
+    def score(self, sample: Sample, memory: Memory) -> Tensor:
+        """Minus PSNR of patches (B, T, h, w)."""
+        error = self._errors(sample)
+        batch, ticks = error.shape[:2]
+        height, width = _grid(error.shape[-2:], self.rows)
+        patches = functional.avg_pool2d(error.square().flatten(0, 1)[:, None], 5, 1, 2, count_include_pad=False)
+        cells = functional.adaptive_max_pool2d(patches, (height, width))[:, 0]
+        decibels = 10.0 * torch.log10(cells + 1e-6).reshape(batch, ticks, height, width)
+        return torch.where(self.known(sample)[:, :, None, None], decibels, decibels.new_tensor(self.floor))
+
+    def known(self, sample: Sample) -> Tensor:
+        """Ticks with a whole past before them; of a shorter clip, its last."""
+        start = min(self.past, sample.seconds.shape[1] - 1)
+        flags = sample.known["frames"].clone()
+        flags[:, :start] = False
+        return flags
+
+    def _errors(self, sample: Sample) -> Tensor:
+        """Target minus prediction (B, T, H, W); before the first tick stands the first tick."""
+        frames = sample["frames"]
+        before = torch.cat([frames[:, :1].expand(-1, self.past, -1, -1), frames], dim=1)
+        windows = before[:, :-1].unfold(1, self.past, 1).movedim(-1, 2)
+        change = self._foresee(windows.flatten(0, 1)).reshape(frames.shape)
+        return frames - windows[:, :, -1] - change
+
+    def _foresee(self, windows: Tensor) -> Tensor:
+        """(B, past, H, W) to the expected change (B, H, W); the mean grey level is taken out."""
+        windows = windows - windows.mean((1, 2, 3), keepdim=True)
+        fine = self.enter(windows)
+        coarse = self.down(functional.avg_pool2d(fine, 2, ceil_mode=True))
+        coarse = self.deep(coarse) + coarse
+        back = functional.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        change: Tensor = self.leave(self.up(torch.cat([fine, back], dim=1)))
+        return change[:, 0]
+
+
+def _block(inside: int, outside: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inside, outside, 3, padding=1),
+        nn.GroupNorm(4, outside),
+        nn.SiLU(),
+        nn.Conv2d(outside, outside, 3, padding=1),
+        nn.SiLU(),
+    )
+
+
+def _grid(size: tuple[int, ...], rows: int) -> tuple[int, int]:
+    """Cells (h, w) of a picture of this size: ``rows`` along the shorter side."""
+    cell = min(size) / rows
+    return max(1, round(size[0] / cell)), max(1, round(size[1] / cell))

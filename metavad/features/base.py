@@ -1,0 +1,36 @@
+"""What a feature is: a causal function of working frames, cheap to store, computed once."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from metavad.types import ByteArray
+
+__all__ = ["Feature"]
+
+
+class Feature(ABC):
+    """Pixels to what an expert reads. Rows are bytes, so that a cached hour is small."""
+
+    name: ClassVar[str]
+    past: float = 0.0
+    """Seconds of past without which a row is not known."""
+
+    @abstractmethod
+    def start(self) -> Callable[[ByteArray, float], ByteArray]:
+        """A fresh stream: each working frame (H, W) and its time in seconds to that tick's row."""
+
+    @abstractmethod
+    def shape(self, height: int, width: int) -> tuple[int, ...]:
+        """Shape of one row for working frames of this size."""
+
+    @abstractmethod
+    def tensor(self, rows: np.ndarray) -> Tensor:
+        """Stored rows (T, ...) as the floats that experts read."""
+
+    @abstractmethod
+    def key(self) -> Mapping[str, object]:
+        """What its values depend on, for the cache."""

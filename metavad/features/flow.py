@@ -1,0 +1,110 @@
+"""Optical flow over a fixed time, on the grid of cells.
+
+DIS flow (Kroeger et al. 2016, https://arxiv.org/abs/1603.03590) between two ticks ``horizon`` seconds apart,
+averaged over windows of three cells. Longer baselines than one frame make slow motion measurable.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from metavad.features.base import Feature
+from metavad.types import ByteArray, FloatArray
+
+__all__ = ["FlowFeature", "compress", "expand"]
+
+FASTEST = 3.0
+"""Heights of the frame per second that a byte can hold; faster motion is clipped."""
+WINDOW = 3
+"""Cells along the side of the window that is averaged."""
+
+
+def compress(values: FloatArray) -> ByteArray:
+    """Signed speeds in heights/second to bytes, by a square-root law: the error grows with the speed.
+
+    >>> np.abs(expand(compress(np.array([0.01, -0.1, 1.0]))) - [0.01, -0.1, 1.0]).max() < 0.01
+    np.True_
+    """
+    scaled = np.sign(values) * np.sqrt(np.minimum(np.abs(values) / FASTEST, 1.0))
+    return np.round(127.5 + 127.5 * scaled).astype(np.uint8)
+
+
+def expand(stored: ByteArray) -> FloatArray:
+    """The inverse of :func:`compress`; a still pixel comes back within 0.0001 of zero."""
+    scaled = (stored.astype(np.float32) - 127.5) / 127.5
+    return np.sign(scaled) * scaled**2 * FASTEST
+
+
+class FlowFeature(Feature):
+    """Mean motion (right, down) and mean speed of each cell's window: rows (3, h, w), heights/second."""
+
+    name = "flow"
+
+    def __init__(self, horizon: float, rows: int) -> None:
+        self.horizon, self.rows = horizon, rows
+        self.past = horizon * _ENOUGH
+
+    def start(self) -> Callable[[ByteArray, float], ByteArray]:
+        """Frames of the last ``horizon`` seconds are kept; nothing else."""
+        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        past: deque[tuple[ByteArray, float]] = deque()
+
+        def row(frame: ByteArray, seconds: float) -> ByteArray:
+            while len(past) > 1 and past[1][1] <= seconds - self.horizon + _SLACK:
+                past.popleft()
+            before, since = past[0] if past else (frame, seconds)
+            past.append((frame, seconds))
+            return self.between(dis, before, frame, seconds - since) if seconds > since else self._still(frame)
+
+        return row
+
+    def between(self, dis: cv2.DISOpticalFlow, before: ByteArray, after: ByteArray, span: float) -> ByteArray:
+        """The row of two frames ``span`` seconds apart."""
+        motion = dis.calc(before, after, None) / (min(after.shape) * span)
+        speed = cv2.magnitude(motion[..., 0], motion[..., 1])
+        channels = np.dstack([motion, speed])
+        cell = min(after.shape) // self.rows
+        channels = cv2.blur(channels, (cell * WINDOW, cell * WINDOW), borderType=cv2.BORDER_REFLECT)
+        height, width = self.shape(*after.shape)[1:]
+        grid = cv2.resize(channels, (width, height), interpolation=cv2.INTER_LINEAR)
+        return _stored(np.moveaxis(grid, -1, 0))
+
+    def shape(self, height: int, width: int) -> tuple[int, ...]:
+        """(3, h, w)."""
+        cell = min(height, width) / self.rows
+        return 3, max(1, round(height / cell)), max(1, round(width / cell))
+
+    def tensor(self, rows: np.ndarray) -> Tensor:
+        """(T, 3, h, w) float32, heights/second."""
+        rows = np.asarray(rows)
+        speed = (rows[:, 2:].astype(np.float32) / 255.0) ** 2 * FASTEST
+        return torch.from_numpy(np.concatenate([expand(rows[:, :2]), speed], axis=1))
+
+    def key(self) -> Mapping[str, object]:
+        """Method and settings."""
+        return {
+            "feature": "flow",
+            "version": 2,
+            "method": "dis-medium",
+            "horizon": self.horizon,
+            "rows": self.rows,
+        }
+
+    def _still(self, frame: ByteArray) -> ByteArray:
+        return _stored(np.zeros(self.shape(*frame.shape), dtype=np.float32))
+
+
+def _stored(grid: FloatArray) -> ByteArray:
+    """Signed bytes for the two directions, all 256 steps for the speed."""
+    speed = np.sqrt(np.minimum(grid[2:] / FASTEST, 1.0)) * 255.0
+    return np.concatenate([compress(grid[:2]), np.round(speed).astype(np.uint8)])
+
+
+_SLACK = 0.02
+"""Seconds by which ticks may be off the rate's grid (25 frames a second at 10 ticks: 0.08 and 0.12)."""
+_ENOUGH = 0.7
+"""Share of the horizon that must be there for motion to be known."""

@@ -1,0 +1,182 @@
+"""Clip references to samples: decoding, features and their cache in one place."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from metavad.config import Config
+from metavad.episodes import Clip, Reel
+from metavad.features.base import Feature
+from metavad.features.flow import FlowFeature
+from metavad.features.frames import FramesFeature
+from metavad.features.sample import Sample, join
+from metavad.progress import SILENT, Progress
+from metavad.scenes.store import Store, content_key, video_facts, working_frames
+from metavad.scenes.suite import Scene, Video
+from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
+from metavad.types import ByteArray, FloatArray, IntArray
+
+__all__ = ["Library", "Track", "features_of", "sample_of", "stream"]
+
+
+def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
+    """The features of these names with the config's settings."""
+    makers: dict[str, Callable[[], Feature]] = {
+        "flow": lambda: FlowFeature(config.flow_density.horizon, config.data.rows),
+        "frames": lambda: FramesFeature(config.prediction.short_side),
+    }
+    return {name: makers[name]() for name in names}
+
+
+@dataclass(frozen=True)
+class Track:
+    """All ticks of one video: stored rows of each feature, and which are known."""
+
+    frames: IntArray
+    seconds: FloatArray
+    rows: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+class Library:
+    """Everything that experts read of a set of scenes.
+
+    With ``whole`` (training, benchmarks) a video's features are computed once for all its ticks and cached on
+    disk; without (adapting to one camera) only the clips asked for are decoded.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        config: Config,
+        features: Sequence[str],
+        store: Store,
+        *,
+        whole: bool = True,
+        progress: Progress = SILENT,
+    ) -> None:
+        self.scenes = {scene.key: scene for scene in scenes}
+        self.config, self._store, self._whole, self._progress = config, store, whole, progress
+        self.features = features_of(config, features)
+        self._facts: dict[tuple[str, str, str], VideoFacts] = {}
+        self._tracks: dict[tuple[str, str, str], Track] = {}
+
+    def video(self, scene: str, side: str, name: str) -> Video:
+        """The video of this name on the ``normal`` or ``test`` side."""
+        videos: Sequence[Video] = getattr(self.scenes[scene], side)
+        return next(video for video in videos if video.name == name)
+
+    def facts(self, scene: str, side: str, name: str) -> VideoFacts:
+        """Length, size and times of a video, read once."""
+        key = (scene, side, name)
+        if key not in self._facts:
+            self._facts[key] = video_facts(self._store, self.video(*key), self.scenes[scene].crop)
+        return self._facts[key]
+
+    def reels(self, scene: str, side: str = "normal") -> list[Reel]:
+        """What the episode sampler must know of a scene's videos."""
+        span = self.scenes[scene].normal_frames if side == "normal" else None
+        return [self._reel(scene, side, video.name, span) for video in getattr(self.scenes[scene], side)]
+
+    def track(self, scene: str, side: str, name: str) -> Track:
+        """All ticks of one video, from the cache or computed now."""
+        key = (scene, side, name)
+        if key not in self._tracks:
+            self._tracks[key] = self._compute(*key)
+        return self._tracks[key]
+
+    def sample(self, clips: Sequence[Clip]) -> Sample:
+        """The clips of one scene as one sample (B = clips, T ticks)."""
+        return join([self._clip(clip) for clip in clips])
+
+    def nothing(self, scene: str, side: str = "normal") -> Sample:
+        """A sample of no clip (B = 0) with this camera's shapes: what zero-shot is shown."""
+        facts = self.facts(scene, side, getattr(self.scenes[scene], side)[0].name)
+        size = working_size(facts.height, facts.width, self.config.data.short_side)
+        return sample_of(
+            self.features,
+            {name: np.zeros((1, *feature.shape(*size)), np.uint8) for name, feature in self.features.items()},
+            np.zeros(1),
+            np.zeros(1),
+        ).select([])
+
+    def part(self, track: Track, start: int, stop: int, *, fresh: bool = False) -> Sample:
+        """Ticks [start, stop) of a track as a sample of one clip; ``fresh``: nothing before ``start`` is known."""
+        rows = {name: rows[start:stop] for name, rows in track.rows.items()}
+        seconds = track.seconds[start:stop]
+        return sample_of(self.features, rows, seconds - seconds[0], seconds - track.seconds[start if fresh else 0])
+
+    def _reel(self, scene: str, side: str, name: str, span: tuple[int, int] | None) -> Reel:
+        facts = self.facts(scene, side, name)
+        first, last = span or (0, facts.frames)
+        ticks = tick_frames(facts.seconds, self.config.data.rate)
+        return Reel(scene, name, min(last, facts.frames), facts.rate, tuple(ticks.tolist()), first, side)
+
+    def _clip(self, clip: Clip) -> Sample:
+        facts = self.facts(clip.scene, clip.side, clip.video)
+        ticks = tick_frames(facts.seconds, self.config.data.rate)
+        inside = np.flatnonzero((ticks >= clip.first) & (ticks < clip.end))
+        if self._whole and clip.first in ticks and len(inside) > _SHORT:
+            track = self.track(clip.scene, clip.side, clip.video)
+            return self.part(track, int(inside[0]), int(inside[-1]) + 1, fresh=True)
+        return self._decode(clip, facts)
+
+    def _decode(self, clip: Clip, facts: VideoFacts) -> Sample:
+        """Only this clip's frames: its own ticks, or its first and last frame where it is too short for more."""
+        ticks = clip.first + tick_frames(facts.seconds[clip.first : clip.end], self.config.data.rate)
+        if len(ticks) <= _SHORT:
+            ticks = np.unique([clip.first, clip.end - 1])
+        seconds = facts.seconds[ticks] - facts.seconds[clip.first]
+        frames = self._working(clip, ticks.tolist())
+        rows = {name: np.stack(list(stream(feature, frames, seconds))) for name, feature in self.features.items()}
+        return sample_of(self.features, rows, seconds, seconds)
+
+    def _working(self, clip: Clip, ticks: Sequence[int]) -> list[ByteArray]:
+        video, crop = self.video(clip.scene, clip.side, clip.video), self.scenes[clip.scene].crop
+        read = read_frames(video, short_side=self.config.data.short_side, crop=crop, every=ticks)
+        return [frame.image for frame in read]
+
+    def _compute(self, scene: str, side: str, name: str) -> Track:
+        video, crop, data = self.video(scene, side, name), self.scenes[scene].crop, self.config.data
+        frames, indices, seconds = working_frames(
+            self._store, video, short_side=data.short_side, rate=data.rate, crop=crop
+        )
+        base = {**content_key(video), "crop": repr(crop), "rate": data.rate, "short_side": data.short_side}
+        rows = {
+            name: self._store.array({**base, **feature.key()}, partial(stream, feature, frames, seconds))
+            for name, feature in self.features.items()
+        }
+        return Track(indices, seconds, rows)
+
+
+def sample_of(
+    features: Mapping[str, Feature], rows: Mapping[str, ByteArray], seconds: FloatArray, begun: FloatArray
+) -> Sample:
+    """Stored rows as a sample of one clip; ``begun`` (T,) is the past of each tick that was seen, in seconds.
+
+    Of a clip in which a feature is nowhere known, the last tick knows what it can.
+    """
+    known = {name: begun >= feature.past for name, feature in features.items()}
+    for flags in known.values():
+        flags[-1] |= not flags.any() and len(flags) > 1 and begun[0] == 0
+    return Sample(
+        {name: feature.tensor(rows[name])[None] for name, feature in features.items()},
+        {name: torch.from_numpy(flags)[None] for name, flags in known.items()},
+        torch.from_numpy(np.asarray(seconds, dtype=np.float32))[None],
+    )
+
+
+def stream(feature: Feature, frames: Iterable[ByteArray], seconds: Iterable[float]) -> Iterator[ByteArray]:
+    """One row for each tick."""
+    row = feature.start()
+    for frame, time in zip(frames, seconds, strict=True):
+        yield row(np.asarray(frame), float(time))
+
+
+_SHORT = 2
+"""A clip of at most this many ticks takes its first and last frame instead."""
