@@ -1,0 +1,261 @@
+"""Generated cameras as a dataset on disk: video files, labels, masks, tracks, keypoints and a suite file."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from joblib import Parallel, delayed
+
+from metavad.errors import OutputError, UsageError, nearest
+from metavad.files import atomic_directory, write_text
+from metavad.progress import SILENT, Progress
+from metavad.scenes.synthetic.bodies import KEYPOINTS
+from metavad.scenes.synthetic.camera import CameraSpec, Size, sample_camera
+from metavad.scenes.synthetic.events import VideoPlan, abnormal_kinds, plan_videos
+from metavad.scenes.synthetic.render import RenderedFrame, TrackBox, render
+from metavad.scenes.synthetic.world import World, build_world
+from metavad.types import BoolArray, FloatArray
+
+__all__ = ["VERSION", "write_suite"]
+
+VERSION = 1
+"""Raised whenever the same seed gives other footage."""
+BRIDGE = 0.5
+"""Seconds of hidden event that do not split it in ``events.csv``."""
+
+
+@dataclass(frozen=True)
+class _Counts:
+    normal: int
+    test: int
+    normal_seconds: float
+    test_seconds: float
+
+
+SIZES = {"tiny": _Counts(2, 2, 4.0, 4.0), "small": _Counts(4, 6, 12.0, 8.0), "full": _Counts(8, 12, 20.0, 12.0)}
+
+
+def write_suite(
+    directory: Path,
+    *,
+    scenes: int,
+    seed: int,
+    size: Size = "small",
+    first: int = 0,
+    normal_videos: int | None = None,
+    test_videos: int | None = None,
+    normal_seconds: float | None = None,
+    test_seconds: float | None = None,
+    progress: Progress = SILENT,
+    jobs: int = 1,
+) -> Path:
+    """Write cameras ``first`` to ``first + scenes`` of the world ``seed``; gives the path of ``suite.toml``.
+
+    A camera depends on the seed, its number and the sizes alone, so that few cameras are a prefix of many.
+    Each is whole or not there; those already written with the same settings are kept. ``jobs`` processes
+    work side by side. Raises :class:`OutputError` where a folder holds something else, and
+    :class:`UsageError` for an unknown size or a count below one.
+    """
+    if size not in SIZES:
+        raise UsageError(f"size {size!r} is unknown; {nearest(size, SIZES)}")
+    usual = SIZES[size]
+    counts = _Counts(
+        usual.normal if normal_videos is None else normal_videos,
+        usual.test if test_videos is None else test_videos,
+        normal_seconds or usual.normal_seconds,
+        test_seconds or usual.test_seconds,
+    )
+    _check(scenes, first, counts)
+    numbers = range(first, first + scenes)
+    missing = [number for number in numbers if not _finished(directory, seed, number, size, counts)]
+    with progress.task("generate cameras", scenes) as task:
+        task.advance(scenes - len(missing))
+        work = (delayed(_write_scene)(directory, seed, number, size, counts) for number in missing)
+        for name in Parallel(n_jobs=jobs, return_as="generator")(work):
+            task.advance(1, note=name)
+    path = directory / "suite.toml"
+    write_text(path, _suite_text(seed, size, numbers, counts))
+    return path
+
+
+def _check(scenes: int, first: int, counts: _Counts) -> None:
+    least = {"scenes": (scenes, 1), "first": (first, 0), "normal_videos": (counts.normal, 0),
+             "test_videos": (counts.test, 0)}  # fmt: skip
+    for name, (value, minimum) in least.items():
+        if value < minimum:
+            raise UsageError(f"{name}: expected at least {minimum}, found {value}")
+    if min(counts.normal_seconds, counts.test_seconds) <= 0:
+        raise UsageError(f"seconds: expected more than 0, found {counts.normal_seconds} and {counts.test_seconds}")
+
+
+def _digest(seed: int, number: int, size: Size, counts: _Counts) -> str:
+    settings = json.dumps([VERSION, seed, number, size, asdict(counts)])
+    return hashlib.sha256(settings.encode()).hexdigest()
+
+
+def _finished(directory: Path, seed: int, number: int, size: Size, counts: _Counts) -> bool:
+    folder = directory / f"camera-{number:03d}"
+    if not folder.exists():
+        return False
+    meta = folder / "meta.json"
+    found = json.loads(meta.read_text(encoding="utf-8")).get("digest") if meta.is_file() else None
+    if found != _digest(seed, number, size, counts):
+        raise OutputError(
+            f"{folder}: expected nothing or a camera of the same seed, size and counts, found something else; "
+            "name another folder or remove this one"
+        )
+    return True
+
+
+def _suite_text(seed: int, size: Size, numbers: Iterable[int], counts: _Counts) -> str:
+    lines = [f'title = "Generated cameras, seed {seed}, {size}"', ""]
+    for number in numbers:
+        name = f"camera-{number:03d}"
+        lines += ["[[scenes]]", f'name = "{name}"', f'root = "{name}"', 'normal = ["normal/*.mp4"]']
+        if counts.test:
+            lines += ['test = ["test/*.mp4"]', 'labels = { format = "npy", path = "labels/{video}.npy" }',
+                      'pixel_masks = { format = "png", path = "pixel_masks/{video}" }']  # fmt: skip
+        lines.append("")
+    return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- one camera
+
+
+def _write_scene(directory: Path, seed: int, number: int, size: Size, counts: _Counts) -> str:
+    cv2.setNumThreads(1)
+    spec = sample_camera(seed, number, size)
+    world = build_world(spec)
+    normal, test = plan_videos(spec, counts.normal, counts.test, counts.normal_seconds, counts.test_seconds)
+    with atomic_directory(directory / spec.name) as folder:
+        rows = []
+        for video in normal:
+            _write_video(folder, "normal", spec, world, video)
+        for video in test:
+            rows += [(video.name, *run, video.event) for run in _write_video(folder, "test", spec, world, video)]
+        _write_rows(folder / "events.csv", ("video", "start", "end", "kind"), rows)
+        meta = _meta(spec, counts, _digest(seed, number, size, counts))
+        (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+    return spec.name
+
+
+def _meta(spec: CameraSpec, counts: _Counts, digest: str) -> dict[str, object]:
+    return {
+        "digest": digest,
+        "version": VERSION,
+        "seed": spec.seed,
+        "index": spec.index,
+        "size": spec.size,
+        "kind": spec.kind,
+        "frames_per_second": spec.fps,
+        "resolution": [spec.lens.width, spec.lens.height],
+        "altitude": round(spec.lens.altitude, 2),
+        "tilt_degrees": round(float(np.degrees(spec.lens.tilt)), 1),
+        "focal_pixels": round(spec.lens.focal, 1),
+        "night": spec.look.night,
+        "normal_includes": sorted(spec.habits.includes),
+        "abnormal_kinds": list(abnormal_kinds(spec)),
+        "counts": asdict(counts),
+    }
+
+
+def _write_video(folder: Path, side: str, spec: CameraSpec, world: World, video: VideoPlan) -> list[tuple[int, int]]:
+    """One video and all that is known of it; gives the runs of abnormal frames."""
+    tracks: list[tuple[int, TrackBox]] = []
+    points: list[tuple[int, int, FloatArray]] = []
+    labels = np.zeros(video.frames, dtype=np.uint8)
+    masks = folder / "pixel_masks" / video.name if side == "test" else None
+    path = folder / side / f"{video.name}.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _Encoder(path, spec) as encoder:
+        for frame, rendered in enumerate(render(spec, video, world)):
+            encoder.add(rendered)
+            tracks += [(frame, box) for box in rendered.tracks]
+            points += [(frame, track, found) for track, found in rendered.keypoints.items()]
+            labels[frame] = rendered.mask.any()
+            if masks is not None:
+                _write_mask(masks / f"{frame:03d}.png", rendered.mask)
+    _write_tracks(folder / "tracks" / f"{video.name}.csv", tracks)
+    _write_keypoints(folder / "keypoints" / f"{video.name}.npz", points)
+    if side == "test":
+        (folder / "labels").mkdir(exist_ok=True)
+        np.save(folder / "labels" / f"{video.name}.npy", labels)
+    return list(_runs(labels > 0, round(BRIDGE * spec.fps)))
+
+
+def _runs(labels: BoolArray, bridge: int) -> Iterator[tuple[int, int]]:
+    """Runs of true as (start, end), the end excluded; gaps of at most ``bridge`` frames are closed."""
+    frames = np.flatnonzero(labels)
+    if len(frames):
+        cuts = np.flatnonzero(np.diff(frames) > bridge + 1)
+        starts, ends = np.concatenate([[0], cuts + 1]), np.concatenate([cuts, [len(frames) - 1]])
+        yield from ((int(frames[a]), int(frames[b]) + 1) for a, b in zip(starts, ends, strict=True))
+
+
+def _write_mask(path: Path, mask: BoolArray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done, data = cv2.imencode(
+        ".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_BILEVEL, 1]
+    )
+    if not done:
+        raise OutputError(f"{path}: the mask could not be encoded")
+    path.write_bytes(data.tobytes())
+
+
+def _write_rows(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)
+
+
+def _write_tracks(path: Path, tracks: list[tuple[int, TrackBox]]) -> None:
+    header = ("track", "frame", "x0", "y0", "x1", "y1", "kind", "abnormal")
+    rows = ((b.track, frame, b.x0, b.y0, b.x1, b.y1, b.kind, int(b.abnormal)) for frame, b in tracks)
+    _write_rows(path, header, rows)
+
+
+def _write_keypoints(path: Path, points: list[tuple[int, int, FloatArray]]) -> None:
+    """``points`` (N, 17, 2) in pixels with ``frames`` and ``tracks`` (N,), and the ``names`` of the 17."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        path,
+        frames=np.array([frame for frame, _, _ in points], dtype=np.int32),
+        tracks=np.array([track for _, track, _ in points], dtype=np.int32),
+        points=np.array([found for _, _, found in points], dtype=np.float32).reshape(-1, len(KEYPOINTS), 2),
+        names=np.array(KEYPOINTS),
+    )
+
+
+class _Encoder:
+    """H.264 in MP4, one thread, so that the same frames give the same file."""
+
+    def __init__(self, path: Path, spec: CameraSpec) -> None:
+        self.path, self.spec = path, spec
+
+    def __enter__(self) -> "_Encoder":
+        self.container = av.open(str(self.path), "w")
+        rate = Fraction(self.spec.fps).limit_denominator(1001)
+        options = {"crf": str(self.spec.look.crf), "preset": "veryfast", "threads": "1"}
+        self.stream = self.container.add_stream("libx264", rate=rate, options=options)
+        self.stream.width, self.stream.height = self.spec.lens.width, self.spec.lens.height
+        self.stream.pix_fmt = "yuv420p"
+        return self
+
+    def add(self, frame: RenderedFrame) -> None:
+        """Encode one frame."""
+        picture = av.VideoFrame.from_ndarray(frame.image, format="rgb24")
+        self.container.mux(self.stream.encode(picture))
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self.container.mux(self.stream.encode())
+        self.container.close()
