@@ -50,11 +50,7 @@ def false_alarms_per_hour(
     A frame lasts until the next one, the last as long as the median. NaN without any such video.
     """
     _check(alarms, labels, seconds)
-    false = sum(
-        not np.any(label[start:end])
-        for rows, label in zip(alarms, labels, strict=True)
-        for start, end in rows
-    )
+    false = sum(not np.any(label[start:end]) for rows, label in zip(alarms, labels, strict=True) for start, end in rows)
     watched = sum(
         float(_durations(times)[np.full(times.size, True) if all_video else ~np.asarray(label, bool)].sum())
         for label, times in zip(labels, seconds, strict=True)

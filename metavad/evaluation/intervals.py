@@ -80,9 +80,7 @@ def _check(
             f"expected the same videos of both methods, found {sorted(lengths)}; score all videos with both"
         )
     if resamples < 1 or not 0 < level < 1:
-        raise UsageError(
-            f"expected resamples >= 1 and level in (0, 1), found {resamples} and {level}; try 1000"
-        )
+        raise UsageError(f"expected resamples >= 1 and level in (0, 1), found {resamples} and {level}; try 1000")
 
 
 def _units(videos: int, scenes: Sequence[str] | None) -> list[IntArray]:

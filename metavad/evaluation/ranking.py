@@ -55,9 +55,7 @@ def one_class_videos(labels: Sequence[BoolArray]) -> int:
     return sum(bool(np.all(label) or not np.any(label)) for label in labels)
 
 
-def scene_aucs(
-    scores: Sequence[FloatArray], labels: Sequence[BoolArray], scenes: Sequence[str]
-) -> dict[str, float]:
+def scene_aucs(scores: Sequence[FloatArray], labels: Sequence[BoolArray], scenes: Sequence[str]) -> dict[str, float]:
     """Micro AUC inside each camera, by name in order of first appearance; ``scenes`` names each video's."""
     pairs = list(zip(scenes, _pairs(scores, labels), strict=True))
     groups = {scene: [pair for name, pair in pairs if name == scene] for scene in scenes}
@@ -141,9 +139,7 @@ def _area(tally: _Tally) -> float:
 
 
 def _with_ends(tally: _Tally) -> _Tally:
-    return _Tally(
-        np.concatenate(([1.0], tally.abnormal, [0.0])), np.concatenate(([0.0], tally.normal, [1.0]))
-    )
+    return _Tally(np.concatenate(([1.0], tally.abnormal, [0.0])), np.concatenate(([0.0], tally.normal, [1.0])))
 
 
 def _pooled(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> _Tally:
@@ -161,10 +157,7 @@ def _pairs(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> list[tu
             f"expected labels for every scored video, found {len(scores)} videos of scores and {len(labels)} "
             "of labels; pass the same videos in the same order"
         )
-    return [
-        _checked(number, score, label)
-        for number, (score, label) in enumerate(zip(scores, labels, strict=True))
-    ]
+    return [_checked(number, score, label) for number, (score, label) in enumerate(zip(scores, labels, strict=True))]
 
 
 def _checked(video: int, scores: FloatArray, labels: BoolArray) -> tuple[FloatArray, BoolArray]:

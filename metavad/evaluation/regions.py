@@ -71,14 +71,11 @@ def _check_rows(what: str, rows: FloatArray, frame_column: int, length: int) -> 
     if rows.ndim != 2 or rows.shape[1] != 6:
         raise DataError(f"{what}: expected an array (N, 6), found {rows.shape}; empty is (0, 6)")
     if not np.isfinite(rows).all():
-        raise DataError(
-            f"{what}: expected finite numbers, found others; leave out boxes without a place or a score"
-        )
+        raise DataError(f"{what}: expected finite numbers, found others; leave out boxes without a place or a score")
     frame = rows[:, frame_column]
     if rows.size and not (frame.min() >= 0 and frame.max() < length):
         raise DataError(
-            f"{what}: expected frames 0 to {length - 1}, found {frame.min():g} to {frame.max():g}; "
-            "frames count from 0"
+            f"{what}: expected frames 0 to {length - 1}, found {frame.min():g} to {frame.max():g}; frames count from 0"
         )
 
 

@@ -74,10 +74,9 @@ def headline(record: Record) -> str:
         return f"metavad on {whose}: the record does not hold both adapted and zero-shot figures."
     (shots, after), (_, none) = best, before
     gain = 100 * (after - none)
-    each = " of each" if cameras > 1 else ""
-    clips = f"{shots} normal clip{'s' * (shots != 1)}{each}"
+    clips = f"{shots} normal clip{'s' * (shots != 1)}{' each' * (cameras > 1)}"
     change = f"{abs(gain):.1f} points {'above' if gain >= 0 else 'below'} the same base without clips"
-    return f"Shown {clips}, metavad reaches {100 * after:.1f} % AUC on {whose}, {change}."
+    return f"With {clips}, metavad reaches {100 * after:.1f} % AUC on {whose}: {change}."
 
 
 def _final(grid: Grid, method: str) -> tuple[int, float] | None:

@@ -152,15 +152,17 @@ def _name_lines(axes: Axes, curves: Mapping[str, _Curve], right: float, window: 
 
 
 def _apart(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Ascending heights moved as little as a pass up and a pass down need to be a gap apart and within bounds."""
-    placed: list[float] = []
+    """Ascending heights moved as little as it takes to lie a gap apart: what collides is spread about its middle."""
+    blocks: list[tuple[float, int]] = []  # lowest place and size of names that touch
     for height in heights:
-        placed.append(max(height, placed[-1] + gap if placed else low))
-    ceiling = high
-    for n in range(len(placed) - 1, -1, -1):
-        placed[n] = min(placed[n], ceiling)
-        ceiling = placed[n] - gap
-    return placed
+        start, size = height, 1
+        while blocks and blocks[-1][0] + blocks[-1][1] * gap > start:
+            below, count = blocks.pop()
+            start = (below * count + (start - count * gap) * size) / (count + size)
+            size += count
+            start = min(max(start, low), max(high - (size - 1) * gap, low))
+        blocks.append((start, size))
+    return [start + n * gap for start, size in blocks for n in range(size)]
 
 
 def timeline(
@@ -253,7 +255,10 @@ def _warmth(heat: FloatArray) -> FloatArray:
     """A score map from 0 at its median to 1 at its peak; all 0 where it is flat."""
     heat = np.nan_to_num(heat)
     middle, peak = float(np.median(heat)), float(np.max(heat))
-    return np.clip((heat - middle) / (peak - middle), 0, 1) if peak > middle else np.zeros_like(heat)
+    share = (heat - middle) / (peak - middle) if peak > middle else np.zeros_like(heat)
+    # The lowest tenth is how a quiet place flickers: it would tint the whole picture.
+    warmth: FloatArray = np.clip((share - 0.1) / 0.9, 0, 1)
+    return warmth
 
 
 def _peak_box(warmth: FloatArray, size: tuple[int, int]) -> tuple[float, ...] | None:
@@ -271,7 +276,7 @@ def _boxed(image: ByteArray, box: Iterable[float]) -> ByteArray:
     x0, y0, x1, y1 = (round(value) for value in box)
     stroke = max(1, round(image.shape[0] / 180))
     for colour, width in (((20, 20, 20), 3 * stroke), ((255, 255, 255), stroke)):
-        image = cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), colour, width, cv2.LINE_AA)
+        image = cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), colour, width)
     return image
 
 

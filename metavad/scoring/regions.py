@@ -61,9 +61,7 @@ def find_regions(scores: FloatArray, threshold: float, size: tuple[int, int]) ->
     return sorted(found, key=lambda region: -region.score)
 
 
-def _region(
-    scores: FloatArray, part: tuple[slice, slice], grid: tuple[int, ...], size: tuple[int, int]
-) -> Region:
+def _region(scores: FloatArray, part: tuple[slice, slice], grid: tuple[int, ...], size: tuple[int, int]) -> Region:
     rows, columns = part
     row, column = np.unravel_index(int(np.argmax(scores)), scores.shape)
     cells = (float(columns.start), float(rows.start), float(columns.stop), float(rows.stop))
@@ -115,9 +113,7 @@ def follow(
     return after, [numbers[n] for n in range(len(regions))]
 
 
-def track_regions(
-    ticks: Sequence[Sequence[Region]], *, overlap: float = 0.1, patience: int = 5
-) -> list[list[int]]:
+def track_regions(ticks: Sequence[Sequence[Region]], *, overlap: float = 0.1, patience: int = 5) -> list[list[int]]:
     """Track numbers of the regions of all ticks, tick by tick with :func:`follow`; numbers count from 0."""
     tracks, numbers = Tracks(), []
     for regions in ticks:

@@ -32,9 +32,7 @@ def test_false_alarms_follow_the_clock_of_the_file():
     slow = [np.arange(100.0)]
     assert false_alarms_per_hour([intervals((1, 2))], [labels()], slow) == pytest.approx(36)
     uneven = np.concatenate([np.arange(50) / 10, 5 + np.arange(50.0)])
-    assert false_alarms_per_hour([intervals((1, 2))], [labels()], [uneven]) == pytest.approx(
-        3600 / (5 + 49 + 0.1)
-    )
+    assert false_alarms_per_hour([intervals((1, 2))], [labels()], [uneven]) == pytest.approx(3600 / (5 + 49 + 0.1))
 
 
 def test_false_alarms_are_undefined_without_normal_video():

@@ -57,9 +57,7 @@ def test_scenes_are_resampled_whole():
     assert by_scene.units == 2
     # Only three mixtures of two cameras exist: the interval runs from one camera alone to the other alone.
     assert by_scene.low == 0
-    assert by_scene.high == pytest.approx(
-        micro_auc(better[:3], labels[:3]) - micro_auc(noise[:3], labels[:3])
-    )
+    assert by_scene.high == pytest.approx(micro_auc(better[:3], labels[:3]) - micro_auc(noise[:3], labels[:3]))
 
 
 def test_undefined_resamples_are_left_out_and_counted():

@@ -66,9 +66,7 @@ def test_micro_auc_and_average_precision_agree_with_torchmetrics(torchmetrics, c
     # torchmetrics squashes what lies outside [0, 1] in float32: give it ranks.
     tensors = torch.tensor((scores + 3) / 6), torch.tensor(labels.astype(int))
     assert micro_auc(*case) == pytest.approx(float(torchmetrics.binary_auroc(*tensors)), abs=1e-6)
-    assert average_precision(*case) == pytest.approx(
-        float(torchmetrics.binary_average_precision(*tensors)), abs=1e-6
-    )
+    assert average_precision(*case) == pytest.approx(float(torchmetrics.binary_average_precision(*tensors)), abs=1e-6)
 
 
 @given(videos())
@@ -162,8 +160,7 @@ def test_macro_skips_one_class_videos_or_pads_them():
 @given(videos(both_classes=False))
 def test_padded_macro_agrees_with_scikit_learn_on_padded_clips(case):
     expected = [
-        roc_auc_score(np.r_[label, False, True], np.r_[score, -9, 9])
-        for score, label in zip(*case, strict=True)
+        roc_auc_score(np.r_[label, False, True], np.r_[score, -9, 9]) for score, label in zip(*case, strict=True)
     ]
     assert macro_auc(*case, padded=True) == pytest.approx(np.mean(expected))
 

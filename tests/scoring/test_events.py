@@ -20,9 +20,7 @@ SCORES = np.array([0, 2, 3, 0, 2, 0, 0, 0, 5, 1.0])
 
 def test_events_by_hand():
     boxes = [(n, 0.0, n + 1.0, 1.0) for n in range(10)]
-    first, second = find_events(
-        SCORES, SECONDS, 1, boxes=boxes, explain=lambda frame: f"frame {frame}", merge=0.1
-    )
+    first, second = find_events(SCORES, SECONDS, 1, boxes=boxes, explain=lambda frame: f"frame {frame}", merge=0.1)
     assert first == Event(0.1, 0.5, 0.2, 3, (2, 0, 3, 1), "frame 2")
     assert second == Event(0.8, pytest.approx(0.9), 0.8, 5, (8, 0, 9, 1), "frame 8")
 

@@ -1,0 +1,169 @@
+import base64
+import re
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pytest
+
+from metavad.report import SceneStory, headline, render_page
+from metavad.report.page import GLOSSARY
+from metavad.report.table import METHODS
+
+VOID = {"meta", "img", "br", "link", "input"}
+
+
+class Page(HTMLParser):
+    """What a browser would make of it: balanced tags, attributes, table cells, text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.attributes, self.rows, self.text = [], [], [], ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "style":
+            return
+        self.text += data
+        if {"td", "th"} & set(self.open[-2:]):
+            self.rows[-1][-1] += data
+
+    def named(self, *names):
+        return [value for _, name, value in self.attributes if name in names]
+
+
+@pytest.fixture
+def story():
+    generator = np.random.default_rng(0)
+    scores = generator.normal(size=60)
+    picture = generator.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    return SceneStory(
+        scene="ped_2",
+        video="Test <01>.avi",
+        seconds=np.arange(60) / 10,
+        scores=scores,
+        threshold=1.0,
+        labels=scores > 1.5,
+        top_frame=picture,
+        heat=generator.random((6, 8)),
+        shots=[picture] * 15,
+        text="moves faster than shown & lies",
+    )
+
+
+def test_nothing_is_fetched(record, story):
+    text = render_page(record, [story])
+    page = Page(text)
+    sources = page.named("src", "href", "xlink:href", "srcset", "poster", "data", "action")
+    assert sources
+    assert all(value.startswith(("data:", "#")) for value in sources)
+    assert not re.search(r"@import|url\((?!#)", text)
+    assert "script" not in {tag for tag, _, _ in page.attributes}
+    # The only addresses are the names of the SVG vocabulary.
+    assert set(re.findall(r"https?://[^\"'\s<]+", text)) <= {
+        "http://www.w3.org/1999/xlink",
+        "http://www.w3.org/2000/svg",
+    }
+
+
+def test_every_row_of_the_record_stands_in_the_page(record):
+    page = Page(render_page(record))
+    shown = [row[:5] for row in page.rows]
+    for row in record["rows"]:
+        assert [row["suite"], row["scene"], row["method"], str(row["shots"]), str(row["draws"])] in shown
+    undefined = [row for row in page.rows if row[0] == "held-out"]
+    assert all("–" in row for row in undefined)
+
+
+def test_the_table_of_the_page_is_the_grid(record):
+    page = Page(render_page(record))
+    cells = [[cell.strip() for cell in row] for row in page.rows]
+    assert ["scene", "method", "K = 0", "K = 1", "K = 10"] in cells
+    assert ["adapted", "", "94.0 ±1.0", "98.0 ±1.0"] in cells
+    assert ["mean", "position", "55.0", "", ""] in cells
+
+
+def test_the_headline_says_what_the_record_says(record):
+    assert (
+        headline(record)
+        == "With 10 normal clips each, metavad reaches 93.0 % AUC on 2 new cameras: 8.0 points above the same base "
+        "without clips."
+    )
+    for row in record["rows"]:
+        row["micro_auc"] = 0.7 if row["method"] == "adapted" else row["micro_auc"]
+    assert "70.0 % AUC" in headline(record)
+    assert "15.0 points below" in headline(record)
+    record["rows"] = [row for row in record["rows"] if row["method"] != "adapted"]
+    assert "does not hold" in headline(record)
+
+
+def test_stories_show_timeline_frame_and_shots(record, story):
+    page = Page(render_page(record, [story]))
+    pictures = page.named("src")
+    assert len(pictures) == 1 + 12
+    assert "(and 3 more)" in page.text
+    assert "Test <01>.avi" in page.text
+    assert "moves faster than shown & lies" in page.text
+    assert "AUC 90.0 % without clips, 98.0 % with 10" in page.text
+    data = base64.b64decode(pictures[0].split(",", 1)[1])
+    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (48, 64, 3)
+
+
+def test_a_story_may_hold_little(record):
+    bare = SceneStory("elsewhere", "a.mp4", np.arange(5.0), np.zeros(5))
+    page = Page(render_page(record, [bare]))
+    assert page.named("src") == []
+    assert "abnormal, by its labels" not in page.text
+    assert "score of a.mp4" in page.text
+
+
+def test_text_of_others_is_escaped(record):
+    text = render_page(record)
+    assert "held-out <b>" not in text
+    assert "held-out &lt;b&gt;" in text
+    assert "held-out <b>" in Page(text).text
+
+
+def test_ids_are_unique_and_references_resolve(record, story):
+    page = Page(render_page(record, [story, story]))
+    identities = page.named("id")
+    assert len(identities) == len(set(identities))
+    used = {value[1:] for value in page.named("xlink:href")}
+    used |= {match for value in page.named("clip-path") for match in re.findall(r"url\(#(.*?)\)", value)}
+    assert used <= set(identities)
+
+
+def test_plots_take_the_colours_of_the_page(record):
+    text = render_page(record)
+    curves = "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))
+    assert "var(--adapted" in curves
+    for name in set(re.findall(r"var\(--([\w-]+)", text)):
+        assert text.count(f"--{name}: ") >= 2  # light and dark
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_how_it_was_made_and_what_rows_mean(record):
+    page = Page(render_page(record))
+    for fact in ("0.1.0", "base-1", "7", "torch 2.13.0", '"rate": 10'):
+        assert fact in page.text
+    assert set(GLOSSARY) == set(METHODS)
+    for method in {row["method"] for row in record["rows"]}:
+        assert GLOSSARY[method] in page.text
+    assert GLOSSARY["refit"] not in page.text  # not in this record

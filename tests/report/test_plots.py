@@ -1,0 +1,121 @@
+import itertools
+import xml.etree.ElementTree as ET
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metavad.errors import DataError
+from metavad.report.plots import INK, _apart, auc_over_shots, contact_strip, heat_overlay, heat_picture, timeline
+
+
+def words(svg):
+    return ["".join(node.itertext()) for node in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def decoded(data):
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def test_curves_name_every_method_with_its_last_figure(record):
+    found = words(auc_over_shots(record, "ped_2"))
+    assert {"adapted 98.0", "fine-tune 94.0", "wrong-scene 89.0", "zero-shot 90.0"} <= set(found)
+    assert "position 55.0 ↓" in found  # far under all curves: named at the foot
+    assert {"1", "10", "K, clips shown"} <= set(found)
+    assert auc_over_shots(record, "ped_2").count(INK["fine-tune"]) >= 2
+
+
+def test_curves_are_the_same_for_the_same_record(record):
+    assert auc_over_shots(record, "lawn") == auc_over_shots(record, "lawn")
+
+
+def test_curves_hold_with_one_number_of_shots_none_and_undefined(record):
+    rows = record["rows"]
+    record["rows"] = [row for row in rows if row["shots"] != 10]
+    assert "adapted 94.0" in words(auc_over_shots(record, "ped_2"))
+    record["rows"] = [row for row in rows if row["shots"] == 0]
+    assert "zero-shot 90.0" in words(auc_over_shots(record, "ped_2"))
+    assert words(auc_over_shots(record, "ped_2", "macro_auc"))
+
+
+def test_curves_of_an_unknown_scene_are_an_error(record):
+    with pytest.raises(DataError, match="known: ped_2, lawn, mean"):
+        auc_over_shots(record, "moon")
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=8))
+def test_names_are_a_gap_apart_within_bounds_and_in_order(heights):
+    placed = _apart(sorted(heights), 1, 0, 10)
+    assert all(b - a >= 1 - 1e-9 for a, b in itertools.pairwise(placed))
+    assert min(placed) >= -1e-9
+    assert max(placed) <= 10 + 1e-9
+
+
+def test_names_that_do_not_collide_stay():
+    assert _apart([1, 3, 5], 1, 0, 10) == [1, 3, 5]
+    assert _apart([4, 4], 1, 0, 10) == [3.5, 4.5]
+
+
+def test_timeline_shows_truth_threshold_and_alarms():
+    seconds, scores = np.arange(100) / 10, np.zeros(100)
+    scores[40:60] = 5
+    plain = timeline(seconds, scores)
+    full = timeline(seconds, scores, labels=scores > 0, threshold=2.0)
+    assert INK["truth"] not in plain
+    assert INK["alarm"] not in plain
+    assert full.count(INK["truth"]) == 1
+    assert full.count(INK["alarm"]) == 2  # line and bar
+    assert INK["alarm"] not in timeline(seconds, scores, threshold=np.inf)
+    assert timeline(seconds, scores, threshold=9.0).count(INK["alarm"]) == 1
+
+
+def test_timeline_keeps_the_peak_of_a_long_video_and_stays_small():
+    scores = np.random.default_rng(0).normal(size=90_000)
+    scores[12_345] = 100
+    svg = timeline(np.arange(90_000) / 25, scores)
+    assert "100" in words(svg)
+    assert len(svg) < 120_000
+
+
+def test_timeline_holds_for_one_frame_and_refuses_none():
+    assert timeline(np.array([0.0]), np.array([1.0]))
+    with pytest.raises(DataError, match="0 scores"):
+        timeline(np.array([]), np.array([]))
+    with pytest.raises(DataError, match="3 times and 2 scores"):
+        timeline(np.zeros(3), np.zeros(2))
+
+
+def test_heat_is_where_the_map_is_and_nowhere_else():
+    frame = np.full((120, 160, 3), 90, np.uint8)
+    heat = np.zeros((12, 16))
+    heat[3, 4] = 2.0
+    picture = heat_overlay(frame, heat)
+    changed = (picture != frame).any(axis=2)
+    assert changed[30:40, 40:50].any()
+    assert not changed[60:].any()
+    assert not changed[:, 80:].any()
+    assert (picture == 255).all(axis=2).any()  # the box
+    assert (decoded(heat_picture(frame, heat))[..., ::-1] == picture).all()
+
+
+def test_a_flat_map_leaves_the_frame_alone_and_a_box_can_be_given():
+    frame = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    assert (heat_overlay(frame, np.ones((4, 6))) == frame).all()
+    boxed = heat_overlay(np.zeros_like(frame), np.ones((4, 6)), box=(10, 10, 30, 30))
+    assert boxed[10, 20].tolist() == [255, 255, 255]
+    with pytest.raises(DataError, match="frame"):
+        heat_overlay(frame[..., 0], np.ones((4, 6)))
+
+
+def test_strip_puts_pictures_of_any_size_at_one_height():
+    red, blue = np.zeros((50, 100, 3), np.uint8), np.zeros((20, 20, 3), np.uint8)
+    red[..., 0], blue[..., 2] = 255, 255
+    sheet = decoded(contact_strip([red, blue, red], height=10, columns=2, gap=2))
+    assert sheet.shape == (22, 32, 4)
+    assert sheet[5, 5].tolist() == [0, 0, 255, 255]
+    assert sheet[5, 25].tolist() == [255, 0, 0, 255]
+    assert sheet[5, 20, 3] == sheet[15, 25, 3] == 0
+    with pytest.raises(DataError, match="at least one"):
+        contact_strip([])
