@@ -23,6 +23,7 @@ from metavad.shipped import shipped
 __all__ = [
     "IMAGE_SUFFIXES",
     "VIDEO_SUFFIXES",
+    "Archive",
     "Crop",
     "Expect",
     "LabelSource",
@@ -30,6 +31,7 @@ __all__ = [
     "Scene",
     "Suite",
     "Video",
+    "archives_of",
     "frame_files",
     "is_junk",
     "load_suite",
@@ -165,6 +167,15 @@ class Scene:
 
 
 @dataclass(frozen=True)
+class Archive:
+    """A public archive: its address, its digest, and the folder under the data root it unpacks to."""
+
+    url: str
+    sha256: str
+    creates: str
+
+
+@dataclass(frozen=True)
 class Suite:
     """A named set of scenes. ``missing`` names scenes whose files are not there, one line each."""
 
@@ -242,8 +253,14 @@ class _GenerateTable(_Strict):
     root: str
     scenes: int = Field(ge=1)
     seed: int
-    size: str = "small"
+    size: Literal["tiny", "small", "full"] = "small"
     roles: tuple[Role, ...] = ROLES
+
+
+class _ArchiveTable(_Strict):
+    url: str = Field(pattern="^https?://")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    creates: str
 
 
 class _SuiteTable(_Strict):
@@ -256,6 +273,7 @@ class _SuiteTable(_Strict):
     scenes: tuple[_SceneTable, ...] = ()
     layouts: tuple[_LayoutTable, ...] = ()
     generate: tuple[_GenerateTable, ...] = ()
+    archives: tuple[_ArchiveTable, ...] = ()
     expect: _ExpectTable = _ExpectTable()
 
 
@@ -303,8 +321,15 @@ def load_suite(name_or_path: str, data: Path | None = None, progress: Progress =
     found = [(layout, *_scenes(place, layout)) for layout in _layouts(table)]
     there = [part for part in found if part[1]]
     if not there:
-        raise SuiteError(_nothing(place, [line for part in found for line in part[2]]))
+        raise SuiteError(_nothing(place, found[0][2][0], [part[0].name for part in found]))
     return _suite(place, table, *next((part for part in there if _labelled(part[1])), there[0]))
+
+
+def archives_of(name_or_path: str) -> tuple[tuple[Archive, ...], str]:
+    """The public archives of a suite, and in words where it comes from and under which terms."""
+    table = _table(_place(name_or_path, None).path)
+    where = f"{table.get or 'its authors'} (terms: {table.terms or 'not stated'})"
+    return tuple(Archive(**archive.model_dump()) for archive in table.archives), where
 
 
 def select_scenes(spec: str, data: Path | None = None, *, role: Role, progress: Progress = SILENT) -> tuple[Scene, ...]:
@@ -371,6 +396,7 @@ _TABLES: dict[str, type[_Strict]] = {
     "scenes": _SceneTable,
     "layouts": _LayoutTable,
     "generate": _GenerateTable,
+    "archives": _ArchiveTable,
     "labels": _LabelTable,
     "pixel_masks": _LabelTable,
     "tracks": _LabelTable,
@@ -554,9 +580,10 @@ def _labelled(scenes: list[Scene]) -> bool:
     return all(labels.of(test).exists() or labels.normal_throughout(test) for labels, test in sides)
 
 
-def _nothing(place: _Place, failures: list[str]) -> str:
+def _nothing(place: _Place, failure: str, layouts: list[str]) -> str:
+    others = f" (nor do the layouts {', '.join(layouts[1:])})" if len(layouts) > 1 else ""
     return (
-        f"{place.name}: expected videos, but {failures[0]}; "
+        f"{place.name}: expected videos, but {failure}{others}; "
         "put them there, or say where they are with --data or METAVAD_DATA"
     )
 

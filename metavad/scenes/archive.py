@@ -1,0 +1,226 @@
+"""Unpacking of archives that are hostile until proven otherwise.
+
+Only regular files and folders come out, under names that stay inside; how many, how large, and how much
+larger than the archive is limited by what really comes out, not by what headers say. Everything goes to a
+temporary folder first: what is refused leaves nothing behind.
+"""
+
+import gzip
+import io
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from bz2 import BZ2File
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from metavad.errors import DataError, OutputError
+from metavad.progress import SILENT, Progress
+
+__all__ = ["Limits", "extract"]
+
+_CHUNK = 1 << 20
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    EOFError,
+    NotImplementedError,
+    UnicodeDecodeError,
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may unpack to: members, bytes, bytes per byte of the archive, levels of folders.
+
+    The ratio counts from ``ratio_from`` bytes on: small archives of blank masks shrink a lot.
+    """
+
+    members: int = 2_000_000
+    bytes: int = 500 * 10**9
+    ratio: float = 200.0
+    ratio_from: int = 256 * 10**6
+    depth: int = 24
+    header: int = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A regular file or a folder of an archive; ``opened`` gives the content of a file."""
+
+    name: str
+    is_folder: bool
+    opened: Callable[[], AbstractContextManager[IO[bytes]]]
+
+
+def extract(archive: Path, into: Path, limits: Limits = Limits(), progress: Progress = SILENT) -> list[Path]:
+    """Unpack a .zip or .tar (.gz, .bz2, .xz) into the folder ``into``; the top files and folders, in order.
+
+    Raises :class:`DataError` for anything but regular files and folders with harmless names, for more than
+    ``limits``, and for damage; :class:`OutputError` where a top file or folder is already there.
+    """
+    if not archive.is_file():
+        raise DataError(f"{archive}: expected an archive, found nothing; check the path")
+    into.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=".unpacking.", dir=into))
+    try:
+        with progress.task(f"unpack {archive.name}", None) as task:
+            unpacking = _Unpacking(archive, beside, limits)
+            for member in _members(archive, limits):
+                unpacking.take(member)
+                task.advance(note=member.name)
+        return _moved(beside, into)
+    except _DAMAGE as error:
+        raise DataError(f"{archive}: expected a whole archive, found damage ({error}); fetch it again") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+class _Unpacking:
+    """An archive on its way into a folder: what came out so far, held against the limits."""
+
+    def __init__(self, archive: Path, folder: Path, limits: Limits) -> None:
+        self._archive, self._folder, self._limits = archive, folder, limits
+        self._members = self._bytes = 0
+        self._size = archive.stat().st_size
+
+    def take(self, member: _Member) -> None:
+        """Write one member, or refuse it."""
+        self._members += 1
+        if self._members > self._limits.members:
+            raise DataError(f"{self._archive}: expected at most {self._limits.members} members, found more")
+        path = self._folder / _harmless(self._archive, member.name, self._limits.depth)
+        try:
+            self._write(member, path)
+        except FileExistsError as error:
+            raise DataError(f"{self._archive}: expected each name once, found {member.name!r} again") from error
+        except (NotADirectoryError, IsADirectoryError) as error:
+            raise DataError(
+                f"{self._archive}: expected {member.name!r} to be a file or a folder, found both"
+            ) from error
+
+    def _write(self, member: _Member, path: Path) -> None:
+        if member.is_folder:
+            path.mkdir(parents=True, exist_ok=True)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with member.opened() as source, path.open("xb") as target:
+            while chunk := source.read(_CHUNK):
+                self._count(len(chunk))
+                target.write(chunk)
+
+    def _count(self, size: int) -> None:
+        self._bytes += size
+        if self._bytes > self._limits.bytes:
+            raise DataError(f"{self._archive}: expected at most {self._limits.bytes} bytes, found more")
+        if self._bytes > max(self._limits.ratio_from, self._limits.ratio * self._size):
+            raise DataError(
+                f"{self._archive}: expected at most {self._limits.ratio:g} times the archive's size, found more"
+            )
+
+
+def _harmless(archive: Path, name: str, depth: int) -> str:
+    """``name`` where it stays inside the folder that it is unpacked into, on any system."""
+    parts = PurePosixPath(name).parts
+    reason = (
+        "an absolute name"
+        if name.startswith(("/", "\\"))
+        else "a name that leaves the folder"
+        if ".." in parts
+        else "a name with a backslash, a colon or a control character"
+        if any(letter in "\\:" or ord(letter) < 32 or ord(letter) == 127 for letter in name)
+        else "too long a name"
+        if len(parts) > depth or any(len(os.fsencode(part)) > 255 for part in parts)
+        else "no name"
+        if not name
+        else ""
+    )
+    if reason:
+        raise DataError(f"{archive}: expected names inside the archive's folder, found {reason}: {name[:80]!r}")
+    return name
+
+
+def _moved(beside: Path, into: Path) -> list[Path]:
+    """Top files and folders at their place, once it is sure that all places are free."""
+    tops = sorted(beside.iterdir())
+    for top in tops:
+        if (into / top.name).exists():
+            raise OutputError(f"{into / top.name}: expected a free place to unpack to, found it taken; move it away")
+    return [top.rename(into / top.name) for top in tops]
+
+
+def _members(archive: Path, limits: Limits) -> Iterator[_Member]:
+    return _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive, limits)
+
+
+def _zip_members(archive: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as container:
+        for info in container.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise _refused(archive, info.filename, "a link or a device")
+            if info.flag_bits & 1:
+                raise _refused(archive, info.filename, "an encrypted file")
+            yield _Member(info.filename, info.is_dir(), lambda info=info: container.open(info))  # type: ignore[misc]
+
+
+def _tar_members(archive: Path, limits: Limits) -> Iterator[_Member]:
+    with _decompressed(archive) as stream, tarfile.open(fileobj=_Wary(archive, stream, limits), mode="r:") as container:
+        for info in container:
+            if info.issparse():
+                raise _refused(archive, info.name, "a sparse file")
+            if not (info.isreg() or info.isdir()):
+                raise _refused(archive, info.name, "a link or a device")
+            yield _Member(info.name, info.isdir(), lambda info=info: _tar_content(container, info))  # type: ignore[misc]
+
+
+def _refused(archive: Path, name: str, what: str) -> DataError:
+    return DataError(f"{archive}: expected regular files and folders, found {what}: {name[:80]!r}")
+
+
+@contextmanager
+def _tar_content(container: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[IO[bytes]]:
+    content = container.extractfile(info)
+    with content if content is not None else nullcontext() as stream:
+        if stream is None:
+            raise tarfile.ReadError(f"{info.name} has no content")
+        yield stream
+
+
+def _decompressed(archive: Path) -> io.BufferedIOBase:
+    with archive.open("rb") as file:
+        magic = file.read(6)
+    if magic.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(archive)
+    if magic.startswith(b"BZh"):
+        return BZ2File(archive)
+    return lzma.LZMAFile(archive) if magic.startswith(b"\xfd7zXZ") else io.BufferedReader(io.FileIO(archive))
+
+
+class _Wary(io.BufferedIOBase):
+    """A stream that hands out no header larger than any honest one, so that memory stays bounded."""
+
+    def __init__(self, archive: Path, stream: io.BufferedIOBase, limits: Limits) -> None:
+        self._archive, self._stream, self._limit = archive, stream, max(limits.header, _CHUNK)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or not 0 <= size <= self._limit:
+            raise DataError(f"{self._archive}: expected headers of a sane size, found one of {size} bytes")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()

@@ -1,0 +1,350 @@
+"""Archives are hostile until proven otherwise; downloads are checked, and go on where they broke off."""
+
+import hashlib
+import http.server
+import io
+import os
+import stat
+import tarfile
+import threading
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+
+from metavad.errors import DataError, OutputError, UsageError
+from metavad.scenes import download
+from metavad.scenes.download import Limits, extract, fetch
+from metavad.scenes.suite import Archive
+
+# --- honest archives -----------------------------------------------------------------------------------------
+
+
+def tar_of(path: Path, members: list[tuple[str, bytes]], mode: str = "w:gz") -> Path:
+    with tarfile.open(path, mode) as container:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            container.addfile(info, io.BytesIO(content))
+    return path
+
+
+def zip_of(path: Path, members: list[tuple[str, bytes]]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as container:
+        for name, content in members:
+            container.writestr(name, content)
+    return path
+
+
+HONEST = [("set/a/001.tif", b"one"), ("set/b c/Größe.txt", b"two"), ("read.me", b"three")]
+
+
+@pytest.mark.parametrize("kind", ["w", "w:gz", "w:bz2", "w:xz", "zip"])
+def test_what_is_honest_comes_out_whole(tmp_path, kind):
+    archive = tmp_path / "archive"
+    zip_of(archive, HONEST) if kind == "zip" else tar_of(archive, HONEST, kind)
+    tops = extract(archive, tmp_path / "data")
+    assert [top.name for top in tops] == ["read.me", "set"]
+    for name, content in HONEST:
+        assert (tmp_path / "data" / name).read_bytes() == content
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path):
+    archive = zip_of(tmp_path / "a.zip", HONEST)
+    (tmp_path / "data" / "set").mkdir(parents=True)
+    (tmp_path / "data" / "set" / "mine").write_text("mine")
+    with pytest.raises(OutputError, match="free place"):
+        extract(archive, tmp_path / "data")
+    assert [path.name for path in (tmp_path / "data").rglob("*")] == ["set", "mine"]
+
+
+def test_rights_of_the_archive_are_not_taken_over(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as container:
+        info = tarfile.TarInfo("program")
+        info.mode, info.uid, info.size = 0o6777, 12345, 1
+        container.addfile(info, io.BytesIO(b"x"))
+    (path,) = extract(tmp_path / "a.tar", tmp_path / "data")
+    assert not path.stat().st_mode & (stat.S_ISUID | stat.S_ISGID | stat.S_IXUSR)
+    assert path.stat().st_uid == os.getuid()
+
+
+# --- hostile archives ----------------------------------------------------------------------------------------
+
+
+def tar_entry(name: str, kind: bytes, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+def special(*infos: tarfile.TarInfo):
+    def write(path: Path) -> None:
+        with tarfile.open(path, "w:gz") as container:
+            for info in infos:
+                container.addfile(info, io.BytesIO(bytes(info.size)) if info.size else None)
+
+    return write
+
+
+def named(*names: str, container=tar_of):
+    return lambda path: container(path, [(name, b"evil") for name in names])
+
+
+def zip_link(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as container:
+        info = zipfile.ZipInfo("link")
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        container.writestr(info, "/etc/passwd")
+
+
+def zip_encrypted(path: Path) -> None:
+    zip_of(path, [("secret", b"evil")])
+    data = bytearray(path.read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(bytes(data))
+
+
+def zip_lying(path: Path) -> None:
+    """The directory says one byte, the content has a megabyte."""
+    zip_of(path, [("small", bytes(1 << 20))])
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02") + 24
+    data[at : at + 4] = (1).to_bytes(4, "little")
+    path.write_bytes(bytes(data))
+
+
+def zip_damaged(path: Path) -> None:
+    zip_of(path, [("a", os.urandom(4096))])
+    data = bytearray(path.read_bytes())
+    data[200:300] = bytes(100)
+    path.write_bytes(bytes(data))
+
+
+def torn(container):
+    def write(path: Path) -> None:
+        container(path, [("a", os.urandom(4096)), ("b", os.urandom(4096))])
+        path.write_bytes(path.read_bytes()[:5000])
+
+    return write
+
+
+def large_header(path: Path) -> None:
+    """A header that says its own text is 3 GB long: reading it would fill the memory."""
+    info = tarfile.TarInfo("long")
+    info.type, info.size = tarfile.XHDTYPE, 3 << 30
+    path.write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + bytes(2048))
+
+
+def sparse(path: Path) -> None:
+    info = tarfile.TarInfo("holes")
+    info.type = tarfile.GNUTYPE_SPARSE
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    block[386:398] = b"00000000000\0"
+    block[398:410] = b"00000000000\0"
+    block[483:495] = b"77777777777\0"
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    path.write_bytes(bytes(block) + bytes(1024))
+
+
+HOSTILE = {
+    "absolute": (named("/etc/evil"), "absolute"),
+    "absolute in zip": (named("/etc/evil", container=zip_of), "absolute"),
+    "parent": (named("../evil"), "leaves"),
+    "parent inside": (named("a/../../evil"), "leaves"),
+    "parent in zip": (named("a/../../evil", container=zip_of), "leaves"),
+    "backslash": (named("..\\evil"), "backslash"),
+    "drive": (named("C:/evil"), "colon"),
+    "control character": (named("a\nb"), "control"),
+    "escape sequence": (named("\x1b[2J"), "control"),
+    "long name": (named("a" * 300), "too long"),
+    "deep name": (named("a/" * 40 + "b"), "too long"),
+    "symbolic link": (special(tar_entry("link", tarfile.SYMTYPE, "/etc")), "link"),
+    "write through a link": (special(tar_entry("a", tarfile.SYMTYPE, ".."), tarfile.TarInfo("a/evil")), "link"),
+    "hard link": (special(tarfile.TarInfo("a"), tar_entry("b", tarfile.LNKTYPE, "a")), "link"),
+    "device": (special(tar_entry("dev", tarfile.CHRTYPE)), "device"),
+    "block device": (special(tar_entry("dev", tarfile.BLKTYPE)), "device"),
+    "pipe": (special(tar_entry("pipe", tarfile.FIFOTYPE)), "device"),
+    "sparse": (sparse, "sparse"),
+    "link in zip": (zip_link, "link"),
+    "same name twice": (named("a", "a"), "again"),
+    "file as folder": (named("a", "a/b"), "again|not both"),
+    "folder as file": (named("a/b", "a"), "again|not both"),
+    "encrypted": (zip_encrypted, "encrypted"),
+    "lying size": (zip_lying, "damage"),
+    "wrong content": (zip_damaged, "damage"),
+    "torn tar": (torn(tar_of), "damage"),
+    "torn zip": (torn(zip_of), "damage"),
+    "no archive": (lambda path: path.write_bytes(b"<html>sign in first</html>" * 50), "damage"),
+    "empty file": (lambda path: path.write_bytes(b""), "damage"),
+    "large header": (large_header, "sane size"),
+    "many members": (named(*(f"{n}" for n in range(60))), "at most 50 members"),
+    "bomb": (lambda path: tar_of(path, [("a", bytes(300_000))]), "times the archive"),
+    "bomb in zip": (lambda path: zip_of(path, [("a", bytes(300_000))]), "times the archive"),
+    "too much": (lambda path: tar_of(path, [("a", os.urandom(900_000))]), "at most 800000 bytes"),
+}
+SMALL = Limits(members=50, bytes=800_000, ratio=100, ratio_from=100_000)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_archives_leave_nothing_behind(tmp_path, name):
+    write, reason = HOSTILE[name]
+    archive = tmp_path / "in" / "archive"
+    archive.parent.mkdir()
+    write(archive)
+    with pytest.raises(DataError, match=reason) as caught:
+        extract(archive, tmp_path / "out" / "data", SMALL)
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "out").rglob("*")) == [tmp_path / "out" / "data"]
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}
+
+
+def test_an_archive_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match="found nothing"):
+        extract(tmp_path / "none.zip", tmp_path / "data")
+
+
+def test_compressed_tar_of_zeros_stops_early(tmp_path):
+    """The limit counts what comes out, so a bomb costs no more than the limit."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    info = tarfile.TarInfo("zeros")
+    info.size = 1 << 40
+    body = packer.compress(info.tobuf(tarfile.GNU_FORMAT)) + packer.compress(bytes(4 << 20)) + packer.flush()
+    (tmp_path / "bomb.tgz").write_bytes(body)
+    with pytest.raises(DataError, match="at most 800000 bytes"):
+        extract(tmp_path / "bomb.tgz", tmp_path / "data", SMALL)
+
+
+# --- fetching ------------------------------------------------------------------------------------------------
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves one content on this machine; may break off, and may know nothing of ranges."""
+
+    content = b""
+    break_after: int | None = None
+    ranges = True
+    asked: list[str | None]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self):
+        wanted = self.headers.get("Range")
+        self.server.asked.append(wanted)
+        start = int(wanted.split("=")[1].rstrip("-")) if wanted and self.server.ranges else 0
+        if start >= len(self.server.content):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(self.server.content) - start))
+        self.end_headers()
+        stop, self.server.break_after = self.server.break_after, None
+        self.wfile.write(self.server.content[start:stop])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path):
+    zip_of(tmp_path / "set.zip", [("set/a.txt", b"a"), ("set/noise", os.urandom(200_000))])
+    with Server(("127.0.0.1", 0), Handler) as server:
+        server.content, server.asked = (tmp_path / "set.zip").read_bytes(), []
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def suite(server, monkeypatch):
+    digest = hashlib.sha256(server.content).hexdigest()
+    archive = Archive(f"http://127.0.0.1:{server.server_port}/set.zip", digest, "set")
+    monkeypatch.setattr(download, "archives_of", lambda name: ((archive,), "here"))
+    return archive
+
+
+def test_fetch_checks_and_unpacks(tmp_path, server, suite, capfd):
+    (folder,) = fetch("any", tmp_path / "data")
+    assert (folder / "a.txt").read_text() == "a"
+    assert fetch("any", tmp_path / "data") == [folder]
+    assert len(server.asked) == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_fetch_goes_on_where_it_broke_off(tmp_path, server, suite):
+    server.break_after = 70_000
+    with pytest.raises(DataError, match="go on"):
+        fetch("any", tmp_path / "data")
+    part = tmp_path / "data" / "archives" / "set.zip.part"
+    assert part.stat().st_size == 70_000
+    fetch("any", tmp_path / "data")
+    assert server.asked == [None, "bytes=70000-"]
+    assert not part.exists()
+
+
+def test_fetch_starts_again_where_the_server_knows_no_ranges(tmp_path, server, suite):
+    server.break_after, server.ranges = 70_000, False
+    with pytest.raises(DataError, match="go on"):
+        fetch("any", tmp_path / "data")
+    (folder,) = fetch("any", tmp_path / "data")
+    assert (folder / "a.txt").exists()
+
+
+def test_a_part_that_is_whole_already(tmp_path, server, suite):
+    part = tmp_path / "data" / "archives" / "set.zip.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(server.content)
+    (folder,) = fetch("any", tmp_path / "data")
+    assert (folder / "a.txt").exists()
+
+
+def test_another_content_is_refused_and_not_unpacked(tmp_path, server, suite):
+    server.content = server.content[:-1] + b"x"
+    with pytest.raises(DataError, match="sha256"):
+        fetch("any", tmp_path / "data")
+    assert not (tmp_path / "data" / "set").exists()
+    assert list((tmp_path / "data" / "archives").iterdir()) == []
+
+
+def test_an_archive_on_disk_is_used_when_its_digest_is_right(tmp_path, server, suite):
+    place = tmp_path / "data" / "archives"
+    place.mkdir(parents=True)
+    (place / "set.zip").write_bytes(server.content)
+    fetch("any", tmp_path / "data", keep=False)
+    assert server.asked == []
+    assert not (place / "set.zip").exists()
+
+
+def test_an_archive_on_disk_with_another_digest_is_fetched_again(tmp_path, server, suite):
+    place = tmp_path / "data" / "archives"
+    place.mkdir(parents=True)
+    (place / "set.zip").write_bytes(b"half of it")
+    (folder,) = fetch("any", tmp_path / "data")
+    assert len(server.asked) == 1
+    assert (folder / "a.txt").exists()
+
+
+def test_a_server_that_does_not_answer(tmp_path, server, suite):
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(DataError, match="expected an answer") as caught:
+        fetch("any", tmp_path / "data")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_archive_that_unpacks_to_something_else(tmp_path, server, suite, monkeypatch):
+    other = Archive(suite.url, suite.sha256, "other")
+    monkeypatch.setattr(download, "archives_of", lambda name: ((other,), "here"))
+    with pytest.raises(DataError, match="'other'"):
+        fetch("any", tmp_path / "data")
+
+
+def test_a_dataset_without_archive_says_where_it_is(tmp_path):
+    with pytest.raises(UsageError, match=r"msad-dataset\.github\.io.*academic"):
+        fetch("msad", tmp_path)
