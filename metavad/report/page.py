@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from metavad.report.plots import INK, auc_over_shots, heat_overlay, timeline
 from metavad.report.table import DASH, MEAN, METHODS, Grid, Record, caption, defined, pivot
-from metavad.types import BoolArray, ByteArray, FloatArray
+from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = ["GLOSSARY", "SceneStory", "headline", "render_page"]
 
@@ -52,12 +52,16 @@ class SceneStory:
     scores: FloatArray
     """(T,), higher = more anomalous."""
     threshold: float | None = None
+    alarms: IntArray | None = None
+    """(N, 2) half-open frames; none: wherever the score is over the threshold."""
     labels: BoolArray | None = None
     """(T,), true = abnormal; none where nobody labelled it."""
     top_frame: ByteArray | None = None
     """(H, W, 3) RGB: the frame with the highest score."""
     heat: FloatArray | None = None
     """(h, w): its score map."""
+    box: tuple[float, float, float, float] | None = None
+    """x0, y0, x1, y1 in pixels of the frame; none: around the peak of the map."""
     shots: Sequence[ByteArray] = field(default=())
     """A frame (H, W, 3) RGB of each clip that was shown."""
     text: str = ""
@@ -157,10 +161,10 @@ class _Story:
 
 
 def _story(story: SceneStory, grid: Grid, number: int) -> _Story:
-    drawn = timeline(story.seconds, story.scores, labels=story.labels, threshold=story.threshold)
+    drawn = timeline(story.seconds, story.scores, labels=story.labels, threshold=story.threshold, alarms=story.alarms)
     top = story.top_frame
     if top is not None:
-        top = heat_overlay(top, story.heat) if story.heat is not None else top
+        top = heat_overlay(top, story.heat, box=story.box) if story.heat is not None else top
     return _Story(
         story,
         _change(grid, story.scene),

@@ -19,7 +19,7 @@ from scipy import ndimage
 from metavad.errors import DataError
 from metavad.report.table import METHODS, Cell, Line, Record, pivot
 from metavad.runs import runs
-from metavad.types import BoolArray, ByteArray, FloatArray
+from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = ["INK", "auc_over_shots", "contact_strip", "heat_overlay", "heat_picture", "png", "timeline"]
 
@@ -171,10 +171,12 @@ def timeline(
     *,
     labels: BoolArray | None = None,
     threshold: float | None = None,
+    alarms: IntArray | None = None,
 ) -> str:
     """Scores (T,) of a video over its seconds (T,), higher = more anomalous; SVG text.
 
-    Bands where ``labels`` (T,) are true, a line at the threshold, and a bar at the foot where scores are over it.
+    Bands where ``labels`` (T,) are true, a line at the threshold, and a bar at the foot for each of the ``alarms``
+    (N, 2), half-open frames; where none are given, wherever scores are over the threshold.
     """
     if not len(seconds) == len(scores) == len(scores if labels is None else labels) or not len(scores):
         raise DataError(
@@ -186,12 +188,13 @@ def timeline(
     _bare(axes)
     scores = np.nan_to_num(np.asarray(scores, dtype=float))
     low, high = _room(scores, threshold)
-    for start, end in [] if labels is None else _spans(np.asarray(labels, bool), seconds):
+    for start, end in [] if labels is None else _spans(runs(np.asarray(labels, dtype=bool)), seconds):
         axes.axvspan(start, end, color=INK["truth"], alpha=0.28, lw=0, zorder=0)
     axes.plot(*_envelope(np.asarray(seconds, dtype=float), scores), color=INK["adapted"], lw=1.3, zorder=3)
     if threshold is not None and np.isfinite(threshold):
         axes.axhline(threshold, color=INK["alarm"], lw=1.1, ls=(0, (5, 3)), zorder=2)
-        bars = [(start, end - start) for start, end in _spans(scores > threshold, seconds)]
+        spans = _spans(runs(scores > threshold) if alarms is None else alarms, seconds)
+        bars = [(start, end - start) for start, end in spans]
         axes.broken_barh(bars, (low, 0.035 * (high - low)), color=INK["alarm"], lw=0, zorder=4)
     axes.set_ylim(low, high)
     axes.set_xlim(float(seconds[0]), _ends(seconds)[-1])
@@ -213,9 +216,9 @@ def _ends(seconds: FloatArray) -> FloatArray:
     return np.append(np.asarray(seconds, dtype=float)[1:], float(seconds[-1]) + gap)
 
 
-def _spans(row: BoolArray, seconds: FloatArray) -> list[tuple[float, float]]:
+def _spans(intervals: IntArray, seconds: FloatArray) -> list[tuple[float, float]]:
     ends = _ends(seconds)
-    return [(float(seconds[start]), float(ends[end - 1])) for start, end in runs(row)]
+    return [(float(seconds[start]), float(ends[end - 1])) for start, end in intervals]
 
 
 def _envelope(seconds: FloatArray, scores: FloatArray, most: int = 1500) -> tuple[FloatArray, FloatArray]:
@@ -245,7 +248,7 @@ def heat_overlay(frame: ByteArray, heat: FloatArray, *, box: Sequence[float] | N
     warmth = _warmth(np.asarray(heat, dtype=np.float64))
     smooth = np.clip(cv2.resize(warmth.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
     colours = 255 * mpl.colormaps["inferno"](0.25 + 0.7 * smooth)[..., :3]
-    cover = 0.72 * smooth[..., None] ** 0.8
+    cover = 0.58 * smooth[..., None] ** 0.8  # what is boxed must stay to be seen
     mixed = np.ascontiguousarray(np.round(frame * (1 - cover) + colours * cover).astype(np.uint8))
     corners = _peak_box(warmth, (height, width)) if box is None else tuple(box)
     return mixed if corners is None else _boxed(mixed, corners)

@@ -81,7 +81,7 @@ def pivot(record: Record, figure: str = "micro_auc") -> Grid:
     scenes = list(dict.fromkeys(scene for scene, _, _ in cells))
     whole = [scene for scene in scenes if _complete(cells, scene)]
     if len(scenes) > 1:
-        cells |= _means(cells, whole, methods, shots)
+        cells |= _means(cells, whole)
         scenes.append(MEAN)
     lower = figure in _LOWER_IS_BETTER
     lines = [(scene, _lines(cells, scene, methods, shots, lower=lower)) for scene in scenes]
@@ -128,17 +128,17 @@ def _rank(method: str) -> tuple[int, str]:
 
 
 def _complete(cells: Mapping[_Key, Cell], scene: str) -> bool:
-    wanted = {(method, shots) for _, method, shots in cells}
-    found = {(m, k) for (name, m, k), cell in cells.items() if name == scene and cell.value is not None}
+    """Whether the scene has every figure that any scene has."""
+    wanted = {key[1:] for key, cell in cells.items() if cell.value is not None}
+    found = {key[1:] for key, cell in cells.items() if cell.value is not None and key[0] == scene}
     return wanted == found
 
 
-def _means(
-    cells: Mapping[_Key, Cell], scenes: Sequence[str], methods: Sequence[str], shots: Sequence[int]
-) -> dict[_Key, Cell]:
-    keys = [(method, k) for method in methods for k in shots if any(key[1:] == (method, k) for key in cells)]
-    values = {key: [cells[scene, *key].value or 0.0 for scene in scenes] for key in keys}
-    return {(MEAN, *key): Cell(sum(v) / len(v) if v else None) for key, v in values.items()}
+def _means(cells: Mapping[_Key, Cell], scenes: Sequence[str]) -> dict[_Key, Cell]:
+    """The mean over ``scenes`` for each method and number of shots; none where it is defined nowhere."""
+    values = {key[1:]: [cells.get((scene, *key[1:]), Cell()).value for scene in scenes] for key in cells}
+    means = {key: [value for value in column if value is not None] for key, column in values.items()}
+    return {(MEAN, *key): Cell(sum(column) / len(column) if column else None) for key, column in means.items()}
 
 
 def _lines(

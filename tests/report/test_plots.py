@@ -67,6 +67,8 @@ def test_timeline_shows_truth_threshold_and_alarms():
     assert INK["alarm"] not in plain
     assert full.count(INK["truth"]) == 1
     assert full.count(INK["alarm"]) == 2  # line and bar
+    merged = timeline(seconds, scores, threshold=2.0, alarms=np.array([[10, 20], [40, 60]]))
+    assert merged.count(INK["alarm"]) == 3
     assert INK["alarm"] not in timeline(seconds, scores, threshold=np.inf)
     assert timeline(seconds, scores, threshold=9.0).count(INK["alarm"]) == 1
 

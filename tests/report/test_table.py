@@ -37,6 +37,14 @@ def test_the_mean_runs_over_scenes_where_everything_is_defined(record):
     assert "mean over 1 scene" in format_table(record, "markdown")
 
 
+def test_what_no_scene_has_does_not_empty_the_mean(record):
+    for row in record["rows"]:
+        row["micro_auc"] = None if row["method"] == "wrong-scene" else row["micro_auc"]
+    assert pivot(record).averaged == 2
+    assert lines_of(record, "mean")["wrong-scene"][1] == Cell()
+    assert lines_of(record, "mean")["adapted"][2].value == pytest.approx(0.93)
+
+
 def test_one_scene_has_no_mean(record):
     record["rows"] = [row for row in record["rows"] if row["scene"] == "lawn"]
     assert [scene for scene, _ in pivot(record).groups] == ["lawn"]
