@@ -39,7 +39,7 @@ _STYLE = re.compile(r"<defs>\s*<style.*?</defs>", re.DOTALL)
 _ID = re.compile(r' id="([^"]*)"')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SceneStory:
     """What the page shows of one camera: a test video, its highest frame, and the clips that were shown."""
 

@@ -136,7 +136,8 @@ def _name_lines(axes: Axes, curves: Mapping[str, _Curve], right: float, window: 
     low, high = window
     ends = {name: curve.last for name, curve in curves.items() if curve.last is not None}
     order = sorted(ends, key=lambda name: ends[name] or 0.0)
-    heights = _apart([max(ends[name] or 0.0, low) for name in order], (high - low) / 13, low, high)
+    gap = (high - low) / 13
+    heights = _apart([max(ends[name] or 0.0, low) for name in order], gap, low + gap / 2, high - gap / 4)
     for name, height in zip(order, heights, strict=True):
         below = (ends[name] or 0.0) < low
         axes.annotate(
@@ -155,7 +156,7 @@ def _apart(heights: Sequence[float], gap: float, low: float, high: float) -> lis
     """Ascending heights moved as little as it takes to lie a gap apart: what collides is spread about its middle."""
     blocks: list[tuple[float, int]] = []  # lowest place and size of names that touch
     for height in heights:
-        start, size = height, 1
+        start, size = min(max(height, low), high), 1
         while blocks and blocks[-1][0] + blocks[-1][1] * gap > start:
             below, count = blocks.pop()
             start = (below * count + (start - count * gap) * size) / (count + size)
@@ -178,9 +179,10 @@ def timeline(
     Bands where ``labels`` (T,) are true, a line at the threshold, and a bar at the foot for each of the ``alarms``
     (N, 2), half-open frames; where none are given, wherever scores are over the threshold.
     """
-    if not len(seconds) == len(scores) == len(scores if labels is None else labels) or not len(scores):
+    lengths = {len(row) for row in (seconds, scores, labels) if row is not None}
+    if len(lengths) != 1 or lengths == {0}:
         raise DataError(
-            f"expected a time and a label for each score, found {len(seconds)} times and {len(scores)} scores; "
+            f"expected a time, a score and a label for each frame, found rows of {sorted(lengths)} frames; "
             "pass all frames of one video"
         )
     picture = Figure(figsize=(9.2, 2.3), layout="constrained")

@@ -127,7 +127,7 @@ def test_stories_show_timeline_frame_and_shots(record, story):
 
 
 def test_a_story_may_hold_little(record):
-    bare = SceneStory("elsewhere", "a.mp4", np.arange(5.0), np.zeros(5))
+    bare = SceneStory(scene="elsewhere", video="a.mp4", seconds=np.arange(5.0), scores=np.zeros(5))
     page = Page(render_page(record, [bare]))
     assert page.named("src") == []
     assert "abnormal, by its labels" not in page.text
