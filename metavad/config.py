@@ -70,6 +70,8 @@ class PredictionConfig(_Section):
     """Ticks that it sees."""
     channels: Count = 8
     """Channels of the U-Net's first level."""
+    windows: Count = 24
+    """Windows drawn of a sample for one evaluation of the loss."""
     gradient_weight: float = 1.0
     """Weight of the gradient loss beside the intensity loss."""
 

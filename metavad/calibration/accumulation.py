@@ -23,11 +23,16 @@ def strongest(maps: Tensor, share: float) -> Tensor:
 
 
 def smooth(scores: FloatArray, seconds: FloatArray, past: float, ahead: float) -> FloatArray:
-    """Mean of the scores (T,) within ``past`` seconds before and ``ahead`` after each tick."""
-    total = np.concatenate([[0.0], np.cumsum(scores, dtype=np.float64)])
+    """Mean of the scores (T,) from ``past`` seconds before to ``ahead`` after each tick.
+
+    A tick whose score is NaN is not known yet and does not count; where nothing is known the mean is 0.
+    """
+    known = ~np.isnan(scores)
+    total = np.concatenate([[0.0], np.cumsum(np.where(known, scores, 0.0), dtype=np.float64)])
+    count = np.concatenate([[0], np.cumsum(known)])
     first = np.searchsorted(seconds, seconds - past - _SLACK)
     last = np.searchsorted(seconds, seconds + ahead + _SLACK, side="right")
-    return np.asarray((total[last] - total[first]) / (last - first))
+    return np.asarray((total[last] - total[first]) / np.maximum(count[last] - count[first], 1))
 
 
 def stream_smooth(
@@ -51,8 +56,8 @@ def _leave(
     seconds, item = waiting.popleft()
     while window[0][0] < seconds - past - _SLACK:
         window.popleft()
-    inside = [score for time, score in window if time <= seconds + ahead + _SLACK]
-    return float(np.mean(inside)), item
+    inside = [score for time, score in window if time <= seconds + ahead + _SLACK and not np.isnan(score)]
+    return float(np.mean(inside)) if inside else 0.0, item
 
 
 _SLACK = 1e-6

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from metavad.config import Config, PredictionConfig
 from metavad.experts.base import Expert, Memory
+from metavad.features.base import grid_of
 from metavad.features.sample import Sample
 
 __all__ = ["Prediction"]
@@ -27,7 +28,7 @@ class Prediction(Expert):
 
     def __init__(self, settings: PredictionConfig, *, rate: float = 10.0, rows: int = 30) -> None:
         super().__init__()
-        self.past, self.rows = settings.past, rows
+        self.past, self.rows, self.windows = settings.past, rows, settings.windows
         self.history = settings.past / rate
         self.gradient_weight = settings.gradient_weight
         narrow, wide = settings.channels, 2 * settings.channels
@@ -47,19 +48,20 @@ class Prediction(Expert):
         return {}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
-        """Intensity and gradient error of the predicted frames, relative to a grey step of 0.1."""
-        error = self._errors(sample)
-        weight = self.known(sample).to(error)
+        """Intensity and gradient error, relative to a grey step of 0.1; of many windows, every n-th counts."""
+        step = max(1, sample.seconds.numel() // self.windows)
+        error = self._errors(*(part[::step] for part in self._windows(sample)))
+        weight = self.known(sample).to(error).flatten()[::step]
         slopes = error.diff(dim=-1).square().mean((-1, -2)) + error.diff(dim=-2).square().mean((-1, -2))
         each = error.square().mean((-1, -2)) + self.gradient_weight * slopes
         return 100.0 * (each * weight).sum() / weight.sum().clamp_min(1e-6)
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Minus PSNR of patches (B, T, h, w)."""
-        error = self._errors(sample)
-        batch, ticks = error.shape[:2]
-        height, width = _grid(error.shape[-2:], self.rows)
-        patches = functional.avg_pool2d(error.square().flatten(0, 1)[:, None], 5, 1, 2, count_include_pad=False)
+        error = self._errors(*self._windows(sample))
+        batch, ticks = sample.seconds.shape
+        height, width = grid_of(error.shape[-2], error.shape[-1], self.rows)
+        patches = functional.avg_pool2d(error.square()[:, None], 5, 1, 2, count_include_pad=False)
         cells = functional.adaptive_max_pool2d(patches, (height, width))[:, 0]
         decibels = 10.0 * torch.log10(cells + 1e-6).reshape(batch, ticks, height, width)
         return torch.where(self.known(sample)[:, :, None, None], decibels, decibels.new_tensor(self.floor))
@@ -71,13 +73,15 @@ class Prediction(Expert):
         flags[:, :start] = False
         return flags
 
-    def _errors(self, sample: Sample) -> Tensor:
-        """Target minus prediction (B, T, H, W); before the first tick stands the first tick."""
+    def _windows(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        """Pasts (B T, past, H, W) and targets (B T, H, W); before the first tick stands the first tick."""
         frames = sample["frames"]
         before = torch.cat([frames[:, :1].expand(-1, self.past, -1, -1), frames], dim=1)
-        windows = before[:, :-1].unfold(1, self.past, 1).movedim(-1, 2)
-        change = self._foresee(windows.flatten(0, 1)).reshape(frames.shape)
-        return frames - windows[:, :, -1] - change
+        return before[:, :-1].unfold(1, self.past, 1).movedim(-1, 2).flatten(0, 1), frames.flatten(0, 1)
+
+    def _errors(self, windows: Tensor, targets: Tensor) -> Tensor:
+        """Target minus prediction (..., H, W)."""
+        return targets - windows[:, -1] - self._foresee(windows)
 
     def _foresee(self, windows: Tensor) -> Tensor:
         """(B, past, H, W) to the expected change (B, H, W); the mean grey level is taken out."""
@@ -98,9 +102,3 @@ def _block(inside: int, outside: int) -> nn.Sequential:
         nn.Conv2d(outside, outside, 3, padding=1),
         nn.SiLU(),
     )
-
-
-def _grid(size: tuple[int, ...], rows: int) -> tuple[int, int]:
-    """Cells (h, w) of a picture of this size: ``rows`` along the shorter side."""
-    cell = min(size) / rows
-    return max(1, round(size[0] / cell)), max(1, round(size[1] / cell))

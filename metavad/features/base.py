@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metavad.types import ByteArray
 
-__all__ = ["Feature"]
+__all__ = ["Feature", "grid_of"]
 
 
 class Feature(ABC):
@@ -34,3 +34,13 @@ class Feature(ABC):
     @abstractmethod
     def key(self) -> Mapping[str, object]:
         """What its values depend on, for the cache."""
+
+
+def grid_of(height: int, width: int, rows: int) -> tuple[int, int]:
+    """Cells (h, w) of a picture of this size: square, ``rows`` along the shorter side.
+
+    >>> grid_of(240, 360, 30), grid_of(60, 90, 30), grid_of(30, 45, 30)
+    ((30, 45), (30, 45), (30, 45))
+    """
+    cell = min(height, width) / rows
+    return max(1, round(height / cell)), max(1, round(width / cell))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metavad.features.base import Feature
+from metavad.features.base import Feature, grid_of
 from metavad.types import ByteArray, FloatArray
 
 __all__ = ["FlowFeature", "compress", "expand"]
@@ -36,7 +36,7 @@ def compress(values: FloatArray) -> ByteArray:
 def expand(stored: ByteArray) -> FloatArray:
     """The inverse of :func:`compress`; a still pixel comes back within 0.0001 of zero."""
     scaled = (stored.astype(np.float32) - 127.5) / 127.5
-    return np.sign(scaled) * scaled**2 * FASTEST
+    return np.asarray(np.sign(scaled) * scaled**2 * FASTEST)
 
 
 class FlowFeature(Feature):
@@ -50,7 +50,7 @@ class FlowFeature(Feature):
 
     def start(self) -> Callable[[ByteArray, float], ByteArray]:
         """Frames of the last ``horizon`` seconds are kept; nothing else."""
-        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         past: deque[tuple[ByteArray, float]] = deque()
 
         def row(frame: ByteArray, seconds: float) -> ByteArray:
@@ -75,8 +75,7 @@ class FlowFeature(Feature):
 
     def shape(self, height: int, width: int) -> tuple[int, ...]:
         """(3, h, w)."""
-        cell = min(height, width) / self.rows
-        return 3, max(1, round(height / cell)), max(1, round(width / cell))
+        return 3, *grid_of(height, width, self.rows)
 
     def tensor(self, rows: np.ndarray) -> Tensor:
         """(T, 3, h, w) float32, heights/second."""

@@ -1,0 +1,260 @@
+"""The adapter: a base and K clips of a camera to a model of that camera's normality."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from metavad.calibration.accumulation import strongest
+from metavad.calibration.fusion import fuse, weight_at
+from metavad.calibration.tails import BaseTail, PlaceTail, Strengths, place_tail, surprise
+from metavad.config import CalibrationConfig, Config
+from metavad.experts.base import Memory, Parameters
+from metavad.experts.set import ExpertSet, under
+from metavad.features.base import grid_of
+from metavad.features.sample import Sample
+from metavad.meta.base import Base
+from metavad.meta.inner import StepSizes, inner_loop
+from metavad.meta.objective import support_loss
+
+__all__ = [
+    "Method",
+    "Normality",
+    "Surprise",
+    "adapt",
+    "adapted",
+    "fine_tune",
+    "learn",
+    "refit",
+    "strengths_of",
+    "surprises",
+]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to learn a camera from its shots; the rows of the protocol differ only in this."""
+
+    experts: ExpertSet
+    params: Parameters
+    step_sizes: StepSizes
+    steps: int
+    tails: Mapping[str, BaseTail]
+    weights: Mapping[str, Tensor]
+    config: Config
+    strengths: Strengths | None
+    """How the shots' own scores are shrunk; ``None``: no memory of the shots, only gradient steps."""
+
+
+@dataclass(frozen=True)
+class Normality:
+    """What is normal at one camera: adapted parameters, memory, and tails by place."""
+
+    method: Method
+    shots: int
+    params: Parameters
+    memory: Memory
+    places: Mapping[str, PlaceTail]
+    frame_surprise: Tensor
+    """Frame-wise surprise of the shots (K, T), cross-fitted; NaN where not known."""
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """Scores of B clips: each expert's map and the fused one (B, T, h, w) in nats; known (B, T)."""
+
+    maps: Mapping[str, Tensor]
+    fused: Tensor
+    known: Tensor
+
+
+def adapted(base: Base) -> Method:
+    """The base: learned initialisation and step sizes, memory, tails by place."""
+    return Method(
+        base.experts,
+        base.params,
+        base.step_sizes,
+        base.config.adaptation.steps,
+        base.tails,
+        base.weights,
+        base.config,
+        strengths_of(base.config.calibration),
+    )
+
+
+def fine_tune(base: Base) -> Method:
+    """The jointly trained control: gradient steps on the shots, its step size chosen on training scenes."""
+    sizes = {name: torch.tensor(base.control.step_size) for name in base.control.params}
+    return Method(
+        base.experts,
+        base.control.params,
+        sizes,
+        base.config.adaptation.steps,
+        base.control.tails,
+        base.weights,
+        base.config,
+        None,
+    )
+
+
+def refit(base: Base, seed: int) -> Method:
+    """Fitted on the shots alone: random networks trained on them, tails without a prior."""
+    generator = torch.Generator().manual_seed(seed)
+    params = {name: _scrambled(tensor, generator) for name, tensor in base.control.params.items()}
+    sizes = {name: torch.tensor(REFIT_STEP) for name in params}
+    none = Strengths(1e-3, 1e-3, base.config.calibration.width_down, base.config.calibration.width_across)
+    return Method(base.experts, params, sizes, REFIT_STEPS, base.control.tails, base.weights, base.config, none)
+
+
+REFIT_STEPS, REFIT_STEP = 20, 0.02
+
+
+def adapt(base: Base, support: Sample) -> Normality:
+    """Get used to a camera: the base after its inner steps on the K clips (B = K; B = 0 is zero-shot)."""
+    return learn(adapted(base), support)
+
+
+def learn(method: Method, support: Sample, grid: tuple[int, int] | None = None) -> Normality:
+    """What a method makes of the shots. Their own scores are cross-fitted: no clip judges itself.
+
+    ``grid`` (h, w) is the camera's where the shots are another camera's.
+    """
+    if grid is not None:
+        support = _regridded(support, grid, method.config)
+    params, memory = _fit(method, support)
+    grid = _grid_of(support, method.config)
+    if support.clips == 0 or method.strengths is None:
+        places = dict.fromkeys(method.tails, _anywhere(grid))
+        return Normality(method, support.clips, params, memory, places, torch.zeros(0, 1))
+    nats, known = _cross_fitted(method, support, grid)
+    places = {name: place_tail(nats[name], known[name], method.strengths) for name in nats}
+    frame = _shown_frames(method, nats, known)
+    return Normality(method, support.clips, params, memory, places, frame)
+
+
+def surprises(model: Normality, sample: Sample) -> Surprise:
+    """Nats by which each place of each tick surprises (B, T, h, w), by expert and fused."""
+    with torch.no_grad():
+        scores = under(model.method.experts, model.params, ExpertSet.score, sample, model.memory)
+        known = {name: expert.known(sample) for name, expert in model.method.experts.each()}
+        maps = {name: _placed(model, name, score, known[name]) for name, score in scores.items()}
+        weights = {name: weight_at(model.method.weights[name], model.shots) for name in maps}
+    return Surprise(maps, fuse(maps, weights), torch.stack(list(known.values())).all(0))
+
+
+def strengths_of(settings: CalibrationConfig) -> Strengths:
+    """The config's strengths."""
+    return Strengths(settings.place_strength, settings.scene_strength, settings.width_down, settings.width_across)
+
+
+def _fit(method: Method, support: Sample) -> tuple[Parameters, Memory]:
+    """Inner steps and memory on these clips."""
+    params = method.params
+    if support.clips and method.steps:
+        params = inner_loop(
+            lambda at, shown: under(method.experts, at, support_loss, shown),
+            params,
+            method.step_sizes,
+            support,
+            steps=method.steps,
+            order=1,
+        )
+    params = {name: tensor.detach() for name, tensor in params.items()}
+    shown = support if method.strengths is not None else support.select([])
+    with torch.no_grad():
+        return params, under(method.experts, params, ExpertSet.condition, shown)
+
+
+def _cross_fitted(
+    method: Method, support: Sample, grid: tuple[int, int]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Base surprise (K, T, h, w) of every shot by a model that did not see it, and known (K, T), by expert."""
+    folds = _folds(support.clips, method.config)
+    parts = [_base_nats(method, support.select(rest), support.select(held), grid) for held, rest in folds]
+    back = torch.tensor([clip for held, _ in folds for clip in held]).argsort()
+    names = parts[0][0]
+    nats = {name: torch.cat([part[0][name] for part in parts])[back] for name in names}
+    known = {name: torch.cat([part[1][name] for part in parts])[back] for name in names}
+    return nats, known
+
+
+def _folds(clips: int, config: Config) -> list[tuple[list[int], list[int]]]:
+    """Clips held out, and the rest, for each fold."""
+    count = max(1, min(config.adaptation.folds, clips))
+    held = [list(range(fold, clips, count)) for fold in range(count)]
+    return [(part, [clip for clip in range(clips) if clip not in part]) for part in held]
+
+
+def _base_nats(
+    method: Method, support: Sample, held: Sample, grid: tuple[int, int]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    params, memory = _fit(method, support)
+    with torch.no_grad():
+        scores = under(method.experts, params, ExpertSet.score, held, memory)
+    nats = {name: method.tails[name].nats(_on(grid, score), support.clips) for name, score in scores.items()}
+    return nats, {name: expert.known(held) for name, expert in method.experts.each()}
+
+
+def _anywhere(grid: tuple[int, int]) -> PlaceTail:
+    """The base tail at every place."""
+    return place_tail(torch.zeros(0, 1, *grid), torch.zeros(0, 1, dtype=torch.bool), Strengths(1.0, 1.0, 0.1, 0.1))
+
+
+def _grid_of(sample: Sample, config: Config) -> tuple[int, int]:
+    height, width = next(iter(sample.features.values())).shape[-2:]
+    return grid_of(int(height), int(width), config.data.rows)
+
+
+def _regridded(sample: Sample, grid: tuple[int, int], config: Config) -> Sample:
+    """A sample of another camera, stretched to this one's grid."""
+    height, width = _grid_of(sample, config)
+
+    def stretched(tensor: Tensor) -> Tensor:
+        size = round(tensor.shape[-2] * grid[0] / height), round(tensor.shape[-1] * grid[1] / width)
+        flat = tensor.reshape(-1, 1, *tensor.shape[-2:])
+        back: Tensor = functional.interpolate(flat, size=size, mode="bilinear", align_corners=False)
+        return back.reshape(*tensor.shape[:-2], *size)
+
+    if (height, width) == grid:
+        return sample
+    return replace(sample, features={name: stretched(tensor) for name, tensor in sample.features.items()})
+
+
+def _on(grid: tuple[int, int], score: Tensor) -> Tensor:
+    """A score map on the camera's grid; a finer one gives each cell its highest score."""
+    if score.shape[-2:] == grid:
+        return score
+    pooled: Tensor = functional.adaptive_max_pool2d(score, grid)
+    return pooled
+
+
+def _placed(model: Normality, name: str, score: Tensor, known: Tensor) -> Tensor:
+    place = model.places[name]
+    score = _on((int(place.log_tail.shape[-2]), int(place.log_tail.shape[-1])), score)
+    nats = model.method.tails[name].nats(score, model.shots if model.method.strengths else 0)
+    return torch.where(known[:, :, None, None], surprise(nats, place), nats.new_zeros(()))
+
+
+def _shown_frames(method: Method, nats: Mapping[str, Tensor], known: Mapping[str, Tensor]) -> Tensor:
+    """Frame surprise (K, T) of every shot under the tails of the other shots; NaN where not known."""
+    assert method.strengths is not None  # the caller's branch
+    sure = torch.stack(list(known.values())).all(0)
+    frames = torch.full(sure.shape, torch.nan)
+    for held, rest in _folds(len(sure), method.config):
+        maps = {
+            name: surprise(each[held], place_tail(each[rest], known[name][rest], method.strengths))
+            for name, each in nats.items()
+        }
+        weights = {name: weight_at(method.weights[name], len(rest)) for name in maps}
+        frames[held] = strongest(fuse(maps, weights), method.config.scoring.top)
+    return torch.where(sure, frames, torch.nan)
+
+
+def _scrambled(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    """Fresh random weights of the usual scale; vectors (gains, offsets) start where a new layer's do."""
+    if tensor.ndim < 2:
+        return torch.zeros_like(tensor) if tensor.ndim == 0 else torch.full_like(tensor, float(tensor.mean() > 0.5))
+    bound = 1.0 / max(1, tensor[0].numel()) ** 0.5
+    return (torch.rand(tensor.shape, generator=generator) * 2 - 1).to(tensor) * bound

@@ -1,0 +1,27 @@
+"""Many experts' surprises to one map."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["compress", "fuse", "weight_at"]
+
+LOUD = 6.5
+"""Nats from which one expert's surprise counts a third, so that the others stay heard."""
+
+
+def compress(surprise: Tensor) -> Tensor:
+    """Nats, those above ``LOUD`` divided by three; monotone."""
+    return torch.minimum(surprise, LOUD + (surprise - LOUD) / 3.0)
+
+
+def weight_at(pair: Tensor, shots: float) -> Tensor:
+    """An expert's weight after K shots: softplus(a + b log(1 + K)), from its pair (a, b)."""
+    return functional.softplus(pair[0] + pair[1] * torch.log1p(torch.tensor(float(shots))).to(pair))
+
+
+def fuse(maps: Mapping[str, Tensor], weights: Mapping[str, Tensor | float]) -> Tensor:
+    """Weighted sum of the experts' compressed surprises, (..., h, w); higher = more anomalous."""
+    return torch.stack([weights[name] * compress(surprise) for name, surprise in maps.items()]).sum(0)

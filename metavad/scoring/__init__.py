@@ -1,0 +1,1 @@
+"""Frames to scores, boxes, events and reasons."""

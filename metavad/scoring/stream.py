@@ -1,0 +1,172 @@
+"""Frames of a video to scores, in bounded memory; each frame's score looks ahead at most half a second."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from metavad.adaptation.adapt import Normality, surprises
+from metavad.adaptation.detector import Detector
+from metavad.calibration.accumulation import smooth, stream_smooth, strongest
+from metavad.errors import VideoError
+from metavad.features.base import Feature
+from metavad.features.library import Library, Track, features_of, sample_of
+from metavad.features.sample import Sample
+from metavad.progress import SILENT, Progress
+from metavad.scenes.suite import Crop, Video
+from metavad.scenes.video import VideoFacts, probe, read_frames, tick_frames
+from metavad.scoring.regions import Box, find_regions
+from metavad.types import ByteArray, FloatArray, IntArray
+
+__all__ = ["FrameScore", "TrackScores", "hold", "score", "score_track"]
+
+CHUNK = 32
+"""Ticks scored at once."""
+
+
+@dataclass(frozen=True)
+class FrameScore:
+    """The score of one frame of the file; higher = more anomalous."""
+
+    index: int
+    seconds: float
+    score: float
+    """Mean over the smoothing window, in weighted nats."""
+    alarm: bool
+    box: Box | None
+    """x0, y0, x1, y1 in pixels of the file: the region of the tick's strongest place."""
+
+
+@dataclass(frozen=True)
+class TrackScores:
+    """Scores of every tick of one video."""
+
+    frames: IntArray
+    """Frame of the file at each tick (T,)."""
+    seconds: FloatArray
+    scores: FloatArray
+    """Smoothed frame scores (T,)."""
+    raw: FloatArray
+    """Before smoothing; NaN where nothing is known yet."""
+    fused: FloatArray | None = None
+    """Surprise maps (T, h, w), where asked for."""
+
+
+def score(
+    detector: Detector, video: Video, *, crop: Crop | None = None, progress: Progress = SILENT
+) -> Iterator[FrameScore]:
+    """Score every frame of a video of the detector's camera, as it is read.
+
+    ``crop`` defaults to what the camera was cropped by. Raises :class:`VideoError` when the pictures have
+    another shape than the camera's.
+    """
+    crop = detector.camera.crop if crop is None else crop
+    facts = probe(video, crop)
+    _check_shape(detector, facts, video)
+    settings = detector.normality.method.config.scoring
+    ticks = tick_frames(facts.seconds, detector.normality.method.config.data.rate)
+    found = _stream(detector, video, crop, facts.seconds[ticks], ticks, progress)
+    smoothed = stream_smooth(found, settings.past, settings.ahead)
+    ends = [*ticks[1:].tolist(), facts.frames]
+    for (mean, box), start, end in zip(smoothed, ticks.tolist(), ends, strict=True):
+        for index in range(start, end):
+            yield FrameScore(index, float(facts.seconds[index]), mean, mean > detector.threshold, box)
+
+
+def score_track(model: Normality, library: Library, track: Track, *, maps: bool = False) -> TrackScores:
+    """The same scores from features that are computed already."""
+    settings = model.method.config.scoring
+    parts = []
+    for start in range(0, len(track), CHUNK):
+        before = max(0, start - overlap(model))
+        sample = library.part(track, before, min(start + CHUNK, len(track)))
+        parts.append(_chunk(model, sample, start - before))
+    raw = np.concatenate([part[0] for part in parts])
+    smoothed = smooth(raw, track.seconds, settings.past, settings.ahead)
+    fused = np.concatenate([part[1] for part in parts]) if maps else None
+    return TrackScores(track.frames, track.seconds, smoothed, raw, fused)
+
+
+def hold(ticks: IntArray, values: FloatArray, frames: int) -> FloatArray:
+    """Values of ticks (T,) to every frame of the file (frames,): between ticks the last one holds.
+
+    >>> hold(np.array([0, 3]), np.array([1.0, 2.0]), 5)
+    array([1., 1., 1., 2., 2.])
+    """
+    place = np.searchsorted(ticks, np.arange(frames), side="right") - 1
+    return np.asarray(values[np.maximum(place, 0)])
+
+
+def overlap(model: Normality) -> int:
+    """Ticks before a chunk that its experts look back on."""
+    rate = model.method.config.data.rate
+    return max(round(expert.history * rate) for _, expert in model.method.experts.each())
+
+
+def _chunk(model: Normality, sample: Sample, skip: int) -> tuple[FloatArray, FloatArray]:
+    """Frame scores (T,), NaN where not known, and maps (T, h, w) of one clip's ticks after the first ``skip``."""
+    found = surprises(model, sample)
+    scores = strongest(found.fused, model.method.config.scoring.top)
+    scores = torch.where(found.known, scores, torch.nan)
+    return scores[0, skip:].numpy(), found.fused[0, skip:].numpy()
+
+
+def _stream(
+    detector: Detector, video: Video, crop: Crop, seconds: FloatArray, ticks: IntArray, progress: Progress
+) -> Iterator[tuple[float, float, Box | None]]:
+    """Time, score and strongest place of every tick; holds one chunk and its overlap."""
+    model = detector.normality
+    config, keep = model.method.config, overlap(model)
+    features = features_of(config, model.method.experts.reads)
+    frames = read_frames(video, short_side=config.data.short_side, crop=crop, every=ticks)
+    rows: deque[dict[str, ByteArray]] = deque(maxlen=keep + CHUNK)
+    streams = {name: feature.start() for name, feature in features.items()}
+    new = 0
+    with progress.task(f"Scoring {video.name}", len(ticks)) as task:
+        for number, frame in enumerate(frames):
+            rows.append({name: row(frame.image, float(seconds[number])) for name, row in streams.items()})
+            new += 1
+            task.advance()
+            if new == CHUNK or number == len(ticks) - 1:
+                sample = _sample(features, rows, seconds[: number + 1])
+                scores, maps = _chunk(model, sample, len(rows) - new)
+                times = seconds[number + 1 - new : number + 1]
+                yield from zip(times.tolist(), scores.tolist(), _boxes(detector, maps), strict=True)
+                new = 0
+
+
+def _sample(features: Mapping[str, Feature], rows: Iterable[dict[str, ByteArray]], seconds: FloatArray) -> Sample:
+    stacked = {name: np.stack([row[name] for row in rows]) for name in features}
+    times = seconds[-len(next(iter(stacked.values()))) :]
+    return sample_of(features, stacked, times - times[0], times - seconds[0])
+
+
+def _boxes(detector: Detector, maps: FloatArray) -> list[Box | None]:
+    """In pixels of the file, the region around each tick's strongest cell: what is at least half as high."""
+    camera = detector.camera
+    boxes: list[Box | None] = []
+    for each in maps:
+        regions = find_regions(each, float(each.max()) / 2, (camera.height, camera.width)) if each.max() > 0 else []
+        boxes.append(_uncropped(regions[0].box, camera.crop) if regions else None)
+    return boxes
+
+
+def _uncropped(box: Box, crop: Crop) -> Box:
+    x0, y0, x1, y1 = box
+    return x0 + crop.left, y0 + crop.top, x1 + crop.left, y1 + crop.top
+
+
+def _check_shape(detector: Detector, facts: VideoFacts, video: Video) -> None:
+    camera = detector.camera
+    # Streams of one camera come in several sizes; what may not change is what the picture shows.
+    if abs(facts.width / facts.height - camera.width / camera.height) > SAME_SHAPE * camera.width / camera.height:
+        raise VideoError(
+            f"{video.path}: expected pictures of the detector's camera ({camera.width}x{camera.height}), found "
+            f"{facts.width}x{facts.height}; score videos of that camera, or adapt a new detector to this one"
+        )
+
+
+SAME_SHAPE = 0.02
+"""Relative difference of aspect ratios that still counts as the same camera."""
