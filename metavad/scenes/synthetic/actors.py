@@ -53,6 +53,7 @@ class Actor:
     side: float = 0.0
     abnormal: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     track: int = 0
+    event: str | None = None
 
     def __post_init__(self) -> None:
         if not len(self.abnormal):
@@ -93,8 +94,8 @@ def fixed(polygons: FloatArray) -> IntArray:
 
 CLOTHES: tuple[Colour, ...] = (
     (30, 32, 38), (55, 58, 66), (96, 98, 102), (150, 148, 142), (208, 205, 198), (38, 52, 88), (70, 96, 138),
-    (118, 40, 42), (160, 62, 50), (52, 82, 56), (110, 92, 66), (172, 142, 96), (196, 172, 60), (84, 58, 92),
-    (190, 120, 132), (226, 224, 222), (24, 30, 50), (64, 46, 36),
+    (24, 30, 50), (64, 46, 36), (110, 98, 78), (126, 50, 48), (150, 70, 58), (58, 82, 60), (172, 148, 110),
+    (178, 158, 84), (84, 64, 90), (176, 128, 134), (226, 224, 222),
 )  # fmt: skip
 SKINS: tuple[Colour, ...] = ((236, 196, 170), (218, 172, 140), (188, 138, 104), (140, 98, 72), (94, 64, 48))
 HAIRS: tuple[Colour, ...] = ((28, 24, 22), (62, 44, 32), (110, 80, 50), (170, 140, 90), (150, 148, 146))
@@ -201,7 +202,10 @@ def _limbs(look: Appearance) -> list[Limb]:
 
 
 def _extra_limbs(look: Appearance) -> list[Limb]:
-    extra = [Limb("pelvis", "hem", 0.15, 0.19, shaded(look.top, 0.94), 0.02)] if look.coat else []
+    extra = [Limb("collar", "belt", 0.045, 0.05, shaded(look.bottom, 1.25) if look.coat else shaded(look.top, 1.14))]
+    extra += [Limb(f"eye_{side}", f"eye_{side}", 0.013, 0.013, (40, 30, 28), 0.02) for side in ("left", "right")]
+    extra.append(Limb("mouth_left", "mouth_right", 0.008, 0.008, shaded(look.skin, 0.6), 0.02))
+    extra += [Limb("pelvis", "hem", 0.15, 0.19, shaded(look.top, 0.94), 0.02)] if look.coat else []
     bag = shaded(look.hair, 1.5)
     if look.carries == "backpack":
         extra.append(Limb("pack_low", "pack_top", 0.15, 0.12, bag))
@@ -222,11 +226,26 @@ def _points(body: FloatArray) -> dict[str, FloatArray]:
     at |= {"chin": at["head"] + 0.45 * ahead - 0.25 * (at["crown"] - at["head"]), "nape": at["head"] - 0.4 * ahead}
     at |= {"brow": at["head"] + 0.15 * ahead + 0.3 * (at["crown"] - at["head"])}
     at |= {"scalp": at["head"] + 0.5 * (at["crown"] - at["head"]) - 0.15 * ahead}
+    left = _sideways(at)
+    at |= {"collar": at["neck"] + 1.0 * ahead - 0.1 * spine, "belt": at["pelvis"] + 1.25 * ahead}
+    at |= {
+        f"eye_{side}": at["head"] + 0.95 * ahead + 0.1 * spine / 2 + sign * 0.035 * left
+        for side, sign in (("left", 1), ("right", -1))
+    }
+    at |= {
+        f"mouth_{side}": at["chin"] + 0.62 * ahead + 0.015 * spine + sign * 0.025 * left
+        for side, sign in (("left", 1), ("right", -1))
+    }
     at |= {"hem": 0.55 * (at["knee_left"] + at["knee_right"]) / 2 + 0.45 * at["pelvis"]}
     at |= {"pack_low": back - 0.2 * spine, "pack_top": back + 0.25 * spine}
     at |= {"bag_top": hand + 0.08 * down, "bag_low": hand + 0.24 * down}
     at |= {"case_top": hand * np.array([1, 1, 0]) + np.array([-0.25, -0.1, 0.55])}
     return at | {"case_low": at["case_top"] * np.array([1, 1, 0]) + np.array([0, 0, 0.2])}
+
+
+def _sideways(at: dict[str, FloatArray]) -> FloatArray:
+    across = at["shoulder_left"] - at["shoulder_right"]
+    return np.asarray(across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-6))
 
 
 def _person_shapes(actor: Actor, lens: Lens, sun: float | None) -> Shapes:
@@ -256,7 +275,8 @@ def _capsules_of(
     two, far = lens.project(last)
     start = _radii(lens, scale * np.array([limb.start for limb in limbs]), near)
     end = _radii(lens, scale * np.array([limb.end for limb in limbs]), far)
-    return capsules(one, two, start, end), np.minimum(near, far) / 2 + np.maximum(near, far) / 2
+    corners = 5 if start.max(initial=0) < 14 else 11
+    return capsules(one, two, start, end, corners), np.minimum(near, far) / 2 + np.maximum(near, far) / 2
 
 
 def _shadow(lens: Lens, first: FloatArray, last: FloatArray, sun: float | None, position: FloatArray) -> FloatArray:
@@ -293,7 +313,7 @@ def _bicycle(at: dict[str, FloatArray], colour: Colour) -> list[Limb]:
         for corner, turn in enumerate(np.linspace(0, 2 * np.pi, 9)[:-1]):
             spot = [ahead + 0.33 * np.cos(turn), 0.0, 0.34 + 0.33 * np.sin(turn)]
             at[f"{wheel}_{corner}"] = np.tile(spot, (frames, 1))
-        limbs += [Limb(f"{wheel}_{k}", f"{wheel}_{(k + 1) % 8}", 0.022, 0.022, (26, 26, 28)) for k in range(8)]
+        limbs += [Limb(f"{wheel}_{k}", f"{wheel}_{(k + 1) % 8}", 0.014, 0.014, (40, 40, 42)) for k in range(8)]
     spots = {"hub": (-0.5, 0, 0.34), "axle": (0.58, 0, 0.34), "crank": (0, 0, 0.3), "saddle": (-0.15, 0, 0.9),
              "stem": (0.42, 0, 0.95)}  # fmt: skip
     at |= {name: np.tile(np.array(spot, dtype=float), (frames, 1)) for name, spot in spots.items()}
@@ -362,7 +382,10 @@ def box_faces(colour: Colour, length: float, width: float, height: float) -> tup
 def _solid_faces(actor: Actor) -> tuple[list[FloatArray], list[Colour]]:
     if actor.kind == "car":
         return car_faces(actor.appearance.top)
-    return box_faces(actor.appearance.top, BAG, 0.6 * BAG, 0.8 * BAG)
+    size = BAG * actor.appearance.build.width
+    if actor.appearance.build.stature > 1.72:
+        return box_faces(actor.appearance.bottom, 0.7 * size, 0.45 * size, 1.3 * size)
+    return box_faces(actor.appearance.bottom, 1.1 * size, 0.5 * size, 0.6 * size)
 
 
 def _solid_shapes(actor: Actor, lens: Lens) -> Shapes:
@@ -394,7 +417,7 @@ def project_faces(
 
 def _ball_shapes(actor: Actor, lens: Lens) -> Shapes:
     spot, depth = lens.project(actor.position)
-    radius = np.maximum(lens.focal * 0.13 / np.maximum(depth, 0.05), 1.0)
+    radius = np.maximum(lens.focal * 0.11 * actor.appearance.build.width / np.maximum(depth, 0.05), 1.0)
     polygons = capsules(spot, spot + 0.01, radius, radius)[:, None]
     visible = (depth > NEAR)[:, None]
     shadow = _shadow(lens, np.zeros((len(spot), 0, 3)), np.zeros((len(spot), 0, 3)), None, actor.position)

@@ -186,14 +186,14 @@ def _sample_lens(rng: np.random.Generator, kind: str, size: Size) -> tuple[Lens,
 
 def _sample_look(rng: np.random.Generator, kind: str, size: Size) -> Look:
     indoor = kind in INDOOR
-    night = bool(rng.random() < (0.1 if indoor else 0.2))
+    night = bool(rng.random() < (0.06 if indoor else 0.16))
     sunny = not indoor and not night and bool(rng.random() < 0.55)
     shaky = not indoor and size != "tiny" and bool(rng.random() < 0.25)
-    red, blue = rng.uniform(0.92, 1.08, 2)
+    red, blue = rng.uniform(0.96, 1.05, 2)
     return Look(
         grey=night or bool(rng.random() < 0.25),
         night=night,
-        gain=float(rng.uniform(0.35, 0.55) if night else rng.uniform(0.85, 1.12)),
+        gain=float(rng.uniform(0.5, 0.8) if night else rng.uniform(0.85, 1.12)),
         drift=float(rng.uniform(0.0, 0.05)),
         noise=float(rng.uniform(5, 9) if night else rng.uniform(1.2, 4.5)),
         blur=float(rng.uniform(0.35, 0.9)),
@@ -242,7 +242,7 @@ def _standing(rng: np.random.Generator, lens: Lens, rows: Point, count: int, ind
 def _extras(rng: np.random.Generator, lens: Lens, rows: Point, chance: float = 0.45) -> list[Place]:
     """Ordinary life that looks like an event elsewhere: hugs, games of ball, people lying on a lawn."""
     odd: tuple[Posture, ...] = ("hug", "play", "lie")
-    chosen = [posture for posture, share in zip(odd, (1.0, 0.5, 0.5), strict=True) if rng.random() < chance * share]
+    chosen = [posture for posture, share in zip(odd, (1.0, 0.5, 0.8), strict=True) if rng.random() < chance * share]
     return [
         Place(*lens.at(float(rng.uniform(0.2, 0.8)), float(rng.uniform(*rows))), float(rng.uniform(0, 6.28)), posture,
               float(rng.uniform(0.3, 0.7)), float(rng.uniform(4, 9)))
@@ -278,7 +278,7 @@ def _street(rng: np.random.Generator, lens: Lens) -> Habits:
     rows = [_jitter(rng, 0.45, 0.06), _jitter(rng, 0.78, 0.06)]
     ways = [_across(rng, lens, row) for row in rows[: int(rng.integers(1, 3))]]
     routes = [_way(rng, way, "walker", float(rng.uniform(0.12, 0.4)), 1.1, one_way) for way in ways]
-    routes += _faster(rng, ways[0], one_way, 0.4, 0.25)
+    routes += _faster(rng, ways[0], one_way, 0.5, 0.35)
     if rng.random() < 0.4:
         routes.append(_way(rng, _across(rng, lens, 0.6, 0.02), "car", float(rng.uniform(0.1, 0.25)), 0.3, True))
     places = _standing(rng, lens, (rows[0] - 0.08, rows[0] - 0.03), int(rng.integers(0, 3)))
@@ -295,13 +295,13 @@ def _plaza(rng: np.random.Generator, lens: Lens) -> Habits:
         centre = lens.at(_jitter(rng, 0.5, 0.15), _jitter(rng, 0.6, 0.12))
         ways.append([ends[first], centre, ends[last]])
     routes = [_way(rng, way, "walker", float(rng.uniform(0.08, 0.25)), 1.0, one_way) for way in ways]
-    routes += _faster(rng, ways[0], one_way, 0.35, 0.25)
+    routes += _faster(rng, ways[0], one_way, 0.5, 0.35)
     places = _standing(rng, lens, (0.35, 0.85), int(rng.integers(1, 5)), True) + _extras(rng, lens, (0.4, 0.8), 0.6)
     return _habits(rng, routes, places)
 
 
 def _corridor(rng: np.random.Generator, lens: Lens) -> Habits:
-    one_way, close = bool(rng.random() < 0.6), bool(rng.random() < 0.3)
+    one_way, close = bool(rng.random() < 0.6), bool(rng.random() < 0.5)
     far = lens.at(0.5, 0.22)
     lanes = [-0.45, 0.45] if rng.random() < 0.5 else [float(rng.uniform(-0.4, 0.4))]
     ways = [[(lane, far[1] + 3), (lane, 4.0), (lane, 0.4 if close else 0.9)] for lane in lanes]
@@ -345,7 +345,7 @@ def _road(rng: np.random.Generator, lens: Lens) -> Habits:
         routes.append(_way(rng, _across(rng, lens, row, 0.02), "car", float(rng.uniform(0.12, 0.35)), 0.2, True))
     walk = _across(rng, lens, min(rows[1] + 0.2, 0.95), 0.02)
     routes.append(_way(rng, walk, "walker", float(rng.uniform(0.06, 0.25)), 0.6, one_way))
-    routes += _faster(rng, walk, one_way, 0.5, 0.2)
+    routes += _faster(rng, walk, one_way, 0.5, 0.3)
     spot = lens.at(float(rng.uniform(0.2, 0.8)), min(rows[1] + 0.18, 0.92))
     places = [Place(*spot, np.pi / 2, "stand", 0.5, 10.0)] if rng.random() < 0.5 else []
     return _habits(rng, routes, places)
@@ -359,7 +359,7 @@ def _carpark(rng: np.random.Generator, lens: Lens) -> Habits:
     if rng.random() < 0.75:
         car = _way(rng, lane, "car", float(rng.uniform(0.06, 0.15)), 0.3, one_way)
         routes.append(Route(car.points, "car", float(rng.uniform(2.5, 5)), car.rate, car.spread, car.both_ways))
-    routes += _faster(rng, lane, one_way, 0.25, 0.15)
+    routes += _faster(rng, walk, one_way, 0.4, 0.25)
     places = _standing(rng, lens, (0.42, 0.55), int(rng.integers(0, 2)))
     return _habits(rng, routes, places)
 

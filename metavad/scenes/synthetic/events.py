@@ -7,7 +7,7 @@ beyond :data:`MARGIN` metres from every route and place.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from metavad.scenes.synthetic.life import (
     Stage,
     driver,
     everyday,
+    make_way,
     passer,
     person,
     ramp,
@@ -67,8 +68,8 @@ CROWDED_ROOMS = frozenset({"room", "shop"})
 def abnormal_kinds(spec: CameraSpec) -> tuple[str, ...]:
     """The kinds of event that this camera's normality does not include."""
     includes = spec.habits.includes
-    normal = {name for name, habit in (("fast", "running"), ("lying", "lying"), ("close", "close"), ("thrown", "throwing"))
-              if habit in includes}  # fmt: skip
+    habits = {"fast": "running", "lying": "lying", "close": "close", "thrown": "throwing"}
+    normal = {kind for kind, habit in habits.items() if habit in includes}
     if not _strange_vehicles(spec):
         normal.add("vehicle")
     if "one-way" not in includes:
@@ -90,21 +91,19 @@ def _strange_vehicles(spec: CameraSpec) -> list[str]:
 def plan_videos(
     spec: CameraSpec, normal: int, test: int, normal_seconds: float, test_seconds: float
 ) -> tuple[list[VideoPlan], list[VideoPlan]]:
-    """Plans of the normal and of the test videos; at least a fifth of the latter (one of six) has no event."""
+    """Plans of the normal and of the test videos; at least a fifth of the latter has no event."""
     rng = spec.generator(2)
-    frames = max(int(round(normal_seconds * spec.fps)), 8)
+    frames = max(round(normal_seconds * spec.fps), 8)
     ordinary = [VideoPlan(f"normal-{number:02d}", 3, number, frames) for number in range(normal)]
     kinds = _order(spec, rng)
-    quiet = set(np.flatnonzero(np.arange(test) % 5 == int(rng.integers(min(5, max(test, 1))))).tolist())
-    if test > 2 and not quiet:
-        quiet = {0}
+    quiet = set(rng.permutation(test)[: -(-test // 5) if test > 1 else 0].tolist())
     tests, used = [], 0
     for number in range(test):
         length = test_seconds * float(rng.uniform(0.75, 1.25))
         start, seconds = _window(rng, length)
         event = None if number in quiet else kinds[used % len(kinds)]
         used += event is not None
-        count = max(int(round(length * spec.fps)), 8)
+        count = max(round(length * spec.fps), 8)
         tests.append(VideoPlan(f"test-{number:02d}", 4, number, count, event, start, seconds))
     return ordinary, tests
 
@@ -129,19 +128,23 @@ def perform(spec: CameraSpec, video: VideoPlan) -> list[Actor]:
     stage = Stage(spec, video.frames, spec.generator(video.stream, video.number, 0))
     cast = everyday(stage)
     if video.event is not None:
-        cast = _with_event(spec, video, cast)
+        cast = _with_event(spec, video, cast, video.event)
     cast = [actor for actor in cast if len(actor.position) > 1]
+    make_way(cast)
     for track, actor in enumerate(cast):
         actor.track = track
     return cast
 
 
-def _with_event(spec: CameraSpec, video: VideoPlan, cast: list[Actor]) -> list[Actor]:
-    assert video.event is not None
-    for attempt in range(ATTEMPTS):
+def _with_event(spec: CameraSpec, video: VideoPlan, cast: list[Actor], wanted: str) -> list[Actor]:
+    """The cast with an event in it: the wanted kind, or another where that one does not fit in."""
+    others = [kind for kind in abnormal_kinds(spec) if kind != wanted]
+    for attempt, kind in enumerate([wanted] * ATTEMPTS + others):
         stage = Stage(spec, video.frames, spec.generator(video.stream, video.number, 1 + attempt))
-        played = EVENTS[video.event](stage, video.start, video.start + video.seconds, cast)
+        played = EVENTS[kind](stage, video.start, video.start + video.seconds, cast)
         if played is not None and _seen(spec, played) >= min(max(0.5 * spec.fps, 3), video.frames / 3):
+            for actor in played:
+                actor.event = kind if actor.abnormal.any() else None
             return played
     return cast
 
@@ -179,6 +182,11 @@ def _aimed(stage: Stage, moment: float, pace: float | None = None) -> tuple[Floa
     return line, pace, spot, moment - spot / pace
 
 
+def _middle(stage: Stage, start: float, end: float) -> float:
+    """The middle of an event, within the video: when who only passes by has to be seen."""
+    return float(np.clip((start + end) / 2, 0.4, stage.seconds - 0.4))
+
+
 def _profile(
     stage: Stage, line: FloatArray, pace: float, entry: float, extra: float
 ) -> tuple[int, FloatArray, FloatArray]:
@@ -207,7 +215,7 @@ def _fast(stage: Stage, start: float, end: float, cast: list[Actor]) -> list[Act
     """Somebody runs where nobody does; half of them walk before."""
     pace = float(stage.rng.uniform(3.0, 5.0))
     sudden = bool(stage.rng.random() < 0.5)
-    aimed = _aimed(stage, start if sudden else (start + end) / 2, None if sudden else pace)
+    aimed = _aimed(stage, start if sudden else _middle(stage, start, end), None if sudden else pace)
     if aimed is None:
         return None
     line, usual, spot, entry = aimed
@@ -228,7 +236,7 @@ def _vehicle(stage: Stage, start: float, end: float, cast: list[Actor]) -> list[
     strange = _strange_vehicles(stage.spec)
     kind = strange[int(stage.rng.integers(len(strange)))]
     pace = float(stage.rng.uniform(2.5, 5.5)) if not stage.spec.indoor else float(stage.rng.uniform(2, 3))
-    aimed = _aimed(stage, (start + end) / 2, pace)
+    aimed = _aimed(stage, _middle(stage, start, end), pace)
     if aimed is None:
         return None
     line, _, _, entry = aimed
@@ -257,21 +265,26 @@ def _wrong_way(stage: Stage, start: float, end: float, cast: list[Actor]) -> lis
 
 
 def _wrong_place(stage: Stage, start: float, end: float, cast: list[Actor]) -> list[Actor] | None:
-    """Somebody leaves the way and goes where nobody walks."""
+    """Somebody leaves the way, goes where nobody walks, and comes back; some go far."""
     line, pace = stage.walkway()
-    spot = free_spot(stage.spec, stage.rng, MARGIN + 0.8, [], (0.1, 0.9), (0.3, 0.95))
-    if spot is None:
-        return None
+    spot = free_spot(stage.spec, stage.rng, MARGIN + 0.6, [], (0.1, 0.9), (0.3, 0.95))
     seen = stage.seen(line)
-    if not len(seen):
+    if spot is None or not len(seen):
         return None
-    leaves = float(stage.rng.choice(seen))
-    turn = travel(line, np.array([leaves]))[0][0]
-    wander = np.array(spot) + stage.rng.normal(0, 0.6, 2)
-    detour = np.stack([line[0], turn, np.array(spot), wander, turn + 0.3, line[-1]])
-    marks = np.cumsum(np.linalg.norm(np.diff(detour, axis=0), axis=1))
-    first, times, speed = _profile(stage, detour, pace, (start + end) / 2 - marks[1] / pace, 1.0)
-    path = stroll(stage, detour, speed, first, (int((start + end) / 2 * stage.fps) - first, float(marks[1])))
+    ways = travel(line, seen)[0]
+    leaves = int(np.argmin(np.linalg.norm(ways - np.array(spot), axis=1)))
+    leaves = int(np.clip(leaves + stage.rng.integers(-4, 5), 0, len(seen) - 1))
+    out = np.array(spot) - ways[leaves]
+    reach = float(np.linalg.norm(out))
+    if stage.rng.random() < 0.75:  # no farther than the time allows
+        reach = min(reach, MARGIN + 1.0 + pace * (end - start) / 2)
+    goal = ways[leaves] + out * reach / max(float(np.linalg.norm(out)), 1e-6)
+    back = ways[min(leaves + 3, len(seen) - 1)]
+    detour = np.stack([line[0], ways[leaves], goal, back, line[-1]])
+    mark = float(np.linalg.norm(ways[leaves] - line[0])) + reach
+    middle = (start + end) / 2
+    first, _, speed = _profile(stage, detour, pace, middle - mark / pace, 1.0)
+    path = stroll(stage, detour, speed, first, (int(middle * stage.fps) - first, mark))
     actor = person(stage, path, stage.appearance(), [])
     actor.abnormal = np.asarray(off_routes(stage.spec, path.spots) > MARGIN)
     return [*cast, actor]
@@ -286,11 +299,13 @@ def _lying(stage: Stage, start: float, end: float, cast: list[Actor]) -> list[Ac
     path, times = stop
     actor = person(stage, path, stage.appearance(), [Act("stagger", ramp(times, start - 0.3, start + 0.7, 0.25))])
     rise = 1.1 if up else 0.5
-    fall = np.clip((times - start) / 0.65, 0, 1) ** 2
+    fall = np.clip((times - start) / 0.7, 0, 1) ** 1.6
     if up:
         fall = np.minimum(fall, np.clip((end - times) / rise, 0, 1))
     assert actor.angles is not None
-    actor.angles += fall[:, None] * (posture("lie", times, float(stage.rng.uniform(0, 6))) - actor.angles)
+    folded = np.sin(np.pi * fall) ** 0.7
+    actor.angles += folded[:, None] * (posture("crouch", times, 0.0) - actor.angles)
+    actor.angles += fall[:, None] ** 2 * (posture("lie", times, float(stage.rng.uniform(0, 6))) - actor.angles)
     actor.tip, actor.side = np.pi / 2 * fall, float(stage.rng.uniform(0, 2 * np.pi))
     actor.abnormal = _within(stage, path, start, end if up else stage.seconds + 5)
     return [*cast, actor]
@@ -391,6 +406,8 @@ def _fleeing(stage: Stage, actor: Actor, fear: int, centre: FloatArray, seconds:
     frames = max(min(int((seconds + 3) * stage.fps), stage.frames - fear - 1), 1)
     away = actor.position[known - 1, :2] - centre
     course = float(np.arctan2(away[1], away[0]) + stage.rng.normal(0, 0.35))
+    if stage.spec.kind == "corridor":  # there are only two ways to run
+        course = float(np.sign(np.sin(course)) * np.pi / 2)
     times = np.arange(1, frames + 1) / stage.fps
     delay = float(stage.rng.uniform(0, 0.35))
     speed = float(stage.rng.uniform(3.2, 5.2)) * np.clip((times - delay) / 0.6, 0, 1)
@@ -445,22 +462,37 @@ def _left(stage: Stage, start: float, end: float, cast: list[Actor]) -> list[Act
     first, times, speed = _profile(stage, line, pace, entry, 1.2)
     speed *= 1 - ramp(times, down - 0.6, down + 0.8, 0.3)
     path = stroll(stage, line, speed, first, (int(down * stage.fps) - first, spot))
-    owner = person(
-        stage, path, stage.appearance(), [Act("bend", ramp(path.times(stage.fps), down - 0.6, down + 0.7, 0.4))]
-    )
+    look = replace(stage.appearance(), carries="nothing")
+    owner = person(stage, path, look, [Act("bend", ramp(path.times(stage.fps), down - 0.6, down + 0.7, 0.4))])
     place = travel(line, np.array([spot + 0.3]))[0][0]
-    fetched = end if stage.rng.random() < 0.6 else stage.seconds
-    begin, stop = max(int(down * stage.fps), 0), min(int(fetched * stage.fps), stage.frames)
-    if stop - begin < 2:
-        return None
-    position = np.tile([*place, 0.0], (stop - begin, 1))
-    bag = Actor("bag", begin, position, np.full(len(position), float(stage.rng.uniform(0, 3))), stage.appearance())
+    fetched = end if stage.rng.random() < 0.6 else stage.seconds + 1
+    others = [owner, *_fetching(stage, place, fetched)]
+    bag = _bag(stage, place, down, fetched, others)
     bag.abnormal = _within(stage, bag, start, fetched)
-    return [*cast, owner, bag, *_fetching(stage, place, fetched)]
+    return [*cast, *others, bag]
+
+
+def _bag(stage: Stage, place: FloatArray, down: float, fetched: float, people: list[Actor]) -> Actor:
+    """A bag that hangs from its owner's hand, stands at ``place``, and leaves in another hand."""
+    times = np.arange(stage.frames) / stage.fps
+    position = np.tile([*place, 0.0], (stage.frames, 1))
+    shown = (times >= down) & (times < fetched)
+    for actor, moment, sign in zip(people, (down, fetched), (-1, 1), strict=False):
+        frames = np.arange(actor.first, actor.last)
+        held = frames[(frames / stage.fps - moment) * sign > 0]
+        beside = np.stack([np.sin(actor.heading), -np.cos(actor.heading)], -1) * 0.3
+        weight = np.clip(np.abs(held / stage.fps - moment) / 0.5, 0, 1)[:, None]
+        hand = np.column_stack([actor.position[:, :2] + beside, np.full(len(frames), 0.3)])[held - actor.first]
+        position[held] += weight * (hand - position[held])
+        shown[held] = True
+    frames = np.flatnonzero(shown)
+    begin, stop = (int(frames[0]), int(frames[-1]) + 1) if len(frames) else (0, 0)
+    heading = np.full(stop - begin, float(stage.rng.uniform(0, 3)))
+    return Actor("bag", begin, position[begin:stop], heading, stage.appearance())
 
 
 def _fetching(stage: Stage, place: FloatArray, moment: float) -> list[Actor]:
-    if moment >= stage.seconds:
+    if moment >= stage.seconds + 1:
         return []
     line, pace = stage.walkway()
     way = np.stack([line[0], place + 0.05, line[-1]])
@@ -471,7 +503,7 @@ def _fetching(stage: Stage, place: FloatArray, moment: float) -> list[Actor]:
     if not len(path.spots):
         return []
     bend = Act("bend", ramp(path.times(stage.fps), moment - 0.6, moment + 0.5, 0.4))
-    return [person(stage, path, stage.appearance(), [bend])]
+    return [person(stage, path, replace(stage.appearance(), carries="nothing"), [bend])]
 
 
 def _fighting(stage: Stage, start: float, end: float, cast: list[Actor]) -> list[Actor] | None:

@@ -11,8 +11,9 @@ from metavad.scenes.synthetic.camera import CameraSpec, Place, Route
 from metavad.scenes.synthetic.world import entrances
 from metavad.types import FloatArray
 
-__all__ = ["Act", "Path", "Stage", "everyday", "person", "ramp", "stroll", "thrown_ball", "travel"]
+__all__ = ["Act", "Path", "Stage", "everyday", "make_way", "person", "ramp", "stroll", "thrown_ball", "travel"]
 
+REACH = 0.8  # metres within which walkers step aside for one another
 RAMP = 0.4  # seconds in which a movement begins or ends
 EYE = 0.9  # metres above the ground at which visibility of a walker is judged
 
@@ -50,13 +51,15 @@ class Stage:
         points = np.array(route.points)
         if route.both_ways and self.rng.random() < 0.5:
             points = points[::-1]
+        if route.both_ways and route.mover == "car":
+            points = aside(points, -1.3)  # they keep to the right
         return aside(points, float(np.clip(self.rng.normal(0, 0.45), -0.9, 0.9)) * route.spread)
 
     def seen(self, line: FloatArray) -> FloatArray:
         """Distances in metres along a line at which a walker is well inside the frame."""
         distances = np.arange(0.0, max(_length(line), 0.5), 0.2)
         spots = travel(line, distances)[0]
-        return distances[self.inside(spots)]
+        return np.asarray(distances[self.inside(spots)])
 
     def inside(self, spots: FloatArray, margin: float = 0.05) -> FloatArray:
         """Which ground points (N, 2) show a person standing there."""
@@ -120,7 +123,7 @@ def _unit(vector: FloatArray) -> FloatArray:
 
 def ramp(times: FloatArray, start: float, end: float, rise: float = RAMP) -> FloatArray:
     """1 between ``start`` and ``end`` seconds, 0 outside, rising over ``rise`` seconds within."""
-    return np.clip(np.minimum(times - start, end - times) / rise, 0, 1)
+    return np.asarray(np.clip(np.minimum(times - start, end - times) / rise, 0, 1))
 
 
 def stroll(stage: Stage, line: FloatArray, speed: FloatArray, first: int, pinned: tuple[int, float]) -> Path:
@@ -131,7 +134,10 @@ def stroll(stage: Stage, line: FloatArray, speed: FloatArray, first: int, pinned
     distance = np.cumsum(speed) / stage.fps
     distance += pinned[1] - distance[int(np.clip(pinned[0], 0, len(speed) - 1))]
     spots, heading = travel(line, distance)
-    back = np.convolve(np.pad(speed < -0.05, 3, mode="edge").astype(float), np.full(7, 1 / 7), "valid")
+    half = max(int(0.22 * stage.fps), 1)
+    back = np.convolve(
+        np.pad(speed < 0, half, mode="edge").astype(float), np.full(2 * half + 1, 1 / (2 * half + 1)), "valid"
+    )
     keep = slice(max(-first, 0), max(min(stage.frames - first, len(speed)), 0))
     return Path(max(first, 0), spots[keep], (heading + np.pi * back)[keep], np.abs(speed)[keep])
 
@@ -163,6 +169,42 @@ def person(
     return Actor("cyclist" if cyclist else "person", path.first, position, heading, look, angles)
 
 
+def make_way(cast: list[Actor]) -> None:
+    """Everyday walkers step aside for one another, and for whatever happens; in place."""
+    people = [actor for actor in sorted(cast, key=lambda actor: actor.first) if actor.kind == "person"]
+    for number, one in enumerate(people):
+        for other in people[number + 1 :]:
+            if other.first >= one.last:
+                break
+            _pass_by(one, other)
+
+
+def _pass_by(one: Actor, other: Actor) -> None:
+    """Push two apart across the line on which they approach, by a smooth bump around the meeting."""
+    start, end = other.first, min(one.last, other.last)
+    here, there = slice(start - one.first, end - one.first), slice(0, end - start)
+    if end - start < 3:
+        return
+    gap = one.position[here, :2] - other.position[there, :2]
+    nearest = int(np.argmin((gap**2).sum(-1)))
+    closing = gap[min(nearest + 1, len(gap) - 1)] - gap[max(nearest - 1, 0)]
+    if np.linalg.norm(gap[nearest]) > REACH or np.linalg.norm(closing) < 1e-3:
+        return
+    across = _unit(np.array([-closing[1], closing[0]]))
+    side = 1.0 if gap[nearest] @ across >= 0 else -1.0
+    bump = 0.5 * np.exp(-((gap**2).sum(-1)) / 0.45**2)[:, None] * across * side
+    for actor, part, sign in ((one, here, 1.0), (other, there, -1.0)):
+        if not actor.abnormal.any():
+            actor.position[part, :2] += sign * bump * _moving(actor)[part, None]
+
+
+def _moving(actor: Actor) -> FloatArray:
+    """1 where somebody walks, 0 where they stand (n,), smoothly between."""
+    steps = np.linalg.norm(np.gradient(actor.position[:, :2], axis=0), axis=1)
+    usual = max(float(steps.max()), 1e-6)
+    return np.asarray(np.clip(steps / usual * 1.4 - 0.2, 0, 1) * (usual > 0.01))
+
+
 def turned(heading: FloatArray, towards: float | FloatArray, weight: FloatArray) -> FloatArray:
     """Headings (n,) turned by the short way to ``towards`` where ``weight`` (n,) is 1."""
     gap = np.angle(np.exp(1j * (np.asarray(towards) - heading)))
@@ -186,7 +228,8 @@ def everyday(stage: Stage) -> list[Actor]:
 
 def _arrivals(stage: Stage, route: Route) -> Iterator[float]:
     second = -_length(np.array(route.points)) / route.speed
-    while (second := second + float(stage.rng.exponential(1 / route.rate))) < stage.seconds:
+    apart = 2.5 if route.mover == "car" else 0.0
+    while (second := second + apart + float(stage.rng.exponential(1 / route.rate))) < stage.seconds:
         yield second
 
 
@@ -194,7 +237,7 @@ def _passers(stage: Stage, route: Route, second: float) -> list[Actor]:
     line, rng = stage.line(route), stage.rng
     pace = route.speed * float(np.clip(rng.normal(1, 0.1), 0.75, 1.3))
     if route.mover == "car":
-        return [driver(stage, line, pace, second)]
+        return [driver(stage, line, route.speed, second)]
     count = 1
     if route.mover == "walker" and rng.random() < stage.spec.habits.grouped:
         count = int(rng.integers(2, 4))
@@ -291,11 +334,10 @@ def _ball_game(stage: Stage, spot: FloatArray, ahead: FloatArray, arrival: float
     players = [
         visitor(stage, end, facing + np.pi * number, arrival, leaving, "stand") for number, end in enumerate(ends)
     ]
-    balls, number = [], 0
-    for second in np.arange(arrival + 1.0, leaving - 1.5, 1.9):
+    balls: list[Actor] = []
+    for number, second in enumerate(np.arange(arrival + 1.0, leaving - 1.5, 1.9)):
         throwing(stage, players[number % 2], float(second))
         balls += thrown_ball(stage, ends[number % 2], ends[(number + 1) % 2], float(second), rolls=False)
-        number += 1
     return players + balls
 
 

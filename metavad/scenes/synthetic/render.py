@@ -33,12 +33,15 @@ class TrackBox:
 
 @dataclass(frozen=True)
 class RenderedFrame:
-    """Image (H, W, 3) in RGB, mask (H, W) of what is abnormal, boxes, and keypoints (17, 2) of each person."""
+    """Image (H, W, 3) in RGB, mask (H, W) of what is abnormal, boxes, keypoints (17, 2) of each person, and
+    the kind of event that is seen, if one is.
+    """
 
     image: ByteArray
     mask: BoolArray
     tracks: tuple[TrackBox, ...]
     keypoints: dict[int, FloatArray]
+    event: str | None
 
 
 @dataclass
@@ -87,7 +90,8 @@ def _frame(spec: CameraSpec, world: World, drawn: list[_Drawn], frame: int, sens
         for one in shown
         if one.shapes.keypoints is not None
     }
-    return RenderedFrame(sensor.expose(image, frame, shift), mask, boxes, points)
+    event = next((one.actor.event for one in shown if one.actor.track in counted), None)
+    return RenderedFrame(sensor.expose(image, frame, shift), mask, boxes, points, event)
 
 
 def _in_frame(one: _Drawn, frame: int, spec: CameraSpec) -> bool:

@@ -4,6 +4,7 @@ The ground is painted from above and seen through the lens; walls are textured r
 hide people are kept as patches with a depth, to be laid over whoever walks behind them.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -77,7 +78,7 @@ def entrances(spec: CameraSpec, x: float, y: float) -> list[Point]:
 def _distance(points: FloatArray, line: FloatArray) -> FloatArray:
     """Distance of points (..., 2) from a polyline (P, 2)."""
     found = []
-    for start, end in zip(line[:-1], line[1:], strict=True):
+    for start, end in itertools.pairwise(line):
         along = end - start
         share = np.clip(((points - start) @ along) / max(float(along @ along), 1e-9), 0, 1)
         found.append(np.linalg.norm(points - start - share[..., None] * along, axis=-1))
@@ -129,7 +130,8 @@ def grain(rng: np.random.Generator, height: int, width: int, octaves: int = 5) -
 
 def material(rng: np.random.Generator, name: str, height: int, width: int, scale: float) -> FloatArray:
     """A texture (H, W, 3) of one material; ``scale`` is pixels a metre."""
-    colour = np.array(COLOURS[name][int(rng.integers(len(COLOURS[name])))], dtype=np.float32) + rng.normal(0, 5, 3)
+    colour = np.array(COLOURS[name][int(rng.integers(len(COLOURS[name])))], dtype=np.float32)
+    colour += rng.normal(0, 8) + rng.normal(0, 1.8, 3)
     rough = {"grass": 16, "asphalt": 7, "carpet": 5, "gravel": 16, "hedge": 30}.get(name, 6)
     noise = grain(rng, height, width, 6) * rough + rng.normal(0, rough / 2.5, (height, width)).astype(np.float32)
     texture = np.asarray(colour[None, None] + noise[..., None], dtype=np.float32)
@@ -225,7 +227,7 @@ def _pave(picture: FloatArray, paved: FloatArray, line: FloatArray, width: float
 
 
 def _markings(picture: FloatArray, line: FloatArray, scale: float) -> None:
-    for start, end in zip(line[:-1], line[1:], strict=True):
+    for start, end in itertools.pairwise(line):
         along = end - start
         length = float(np.linalg.norm(along))
         across = np.array([-along[1], along[0]]) / max(length, 1e-6) * 1.5 * scale
@@ -368,10 +370,13 @@ def _clipped(spec: CameraSpec, corners: list[tuple[float, float, float]]) -> Flo
 
 
 FURNITURE: dict[str, tuple[tuple[str, float, float, float], ...]] = {
-    "street": (("tree", 0.3, 0.3, 4.0), ("planter", 2.0, 0.8, 0.6), ("bin", 0.5, 0.5, 1.0), ("pole", 0.14, 0.14, 5.0)),
-    "plaza": (("planter", 1.8, 1.8, 0.7), ("bench", 1.8, 0.5, 0.45), ("tree", 0.3, 0.3, 3.5), ("column", 0.5, 0.5, 2.2)),
+    "street": (("tree", 0.3, 0.3, 4.0), ("planter", 2.0, 0.8, 0.6), ("bin", 0.5, 0.5, 1.0),
+               ("pole", 0.14, 0.14, 5.0)),
+    "plaza": (("planter", 1.8, 1.8, 0.7), ("bench", 1.8, 0.5, 0.45), ("tree", 0.3, 0.3, 3.5),
+              ("column", 0.5, 0.5, 2.2)),
     "corridor": (("cabinet", 0.5, 0.9, 1.2), ("bench", 0.4, 1.4, 0.45)),
-    "room": (("table", 1.4, 0.8, 0.74), ("cabinet", 1.0, 0.5, 1.3), ("table", 0.8, 0.8, 0.72), ("chair", 0.45, 0.45, 0.8)),
+    "room": (("table", 1.4, 0.8, 0.74), ("cabinet", 1.0, 0.5, 1.3), ("table", 0.8, 0.8, 0.72),
+             ("chair", 0.45, 0.45, 0.8)),
     "shop": (("shelf", 2.0, 0.5, 1.4), ("counter", 1.8, 0.6, 1.0), ("cabinet", 0.9, 0.5, 1.1)),
     "road": (("pole", 0.14, 0.14, 5.0), ("bin", 0.5, 0.5, 1.0), ("tree", 0.3, 0.3, 4.0), ("fence", 5.0, 0.1, 1.0)),
     "carpark": (("pole", 0.14, 0.14, 5.0), ("fence", 5.0, 0.1, 1.1), ("bin", 0.6, 0.6, 1.1)),
@@ -478,10 +483,43 @@ def _prop_faces(prop: Prop) -> list[tuple[list[FloatArray], list[Colour]]]:
         return [car_faces(prop.colour)]
     if prop.kind == "tree":
         return [box_faces((74, 58, 44), 0.28, 0.28, prop.height * 0.6)]
-    if prop.kind == "chair":
-        faces, colours = box_faces(prop.colour, prop.length, prop.width, prop.height)
-        return [(faces, [shaded(colour, 0.9) for colour in colours])]
+    if prop.kind in ("chair", "table", "bench"):
+        return _legged(prop)
+    if prop.kind == "shelf":
+        return _shelved(prop)
     return [box_faces(prop.colour, prop.length, prop.width, prop.height)]
+
+
+def _shifted(
+    made: tuple[list[FloatArray], list[Colour]], ahead: float, left: float, up: float
+) -> tuple[list[FloatArray], list[Colour]]:
+    return [face + np.array([ahead, left, up]) for face in made[0]], made[1]
+
+
+def _legged(prop: Prop) -> list[tuple[list[FloatArray], list[Colour]]]:
+    """Chairs, benches and tables: legs, a board, and a chair's back."""
+    seat = 0.42 if prop.kind == "chair" else prop.height
+    legs = [
+        _shifted(box_faces(shaded(prop.colour, 0.6), 0.06, 0.06, seat), x, y, 0.0)
+        for x in (-prop.length / 2 + 0.05, prop.length / 2 - 0.05)
+        for y in (-prop.width / 2 + 0.05, prop.width / 2 - 0.05)
+    ]
+    board = _shifted(box_faces(prop.colour, prop.length, prop.width, 0.06), 0.0, 0.0, seat - 0.05)
+    back = _shifted(box_faces(shaded(prop.colour, 0.85), 0.06, prop.width, 0.45), -prop.length / 2, 0.0, seat)
+    return [*legs, board, *([back] if prop.kind == "chair" else [])]
+
+
+def _shelved(prop: Prop) -> list[tuple[list[FloatArray], list[Colour]]]:
+    """A shelf with goods of all colours in its front."""
+    rng = np.random.default_rng([int(abs(prop.x) * 1000), int(prop.y * 1000)])
+    parts = [box_faces(prop.colour, prop.length, prop.width, prop.height)]
+    for level in np.arange(0.12, prop.height - 0.25, 0.38):
+        for x in np.arange(-prop.length / 2 + 0.12, prop.length / 2 - 0.1, 0.2):
+            goods = CLOTHES[int(rng.integers(len(CLOTHES)))]
+            for side in (-1, 1):
+                box = box_faces(goods, 0.17, 0.05, float(rng.uniform(0.15, 0.3)))
+                parts.append(_shifted(box, float(x), side * prop.width / 2, float(level)))
+    return parts
 
 
 def _crown(spec: CameraSpec, prop: Prop, scene: FloatArray, cover: FloatArray) -> None:

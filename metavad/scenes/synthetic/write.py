@@ -139,7 +139,7 @@ def _write_scene(directory: Path, seed: int, number: int, size: Size, counts: _C
         for video in normal:
             _write_video(folder, "normal", spec, world, video)
         for video in test:
-            rows += [(video.name, *run, video.event) for run in _write_video(folder, "test", spec, world, video)]
+            rows += [(video.name, *run) for run in _write_video(folder, "test", spec, world, video)]
         _write_rows(folder / "events.csv", ("video", "start", "end", "kind"), rows)
         meta = _meta(spec, counts, _digest(seed, number, size, counts))
         (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
@@ -166,8 +166,9 @@ def _meta(spec: CameraSpec, counts: _Counts, digest: str) -> dict[str, object]:
     }
 
 
-def _write_video(folder: Path, side: str, spec: CameraSpec, world: World, video: VideoPlan) -> list[tuple[int, int]]:
-    """One video and all that is known of it; gives the runs of abnormal frames."""
+def _write_video(folder: Path, side: str, spec: CameraSpec, world: World, video: VideoPlan) -> list[tuple[int, int, str | None]]:
+    """One video and all that is known of it; gives the runs of abnormal frames with their kind."""
+    kind: str | None = None
     tracks: list[tuple[int, TrackBox]] = []
     points: list[tuple[int, int, FloatArray]] = []
     labels = np.zeros(video.frames, dtype=np.uint8)
@@ -180,6 +181,7 @@ def _write_video(folder: Path, side: str, spec: CameraSpec, world: World, video:
             tracks += [(frame, box) for box in rendered.tracks]
             points += [(frame, track, found) for track, found in rendered.keypoints.items()]
             labels[frame] = rendered.mask.any()
+            kind = kind or rendered.event
             if masks is not None:
                 _write_mask(masks / f"{frame:03d}.png", rendered.mask)
     _write_tracks(folder / "tracks" / f"{video.name}.csv", tracks)
@@ -187,7 +189,7 @@ def _write_video(folder: Path, side: str, spec: CameraSpec, world: World, video:
     if side == "test":
         (folder / "labels").mkdir(exist_ok=True)
         np.save(folder / "labels" / f"{video.name}.npy", labels)
-    return list(_runs(labels > 0, round(BRIDGE * spec.fps)))
+    return [(start, end, kind) for start, end in _runs(labels > 0, round(BRIDGE * spec.fps))]
 
 
 def _runs(labels: BoolArray, bridge: int) -> Iterator[tuple[int, int]]:
@@ -201,9 +203,7 @@ def _runs(labels: BoolArray, bridge: int) -> Iterator[tuple[int, int]]:
 
 def _write_mask(path: Path, mask: BoolArray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    done, data = cv2.imencode(
-        ".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_BILEVEL, 1]
-    )
+    done, data = cv2.imencode(".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     if not done:
         raise OutputError(f"{path}: the mask could not be encoded")
     path.write_bytes(data.tobytes())
