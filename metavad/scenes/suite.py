@@ -652,8 +652,9 @@ def _is_video(path: Path) -> bool:
 
 
 def _has_frames(folder: Path) -> bool:
-    entries = (Path(entry.name) for entry in os.scandir(folder))
-    return any(path.suffix.lower() in IMAGE_SUFFIXES and not is_junk(path) for path in entries)
+    with os.scandir(folder) as entries:
+        names = (Path(entry.name) for entry in entries)
+        return any(name.suffix.lower() in IMAGE_SUFFIXES and not is_junk(name) for name in names)
 
 
 def _name(path: Path) -> str:

@@ -26,6 +26,7 @@ from metavad.types import ByteArray, FloatArray, IntArray
 __all__ = [
     "Frame",
     "VideoFacts",
+    "decodable_frames",
     "probe",
     "read_colour",
     "read_frames",
@@ -110,6 +111,14 @@ def probe(video: Video, crop: Crop = Crop()) -> VideoFacts:
         size = f"{facts.width}x{facts.height}"
         raise VideoError(f"{video.path}: expected a crop inside {size} pixels, found {crop}; make it smaller")
     return VideoFacts(facts.frames, height, width, facts.seconds, facts.rate)
+
+
+def decodable_frames(video: Video) -> int:
+    """How many frames decode, by decoding them all; fewer than :func:`probe` says where some are damaged."""
+    if video.path.is_dir():
+        return sum(1 for _ in read_frames(video, short_side=None))
+    with _opened(video.path) as container:
+        return sum(1 for _ in _decoded(container))
 
 
 def read_frames(
