@@ -29,7 +29,7 @@ from metavad.meta.outer import (
     plan_at,
 )
 
-__all__ = ["MetaStep", "SceneRecord", "ThreadsChanged", "joint_train", "meta_train"]
+__all__ = ["Episodes", "MetaStep", "Resolve", "SceneRecord", "ThreadsChanged", "meta_train"]
 
 Episodes: TypeAlias = Callable[[int], Episode]
 """Episode n, as a pure function; an ``EpisodeSampler`` is one."""
@@ -107,15 +107,6 @@ def meta_train(
             losses = _validate(engine, experts, learner.start, held_out, plan, group)
             learner.keep_best(losses)
         yield MetaStep(step + 1, scenes, norm, learner.step_sizes(), learner.state, losses)
-
-
-def joint_train(
-    experts: ExpertSet, episodes: Episodes, resolve: Resolve, config: Config, **options: object
-) -> Iterator[MetaStep]:
-    """The control: one model for all scenes on the same clips, ``meta.control_steps`` long; no inner loop."""
-    change = {"algorithm": "joint", "outer_steps": config.meta.control_steps, "separation": 0.0}
-    control = config.model_copy(update={"meta": config.meta.model_copy(update=change)})
-    return meta_train(experts, episodes, resolve, control, **options)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

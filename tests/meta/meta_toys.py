@@ -26,7 +26,15 @@ from metavad.meta.train import meta_train
 SIZES = {"hall": (6, 8), "lane": (6, 8), "yard": (6, 8), "dock": (8, 6), "pier": (6, 8)}
 
 
-class Foresight(Expert):
+class Toy(Expert):
+    """Experts without settings."""
+
+    @classmethod
+    def build(cls, config: Config) -> "Toy":
+        return cls()
+
+
+class Foresight(Toy):
     """A convolution that predicts the next small frame; no memory."""
 
     name: ClassVar[str] = "foresight"
@@ -55,7 +63,7 @@ class Foresight(Expert):
         return nn.functional.pad(self.errors(sample).square(), (0, 0, 0, 0, 1, 0))
 
 
-class Level(Expert):
+class Level(Toy):
     """A Gaussian of the speed at each place, from what was shown there and a learned prior; has memory."""
 
     name: ClassVar[str] = "level"
@@ -88,7 +96,7 @@ class Level(Expert):
         return self.surprise(sample, memory)
 
 
-class Recurrent(Expert):
+class Recurrent(Toy):
     """A hand-made recurrent cell over the mean speed; no convolution, no memory."""
 
     name: ClassVar[str] = "recurrent"
@@ -115,7 +123,7 @@ class Recurrent(Expert):
         return sample["speed"]
 
 
-def toy_experts(kinds: Sequence[type[Expert]] = (Foresight, Level), seed: int = 0) -> ExpertSet:
+def toy_experts(kinds: Sequence[type[Toy]] = (Foresight, Level), seed: int = 0) -> ExpertSet:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return ExpertSet([kind() for kind in kinds])
