@@ -293,7 +293,7 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     ['2.jpg', '10.jpg']
     """
     parts = re.split(r"(\d+)", text)
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in parts)
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts)
 
 
 def is_junk(path: Path) -> bool:
@@ -498,24 +498,34 @@ def _grouped(place: _Place, table: _SceneTable, normal: tuple[Video, ...], test:
     """One scene, or with ``pattern`` one for each different name it makes of the videos' names."""
     if table.pattern is None:
         return [(table.name, normal, test)]
-    try:
-        pattern = re.compile(table.pattern)
-    except re.error as error:
-        raise SuiteError(f"{place.path}: pattern {table.pattern!r}: expected a regex, {error}") from error
+    pattern = _compiled(place, table)
     sides: dict[str, tuple[list[Video], list[Video]]] = {}
     for side, videos in enumerate((normal, test)):
         for video in videos:
-            if match := pattern.match(video.name):
-                name = table.name.format(
-                    **{key: (text or "").replace("/", "-") for key, text in match.groupdict().items()}
-                )
+            if match := pattern.match(_name(video.path)):
+                name = table.name.format(**match.groupdict("")).replace("/", "-")
                 sides.setdefault(name, ([], []))[side].append(video)
     if not sides:
         raise SuiteError(
             f"{place.path}: pattern {table.pattern!r}: expected names such as "
             f"{(*normal, *test)[0].name!r} to match, none of {len(normal) + len(test)} did"
         )
-    return [(name, tuple(a), tuple(b)) for name, (a, b) in sorted(sides.items(), key=lambda item: natural(item[0]))]
+    return [(name, tuple(sides[name][0]), tuple(sides[name][1])) for name in sorted(sides, key=natural)]
+
+
+def _compiled(place: _Place, table: _SceneTable) -> re.Pattern[str]:
+    """The pattern of a scene, once it is sure that it has the groups that the name asks for."""
+    try:
+        pattern = re.compile(table.pattern or "")
+    except re.error as error:
+        raise SuiteError(f"{place.path}: pattern {table.pattern!r}: expected a regex, {error}") from error
+    for group in re.findall(r"\{(.*?)\}", table.name):
+        if group not in pattern.groupindex:
+            raise SuiteError(
+                f"{place.path}: name {table.name!r}: expected {{{group}}} to be a group of the pattern, found "
+                f"none of that name; {nearest(group, pattern.groupindex)}"
+            )
+    return pattern
 
 
 def _scene(

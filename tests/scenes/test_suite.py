@@ -1,0 +1,428 @@
+"""Suites are data: what a file says is what is there, or one line says what is wrong."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metavad.errors import SuiteError, UsageError, VideoError
+from metavad.scenes import suite as suites
+from metavad.scenes.suite import (
+    Crop,
+    Scene,
+    Video,
+    archives_of,
+    load_suite,
+    natural,
+    scene_of_files,
+    select_scenes,
+    videos_under,
+)
+from metavad.shipped import shipped
+from tests.footage import write_frames
+
+LOBBY = """
+title = "My cameras"
+reference = "mine"
+terms = "private"
+[[scenes]]
+name = "lobby"
+root = "front lobby"
+normal = ["normal/*.mp4"]
+test = ["test/*"]
+labels = { format = "intervals", path = "{video}-{number}.csv", unit = "seconds", inclusive = true }
+crop = { top = 3, left = 2 }
+normal_frames = [0, 30]
+fps = 12
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_data_root(monkeypatch):
+    monkeypatch.delenv("METAVAD_DATA", raising=False)
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+    return root
+
+
+@pytest.fixture
+def site(tmp_path):
+    touch(
+        tmp_path / "front lobby", "normal/10.mp4", "normal/2.mp4", "normal/.DS_Store", "normal/._2.mp4", "test/03.avi"
+    )
+    write_frames(tmp_path / "front lobby" / "test" / "clip 4", 2)
+    touch(tmp_path / "front lobby", "test/notes.txt", "test/03.avi~")
+    (tmp_path / "site.toml").write_text(LOBBY)
+    return tmp_path / "site.toml"
+
+
+def names(videos) -> list[str]:
+    return [video.name for video in videos]
+
+
+def test_one_s_own_suite(site):
+    suite = load_suite(str(site))
+    (scene,) = suite.scenes
+    assert (suite.name, suite.title, suite.reference, suite.terms) == ("site", "My cameras", "mine", "private")
+    assert (scene.key, scene.crop, scene.normal_frames) == ("site:lobby", Crop(top=3, left=2), (0, 30))
+    assert names(scene.normal) == ["2", "10"]
+    assert names(scene.test) == ["03", "clip 4"]
+    assert [video.fps for video in scene.test] == [None, 12]
+    assert scene.labels is not None
+    assert scene.labels.of(scene.test[0]) == site.parent / "front lobby" / "03-3.csv"
+    assert (scene.labels.unit, scene.labels.inclusive) == ("seconds", True)
+    assert scene.roles == {"meta-train", "meta-test"}
+
+
+def test_a_folder_with_a_suite_file_is_a_suite(site):
+    folder = site.parent
+    site.rename(folder / "suite.toml")
+    assert load_suite(str(folder)).name == folder.name
+
+
+@pytest.mark.parametrize("how", ["argument", "environment"])
+def test_roots_lie_under_the_data_root_first(site, tmp_path, monkeypatch, how):
+    other = touch(tmp_path / "elsewhere", "front lobby/normal/7.mp4", "front lobby/test/8.avi")
+    if how == "environment":
+        monkeypatch.setenv("METAVAD_DATA", str(other))
+    (scene,) = load_suite(str(site), other if how == "argument" else None).scenes
+    assert names(scene.normal) == ["7"]
+
+
+def test_beside_the_file_where_the_data_root_has_nothing(site, tmp_path):
+    (scene,) = load_suite(str(site), tmp_path / "nowhere").scenes
+    assert names(scene.normal) == ["2", "10"]
+
+
+def test_absolute_roots(tmp_path):
+    touch(tmp_path / "far", "a.mp4")
+    (tmp_path / "s.toml").write_text(f'[[scenes]]\nname = "x"\nroot = "{tmp_path / "far"}"\nnormal = ["*.mp4"]\n')
+    assert names(load_suite(str(tmp_path / "s.toml"), tmp_path / "data").scenes[0].normal) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("normal = [", "normals = [", r"'scenes\.0\.normals'; did you mean 'normal'\?"),
+        ('title = "My', 'titel = "My', r"'titel'; did you mean 'title'\?"),
+        ("unit =", "units =", r"'scenes\.0\.labels\.units'; did you mean 'unit'\?"),
+        ("crop = { top = 3", "crop = { tops = 3", r"did you mean 'top'\?"),
+        ("top = 3", "top = -3", r"crop\.top.*greater than or equal to 0.*-3"),
+        ('"seconds"', '"minutes"', r"unit.*'minutes'"),
+        ('name = "lobby"', "name = 3", r"scenes\.0\.name.*string"),
+        ("normal_frames = [0, 30]", "normal_frames = [30]", "normal_frames"),
+        ("fps = 12", "fps = 0", "fps.*greater than 0"),
+        ("[[scenes]]", "[[scenes]", "TOML"),
+        ("[[scenes]]", "[scenes]", "scenes"),
+        ('["test/*"]', '["tests/*"]', r"'tests/\*' matched nothing under .*front lobby"),
+        ('"front lobby"', '"back lobby"', r"'normal/\*\.mp4' matched nothing under .*back lobby.*--data"),
+    ],
+)
+def test_mistakes_are_one_line_that_helps(site, old, new, reason):
+    site.write_text(LOBBY.replace(old, new, 1))
+    with pytest.raises(SuiteError, match=reason) as caught:
+        load_suite(str(site))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_must_say_where_scenes_are(tmp_path):
+    (tmp_path / "s.toml").write_text('title = "none"\n')
+    with pytest.raises(SuiteError, match=r"\[\[scenes\]\]"):
+        load_suite(str(tmp_path / "s.toml"))
+
+
+def test_two_scenes_of_one_name(site):
+    site.write_text(LOBBY + LOBBY.split("private")[1].strip('"\n') + "\n")
+    with pytest.raises(SuiteError, match="'lobby' twice"):
+        load_suite(str(site))
+
+
+@pytest.mark.parametrize(("name", "reason"), [("ped22", "did you mean 'ped2'"), ("no/such.toml", "known: .*ped2")])
+def test_unknown_suites(name, reason):
+    with pytest.raises(UsageError, match=reason):
+        load_suite(name)
+
+
+def test_a_shipped_suite_without_a_data_root():
+    with pytest.raises(SuiteError, match="METAVAD_DATA"):
+        load_suite("ped2")
+
+
+# --- layouts and patterns ------------------------------------------------------------------------------------
+
+LAYOUTS = """
+label_set = "of the suite"
+[[layouts]]
+name = "released"
+label_set = "of the release"
+[[layouts.scenes]]
+name = "x"
+normal = ["videos/*.mp4"]
+test = ["tests/*.mp4"]
+labels = { format = "npy", path = "gt/{video}.npy" }
+[[layouts]]
+name = "repacked"
+[[layouts.scenes]]
+name = "x"
+normal = ["videos/*.mp4"]
+test = ["tests/*.mp4"]
+labels = { format = "npy", path = "labels/{video}.npy" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("there", "layout", "label_set"),
+    [
+        ("gt/b.npy", "released", "of the release"),
+        ("labels/b.npy", "repacked", "of the suite"),
+        ("nothing", "released", "of the release"),
+    ],
+)
+def test_the_first_layout_whose_files_are_there(tmp_path, there, layout, label_set):
+    touch(tmp_path, "videos/a.mp4", "tests/b.mp4", there)
+    (tmp_path / "s.toml").write_text(LAYOUTS)
+    suite = load_suite(str(tmp_path / "s.toml"))
+    assert (suite.layout, suite.label_set) == (layout, label_set)
+    assert (suite.scenes[0].layout, suite.scenes[0].label_set) == (layout, label_set)
+
+
+def test_no_layout_names_them_all(tmp_path):
+    (tmp_path / "s.toml").write_text(LAYOUTS)
+    with pytest.raises(SuiteError, match=r"'videos/\*\.mp4' matched nothing.*nor do the layouts repacked"):
+        load_suite(str(tmp_path / "s.toml"))
+
+
+PATTERN = """
+[[scenes]]
+name = "camera {scene}"
+pattern = '(?P<scene>\\d+)_\\d+'
+normal = ["train/*.avi"]
+test = ["test/*.avi"]
+labels = { format = "npy", path = "{scene}/{video}.npy" }
+"""
+
+
+def test_a_pattern_makes_many_scenes_of_one_folder(tmp_path):
+    touch(tmp_path, "train/2_1.avi", "train/2_2.avi", "train/10_1.avi", "train/odd.avi", "test/2_3.avi", "test/3_1.avi")
+    (tmp_path / "s.toml").write_text(PATTERN)
+    scenes = load_suite(str(tmp_path / "s.toml")).scenes
+    assert [scene.name for scene in scenes] == ["camera 2", "camera 3", "camera 10"]
+    assert [(names(scene.normal), names(scene.test)) for scene in scenes] == [
+        (["2_1", "2_2"], ["2_3"]),
+        ([], ["3_1"]),
+        (["10_1"], []),
+    ]
+    assert [sorted(scene.roles) for scene in scenes] == [["meta-test", "meta-train"], ["meta-test"], ["meta-train"]]
+    assert scenes[0].labels is not None
+    assert scenes[0].labels.of(scenes[0].test[0]) == tmp_path / "camera 2" / "2_3.npy"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"), [("x(?P<scene>.)", "none of 2 did"), ("(?P<scene>", "expected a regex")]
+)
+def test_a_pattern_that_fits_nothing(tmp_path, pattern, reason):
+    touch(tmp_path, "train/2_1.avi", "test/2_3.avi")
+    (tmp_path / "s.toml").write_text(PATTERN.replace(r"(?P<scene>\d+)_\d+", pattern))
+    with pytest.raises(SuiteError, match=reason):
+        load_suite(str(tmp_path / "s.toml"))
+
+
+def test_a_pattern_without_the_group_that_the_name_needs(tmp_path):
+    touch(tmp_path, "train/2_1.avi", "test/2_3.avi")
+    (tmp_path / "s.toml").write_text(PATTERN.replace("(?P<scene>", "(?P<other>"))
+    with pytest.raises(SuiteError, match=r"\{scene\}"):
+        load_suite(str(tmp_path / "s.toml"))
+
+
+def test_lists_choose_videos(tmp_path):
+    touch(tmp_path, "v/a.mp4", "v/b.mp4", "v/c.mp4")
+    (tmp_path / "train.txt").write_text("a\nc.mp4\n")
+    (tmp_path / "s.toml").write_text('[[scenes]]\nname = "x"\nnormal = ["v/*.mp4"]\nnormal_list = ["train.txt"]\n')
+    assert names(load_suite(str(tmp_path / "s.toml")).scenes[0].normal) == ["a", "c"]
+
+
+def test_scenes_that_are_not_there_are_missing_not_wrong(tmp_path):
+    touch(tmp_path, "a/1.mp4")
+    rows = [f'[[scenes]]\nname = "{name}"\nroot = "{name}"\nnormal = ["*.mp4"]\n' for name in "ab"]
+    (tmp_path / "s.toml").write_text("".join(rows))
+    suite = load_suite(str(tmp_path / "s.toml"))
+    assert [scene.name for scene in suite.scenes] == ["a"]
+    assert len(suite.missing) == 1
+    with pytest.raises(UsageError, match=r"b: '\*\.mp4' matched nothing"):
+        select_scenes(f"{tmp_path / 's.toml'}:b", role="meta-train")
+
+
+# --- selection -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cameras(tmp_path):
+    touch(tmp_path, "train/1_1.avi", "train/2_1.avi", "test/2_2.avi", "test/3_2.avi")
+    (tmp_path / "s.toml").write_text(PATTERN)
+    return str(tmp_path / "s.toml")
+
+
+def keys(scenes) -> list[str]:
+    return [scene.key for scene in scenes]
+
+
+def test_a_suite_means_its_scenes_of_that_role(cameras):
+    assert keys(select_scenes(cameras, role="meta-train")) == ["s:camera 1", "s:camera 2"]
+    assert keys(select_scenes(cameras, role="meta-test")) == ["s:camera 2", "s:camera 3"]
+
+
+def test_scenes_by_name_and_by_glob_each_once(cameras):
+    spec = f"{cameras}:camera 2, {cameras}:camera [12], {cameras}"
+    assert keys(select_scenes(spec, role="meta-train")) == ["s:camera 2", "s:camera 1"]
+
+
+@pytest.mark.parametrize(
+    ("scene", "reason"),
+    [(":camera 3", "a scene to meta-train on, found one to meta-test on"), (":camara 1", "did you mean 'camera 1'")],
+)
+def test_selections_that_cannot_be(cameras, scene, reason):
+    with pytest.raises(UsageError, match=reason):
+        select_scenes(cameras + scene, role="meta-train")
+
+
+def test_an_empty_selection():
+    with pytest.raises(UsageError, match="expected suites"):
+        select_scenes(" , ", role="meta-test")
+
+
+def test_a_suite_without_scenes_of_a_role(tmp_path):
+    touch(tmp_path, "a.mp4")
+    (tmp_path / "s.toml").write_text('[[scenes]]\nname = "x"\nnormal = ["*.mp4"]\n')
+    with pytest.raises(UsageError, match="meta-test"):
+        select_scenes(str(tmp_path / "s.toml"), role="meta-test")
+
+
+def test_windows_paths_keep_their_colon():
+    assert suites._split("C:\\data\\site.toml:lobby") == ("C:\\data\\site.toml", "lobby")
+    assert suites._split("C:\\data\\site.toml") == ("C:\\data\\site.toml", None)
+    assert suites._split("umn") == ("umn", None)
+
+
+# --- files, names, order -------------------------------------------------------------------------------------
+
+
+def test_scene_of_files_takes_files_folders_of_frames_and_folders_of_videos(tmp_path):
+    touch(tmp_path, "x/a.mp4", "x/more/b.avi", "x/more/c.txt")
+    write_frames(tmp_path / "x" / "frames", 2)
+    paths = [tmp_path / "x" / "a.mp4", tmp_path / "x" / "frames", tmp_path / "x" / "more"]
+    scene = scene_of_files(paths, "door", fps=5)
+    assert (scene.key, names(scene.normal)) == ("files:door", ["a", "frames", "b"])
+    assert [video.fps for video in scene.normal] == [None, 5, None]
+    assert scene_of_files(paths[:1]).name == "a"
+
+
+def test_scene_of_files_that_are_not_there(tmp_path):
+    with pytest.raises(VideoError, match="found nothing"):
+        scene_of_files([tmp_path / "none.mp4"])
+    with pytest.raises(VideoError, match="at least one"):
+        scene_of_files([])
+
+
+def test_names_taken_twice_become_paths(tmp_path):
+    touch(tmp_path, "a/1.mp4", "b/1.mp4", "b/2.mp4")
+    assert names(videos_under(tmp_path, ["*/*.mp4"])) == ["a/1", "b/1", "2"]
+
+
+def test_what_two_patterns_match_is_there_once(tmp_path):
+    touch(tmp_path, "a/1.mp4")
+    assert names(videos_under(tmp_path, ["a/*", "*/1.mp4"])) == ["1"]
+
+
+def test_junk_folders_are_left_out(tmp_path):
+    touch(tmp_path, "__MACOSX/._1.mp4", ".trash/1.mp4", "a/1.mp4~")
+    assert videos_under(tmp_path, ["*/*"]) == ()
+
+
+@given(st.lists(st.integers(0, 10**6), unique=True))
+def test_natural_order_is_the_order_of_numbers(numbers):
+    assert sorted((f"Test{n}.jpg" for n in numbers), key=natural) == [f"Test{n}.jpg" for n in sorted(numbers)]
+
+
+@given(st.text(max_size=8), st.text(max_size=8))
+def test_natural_order_compares_any_names(one, other):
+    assert (natural(one) < natural(other)) + (natural(one) > natural(other)) == (natural(one) != natural(other))
+
+
+@pytest.mark.parametrize("text", ["²", "٣", "a²3", "", "01"])
+def test_natural_order_knows_digits_from_numbers(text):
+    assert isinstance(natural(text), tuple)
+
+
+def test_frames_that_were_shown_are_told_where_a_video_is_on_both_sides():
+    both, other = Video("a", Path("a.mp4")), Video("b", Path("b.mp4"))
+    scene = Scene("s", "x", Path(), normal=(both,), test=(both, other), normal_frames=(0, 300))
+    assert scene.shown(both) == (0, 300)
+    assert scene.shown(other) is None
+
+
+# --- what ships ----------------------------------------------------------------------------------------------
+
+
+def test_shipped_suites_say_where_they_come_from():
+    known = shipped("tasks")
+    assert {"ped1", "ped2", "umn", "umn-banner", "synthetic", "avenue", "shanghaitech", "ubnormal"} <= set(known)
+    for name, path in known.items():
+        table = suites._table(path)
+        assert all((table.title, table.reference, table.terms, table.get)), name
+        assert archives_of(name)[1].startswith(table.get)
+
+
+@pytest.mark.parametrize("name", sorted(set(shipped("tasks")) - {"synthetic"}))
+def test_shipped_suites_without_data_say_what_is_missing(name, tmp_path):
+    with pytest.raises(SuiteError, match=r"matched nothing under .*--data or METAVAD_DATA") as caught:
+        load_suite(name, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_shipped_files_of_a_wheel_come_first(tmp_path, monkeypatch):
+    from metavad import shipped as module
+
+    package = tmp_path / "site" / "metavad"
+    touch(package, "_shipped/tasks/inside.toml", "shipped.py")
+    touch(tmp_path / "site", "tasks/other.toml")
+    monkeypatch.setattr(module, "__file__", str(package / "shipped.py"))
+    assert list(module.shipped("tasks")) == ["inside"]
+    assert module.shipped("configs") == {}
+
+
+def test_generated_cameras_are_made_once_and_kept(tmp_path, monkeypatch):
+    from metavad.scenes import synthetic
+
+    made = []
+
+    def write_suite(directory, *, scenes, seed, size, **_):
+        made.append((scenes, seed, size))
+        touch(directory, "camera-0/normal/0.mp4", "camera-0/test/0.mp4")
+        (directory / "suite.toml").write_text(
+            '[[scenes]]\nname = "camera-0"\nroot = "camera-0"\nnormal = ["normal/*.mp4"]\ntest = ["test/*.mp4"]\n'
+        )
+        return directory / "suite.toml"
+
+    monkeypatch.setattr(synthetic, "write_suite", write_suite)
+    monkeypatch.setenv("METAVAD_CACHE", str(tmp_path))
+    train = select_scenes("synthetic", role="meta-train")
+    test = select_scenes("synthetic", role="meta-test")
+    assert made == [(12, 1, "small"), (4, 1001, "small")]
+    assert keys(train) == ["synthetic:camera-0"]
+    assert keys(test) == ["synthetic:camera-0-1001"]
+    assert {video.path for video in train[0].normal}.isdisjoint({video.path for video in test[0].normal})
+
+
+def test_generated_cameras_under_the_data_root_are_used(tmp_path):
+    for side in ("train", "test"):
+        folder = touch(tmp_path / "synthetic" / side, "normal/0.mp4", "test/0.mp4")
+        (folder / "suite.toml").write_text('[[scenes]]\nname = "x"\nnormal = ["normal/*"]\ntest = ["test/*"]\n')
+    assert [scene.root for scene in load_suite("synthetic", tmp_path).scenes] == [
+        tmp_path / "synthetic" / "train",
+        tmp_path / "synthetic" / "test",
+    ]
