@@ -83,7 +83,7 @@ def _angles(given: dict[str, FloatArray | float], frames: int) -> FloatArray:
 def gait(speed: FloatArray, cycle: FloatArray, leg: float) -> FloatArray:
     """Joint angles (T, 12) of walking or running at ``speed`` (T,) m/s; ``cycle`` (T,) is the stride's phase."""
     running = np.clip((speed - 1.9) / 1.0, 0, 1)
-    reach = np.arcsin(np.clip(speed / (4 * cadence(speed) * leg), 0, 0.72))
+    reach = np.arcsin(np.clip(speed / (4 * cadence(speed) * leg), 0, 0.64))
     swing, lift = reach * np.sin(cycle), np.cos(cycle - 0.35)
     flex = np.clip(reach / 0.4, 0, 1) * (0.85 + 0.9 * running)
     arms = (0.75 + 0.35 * running) * swing
@@ -136,7 +136,7 @@ def joints(build: Build, angles: FloatArray, tip: FloatArray, side: float) -> Fl
     at |= {"head": at["neck"] + 0.095 * size * nod, "crown": at["neck"] + 0.165 * size * nod}
     at["nose"] = at["head"] + 0.06 * size * face
     for name, sign in (("left", 1.0), ("right", -1.0)):
-        at |= _arm(at["neck"] - 0.02 * size * up, left * sign, size, build.width, column, name, sign)
+        at |= _arm(at["neck"] - 0.042 * size * up, left * sign, size, build.width, column, name, sign)
         at |= _leg(left * sign, size, build.width, column, name)
     body = np.stack([at[name] for name in JOINTS], 1)
     feet = np.stack([at["ankle_left"][:, 2], at["ankle_right"][:, 2]]).min(0)

@@ -142,7 +142,7 @@ def _with_event(spec: CameraSpec, video: VideoPlan, cast: list[Actor], wanted: s
     for attempt, kind in enumerate([wanted] * ATTEMPTS + others):
         stage = Stage(spec, video.frames, spec.generator(video.stream, video.number, 1 + attempt))
         played = EVENTS[kind](stage, video.start, video.start + video.seconds, cast)
-        if played is not None and _seen(spec, played) >= min(max(0.5 * spec.fps, 3), video.frames / 3):
+        if played is not None and _seen(spec, played) >= min(max(0.7 * spec.fps, 3), video.frames / 3):
             for actor in played:
                 actor.event = kind if actor.abnormal.any() else None
             return played

@@ -17,7 +17,7 @@ from metavad.types import ByteArray, FloatArray
 __all__ = ["Patch", "Prop", "World", "build_world", "free_spot", "off_routes", "things"]
 
 OVERSAMPLE = 3
-MAP = 1100  # pixels of the longer side of the ground seen from above
+MAP = 1100  # pixels at most of the longer side of the ground seen from above
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _ground(spec: CameraSpec, rng: np.random.Generator) -> FloatArray:
     world = lens.ground(pixels, farthest=90.0)
     seen = world[world[..., 1] < spec.back + 2]
     low, high = seen.min(0), seen.max(0)
-    scale = MAP / float((high - low).max())
+    scale = min(MAP, 5 * lens.width) / float((high - low).max())
     size = np.ceil((high - low) * scale).astype(int) + 1
     picture = _map(spec, rng, low, scale, int(size[1]), int(size[0]))
     where = ((world - low) * scale).astype(np.float32)
@@ -276,7 +276,7 @@ def _back_wall(spec: CameraSpec, rng: np.random.Generator, scene: FloatArray) ->
     """The wall that closes the view, with a door in it; side walls and ceiling indoors. Gives its cover."""
     half = 1.9 if spec.kind == "corridor" else max(abs(spec.lens.at(1.4, 0.3)[0]), 4.0)
     height = 2.7 if spec.indoor else float(rng.uniform(4, 14))
-    scale = min(1600 / (2 * half), 90.0)
+    scale = min(min(1600, 8 * spec.lens.width) / (2 * half), 90.0)
     if not spec.indoor:
         _sky(rng, scene, spec)
     else:

@@ -166,7 +166,9 @@ def _meta(spec: CameraSpec, counts: _Counts, digest: str) -> dict[str, object]:
     }
 
 
-def _write_video(folder: Path, side: str, spec: CameraSpec, world: World, video: VideoPlan) -> list[tuple[int, int, str | None]]:
+def _write_video(
+    folder: Path, side: str, spec: CameraSpec, world: World, video: VideoPlan
+) -> list[tuple[int, int, str | None]]:
     """One video and all that is known of it; gives the runs of abnormal frames with their kind."""
     kind: str | None = None
     tracks: list[tuple[int, TrackBox]] = []
@@ -244,15 +246,17 @@ class _Encoder:
     def __enter__(self) -> "_Encoder":
         self.container = av.open(str(self.path), "w")
         rate = Fraction(self.spec.fps).limit_denominator(1001)
-        options = {"crf": str(self.spec.look.crf), "preset": "veryfast", "threads": "1"}
+        options = {"crf": str(self.spec.look.crf), "preset": "veryfast"}
         self.stream = self.container.add_stream("libx264", rate=rate, options=options)
+        self.stream.thread_count = 1
         self.stream.width, self.stream.height = self.spec.lens.width, self.spec.lens.height
         self.stream.pix_fmt = "yuv420p"
         return self
 
     def add(self, frame: RenderedFrame) -> None:
         """Encode one frame."""
-        picture = av.VideoFrame.from_ndarray(frame.image, format="rgb24")
+        planes = cv2.cvtColor(frame.image, cv2.COLOR_RGB2YUV_I420)
+        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         self.container.mux(self.stream.encode(picture))
 
     def __exit__(self, *error: object) -> None:

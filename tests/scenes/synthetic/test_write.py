@@ -1,0 +1,168 @@
+import csv
+import json
+import tomllib
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from metavad.errors import OutputError, UsageError
+from metavad.scenes.synthetic import EVENT_KINDS, write, write_suite
+from metavad.scenes.synthetic.write import _runs
+
+SETTINGS = {"seed": 11, "size": "tiny", "normal_seconds": 1.5, "test_seconds": 3.0}
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory) -> Path:
+    return write_suite(tmp_path_factory.mktemp("generated"), scenes=3, **SETTINGS)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def decoded(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_same_seed_gives_the_same_bytes_and_few_cameras_are_a_prefix_of_many(suite, tmp_path):
+    again = write_suite(tmp_path, scenes=2, **SETTINGS)
+    for number in range(2):
+        name = f"camera-{number:03d}"
+        one, two = contents(suite.parent / name), contents(again.parent / name)
+        assert one.keys() == two.keys()
+        assert [key for key in one if one[key] != two[key]] == []
+
+
+def test_another_seed_gives_other_footage(suite, tmp_path):
+    other = write_suite(tmp_path, scenes=1, **{**SETTINGS, "seed": 12})
+    assert contents(suite.parent / "camera-000") != contents(other.parent / "camera-000")
+
+
+def test_the_suite_file_leads_to_videos_labels_and_masks(suite):
+    scenes = tomllib.loads(suite.read_text())["scenes"]
+    assert [scene["name"] for scene in scenes] == ["camera-000", "camera-001", "camera-002"]
+    for scene in scenes:
+        root = suite.parent / scene["root"]
+        tests = sorted(root.glob(scene["test"][0]))
+        assert len(tests) == 2
+        assert len(list(root.glob(scene["normal"][0]))) == 2
+        for video in tests:
+            frames = decoded(video)
+            labels = np.load(root / scene["labels"]["path"].format(video=video.stem), allow_pickle=False)
+            assert labels.dtype == np.uint8
+            assert labels.shape == (len(frames),)
+            masks = sorted((root / scene["pixel_masks"]["path"].format(video=video.stem)).iterdir())
+            pictures = [cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) for mask in masks]
+            assert frames.shape[1:3] == pictures[0].shape
+            assert [bool(picture.any()) for picture in pictures] == labels.astype(bool).tolist()
+            assert set(np.unique(pictures)) <= {0, 255}
+
+
+def test_tracks_and_keypoints_tell_of_the_same_people(suite):
+    for path in suite.parent.glob("*/tracks/*.csv"):
+        table = rows(path)
+        points = np.load(path.parents[1] / "keypoints" / f"{path.stem}.npz")
+        known = {(int(row["track"]), int(row["frame"])) for row in table if row["kind"] in ("person", "cyclist")}
+        told = set(zip(points["tracks"].tolist(), points["frames"].tolist(), strict=True))
+        assert known <= told
+        assert points["points"].shape == (len(points["tracks"]), 17, 2)
+        labels = path.parents[1] / "labels" / f"{path.stem}.npy"
+        abnormal = {int(row["frame"]) for row in table if row["abnormal"] == "1"}
+        assert abnormal == (set(np.flatnonzero(np.load(labels)).tolist()) if labels.exists() else set())
+
+
+def test_events_cover_the_labels(suite):
+    for path in suite.parent.glob("*/events.csv"):
+        runs = rows(path)
+        assert {row["kind"] for row in runs} <= set(EVENT_KINDS)
+        for labels in (path.parent / "labels").iterdir():
+            covered = np.zeros(len(truth := np.load(labels).astype(bool)), dtype=bool)
+            for row in (row for row in runs if row["video"] == labels.stem):
+                assert truth[int(row["start"])]
+                assert truth[int(row["end"]) - 1]
+                covered[int(row["start"]) : int(row["end"])] = True
+            assert not (truth & ~covered).any()
+
+
+def test_meta_says_what_is_normal_here(suite):
+    meta = json.loads((suite.parent / "camera-001" / "meta.json").read_text())
+    assert meta["seed"] == 11
+    assert meta["version"] == write.VERSION
+    assert isinstance(meta["normal_includes"], list)
+
+
+def test_finished_cameras_are_kept_and_missing_ones_are_added(tmp_path, monkeypatch):
+    write_suite(tmp_path, scenes=1, **SETTINGS)
+    before = (tmp_path / "camera-000" / "meta.json").stat().st_mtime_ns
+    written = []
+    real = write._write_scene
+    monkeypatch.setattr(write, "_write_scene", lambda *given: written.append(given[2]) or real(*given))
+    write_suite(tmp_path, scenes=2, **SETTINGS)
+    assert written == [1]
+    assert (tmp_path / "camera-000" / "meta.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"test_seconds": 2.0}, {"normal_videos": 1}])
+def test_a_camera_of_other_settings_is_refused_and_left_alone(suite, change):
+    before = contents(suite.parent)
+    with pytest.raises(OutputError, match="same seed, size and counts"):
+        write_suite(suite.parent, scenes=1, **{**SETTINGS, **change})
+    assert contents(suite.parent) == before
+
+
+def test_a_camera_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("power cut")
+        yield
+
+    monkeypatch.setattr(write, "render", broken)
+    with pytest.raises(RuntimeError, match="power cut"):
+        write_suite(tmp_path, scenes=1, **SETTINGS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_normal_footage_can_be_long(tmp_path):
+    path = write_suite(
+        tmp_path, scenes=1, seed=0, size="tiny", first=4, normal_videos=1, test_videos=0, normal_seconds=60
+    )
+    scene = tomllib.loads(path.read_text())["scenes"][0]
+    assert scene["name"] == "camera-004"
+    assert "test" not in scene
+    assert len(decoded(tmp_path / "camera-004" / "normal" / "normal-00.mp4")) == 600
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [({"scenes": 0}, "scenes: expected at least 1"), ({"size": "tny"}, "tiny")]
+)
+def test_what_makes_no_sense_is_refused(tmp_path, change, words):
+    with pytest.raises(UsageError, match=words):
+        write_suite(tmp_path, **{"scenes": 1, **SETTINGS, **change})
+
+
+def test_short_gaps_do_not_split_an_event():
+    labels = np.array([0, 1, 1, 0, 1, 0, 0, 0, 1, 0], dtype=bool)
+    assert list(_runs(labels, 1)) == [(1, 5), (8, 9)]
+    assert list(_runs(labels, 0)) == [(1, 3), (4, 5), (8, 9)]
+    assert list(_runs(labels & False, 1)) == []
+
+
+def test_the_ordinary_loaders_read_it(suite):
+    from metavad.scenes.labels import frame_labels
+    from metavad.scenes.suite import load_suite
+
+    scenes = load_suite(str(suite)).scenes
+    assert len(scenes) == 3
+    for scene in scenes:
+        for video in scene.test:
+            truth = np.load(suite.parent / scene.name / "labels" / f"{video.path.stem}.npy")
+            np.testing.assert_array_equal(frame_labels(scene, video, len(truth)), truth > 0)
