@@ -68,7 +68,7 @@ class PredictionConfig(_Section):
     """Pixels of the shorter side of the frames it predicts."""
     past: Count = 4
     """Ticks that it sees."""
-    channels: Count = 8
+    channels: Count = 16
     """Channels of the U-Net's first level."""
     windows: Count = 24
     """Windows drawn of a sample for one evaluation of the loss."""

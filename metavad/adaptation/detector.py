@@ -39,7 +39,7 @@ class Camera:
     height: int
     width: int
     fps: float
-    crop: Crop = Crop()
+    crop: Crop
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,11 @@ class FlowDensity(Expert):
 
     def condition(self, support: Sample) -> Memory:
         """{"shown": (5, h, w)}: evidence, and shrunk means of speed, moving share and direction near a cell."""
-        values = _variables(support["flow"])
+        values = _variables(support["flow"].movedim(2, -1))
         moving = (support["flow"][:, :, 2] > MOVING).to(values)
         known = support.known["flow"].to(values)[:, :, None, None]
-        summed = torch.stack([values[:, :, 0], moving, *(values[:, :, 1:] * moving[:, :, None]).unbind(2)])
+        directions = (values[..., 1:] * moving[..., None]).unbind(-1)
+        summed = torch.stack([values[..., 0], moving, *directions])
         weight = known / known.sum(1, keepdim=True).clamp_min(1)
         near = _blur((summed * weight).sum((1, 2)))
         clips = (known.sum((1, 2, 3)) > 0).sum().to(values)
@@ -70,7 +71,7 @@ class FlowDensity(Expert):
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Nats of surprise at the speed (B, T, h, w); the floor where no motion is known yet."""
-        values = _variables(sample["flow"]).movedim(2, -1)
+        values = _variables(sample["flow"].movedim(2, -1))
         context = self._context(memory).expand(*values.shape[:-1], -1)
         latent = self.flow(context).transform(values)[..., 0]
         surprise = -torch.special.log_ndtr(-latent)
@@ -86,28 +87,32 @@ class FlowDensity(Expert):
         return torch.stack([down, across, across**2, *shown], dim=-1)
 
     def _drawn(self, sample: Sample, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
-        """Every n-th known cell, so that a loss costs the same whatever the sample's length."""
-        values = _variables(sample["flow"]).movedim(2, -1)
-        context = self._context(memory).expand(*values.shape[:-1], -1)
-        moving = sample["flow"][:, :, 2] > MOVING
-        weight = torch.where(moving, 1.0, 0.1) * sample.known["flow"][:, :, None, None]
-        step = max(1, weight.numel() // self.cells)
+        """Every n-th cell, so that a loss costs the same whatever the sample's length."""
+        batch, ticks, _, height, width = sample["flow"].shape
+        step = max(1, batch * ticks * height * width // self.cells)
         step += step % 2 == 0  # odd, so that rows of even length do not give the same column again and again
-        return (
-            values.flatten(0, -2)[::step],
-            context.flatten(0, -2)[::step],
-            weight.flatten()[::step].to(values),
-        )
+        flow = sample["flow"].movedim(2, -1).flatten(0, -2)[::step]
+        tick, cell = self._places(len(flow), step, height * width, flow.device)
+        context = self._context(memory).flatten(0, 1)[cell]
+        known = sample.known["flow"].flatten()[tick]
+        weight = torch.where(flow[:, 2] > MOVING, 1.0, 0.1) * known
+        return _variables(flow), context, weight.to(flow)
+
+    @staticmethod
+    def _places(count: int, step: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Tick and cell of every drawn value."""
+        number = torch.arange(count, device=device) * step
+        return number // cells, number % cells
 
 
 _CONTEXT = 8
 
 
 def _variables(flow: Tensor) -> Tensor:
-    """(B, T, 3, h, w) motion to standardised log speed and direction; still cells have no direction."""
-    speed = flow[:, :, 2]
-    direction = flow[:, :, :2] / (speed[:, :, None] + STILL)
-    return torch.cat([((speed + STILL).log() + 3.5)[:, :, None] / 1.2, 2.0 * direction], dim=2)
+    """(..., 3) motion to standardised log speed and direction; still cells have no direction."""
+    speed = flow[..., 2:]
+    direction = flow[..., :2] / (speed + STILL)
+    return torch.cat([((speed + STILL).log() + 3.5) / 1.2, 2.0 * direction], dim=-1)
 
 
 def _blur(maps: Tensor) -> Tensor:

@@ -160,13 +160,9 @@ def _uncropped(box: Box, crop: Crop) -> Box:
 
 def _check_shape(detector: Detector, facts: VideoFacts, video: Video) -> None:
     camera = detector.camera
-    # Streams of one camera come in several sizes; what may not change is what the picture shows.
-    if abs(facts.width / facts.height - camera.width / camera.height) > SAME_SHAPE * camera.width / camera.height:
+    if (facts.height, facts.width) != (camera.height, camera.width):
         raise VideoError(
             f"{video.path}: expected pictures of the detector's camera ({camera.width}x{camera.height}), found "
             f"{facts.width}x{facts.height}; score videos of that camera, or adapt a new detector to this one"
         )
 
-
-SAME_SHAPE = 0.02
-"""Relative difference of aspect ratios that still counts as the same camera."""
