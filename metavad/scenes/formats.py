@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -59,10 +60,18 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _text(path: Path) -> str:
+    try:
+        return _existing(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LabelError(f"{path}: expected text, found something else; fetch or save it again") from error
+
+
 def _array(path: Path, *, memory_map: bool = False) -> NDArray[np.generic]:
     """An array file; pickled objects are refused, since reading one runs what it says."""
+    _existing(path)
     try:
-        loaded = np.load(_existing(path), mmap_mode="r" if memory_map else None, allow_pickle=False)
+        loaded = np.load(path, mmap_mode="r" if memory_map else None, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise LabelError(f"{path}: expected an array of numbers (.npy), {_refusal(error)}") from error
     if not isinstance(loaded, np.ndarray):
@@ -95,7 +104,7 @@ def _from_intervals(intervals: list[tuple[int, int]], frames: int, path: Path) -
 
 def _rows(path: Path) -> list[dict[str, str]]:
     """Rows of a table with a header, without blank lines and comments; keys in lower case."""
-    text = _existing(path).read_text(encoding="utf-8-sig")
+    text = _text(path)
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return [
         {str(key).strip().lower(): (value or "").strip() for key, value in row.items()} for row in csv.DictReader(lines)
@@ -182,9 +191,10 @@ def clip_number(video: Video) -> int:
 def _matlab(path: Path) -> dict[str, Any]:
     import scipy.io
 
+    _existing(path)
     try:
-        content: dict[str, Any] = scipy.io.loadmat(_existing(path))
-    except (ValueError, TypeError, NotImplementedError, OSError, EOFError) as error:
+        content: dict[str, Any] = scipy.io.loadmat(path, appendmat=False)
+    except Exception as error:  # scipy raises whatever its parser stumbles over
         raise LabelError(f"{path}: expected a MATLAB file (v5 to v7.2), found something else") from error
     return content
 
@@ -241,18 +251,16 @@ def _npy_masks(source: LabelSource, video: Video, frames: int) -> Iterator[BoolA
 
 def _npz(source: LabelSource, video: Video, frames: int) -> BoolArray:
     """One array per video, in an archive by the videos' names, or in an archive of its own."""
-    path = source.of(video)
+    path = _existing(source.of(video))
     try:
-        with np.load(_existing(path), allow_pickle=False) as archive:
+        with np.load(path, allow_pickle=False) as archive:
             names = list(archive.files)
-            name = next((key for key in names if Path(key).stem == video.name), names[0] if names else "")
-            if not names or (len(names) > 1 and Path(name).stem != video.name):
-                raise LabelError(f"{path}: expected labels of {video.name!r}, found {len(names)} others")
-            labels = np.ravel(archive[name])
-    except (ValueError, EOFError, OSError, AttributeError, TypeError) as error:
-        if isinstance(error, LabelError):
-            raise
+            own = [name for name in names if Path(name).stem == video.name] or (names if len(names) == 1 else [])
+            labels = np.ravel(archive[own[0]]) if own else None
+    except (ValueError, EOFError, OSError, AttributeError, TypeError, BadZipFile) as error:
         raise LabelError(f"{path}: expected an archive of number arrays (.npz), {_refusal(error)}") from error
+    if labels is None:
+        raise LabelError(f"{path}: expected labels of {video.name!r}, found those of {len(names)} others")
     return checked_labels(labels, path, frames)
 
 
@@ -272,7 +280,7 @@ def _object_intervals(source: LabelSource, video: Video, frames: int) -> BoolArr
 
 def _numbers(path: Path, separator: str, columns: int) -> list[list[float]]:
     """Rows of numbers; blank lines are left out; may be empty."""
-    lines = _existing(path).read_text(encoding="utf-8").splitlines()
+    lines = _text(path).splitlines()
     rows = [line.split(separator) for line in lines if line.strip()]
     if bad := next((row for row in rows if len(row) != columns), None):
         raise LabelError(f"{path}: expected {columns} numbers a line, found {separator.join(bad)!r}")
@@ -334,7 +342,7 @@ def _street_scene_boxes(source: LabelSource, video: Video, frames: int) -> list[
     """``.../007.jpg TRACK X Y W H`` a line: frame from 1, top-left and size."""
     path = source.of(video)
     boxes = []
-    for line in _existing(path).read_text(encoding="utf-8").splitlines():
+    for line in _text(path).splitlines():
         match = re.match(r"\s*.*?(\d+)\.\w+\s+(-?\d+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s*$", line)
         if line.strip() and not match:
             raise LabelError(f"{path}: expected NAME.jpg TRACK X Y W H, found {line.strip()!r}")
@@ -386,7 +394,7 @@ def _postures(source: LabelSource, video: Video, frames: int) -> BoolArray:
 
 def _plain_rows(path: Path) -> list[list[str]]:
     """Rows without header that have three columns or more."""
-    text = _existing(path).read_text(encoding="utf-8-sig")
+    text = _text(path)
     rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
     return [row for row in rows if len(row) >= 3]
 
@@ -409,7 +417,7 @@ def _one_interval(source: LabelSource, video: Video, frames: int) -> BoolArray:
 def _two_intervals(source: LabelSource, video: Video, frames: int) -> BoolArray:
     """``Abuse028_x264.mp4  Abuse  165  240  -1  -1`` a line: -1 = absent, from 1, both ends inside."""
     path = source.of(video)
-    lines = (line.split() for line in _existing(path).read_text(encoding="utf-8").splitlines())
+    lines = (line.split() for line in _text(path).splitlines())
     row = next((line for line in lines if line and Path(line[0]).stem == video.name), None)
     if row is None or len(row) != 6:
         raise LabelError(f"{path}: expected a line of {video.name} with six fields, found {row or 'none'}")

@@ -318,10 +318,9 @@ def load_suite(name_or_path: str, data: Path | None = None, progress: Progress =
     table = _table(place.path)
     if table.generate:
         return _generated(place, table, progress)
-    found = [(layout, *_scenes(place, layout)) for layout in _layouts(table)]
-    there = [part for part in found if part[1]]
+    there, failures = _there(place, table)
     if not there:
-        raise SuiteError(_nothing(place, found[0][2][0], [part[0].name for part in found]))
+        raise failures[0]
     return _suite(place, table, *next((part for part in there if _labelled(part[1])), there[0]))
 
 
@@ -421,6 +420,28 @@ def _layouts(table: _SuiteTable) -> tuple[_LayoutTable, ...]:
     return (_LayoutTable.model_construct(name="", scenes=table.scenes, label_set=None),)
 
 
+_Found = tuple[_LayoutTable, list[Scene], list[str]]
+
+
+def _there(place: _Place, table: _SuiteTable) -> tuple[list[_Found], list[SuiteError]]:
+    """Layouts that have scenes here, and what is wrong with the others: half a layout tells more than none."""
+    found: list[_Found] = []
+    halves: list[SuiteError] = []
+    nothing: list[str] = []
+    layouts = _layouts(table)
+    for layout in layouts:
+        try:
+            scenes, missing = _scenes(place, layout)
+        except _HalfThereError as half:
+            halves.append(half)
+            continue
+        found += [(layout, scenes, missing)] if scenes else []
+        nothing += missing
+    if nothing:
+        halves.append(SuiteError(_nothing(place, nothing[0], [layout.name for layout in layouts])))
+    return found, halves
+
+
 def _scenes(place: _Place, layout: _LayoutTable) -> tuple[list[Scene], list[str]]:
     """Scenes whose files are there, and a line for each that is not."""
     scenes: list[Scene] = []
@@ -438,6 +459,10 @@ def _scenes(place: _Place, layout: _LayoutTable) -> tuple[list[Scene], list[str]
 
 class _NothingThereError(Exception):
     """No pattern of a scene matched; the message is a whole line."""
+
+
+class _HalfThereError(SuiteError):
+    """One side of a scene is there, and the other is not."""
 
 
 def _found(place: _Place, layout: _LayoutTable, table: _SceneTable) -> list[Scene]:
@@ -474,7 +499,7 @@ def _both_sides(
 ) -> None:
     for patterns, videos in ((table.normal, normal), (table.test, test)):
         if patterns and not videos:
-            raise SuiteError(
+            raise _HalfThereError(
                 f"{place.path.name}: scene {table.name!r}: {patterns[0]!r} matched nothing under {root}, "
                 "the other side did; complete the folder or mend the pattern"
             )
