@@ -118,6 +118,12 @@ class MetaConfig(_Section):
     """Outer steps between two measurements of the query loss before adapting, for the curves."""
     control_steps: Count = 300
     """Steps of the jointly trained control."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 runs matrix work in 16 bits (autocast); parameters and step sizes stay in 32."""
+    recompute: bool = False
+    """Compute activations again in the backward pass instead of keeping them: less memory, more time."""
+    compile: bool = False
+    """``torch.compile`` the losses; first order only."""
 
 
 class CalibrationConfig(_Section):

@@ -29,10 +29,10 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Control:
-    """The same experts trained jointly on the same clips, and the step size they are fine-tuned with."""
+    """The same experts trained jointly on the same clips, and the step sizes they are fine-tuned with."""
 
     params: Parameters
-    step_size: float
+    step_sizes: Parameters
     tails: Mapping[str, BaseTail]
 
 
@@ -70,7 +70,6 @@ def save_base(folder: Path, base: Base) -> None:
     facts = {
         "format": FORMAT,
         "sha256": hashlib.sha256(tensors).hexdigest(),
-        "control_step_size": base.control.step_size,
         "config": base.config.model_dump(mode="json"),
         "facts": base.facts,
     }
@@ -108,7 +107,7 @@ def _of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], folder: Path) -
     for key, tensor in tensors.items():
         group, name = key.split("/", 1)
         groups[group][name] = tensor
-    control = Control(groups["control"], float(facts["control_step_size"]), _tails(groups["control-tails"]))
+    control = Control(groups["control"], groups["control-step-sizes"], _tails(groups["control-tails"]))
     config = config_of(facts["config"], str(folder))
     return Base(
         config,
@@ -121,7 +120,7 @@ def _of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], folder: Path) -
     )
 
 
-_GROUPS = ("params", "step-sizes", "tails", "weights", "control", "control-tails")
+_GROUPS = ("params", "step-sizes", "tails", "weights", "control", "control-step-sizes", "control-tails")
 
 
 def _flat(base: Base) -> dict[str, Tensor]:
@@ -131,6 +130,7 @@ def _flat(base: Base) -> dict[str, Tensor]:
         _untailed(base.tails),
         base.weights,
         base.control.params,
+        base.control.step_sizes,
         _untailed(base.control.tails),
     ]
     return {

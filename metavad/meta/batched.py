@@ -2,15 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
 from metavad.experts.base import Parameters
-from metavad.experts.set import ExpertSet, under
+from metavad.experts.set import ExpertSet
 from metavad.features.sample import Sample
+from metavad.meta.evaluate import Evaluation
 from metavad.meta.inner import inner_path, positive
 from metavad.meta.objective import query_losses, support_loss
 from metavad.meta.outer import Initialisation, Plan, SceneGradient, Task, scene_gradient
@@ -24,12 +25,12 @@ Tensors: TypeAlias = tuple[dict[str, Tensor], dict[str, Tensor], Tensor]
 def batched_engine(experts: ExpertSet, start: Initialisation, tasks: Sequence[Task], plan: Plan) -> list[SceneGradient]:
     """Tasks of the same shapes together, the others one by one; the same gradients to rounding.
 
-    Reptile, joint training and separation go one by one.
+    Reptile, joint training, separation and recomputation go one by one.
     """
     found: dict[int, SceneGradient] = {}
     for places in _alike(tasks):
         group = [tasks[place] for place in places]
-        if len(group) == 1 or plan.kind != "adapt" or plan.separation:
+        if len(group) == 1 or plan.kind != "adapt" or plan.separation or plan.run != Evaluation():
             outcomes = [scene_gradient(experts, start, task, plan) for task in group]
         else:
             outcomes = together(experts, start, group, plan)
@@ -43,13 +44,15 @@ def together(experts: ExpertSet, start: Initialisation, tasks: Sequence[Task], p
     params, free = _repeated(start.params, scenes), _repeated(start.free, scenes)
     support, query = _stacked([task.support for task in tasks]), _stacked([task.query for task in tasks])
 
-    def shown(params: Parameters, support: Tensors) -> Tensor:
-        return vmap(lambda one, clips: under(experts, one, support_loss, Sample(*clips)))(params, support).sum()
+    def shown(params: Parameters, clips: Tensors) -> Tensor:
+        losses: Tensor = vmap(lambda one, old: plan.run(experts, one, support_loss, Sample(*old)))(params, clips)
+        return losses.sum()
+
+    def ask(one: Parameters, new: Tensors, old: Tensors) -> Any:
+        return plan.run(experts, one, query_losses, Sample(*new), Sample(*old))
 
     def asked(params: Parameters) -> dict[str, Tensor]:
-        return vmap(
-            lambda one, new, old: under(experts, one, query_losses, Sample(*new), Sample(*old))
-        )(params, query, support)  # fmt: skip
+        return cast(dict[str, Tensor], vmap(ask)(params, query, support))
 
     sizes = _aligned(positive(free), start)
     path = inner_path(shown, params, sizes, support, steps=plan.steps, order=plan.order)

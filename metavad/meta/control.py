@@ -12,8 +12,8 @@ from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.meta.checkpoint import TrainingState
 from metavad.meta.distributed import Group
-from metavad.meta.outer import Initialisation, Plan, Task, scene_gradient
 from metavad.meta.inner import free_of
+from metavad.meta.outer import Initialisation, Plan, Task, scene_gradient
 from metavad.meta.train import Episodes, MetaStep, Resolve, meta_train
 
 __all__ = ["STEP_SIZES", "choose_step_sizes", "joint_train"]

@@ -53,7 +53,7 @@ def task_dataset(episodes: Callable[[int], Episode], resolve: Callable[[Sequence
     clips = sorted({clip for episode in drawn for clip in (*episode.support, *episode.query)})
     return data.TaskDataset(
         _meta_dataset(data, clips, resolve),
-        task_transforms=[_EpisodeClips(drawn, {clip: place for place, clip in enumerate(clips)}, data)],
+        task_transforms=[_EpisodeClips(drawn, clips, resolve, data.DataDescription)],
         num_tasks=tasks,
         task_collate=_collate,
     )
@@ -140,23 +140,32 @@ class _Clips(torch.utils.data.Dataset[tuple[Sample, int]]):
 
 
 class _EpisodeClips:
-    """A task transform: the clips of the next episode; learn2learn keeps the description of a task it has seen."""
+    """A task transform: the clips of the next episode; learn2learn keeps what it has drawn for a task."""
 
-    def __init__(self, episodes: Sequence[Episode], places: Mapping[Clip, int], data: Any) -> None:
-        self._next, self._places, self._data = iter(episodes), places, data
+    def __init__(
+        self,
+        episodes: Sequence[Episode],
+        clips: Sequence[Clip],
+        resolve: Callable[[Sequence[Clip]], Sample],
+        description: Callable[[int], Any],
+    ) -> None:
+        self._next, self._clips, self._resolve, self._description = iter(episodes), clips, resolve, description
 
-    def __call__(self, description: object) -> list[Any]:
+    def __call__(self, task: object) -> list[Any]:
         episode = next(self._next)
-        marked = [(clip, True) for clip in episode.support] + [(clip, False) for clip in episode.query]
-        return [self._description(clip, shown) for clip, shown in marked]
+        support = [self._described(clip, self._shown) for clip in episode.support]
+        return support + [self._described(clip, self._asked) for clip in episode.query]
 
-    def _description(self, clip: Clip, shown: bool) -> Any:
-        described = self._data.DataDescription(self._places[clip])
-        described.transforms = [self._load, lambda item: (item[0], shown)]
+    def _described(self, clip: Clip, load: Callable[[int], tuple[Sample, bool]]) -> Any:
+        described = self._description(self._clips.index(clip))
+        described.transforms = [load]
         return described
 
-    def _load(self, place: int) -> Any:
-        return self.dataset[place]
+    def _shown(self, place: int) -> tuple[Sample, bool]:
+        return self._resolve([self._clips[place]]), True
+
+    def _asked(self, place: int) -> tuple[Sample, bool]:
+        return self._resolve([self._clips[place]]), False
 
 
 def _collate(items: Sequence[tuple[Sample, bool]]) -> tuple[Sample, Tensor]:
@@ -193,7 +202,7 @@ _LIBRARY: list[Any] = []
 def _operators() -> Iterator[None]:
     """Declare the two torchvision operators without which its Python parts cannot be imported on a CPU build."""
     if not _LIBRARY and not hasattr(torch.ops.torchvision, "nms"):
-        _LIBRARY.append(torch.library.Library("torchvision", "FRAGMENT"))
+        _LIBRARY.append(torch.library.Library("torchvision", "FRAGMENT"))  # type: ignore[no-untyped-call]
         _LIBRARY[0].define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _LIBRARY[0].define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     yield

@@ -11,8 +11,9 @@ from metavad.config import MetaConfig
 from metavad.episodes import Episode
 from metavad.errors import ConfigError, nearest
 from metavad.experts.base import Parameters
-from metavad.experts.set import ExpertSet, under
+from metavad.experts.set import ExpertSet
 from metavad.features.sample import Sample, join
+from metavad.meta.evaluate import Evaluation, evaluation_of, repeatable
 from metavad.meta.inner import Order, adapting, free_of, inner_loop, inner_path, positive
 from metavad.meta.objective import query_losses, separation_losses, support_loss, total
 
@@ -23,6 +24,7 @@ __all__ = [
     "Plan",
     "SceneGradient",
     "Task",
+    "algorithm_of",
     "initialise",
     "loop_engine",
     "plan_at",
@@ -152,6 +154,8 @@ class Plan:
     """Also measure the query loss before adapting."""
     gradient: bool = True
     """Give the meta-gradient; without it, only the losses (validation)."""
+    run: Evaluation = field(default_factory=Evaluation)
+    """How the experts are evaluated."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ def initialise(experts: ExpertSet, settings: MetaConfig) -> Initialisation:
     kind = algorithm.step_sizes if settings.step_sizes == "auto" else settings.step_sizes
     start, learned = free_of(settings.step_size), kind != "fixed" and algorithm.kind == "adapt"
     free = {
-        name: torch.full(_size_shape(kind, params[name], settings.inner_steps), start).to(params[name])
+        name: params[name].new_full(_size_shape(kind, params[name], settings.inner_steps), start)
         for name in _adapted_names(experts, algorithm, settings)
     }
     return Initialisation(params, {name: tensor.requires_grad_(learned) for name, tensor in free.items()})
@@ -196,7 +200,8 @@ def plan_at(settings: MetaConfig, step: int, *, before: bool = False) -> Plan:
     first_order = 1 in (algorithm.order, settings.order) or step < settings.first_order_steps
     weights = _weights(settings.inner_steps, step / settings.multi_step_steps if algorithm.multi_step else 1.0)
     order: Order = 1 if first_order else 2
-    return Plan(algorithm.kind, settings.inner_steps, order, weights, settings.separation, before)
+    run = evaluation_of(settings, order)
+    return Plan(algorithm.kind, settings.inner_steps, order, weights, settings.separation, before, run=run)
 
 
 def loop_engine(experts: ExpertSet, start: Initialisation, tasks: Sequence[Task], plan: Plan) -> list[SceneGradient]:
@@ -206,21 +211,19 @@ def loop_engine(experts: ExpertSet, start: Initialisation, tasks: Sequence[Task]
 
 def scene_gradient(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:
     """The query losses of one task after adapting, and their gradient for all leaves of ``start``."""
-    if plan.kind == "joint":
-        return _joint(experts, start, task, plan)
-    if plan.kind == "reptile":
-        return _reptile(experts, start, task, plan)
-    return _adapted(experts, start, task, plan)
+    ways = {"adapt": _adapted, "reptile": _reptile, "joint": _joint}
+    with repeatable(task.episode.number, next(iter(start.params.values())).device):
+        return ways[plan.kind](experts, start, task, plan)
 
 
 def query_objective(
-    experts: ExpertSet, params: Parameters, task: Task, separation: float
+    experts: ExpertSet, params: Parameters, task: Task, run: Evaluation, separation: float = 0.0
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """What adapted parameters are asked for: low query loss and, weighted, separation; and the losses alone."""
-    losses = under(experts, params, query_losses, task.query, task.support)
+    losses: dict[str, Tensor] = run(experts, params, query_losses, task.query, task.support)
     if not separation or task.abnormal is None:
         return total(losses), losses
-    apart = under(experts, params, separation_losses, task.query, task.abnormal, task.support)
+    apart = run(experts, params, separation_losses, task.query, task.abnormal, task.support)
     return total(losses) + separation * total(apart), losses
 
 
@@ -237,7 +240,7 @@ def gradient_of(objective: Tensor, leaves: Parameters) -> Parameters:
 
 def _adapted(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:
     path = inner_path(
-        lambda params, support: under(experts, params, support_loss, support),
+        lambda params, support: plan.run(experts, params, support_loss, support),
         start.params,
         positive(start.free),
         task.support,
@@ -249,9 +252,9 @@ def _adapted(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) 
     for taken, (params, weight) in enumerate(zip(path, plan.weights, strict=True)):
         if taken == 0 and plan.before:
             with torch.no_grad():
-                before = query_objective(experts, params, task, 0.0)[1]
+                before = query_objective(experts, params, task, plan.run)[1]
         if weight:
-            objective, losses = query_objective(experts, params, task, plan.separation)
+            objective, losses = query_objective(experts, params, task, plan.run, plan.separation)
             terms.append(objective if weight == 1.0 else weight * objective)
     leaves = start.leaves() if plan.gradient else {}
     gradient = gradient_of(torch.stack(terms).sum() if len(terms) > 1 else terms[0], leaves)
@@ -260,17 +263,17 @@ def _adapted(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) 
 
 def _joint(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:
     with torch.no_grad():
-        losses = query_objective(experts, start.params, task, 0.0)[1]
+        losses = query_objective(experts, start.params, task, plan.run)[1]
     if not plan.gradient:
         return SceneGradient(losses, {}, losses)
-    objective = under(experts, start.params, support_loss, join([task.support, task.query]))
+    objective = plan.run(experts, start.params, support_loss, join([task.support, task.query]))
     return SceneGradient(losses, gradient_of(objective, start.leaves()), losses)
 
 
 def _reptile(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:
     """The way back from where the inner steps on all clips led, as a gradient."""
     adapted = inner_loop(
-        lambda params, support: under(experts, params, support_loss, support),
+        lambda params, support: plan.run(experts, params, support_loss, support),
         start.params,
         positive(start.free),
         join([task.support, task.query]) if plan.gradient else task.support,
@@ -279,8 +282,8 @@ def _reptile(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) 
     )
     with torch.no_grad():
         way = {f"params/{name}": tensor - adapted[name] for name, tensor in start.params.items()}
-        before = query_objective(experts, start.params, task, 0.0)[1] if plan.before else {}
-        losses = query_objective(experts, adapted, task, 0.0)[1]
+        before = query_objective(experts, start.params, task, plan.run)[1] if plan.before else {}
+        losses = query_objective(experts, adapted, task, plan.run)[1]
     return SceneGradient(losses, way if plan.gradient else {}, before)
 
 

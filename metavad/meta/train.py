@@ -18,6 +18,7 @@ from metavad.experts.set import ExpertSet
 from metavad.features.sample import Sample, join
 from metavad.meta.checkpoint import Best, TrainingState
 from metavad.meta.distributed import ALONE, Group, share
+from metavad.meta.engines import engine_of
 from metavad.meta.outer import (
     Engine,
     Initialisation,
@@ -25,7 +26,6 @@ from metavad.meta.outer import (
     SceneGradient,
     Task,
     initialise,
-    loop_engine,
     plan_at,
 )
 
@@ -84,16 +84,17 @@ def meta_train(
     seed: int = 0,
     device: torch.device | str = "cpu",
     group: Group = ALONE,
-    engine: Engine = loop_engine,
+    engine: Engine | None = None,
     corrupt: Resolve | None = None,
 ) -> Iterator[MetaStep]:
     """Meta-train by ``config.meta`` and give each outer step once it is done; the experts are not changed.
 
     Step n takes the episodes n S ... n S + S - 1, S = ``scenes_per_step``, shared out over the ranks of
-    ``group``. ``corrupt`` makes pseudo-abnormal clips of query clips, for ``separation``. With ``resume`` the
-    steps go on as if there had been no break. Raises :class:`NonFiniteError` naming scene, episode and step,
+    ``group``; ``engine`` is that of ``meta.engine`` unless given. ``corrupt`` makes pseudo-abnormal clips of
+    query clips, for ``separation``. With ``resume`` the steps go on as if there had been no break. Raises :class:`NonFiniteError` naming scene, episode and step,
     :class:`BundleError` when ``resume`` was made with other settings.
     """
+    engine = engine or engine_of(config.meta)
     source = _Source(episodes, resolve, torch.device(device), config.meta, corrupt)
     learner = _Learner(experts, config, seed, torch.device(device), resume)
     held_out = None if validation is None else replace(source, episodes=validation)
