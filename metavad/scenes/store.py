@@ -7,6 +7,7 @@ used for longest goes first when the limit is reached.
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from metavad.errors import ConfigError, OutputError
 from metavad.files import atomic_path
 from metavad.scenes.suite import Crop, Video, frame_files
-from metavad.scenes.video import VideoFacts, probe, read_frames, tick_frames
+from metavad.scenes.video import VideoFacts, file_status, probe, read_frames, tick_frames
 from metavad.types import ByteArray, FloatArray, IntArray
 
 __all__ = ["Store", "cache_folder", "content_key", "video_facts", "working_frames"]
@@ -86,15 +87,17 @@ class Store:
 
     def _write(self, path: Path, rows: Iterable[NDArray[Any]] | NDArray[Any]) -> None:
         try:
-            with atomic_path(path) as beside, beside.open("wb") as file:
-                if isinstance(rows, np.ndarray):
-                    np.lib.format.write_array(file, np.ascontiguousarray(rows), allow_pickle=False)
-                else:
-                    _write_rows(file, iter(rows))
-        except PermissionError as error:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
             raise OutputError(
-                f"{self.root}: expected a folder to cache in, found one that is not ours to write; set METAVAD_CACHE"
+                f"{self.root}: expected a folder to cache in, found {str(error.strerror).lower()}; set METAVAD_CACHE"
             ) from error
+        with atomic_path(path) as beside, beside.open("wb") as file:
+            if isinstance(rows, np.ndarray):
+                file.write(_header(rows.dtype, rows.shape))
+                file.write(np.asarray(rows, order="C").data)
+            else:
+                _write_rows(file, iter(rows))
 
     def _entries(self) -> list[tuple[Path, int, float]]:
         """Path, bytes and last use of every array."""
@@ -126,7 +129,7 @@ def content_key(video: Video) -> dict[str, object]:
     frames, a digest of the first and the last, and the frame rate.
     """
     if not video.path.is_dir():
-        status = video.path.stat()
+        status = file_status(video.path)
         return {"bytes": status.st_size, "sha256": _edges(video.path, status.st_size, status.st_mtime_ns)}
     files = frame_files(video.path)
     listing = hashlib.sha256(repr([(file.name, file.stat().st_size) for file in files]).encode())
@@ -192,23 +195,28 @@ def _plain(value: object) -> object:
 def _kept(path: Path) -> NDArray[Any] | None:
     """The array at ``path``, marked as used just now; a damaged file goes and counts as absent."""
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = _mapped(path)
         os.utime(path)
     except FileNotFoundError:
         return None
-    except (ValueError, EOFError, OSError):
-        return _unmapped(path)
-    return array
-
-
-def _unmapped(path: Path) -> NDArray[Any] | None:
-    """An array that cannot be a memory map: an empty one, or nothing and then it goes."""
-    try:
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError):
+    except Exception:  # a damaged header may break anywhere in numpy's parser
         _removed(path)
         return None
     return array
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    """A memory map of an array file whose length is exactly what its header says."""
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        start = file.tell()
+    expected = start + math.prod(shape) * dtype.itemsize
+    if dtype.hasobject or fortran or path.stat().st_size != expected:
+        raise ValueError(f"expected {expected} bytes of plain numbers")
+    if 0 in shape:
+        return np.zeros(shape, dtype)
+    return np.memmap(path, dtype, "r", offset=start, shape=shape)
 
 
 def _removed(path: Path) -> bool:
@@ -221,22 +229,17 @@ def _removed(path: Path) -> bool:
 
 def _write_rows(file: BufferedWriter, rows: Iterator[NDArray[Any]]) -> None:
     """Rows one after another; the header, which needs their number, is filled in at the end."""
-    first = np.ascontiguousarray(next(rows, np.zeros(0)))
     file.write(bytes(_HEADER))
-    count = 0
-    for row in _chained(first, rows):
-        if row.shape != first.shape or row.dtype != first.dtype:
-            raise ValueError(f"expected rows {first.dtype}{first.shape}, found {row.dtype}{row.shape}")
-        file.write(np.ascontiguousarray(row).data)
+    dtype, shape, count = np.dtype(np.uint8), (0,), 0
+    for row in rows:
+        if count == 0:
+            dtype, shape = row.dtype, row.shape
+        if (row.dtype, row.shape) != (dtype, shape):
+            raise ValueError(f"expected rows {dtype}{shape}, found {row.dtype}{row.shape}")
+        file.write(np.asarray(row, order="C").data)
         count += 1
     file.seek(0)
-    file.write(_header(first.dtype, (count, *first.shape)))
-
-
-def _chained(first: NDArray[Any], rows: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    if first.size:
-        yield first
-    yield from rows
+    file.write(_header(dtype, (count, *shape)))
 
 
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:

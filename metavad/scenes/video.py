@@ -4,6 +4,7 @@ An index is always the position of a frame in presentation order, counted from 0
 decodes, whatever its header says. Pictures are as a player shows them: rotated as the file asks for.
 """
 
+import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ __all__ = [
     "Frame",
     "VideoFacts",
     "decodable_frames",
+    "file_status",
     "probe",
     "read_colour",
     "read_frames",
@@ -225,11 +227,16 @@ def _file_facts(video: Video) -> VideoFacts:
     return VideoFacts(frames, index.height, index.width, seconds, rate)
 
 
-def _index(path: Path) -> _Index:
+def file_status(path: Path) -> os.stat_result:
+    """Size and time of change of a video file that is there."""
     try:
-        status = path.stat()
+        return path.stat()
     except OSError as error:
         raise VideoError(f"{path}: expected a video, found {str(error.strerror).lower()}") from error
+
+
+def _index(path: Path) -> _Index:
+    status = file_status(path)
     return _built_index(path, status.st_size, status.st_mtime_ns)
 
 
