@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -247,6 +248,10 @@ class _Encoder:
         self.container = av.open(str(self.path), "w")
         rate = Fraction(self.spec.fps).limit_denominator(1001)
         options = {"crf": str(self.spec.look.crf), "preset": "veryfast"}
+        # x264's code for AVX-512 lets unset memory decide now and then, so that the same frames gave other
+        # files; with SSE2 the file is that of its plain C code, byte for byte
+        if platform.machine().lower() in ("x86_64", "amd64"):
+            options["x264-params"] = "asm=SSE2"
         self.stream = self.container.add_stream("libx264", rate=rate, options=options)
         self.stream.thread_count = 1
         self.stream.width, self.stream.height = self.spec.lens.width, self.spec.lens.height
