@@ -183,8 +183,8 @@ def _limbs(look: Appearance) -> list[Limb]:
     sleeve = look.top if look.sleeves else look.skin
     found = [
         Limb("pelvis", "neck", 0.125, 0.1, look.top),
-        Limb("hip_left", "shoulder_left", 0.095, 0.068, shaded(look.top, 1.1), -0.01),
-        Limb("hip_right", "shoulder_right", 0.095, 0.068, shaded(look.top, 0.84), -0.01),
+        Limb("hip_left", "shoulder_left", 0.1, 0.078, shaded(look.top, 1.1), -0.01),
+        Limb("hip_right", "shoulder_right", 0.1, 0.078, shaded(look.top, 0.84), -0.01),
         Limb("neck", "head", 0.055, 0.055, shaded(look.skin, 0.85)),
         Limb("chin", "brow", 0.068, 0.085, look.skin),
         Limb("scalp", "nape", 0.088, 0.075, look.hair),
@@ -206,7 +206,7 @@ def _extra_limbs(look: Appearance) -> list[Limb]:
     extra += [Limb(f"eye_{side}", f"eye_{side}", 0.009, 0.009, (54, 42, 38), 0.02) for side in ("left", "right")]
     extra.append(Limb("mouth_left", "mouth_right", 0.006, 0.006, shaded(look.skin, 0.72), 0.02))
     extra += [Limb("pelvis", "hem", 0.15, 0.19, shaded(look.top, 0.94), 0.02)] if look.coat else []
-    bag = shaded(look.hair, 1.5)
+    bag = shaded(look.bottom, 0.75)
     if look.carries == "backpack":
         extra.append(Limb("pack_low", "pack_top", 0.15, 0.12, bag))
     elif look.carries == "handbag":

@@ -47,7 +47,7 @@ def posture(name: str, seconds: FloatArray, phase: float) -> FloatArray:
                  "elbow_right": 1.4 + 0.4 * np.sin(4.1 * seconds + phase), "out": 0.1},
         "phone": {"neck": 0.5, "shoulder_right": 0.6, "elbow_right": 1.9 + 0.03 * sway, "elbow": 0.3},
         "sit": {"lean": 0.05 + 0.05 * sway, "hip": 1.45, "knee": 1.45, "shoulder": 0.5, "elbow": 0.7},
-        "bend": {"lean": 1.2 + 0.12 * sway, "neck": 0.2, "hip": 0.1, "knee": 0.45,
+        "bend": {"lean": 1.2 + 0.12 * sway, "neck": 0.2, "hip": 0.42, "knee": 0.5,
                  "shoulder": 1.2 + 0.25 * np.sin(2.3 * seconds + phase), "elbow": 0.2},
         "crouch": {"lean": 0.6 + 0.03 * sway, "hip": 1.8, "knee": 2.3, "shoulder": 1.2, "elbow": 0.4},
         "hug": {"lean": 0.1 + 0.03 * sway, "shoulder": 1.25, "out": 0.1, "elbow": 0.8},
@@ -146,7 +146,7 @@ def joints(build: Build, angles: FloatArray, tip: FloatArray, side: float) -> Fl
 
 def _arm(top: FloatArray, left: FloatArray, size: float, width: float, column: dict[str, FloatArray], name: str,
          sign: float) -> dict[str, FloatArray]:  # fmt: skip
-    shoulder = top + 0.108 * size * width * left
+    shoulder = top + 0.1 * size * width * left
     angle, out = column[f"shoulder_{name}"] - column["lean"], sign * column[f"out_{name}"]
     elbow = shoulder + _pointing(angle, 0.175 * size, out)
     forearm = angle + column[f"elbow_{name}"]

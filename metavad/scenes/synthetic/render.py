@@ -10,12 +10,13 @@ from metavad.scenes.synthetic.actors import BITS, Actor, Shapes, fixed, shapes
 from metavad.scenes.synthetic.camera import CameraSpec
 from metavad.scenes.synthetic.events import VideoPlan, perform
 from metavad.scenes.synthetic.world import Patch, World, build_world
-from metavad.types import BoolArray, ByteArray, FloatArray
+from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = ["RenderedFrame", "TrackBox", "render"]
 
 LEAST = {"tiny": 3, "small": 6, "full": 8}
 """Fewest visible pixels with which an abnormal actor counts."""
+STEPS = 24  # of light between dark and full
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,10 @@ class _Drawn:
 
     actor: Actor
     shapes: Shapes
-    corners: FloatArray
-    shadows: FloatArray
-    colours: list[tuple[int, int, int]]
+    corners: IntArray
+    shadows: IntArray
+    palettes: dict[int, list[tuple[int, int, int]]]
+    levels: list[int]
 
 
 def render(spec: CameraSpec, video: VideoPlan, world: World | None = None) -> Iterator[RenderedFrame]:
@@ -63,15 +65,28 @@ def render(spec: CameraSpec, video: VideoPlan, world: World | None = None) -> It
     drawn: list[_Drawn] = []
     for frame in range(video.frames):
         while waiting and waiting[-1].first <= frame:
-            drawn.append(_prepared(waiting.pop(), spec))
+            drawn.append(_prepared(waiting.pop(), spec, world.light))
         drawn = [one for one in drawn if one.actor.last > frame]
         yield _frame(spec, world, drawn, frame, sensor)
 
 
-def _prepared(actor: Actor, spec: CameraSpec) -> _Drawn:
+def _prepared(actor: Actor, spec: CameraSpec, light: FloatArray) -> _Drawn:
     made = shapes(actor, spec.lens, spec.look.sun)
-    colours = [tuple(min(int(v * t), 255) for v, t in zip(c, spec.look.tint[::-1], strict=True)) for c in made.colours]
-    return _Drawn(actor, made, made.corners(), fixed(made.shadows), colours)  # type: ignore[arg-type]
+    levels = _levels(actor, spec, light)
+    tint = np.array(spec.look.tint[::-1]) / STEPS
+    palettes = {
+        level: [tuple(np.clip(np.array(colour) * level * tint, 0, 255).astype(int).tolist()) for colour in made.colours]
+        for level in set(levels)
+    }
+    return _Drawn(actor, made, made.corners(), fixed(made.shadows), palettes, levels)
+
+
+def _levels(actor: Actor, spec: CameraSpec, light: FloatArray) -> list[int]:
+    """In which light an actor stands, in steps, for each of its frames."""
+    pixels, _ = spec.lens.project(actor.position)
+    across, down = np.clip(pixels, 0, [spec.lens.width - 1, spec.lens.height - 1]).astype(int).T
+    found: list[int] = np.round(light[down, across] * STEPS).astype(int).tolist()
+    return found
 
 
 def _frame(spec: CameraSpec, world: World, drawn: list[_Drawn], frame: int, sensor: "_Sensor") -> RenderedFrame:
@@ -136,10 +151,10 @@ def _paint(image: ByteArray, patches: tuple[Patch, ...], shown: list[_Drawn], fr
         while waiting and waiting[0].y >= depth:
             _cover(image, waiting.pop(0), shown, frame)
         at = frame - one.actor.first
-        polygons, visible = one.corners[at], one.shapes.visible[at]
+        polygons, visible, colours = one.corners[at], one.shapes.visible[at], one.palettes[one.levels[at]]
         for number in one.shapes.order[at]:
             if visible[number]:
-                cv2.fillConvexPoly(image, polygons[number], one.colours[number], cv2.LINE_AA, BITS)
+                cv2.fillConvexPoly(image, polygons[number], colours[number], cv2.LINE_AA, BITS)
     for patch in waiting:
         _cover(image, patch, shown, frame)
 
@@ -246,6 +261,7 @@ class _Sensor:
         second = self.began + int(frame / self.spec.fps)
         text = f"CAM{self.spec.index:02d} {second // 3600 % 24:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
         size = max(image.shape[0] / 620, 0.26)
-        for colour, thick in (((20, 20, 20), 2), ((235, 235, 235), 1)):
-            cv2.putText(image, text, (4, int(34 * size)), cv2.FONT_HERSHEY_SIMPLEX, size, colour, thick, cv2.LINE_AA)
+        for colour, offset in (((20, 20, 20), 1), ((235, 235, 235), 0)):
+            where = (4 + offset, int(34 * size) + offset)
+            cv2.putText(image, text, where, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
         return image

@@ -48,9 +48,10 @@ class Patch:
 
 @dataclass(frozen=True)
 class World:
-    """The empty scene: picture (H, W, 3), patches that hide, things that stand about."""
+    """The empty scene: picture (H, W, 3), light (H, W) around 1, patches that hide, things that stand about."""
 
     background: ByteArray
+    light: FloatArray
     patches: tuple[Patch, ...]
     props: tuple[Prop, ...]
 
@@ -88,20 +89,21 @@ def _distance(points: FloatArray, line: FloatArray) -> FloatArray:
 def build_world(spec: CameraSpec) -> World:
     """Draw the empty scene of a camera."""
     rng = spec.generator(1)
-    lens, big = spec.lens, OVERSAMPLE
+    lens = spec.lens
     scene = _ground(spec, rng)
     wall = _back_wall(spec, rng, scene)
     props = things(spec)
     covers: list[tuple[float, FloatArray]] = [(spec.back, wall)]
     for prop in sorted(props, key=lambda prop: -prop.y):
         covers.append((prop.y, _draw_prop(spec, prop, scene)))
-    scene = _light(spec, rng, scene)
+    light = _light(spec, rng, scene.shape[0], scene.shape[1])
+    scene *= light[..., None] * np.array(spec.look.tint[::-1], dtype=np.float32)
     small = cv2.resize(scene, (lens.width, lens.height), interpolation=cv2.INTER_AREA)
     background = np.clip(small, 0, 255).astype(np.uint8)
     masks = [(y, cv2.resize(mask, (lens.width, lens.height), interpolation=cv2.INTER_AREA)) for y, mask in covers]
-    assert big * lens.width == scene.shape[1]
     patches = [patch for y, mask in masks if (patch := _patch(y, mask, background)) is not None]
-    return World(background, tuple(patches), tuple(props))
+    dim = cv2.resize(light, (lens.width, lens.height), interpolation=cv2.INTER_AREA)
+    return World(background, dim, tuple(patches), tuple(props))
 
 
 def _patch(y: float, mask: FloatArray, background: ByteArray) -> Patch | None:
@@ -537,9 +539,8 @@ def _crown(spec: CameraSpec, prop: Prop, scene: FloatArray, cover: FloatArray) -
         cv2.circle(cover, middle, radius, 1.0, -1, cv2.LINE_AA)
 
 
-def _light(spec: CameraSpec, rng: np.random.Generator, scene: FloatArray) -> FloatArray:
-    """Uneven light, darker corners, the camera's tint, lamps at night."""
-    height, width = scene.shape[:2]
+def _light(spec: CameraSpec, rng: np.random.Generator, height: int, width: int) -> FloatArray:
+    """Uneven light (H, W): darker corners, a lamp at night."""
     rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
     fall = 1 - float(rng.uniform(0.05, 0.22)) * (rows**2 + columns**2) / 2
     patchy = 1 + 0.06 * grain(rng, height, width, 2)
@@ -547,4 +548,4 @@ def _light(spec: CameraSpec, rng: np.random.Generator, scene: FloatArray) -> Flo
     if spec.look.night:
         x, y = rng.uniform(-0.7, 0.7, 2)
         light *= 0.65 + 0.9 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 0.5)
-    return np.asarray(scene * light[..., None] * np.array(spec.look.tint[::-1], dtype=np.float32), dtype=np.float32)
+    return np.asarray(light, dtype=np.float32)
