@@ -13,7 +13,7 @@ from typing import Any
 from metavad.errors import DataError, OutputError, UsageError
 from metavad.progress import SILENT, Progress
 from metavad.scenes.archive import Limits, extract
-from metavad.scenes.suite import Archive, archives_of
+from metavad.scenes.suite import Archive, about
 
 __all__ = ["Limits", "extract", "fetch"]
 
@@ -34,10 +34,11 @@ def fetch(name: str, data: Path, progress: Progress = SILENT, *, keep: bool = Tr
     Raises :class:`UsageError` where a dataset has no public archive (the line says where to get it),
     :class:`DataError` for a digest that does not match or an address that does not answer.
     """
-    archives, where = archives_of(name)
-    if not archives:
+    suite = about(name)
+    if not suite.archives:
+        where = f"{suite.get or 'its authors'} (terms: {suite.terms or 'not stated'})"
         raise UsageError(f"{name}: expected a dataset with a public archive, found none; get it from {where}")
-    return [_ready(archive, data, progress, keep) for archive in archives]
+    return [_ready(archive, data, progress, keep) for archive in suite.archives]
 
 
 def _ready(archive: Archive, data: Path, progress: Progress, keep: bool) -> Path:

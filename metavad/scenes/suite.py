@@ -31,7 +31,7 @@ __all__ = [
     "Scene",
     "Suite",
     "Video",
-    "archives_of",
+    "about",
     "frame_files",
     "is_junk",
     "load_suite",
@@ -177,7 +177,11 @@ class Archive:
 
 @dataclass(frozen=True)
 class Suite:
-    """A named set of scenes. ``missing`` names scenes whose files are not there, one line each."""
+    """A named set of scenes, where it is from (``reference``, ``get``) and under which ``terms``.
+
+    ``layout`` is the form its files are in, ``label_set`` which of several labellings; ``missing`` names
+    scenes whose files are not there, one line each.
+    """
 
     name: str
     title: str
@@ -190,6 +194,7 @@ class Suite:
     label_set: str | None = None
     path: Path | None = None
     missing: tuple[str, ...] = ()
+    archives: tuple[Archive, ...] = ()
     expect: Expect = Expect()
 
 
@@ -284,6 +289,7 @@ class _Place:
     name: str
     path: Path
     roots: tuple[Path, ...]
+    beside: Path | None = None
 
 
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
@@ -310,12 +316,16 @@ def frame_files(folder: Path) -> list[Path]:
 def load_suite(name_or_path: str, data: Path | None = None, progress: Progress = SILENT) -> Suite:
     """A shipped suite by name, or one's own by the path of its TOML file (or the folder that holds it).
 
-    Roots of scenes lie under ``data``, else under ``METAVAD_DATA``; for one's own file also beside it.
+    Roots of scenes lie under ``data``, else, for one's own file, beside it, else under ``METAVAD_DATA``: the
+    first of these where anything matches.
     Raises :class:`UsageError` for an unknown name and :class:`SuiteError` for what the file says wrong or
     for files that are not there.
     """
     place = _place(name_or_path, data)
-    table = _table(place.path)
+    return _loaded(place, _table(place.path), progress)
+
+
+def _loaded(place: _Place, table: _SuiteTable, progress: Progress) -> Suite:
     if table.generate:
         return _generated(place, table, progress)
     there, failures = _there(place, table)
@@ -324,11 +334,10 @@ def load_suite(name_or_path: str, data: Path | None = None, progress: Progress =
     return _suite(place, table, *next((part for part in there if _labelled(part[1])), there[0]))
 
 
-def archives_of(name_or_path: str) -> tuple[tuple[Archive, ...], str]:
-    """The public archives of a suite, and in words where it comes from and under which terms."""
-    table = _table(_place(name_or_path, None).path)
-    where = f"{table.get or 'its authors'} (terms: {table.terms or 'not stated'})"
-    return tuple(Archive(**archive.model_dump()) for archive in table.archives), where
+def about(name_or_path: str) -> Suite:
+    """What the file of a suite says about it, without looking for its videos: no scenes."""
+    place = _place(name_or_path, None)
+    return _suite(place, _table(place.path), _LayoutTable.model_construct(name="", scenes=(), label_set=None), [], [])
 
 
 def select_scenes(spec: str, data: Path | None = None, *, role: Role, progress: Progress = SILENT) -> tuple[Scene, ...]:
@@ -364,18 +373,19 @@ def videos_under(root: Path, patterns: Iterable[str], fps: float | None = None) 
 
 
 def _place(name_or_path: str, data: Path | None) -> _Place:
-    data = data or (Path(os.environ["METAVAD_DATA"]) if os.environ.get("METAVAD_DATA") else None)
     known = shipped("tasks")
-    roots = () if data is None else (data.absolute(),)
+    ambient = os.environ.get("METAVAD_DATA")
+    given = () if data is None else (data.expanduser().absolute(),)
+    around = (Path(ambient).expanduser().absolute(),) if ambient else ()
     if name_or_path in known:
-        return _Place(name_or_path, known[name_or_path], roots)
-    path = Path(name_or_path)
+        return _Place(name_or_path, known[name_or_path], given or around)
+    path = Path(name_or_path).expanduser()
     path = path / "suite.toml" if path.is_dir() else path
     if not path.is_file():
         what = "a suite by name or the path of a TOML file"
         raise UsageError(f"expected {what}, found {name_or_path!r}; {nearest(name_or_path, known)}")
-    name = path.absolute().parent.name if path.name == "suite.toml" else path.stem
-    return _Place(name, path, (*roots, path.absolute().parent))
+    beside = path.absolute().parent
+    return _Place(beside.name if path.name == "suite.toml" else path.stem, path, (*given, beside, *around), beside)
 
 
 def _table(path: Path) -> _SuiteTable:
@@ -487,11 +497,14 @@ def _sides(place: _Place, table: _SceneTable) -> tuple[Path, tuple[Video, ...], 
 
 
 def _roots(place: _Place, table: _SceneTable) -> list[Path]:
-    if Path(table.root).is_absolute():
-        return [Path(table.root)]
+    """Where a scene may lie, best first; without a root of its own it lies beside its file, if anywhere."""
+    root = Path(table.root).expanduser()
+    if root.is_absolute():
+        return [root]
     if not place.roots:
         raise SuiteError(f"{place.name}: expected to know where the data is, found nothing; set --data or METAVAD_DATA")
-    return [root / table.root for root in place.roots]
+    first = [place.beside] if place.beside and root == Path() else []
+    return [under / root for under in dict.fromkeys([*first, *place.roots])]
 
 
 def _both_sides(
@@ -605,6 +618,7 @@ def _suite(place: _Place, table: _SuiteTable, layout: _LayoutTable, scenes: list
         label_set=label_set,
         path=place.path,
         missing=tuple(missing),
+        archives=tuple(Archive(**archive.model_dump()) for archive in table.archives),
         expect=Expect(**table.expect.model_dump()),
     )
 
@@ -628,10 +642,11 @@ def _generated(place: _Place, table: _SuiteTable, progress: Progress) -> Suite:
     scenes: dict[str, Scene] = {}
     for block in table.generate:
         folder = _generated_folder(place, block, progress)
-        for scene in load_suite(str(folder)).scenes:
+        inner = _Place(place.name, folder / "suite.toml", (folder,), folder)
+        for scene in _loaded(inner, _table(inner.path), progress).scenes:
             name = scene.name if scene.name not in scenes else f"{scene.name}-{block.seed}"
             roles = scene.roles & frozenset(block.roles)
-            scenes[name] = replace(scene, suite=place.name, name=name, roles=roles)
+            scenes[name] = replace(scene, name=name, roles=roles)
     layout = _LayoutTable.model_construct(name="", scenes=(), label_set=None)
     return _suite(place, table, layout, list(scenes.values()), [])
 

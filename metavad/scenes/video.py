@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from metavad.errors import VideoError
@@ -353,15 +354,13 @@ def _quarter_turns(frame: VideoFrame) -> int:
     return round(frame.rotation / 90) % 4
 
 
-def _picture(frame: VideoFrame, form: str) -> ByteArray:
-    return np.rot90(frame.to_ndarray(format=form), _quarter_turns(frame))
-
-
 def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple[int, ByteArray]]:
     index = _index(video.path)
     shape = (index.height, index.width)
+    converter = VideoReformatter()  # one for all frames: making it takes longer than using it
     for number, frame in _wanted_frames(video.path, index, wanted):
-        picture = _picture(frame, form)
+        flat = np.asarray(converter.reformat(frame, format=form).to_ndarray(), np.uint8)
+        picture = np.rot90(flat, _quarter_turns(frame))
         if picture.shape[:2] != shape:
             found = f"{picture.shape[1]}x{picture.shape[0]}"
             raise VideoError(f"{video.path}: expected {shape[1]}x{shape[0]} pixels in frame {number}, found {found}")

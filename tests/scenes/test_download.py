@@ -16,7 +16,7 @@ import pytest
 from metavad.errors import DataError, OutputError, UsageError
 from metavad.scenes import download
 from metavad.scenes.download import Limits, extract, fetch
-from metavad.scenes.suite import Archive
+from metavad.scenes.suite import Archive, Suite
 
 # --- honest archives -----------------------------------------------------------------------------------------
 
@@ -265,7 +265,7 @@ def server(tmp_path):
 def suite(server, monkeypatch):
     digest = hashlib.sha256(server.content).hexdigest()
     archive = Archive(f"http://127.0.0.1:{server.server_port}/set.zip", digest, "set")
-    monkeypatch.setattr(download, "archives_of", lambda name: ((archive,), "here"))
+    monkeypatch.setattr(download, "about", lambda name: Suite(name, "Any", (), archives=(archive,)))
     return archive
 
 
@@ -340,7 +340,7 @@ def test_a_server_that_does_not_answer(tmp_path, server, suite):
 
 def test_an_archive_that_unpacks_to_something_else(tmp_path, server, suite, monkeypatch):
     other = Archive(suite.url, suite.sha256, "other")
-    monkeypatch.setattr(download, "archives_of", lambda name: ((other,), "here"))
+    monkeypatch.setattr(download, "about", lambda name: Suite(name, "Any", (), archives=(other,)))
     with pytest.raises(DataError, match="'other'"):
         fetch("any", tmp_path / "data")
 

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from metavad.errors import LabelError
 from metavad.scenes import formats, labels
+from metavad.scenes import suite as suites
 from metavad.scenes.check import check_suite
 from metavad.scenes.labels import frame_labels, pixel_masks, region_tracks
 from metavad.scenes.suite import Crop, LabelSource, Scene, Video, load_suite
 from metavad.scenes.video import probe
+from metavad.shipped import shipped
 from tests.footage import (
     HEIGHT,
     WIDTH,
@@ -119,6 +121,14 @@ def test_ucsd_as_repacked(tmp_path, number):
     mat(tmp_path / name / f"{name}.mat", gt=cells(intervals))
     assert load_suite(name, tmp_path).layout == "repacked"
     assert all_abnormal(name, tmp_path) == {f"{name}/01": [2, 3, 4, 7, 8], f"{name}/02": list(range(9))}
+
+
+def test_ped2_as_hf2_vad_lays_it_out(tmp_path):
+    for folder in ("training/frames/Train001", "testing/frames/Test001"):
+        write_frames(tmp_path / "ped2" / folder, 4, suffix=".tif", first=1)
+    write_masks(tmp_path / "ped2" / "testing/frames/Test001_gt", [0, 1, 1, 0])
+    assert load_suite("ped2", tmp_path).layout == "hf2-vad"
+    assert all_abnormal("ped2", tmp_path) == {"ped2/Test001": [1, 2]}
 
 
 def test_intervals_stored_in_bytes_do_not_wrap(tmp_path):
@@ -368,6 +378,15 @@ def test_umn(tmp_path, name, csv):
     assert suite.scenes[0].crop == Crop(top=30)
 
 
+def test_shipped_suites_use_formats_that_exist():
+    for path in (*shipped("tasks").values(), *Path(__file__).parents[2].glob("benchmarks/suites/*.toml")):
+        table = suites._table(path)
+        for scene in (*table.scenes, *(scene for layout in table.layouts for scene in layout.scenes)):
+            assert scene.labels is None or scene.labels.format in formats.FORMATS | formats.MASK_FORMATS, path
+            assert scene.pixel_masks is None or scene.pixel_masks.format in formats.MASK_FORMATS, path
+            assert scene.tracks is None or scene.tracks.format in formats.TRACK_FORMATS, path
+
+
 # --- every format: what is wrong is one line -----------------------------------------------------------------
 
 
@@ -607,3 +626,26 @@ def test_tracks_cover_the_masks_and_no_track_is_twice_in_a_frame(positions):
             covered[y0:y1, x0:x1] = True
         assert not (mask & ~covered).any()
         assert len(tracks) == len(set(tracks))
+
+
+# --- real footage, where there is some -----------------------------------------------------------------------
+
+REAL = os.environ.get("METAVAD_DATA", "")
+
+
+@pytest.mark.skipif(not Path(REAL, "ped2/labels").is_dir(), reason="METAVAD_DATA with ped2 as mp4 is not there")
+def test_real_ped2_has_the_known_counts():
+    (scene,) = load_suite("ped2", Path(REAL)).scenes
+    frames = [probe(video).frames for video in scene.test]
+    counts = [len(abnormal(scene, video)) for video in scene.test]
+    assert (tuple(frames), sum(counts)) == (scene.expect.test_lengths, 1648)
+    masks = [mask.any() for mask in pixel_masks(scene, scene.test[0], frames[0]) or []]
+    assert np.flatnonzero(masks).tolist() == abnormal(scene, scene.test[0])
+
+
+@pytest.mark.skipif(not Path(REAL, "umn/lawn").is_dir(), reason="METAVAD_DATA with umn is not there")
+@pytest.mark.parametrize(("name", "count"), [("umn", 1163), ("umn-banner", 1038)])
+def test_real_umn_has_the_known_counts(name, count):
+    scenes = load_suite(name, Path(REAL)).scenes
+    assert sum(len(abnormal(scene, video)) for scene in scenes for video in scene.test) == count
+    assert all(min(abnormal(scene, video)) >= 300 for scene in scenes for video in scene.test)

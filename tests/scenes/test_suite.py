@@ -12,7 +12,7 @@ from metavad.scenes.suite import (
     Crop,
     Scene,
     Video,
-    archives_of,
+    about,
     load_suite,
     natural,
     scene_of_files,
@@ -85,13 +85,24 @@ def test_a_folder_with_a_suite_file_is_a_suite(site):
     assert load_suite(str(folder)).name == folder.name
 
 
-@pytest.mark.parametrize("how", ["argument", "environment"])
-def test_roots_lie_under_the_data_root_first(site, tmp_path, monkeypatch, how):
+def test_roots_lie_under_the_data_root_that_is_given(site, tmp_path):
     other = touch(tmp_path / "elsewhere", "front lobby/normal/7.mp4", "front lobby/test/8.avi")
-    if how == "environment":
-        monkeypatch.setenv("METAVAD_DATA", str(other))
-    (scene,) = load_suite(str(site), other if how == "argument" else None).scenes
-    assert names(scene.normal) == ["7"]
+    assert names(load_suite(str(site), other).scenes[0].normal) == ["7"]
+
+
+def test_a_data_root_of_the_environment_comes_after_what_lies_beside(site, tmp_path, monkeypatch):
+    other = touch(tmp_path / "elsewhere", "front lobby/normal/7.mp4", "front lobby/test/8.avi")
+    monkeypatch.setenv("METAVAD_DATA", str(other))
+    assert names(load_suite(str(site)).scenes[0].normal) == ["2", "10"]
+    (site.parent / "front lobby").rename(site.parent / "gone")
+    assert names(load_suite(str(site)).scenes[0].normal) == ["7"]
+
+
+def test_a_scene_without_root_lies_beside_its_file_whatever_the_data_root_holds(tmp_path):
+    other = touch(tmp_path / "elsewhere", "normal/7.mp4")
+    touch(tmp_path / "mine", "normal/1.mp4")
+    (tmp_path / "mine" / "s.toml").write_text('[[scenes]]\nname = "x"\nnormal = ["normal/*.mp4"]\n')
+    assert names(load_suite(str(tmp_path / "mine" / "s.toml"), other).scenes[0].normal) == ["1"]
 
 
 def test_beside_the_file_where_the_data_root_has_nothing(site, tmp_path):
@@ -371,10 +382,16 @@ def test_frames_that_were_shown_are_told_where_a_video_is_on_both_sides():
 def test_shipped_suites_say_where_they_come_from():
     known = shipped("tasks")
     assert {"ped1", "ped2", "umn", "umn-banner", "synthetic", "avenue", "shanghaitech", "ubnormal"} <= set(known)
-    for name, path in known.items():
-        table = suites._table(path)
-        assert all((table.title, table.reference, table.terms, table.get)), name
-        assert archives_of(name)[1].startswith(table.get)
+    for name in known:
+        suite = about(name)
+        assert all((suite.title, suite.reference, suite.terms, suite.get)), name
+        assert suite.scenes == ()
+
+
+def test_archives_are_known_where_they_are_public():
+    with_archives = {name for name in shipped("tasks") if about(name).archives}
+    assert {"ped1", "ped2", "avenue", "shanghaitech"} <= with_archives
+    assert {archive.creates for archive in about("avenue").archives} == {"Avenue Dataset", "ground_truth_demo"}
 
 
 @pytest.mark.parametrize("name", sorted(set(shipped("tasks")) - {"synthetic"}))
