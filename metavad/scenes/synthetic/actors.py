@@ -71,7 +71,8 @@ class Actor:
 class Shapes:
     """An actor's drawing: polygons (n, S, V, 2) in pixels, draw order (n, S), visibility (n, S), colours (S).
 
-    ``shadows`` (n, Z, V, 2); ``boxes`` (n, 4) as x0, y0, x1, y1; ``keypoints`` (n, 17, 2) or ``None``.
+    ``shadows`` (n, Z, V, 2); ``boxes`` (n, 4) as x0, y0, x1, y1; ``away`` (n,) metres along y, by which
+    actors and things hide one another; ``keypoints`` (n, 17, 2) or ``None``.
     """
 
     polygons: FloatArray
@@ -80,6 +81,7 @@ class Shapes:
     colours: list[Colour]
     shadows: FloatArray
     boxes: FloatArray
+    away: FloatArray
     keypoints: FloatArray | None
 
     def corners(self) -> IntArray:
@@ -264,8 +266,9 @@ def _person_shapes(actor: Actor, lens: Lens, sun: float | None) -> Shapes:
     order = np.argsort(-(depth - np.array([limb.nearer for limb in limbs])), axis=1)
     points, _ = lens.project(placed(keypoints(body), actor.position, actor.heading))
     shadow = _shadow(lens, first[:, :19], last[:, :19], sun, actor.position)
-    boxes = _bounds(polygons, visible)
-    return Shapes(polygons, order, visible, [limb.colour for limb in limbs], shadow, boxes, points)
+    boxes, away = _bounds(polygons, visible), (first[..., 1] + last[..., 1]).mean(1) / 2
+    colours = [limb.colour for limb in limbs]
+    return Shapes(polygons, order, visible, colours, shadow, boxes, away, points)
 
 
 def _capsules_of(
@@ -399,7 +402,7 @@ def _solid_shapes(actor: Actor, lens: Lens) -> Shapes:
     ground = placed(np.tile(_quad([tuple(c) for c in floor * 1.05]), (len(polygons), 1, 1)),
                     actor.position * np.array([1, 1, 0]), actor.heading)  # fmt: skip
     shadow = lens.project(ground)[0][:, None]
-    return Shapes(polygons, order, visible, colours, shadow, _bounds(polygons, visible), None)
+    return Shapes(polygons, order, visible, colours, shadow, _bounds(polygons, visible), actor.position[:, 1], None)
 
 
 def project_faces(
@@ -422,4 +425,6 @@ def _ball_shapes(actor: Actor, lens: Lens) -> Shapes:
     visible = (depth > NEAR)[:, None]
     shadow = _shadow(lens, np.zeros((len(spot), 0, 3)), np.zeros((len(spot), 0, 3)), None, actor.position)
     order = np.zeros((len(spot), 1), dtype=np.int64)
-    return Shapes(polygons, order, visible, [actor.appearance.top], shadow, _bounds(polygons, visible), None)
+    return Shapes(
+        polygons, order, visible, [actor.appearance.top], shadow, _bounds(polygons, visible), actor.position[:, 1], None
+    )

@@ -91,7 +91,7 @@ def _levels(actor: Actor, spec: CameraSpec, light: FloatArray) -> list[int]:
 
 def _frame(spec: CameraSpec, world: World, drawn: list[_Drawn], frame: int, sensor: "_Sensor") -> RenderedFrame:
     shown = [one for one in drawn if _in_frame(one, frame, spec)]
-    shown.sort(key=lambda one: -one.actor.position[frame - one.actor.first, 1])
+    shown.sort(key=lambda one: -one.shapes.away[frame - one.actor.first])
     image = world.background.copy()
     _draw_shadows(image, shown, frame, spec.look.shadow)
     _paint(image, world.patches, shown, frame)
@@ -147,7 +147,7 @@ def _paint(image: ByteArray, patches: tuple[Patch, ...], shown: list[_Drawn], fr
     """Actors and what hides them, the farthest first."""
     waiting = list(patches)
     for one in shown:
-        depth = one.actor.position[frame - one.actor.first, 1]
+        depth = one.shapes.away[frame - one.actor.first]
         while waiting and waiting[0].y >= depth:
             _cover(image, waiting.pop(0), shown, frame)
         at = frame - one.actor.first
@@ -165,7 +165,7 @@ def _cover(image: ByteArray, patch: Patch, shown: list[_Drawn], frame: int) -> N
     for one in shown:
         at = frame - one.actor.first
         x0, y0, x1, y1 = one.shapes.boxes[at] + np.array([-2, -2, 2, 2])
-        behind = one.actor.position[at, 1] > patch.y
+        behind = one.shapes.away[at] > patch.y
         if behind and x1 > patch.left and y1 > patch.top and x0 < patch.left + width and y0 < patch.top + height:
             part = image[patch.top : patch.top + height, patch.left : patch.left + width]
             part[...] = part + patch.alpha * (patch.image - part.astype(np.float32)) + 0.5
@@ -185,7 +185,7 @@ def _abnormal(
     waiting = list(patches)
     for one in shown:
         at = frame - one.actor.first
-        while waiting and waiting[0].y >= one.actor.position[at, 1]:
+        while waiting and waiting[0].y >= one.shapes.away[at]:
             _erase(numbers, waiting.pop(0))
         for polygon in one.corners[at][one.shapes.visible[at]]:
             cv2.fillConvexPoly(numbers, polygon, numbered.get(id(one), 0), cv2.LINE_8, BITS)

@@ -105,14 +105,21 @@ def _finished(directory: Path, seed: int, number: int, size: Size, counts: _Coun
     folder = directory / f"camera-{number:03d}"
     if not folder.exists():
         return False
-    meta = folder / "meta.json"
-    found = json.loads(meta.read_text(encoding="utf-8")).get("digest") if meta.is_file() else None
-    if found != _digest(seed, number, size, counts):
+    if _digest_of(folder / "meta.json") != _digest(seed, number, size, counts):
         raise OutputError(
             f"{folder}: expected nothing or a camera of the same seed, size and counts, found something else; "
             "name another folder or remove this one"
         )
     return True
+
+
+def _digest_of(meta: Path) -> object:
+    """The digest that a finished camera carries, or ``None`` where this is none."""
+    try:
+        found = json.loads(meta.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found.get("digest") if isinstance(found, dict) else None
 
 
 def _suite_text(seed: int, size: Size, numbers: Iterable[int], counts: _Counts) -> str:

@@ -30,7 +30,7 @@ def footage() -> list[list[Footage]]:
 
 
 def _camera(spec: CameraSpec) -> list[Footage]:
-    world, videos = build_world(spec), plan_videos(spec, 0, 5, 4.0, 5.0)[1]
+    world, videos = build_world(spec), plan_videos(spec, 0, 4, 4.0, 4.0)[1]
     return [_filmed(spec, video, list(render(spec, video, world))) for video in videos]
 
 

@@ -120,6 +120,19 @@ def test_a_camera_of_other_settings_is_refused_and_left_alone(suite, change):
     assert contents(suite.parent) == before
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
+def test_a_folder_that_is_no_camera_is_refused(tmp_path, text):
+    (tmp_path / "camera-000").mkdir()
+    (tmp_path / "camera-000" / "meta.json").write_text(text)
+    with pytest.raises(OutputError, match="camera-000"):
+        write_suite(tmp_path, scenes=1, **SETTINGS)
+
+
+def test_several_processes_write_the_same(suite, tmp_path):
+    write_suite(tmp_path, scenes=2, jobs=2, **SETTINGS)
+    assert contents(tmp_path / "camera-001") == contents(suite.parent / "camera-001")
+
+
 def test_a_camera_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     def broken(*_):
         raise RuntimeError("power cut")
