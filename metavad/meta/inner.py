@@ -4,7 +4,7 @@ Finn, Abbeel and Levine 2017, https://arxiv.org/abs/1703.03400.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias, TypeVar
 
@@ -52,18 +52,27 @@ def inner_path(
     steps: int,
     order: Order,
 ) -> Iterator[Parameters]:
-    """The parameters before the first inner step, and after each; see :func:`inner_loop`."""
-    params = {
-        name: tensor.detach().requires_grad_() if name in step_sizes and not tensor.requires_grad else tensor
-        for name, tensor in params.items()
-    }
+    """The parameters before the first inner step, and after each; see :func:`inner_loop`.
+
+    Under ``torch.no_grad`` the steps are the same, and what is given carries no graph.
+    """
     yield params
     for step in range(steps):
-        gradients = inner_gradients(loss(params, support), params, step_sizes, order)
+        params = _ready(params, step_sizes)
+        with torch.enable_grad():
+            gradients = inner_gradients(loss(params, support), params, step_sizes, order)
         sizes = {name: size_at(step_sizes[name], step, params[name]) for name in gradients}
         moved = {name: params[name] - sizes[name] * gradient for name, gradient in gradients.items()}
         params = {**params, **moved}
         yield params
+
+
+def _ready(params: Parameters, names: Container[str]) -> Parameters:
+    """The same values, such that gradients can be asked for those that move."""
+    return {
+        name: tensor.detach().requires_grad_() if name in names and not tensor.requires_grad else tensor
+        for name, tensor in params.items()
+    }
 
 
 def inner_gradients(loss: Tensor, params: Parameters, names: Iterable[str], order: Order) -> Parameters:

@@ -91,8 +91,9 @@ def meta_train(
 
     Step n takes the episodes n S ... n S + S - 1, S = ``scenes_per_step``, shared out over the ranks of
     ``group``; ``engine`` is that of ``meta.engine`` unless given. ``corrupt`` makes pseudo-abnormal clips of
-    query clips, for ``separation``. With ``resume`` the steps go on as if there had been no break. Raises :class:`NonFiniteError` naming scene, episode and step,
-    :class:`BundleError` when ``resume`` was made with other settings.
+    query clips, for ``separation``. With ``resume`` the steps go on as if there had been no break. Raises
+    :class:`NonFiniteError` naming scene, episode and step, :class:`BundleError` when ``resume`` was made with
+    other settings.
     """
     engine = engine or engine_of(config.meta)
     source = _Source(episodes, resolve, torch.device(device), config.meta, corrupt)

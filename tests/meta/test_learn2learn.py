@@ -1,0 +1,92 @@
+import sys
+from importlib.util import find_spec
+
+import pytest
+import torch
+from meta_toys import Foresight, Level, Recurrent, resolve, sampler, toy_config, toy_experts
+
+from metavad.errors import UsageError
+from metavad.features.sample import join
+from metavad.meta.learn2learn import learn2learn_engine, task_dataset
+from metavad.meta.outer import Task, initialise, loop_engine, plan_at
+from metavad.meta.train import meta_train
+
+installed = find_spec("learn2learn") is not None
+needs_it = pytest.mark.skipif(
+    not installed, reason="learn2learn: pip install --no-deps -r requirements-learn2learn.txt"
+)
+NETS = [(Foresight,), (Level,), (Recurrent,)]
+
+
+def both(kinds, *overrides):
+    settings = toy_config(*overrides).meta
+    experts = toy_experts(kinds).double()
+    start, plan = initialise(experts, settings), plan_at(settings, 30, before=True)
+    episodes = [sampler(shots=(3, 3))(number) for number in range(3)]
+    tasks = [Task(episode, resolve(episode.support), resolve(episode.query)) for episode in episodes]
+    return loop_engine(experts, start, tasks, plan), learn2learn_engine(experts, start, tasks, plan)
+
+
+@needs_it
+@pytest.mark.parametrize("kinds", NETS)
+@pytest.mark.parametrize("steps", [1, 5])
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("sizes", ["fixed", "tensor", "element", "step"])
+def test_meta_gradients_agree_to_the_last_bit(sizes, order, steps, kinds):
+    """float64, three nets: ``fixed`` is its MAML, the others its MetaSGD."""
+    ours, theirs = both(kinds, f"meta.step_sizes={sizes}", f"meta.order={order}", f"meta.inner_steps={steps}")
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.gradient.keys() == other.gradient.keys()
+        assert all(torch.equal(part, other.gradient[name]) for name, part in one.gradient.items())
+        assert all(torch.equal(loss, other.losses[name]) for name, loss in one.losses.items())
+        assert all(torch.equal(loss, other.before[name]) for name, loss in one.before.items())
+
+
+@needs_it
+@pytest.mark.parametrize("algorithm", ["maml++", "anil"])
+def test_algorithms_that_it_does_not_have_agree_through_its_meta_sgd(algorithm):
+    """Sizes by step are set before each step; what does not adapt has the size zero."""
+    ours, theirs = both((Foresight, Level), f"meta.algorithm={algorithm}", "meta.inner_steps=2")
+    for one, other in zip(ours, theirs, strict=True):
+        for name, part in one.gradient.items():
+            torch.testing.assert_close(part, other.gradient[name], rtol=1e-11, atol=1e-15)
+
+
+@needs_it
+def test_whole_runs_of_both_engines_end_with_the_same_bits():
+    runs = [
+        [*meta_train(toy_experts().double(), sampler(), resolve, toy_config(f"meta.engine={engine}"))][-1].state()
+        for engine in ("torch-func", "learn2learn")
+    ]
+    assert all(torch.equal(runs[0].params[name], runs[1].params[name]) for name in runs[0].params)
+
+
+@needs_it
+def test_a_suite_is_a_task_dataset_of_its_episodes():
+    import learn2learn
+
+    episodes = sampler()
+    tasks = task_dataset(episodes, resolve, 4)
+    assert isinstance(tasks, learn2learn.data.TaskDataset)
+    assert len(tasks) == 4
+    for number in range(4):
+        sample, shown = tasks[number]
+        episode = episodes(number)
+        expected = join([resolve(episode.support), resolve(episode.query)])
+        assert torch.equal(sample["frames"], expected["frames"])
+        assert shown.tolist() == [True] * len(episode.support) + [False] * len(episode.query)
+    assert torch.equal(tasks[2][0]["speed"], tasks[2][0]["speed"])
+    assert set(tasks.dataset.labels) == set(range(4))
+
+
+@needs_it
+@pytest.mark.parametrize("algorithm", ["reptile", "joint"])
+def test_what_has_no_inner_loop_is_refused(algorithm):
+    with pytest.raises(UsageError, match="use meta.engine=torch-func"):
+        both((Level,), f"meta.algorithm={algorithm}")
+
+
+def test_without_the_package_one_line_says_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(sys.modules["metavad.meta.learn2learn"], "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install --no-deps -r requirements-learn2learn.txt"):
+        task_dataset(sampler(), resolve, 1)
