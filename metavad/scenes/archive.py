@@ -132,23 +132,24 @@ class _Unpacking:
 
 def _harmless(archive: Path, name: str, depth: int) -> str:
     """``name`` where it stays inside the folder that it is unpacked into, on any system."""
-    parts = PurePosixPath(name).parts
-    reason = (
-        "an absolute name"
-        if name.startswith(("/", "\\"))
-        else "a name that leaves the folder"
-        if ".." in parts
-        else "a name with a backslash, a colon or a control character"
-        if any(letter in "\\:" or ord(letter) < 32 or ord(letter) == 127 for letter in name)
-        else "too long a name"
-        if len(parts) > depth or any(len(os.fsencode(part)) > 255 for part in parts)
-        else "no name"
-        if not name
-        else ""
-    )
-    if reason:
+    if reason := _harm(name, depth):
         raise DataError(f"{archive}: expected names inside the archive's folder, found {reason}: {name[:80]!r}")
     return name
+
+
+def _harm(name: str, depth: int) -> str | None:
+    parts = PurePosixPath(name).parts
+    if not name:
+        return "no name"
+    if name.startswith(("/", "\\")):
+        return "an absolute name"
+    if ".." in parts:
+        return "a name that leaves the folder"
+    if any(letter in "\\:" or not letter.isprintable() for letter in name):
+        return "a name with a backslash, a colon or a control character"
+    if len(parts) > depth or any(len(os.fsencode(part)) > 255 for part in parts):
+        return "too long a name"
+    return None
 
 
 def _moved(beside: Path, into: Path) -> list[Path]:

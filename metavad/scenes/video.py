@@ -256,7 +256,7 @@ def _built_index(path: Path, size: int, changed: int) -> _Index:
 
 def _opened(path: Path) -> InputContainer:
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), metadata_errors="ignore")
     except (av.FFmpegError, OSError) as error:
         reason = str(error.strerror or error).lower()
         raise VideoError(
@@ -288,10 +288,9 @@ def _decoded(container: InputContainer) -> Iterator[VideoFrame]:
 def _demuxed_index(container: InputContainer) -> _Index | None:
     """The index without decoding, from the packets' times; ``None`` where these cannot be trusted.
 
-    They can when every packet has a time of its own and the last group of pictures decodes to exactly its
-    packets: what headers, edit lists and truncation get wrong shows there.
+    They can when every packet has a time of its own, the first one decodes, and the last group of pictures
+    decodes to exactly its packets: what headers, edit lists and truncation get wrong shows there.
     """
-    stream = container.streams.video[0]
     packets = _shown_packets(container)
     times = sorted(time for time, _ in packets)
     if not packets or any(a >= b for a, b in pairwise(times)):
@@ -300,11 +299,17 @@ def _demuxed_index(container: InputContainer) -> _Index | None:
     keys = sorted(number[time] for time, key in packets if key)
     if not keys or keys[0] != 0:
         return None
-    container.seek(times[keys[-1]], stream=stream, backward=True)
-    tail = [frame for frame in _decoded(container) if frame.pts is not None and frame.pts >= times[keys[-1]]]
-    if [frame.pts for frame in tail] != times[keys[-1] :]:
+    head = next(_decoded_from(container, times[0]), None)
+    tail = [frame.pts for frame in _decoded_from(container, times[keys[-1]])]
+    if head is None or head.pts != times[0] or tail != times[keys[-1] :]:
         return None
-    return _Index(tuple(times), tuple(keys), _time_base(container), *_shown_size(tail[0]), True)
+    return _Index(tuple(times), tuple(keys), _time_base(container), *_shown_size(head), True)
+
+
+def _decoded_from(container: InputContainer, time: int) -> Iterator[VideoFrame]:
+    """Frames at ``time``, that of a key frame, and later."""
+    container.seek(time, stream=container.streams.video[0], backward=True)
+    return (frame for frame in _decoded(container) if frame.pts is None or frame.pts >= time)
 
 
 def _shown_packets(container: InputContainer) -> list[tuple[int, bool]]:

@@ -209,6 +209,28 @@ def test_damage_in_the_middle_shows_the_frame_before(tmp_path):
     assert numbers(frames)[:10] == list(range(10))
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.ts", "a.webm"])
+@pytest.mark.parametrize("seed", range(4))
+def test_random_damage_is_read_consistently_or_refused(footage, tmp_path, name, seed):
+    random = np.random.default_rng(seed)
+    data = bytearray((footage / name).read_bytes())
+    for at in random.integers(len(data) // 20, len(data), 3):
+        data[at : at + 20] = random.bytes(len(data[at : at + 20]))
+    path = tmp_path / name
+    path.write_bytes(bytes(data))
+    try:
+        facts = probe(video(path))
+        frames = list(read_frames(video(path), short_side=None))
+    except VideoError as error:
+        assert "\n" not in str(error)
+        return
+    assert [frame.index for frame in frames] == list(range(facts.frames))
+    assert facts.rate > 0
+    assert (np.diff(facts.seconds) > 0).all()
+    ends = sorted({0, facts.frames - 1})
+    assert [frame.index for frame in read_frames(video(path), short_side=None, every=ends)] == ends
+
+
 def test_a_file_that_changes_is_looked_at_again(tmp_path):
     path = write_video(tmp_path / "a.mp4", range(4))
     assert probe(video(path)).frames == 4
