@@ -86,11 +86,10 @@ def adapted(base: Base) -> Method:
 
 def fine_tune(base: Base) -> Method:
     """The jointly trained control: gradient steps on the shots, its step size chosen on training scenes."""
-    sizes = {name: torch.tensor(base.control.step_size) for name in base.control.params}
     return Method(
         base.experts,
         base.control.params,
-        sizes,
+        base.control.step_sizes,
         base.config.adaptation.steps,
         base.control.tails,
         base.weights,

@@ -1,6 +1,5 @@
 """What many cameras say about normal scores: the base tails, after the networks are trained."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,16 +16,13 @@ from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet, under
 from metavad.features.sample import Sample
 from metavad.meta.base import Base, Control
-from metavad.meta.inner import inner_loop
-from metavad.meta.objective import query_losses, support_loss
 from metavad.progress import SILENT, Progress
 
-__all__ = ["Draw", "choose_step_size", "fit_prior"]
+__all__ = ["Draw", "fit_prior"]
 
 Resolve = Callable[[Sequence[Clip]], Sample]
 Draw = Callable[[int], EpisodeSampler]
 """K to the sampler of episodes with exactly K shots."""
-STEP_SIZES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 CELLS = 4000
 """Scores kept of one episode and expert."""
 
@@ -43,7 +39,7 @@ def fit_prior(
     params: Parameters,
     step_sizes: Parameters,
     control: Parameters,
-    control_step: float,
+    control_sizes: Parameters,
     draw: Draw,
     resolve: Resolve,
     *,
@@ -55,7 +51,7 @@ def fit_prior(
     """Score query clips of every training scene after adapting with K shots; the pooled tails make the base."""
     weights = {name: torch.tensor([0.5413, 0.0]) for name, _ in experts.each()}  # softplus(0.5413) = 1
     blank = {name: _unit_tail() for name, _ in experts.each()}
-    base = Base(config, params, step_sizes, blank, weights, Control(control, control_step, blank), dict(facts or {}))
+    base = Base(config, params, step_sizes, blank, weights, Control(control, control_sizes, blank), dict(facts or {}))
     with progress.task("Normal scores over cameras", len(shots) * 2 + 1) as task:
         episodes = {}
         for count in shots:
@@ -71,21 +67,15 @@ def fit_prior(
         plain = [_raw_scores(_of_control(base), each) for each in episodes[0]]
         control_tails = {name: BaseTail.fit([torch.cat([s[name] for s in plain])], [0]) for name in tails}
         task.advance()
-        base = replace(base, tails=tails, control=Control(control, control_step, control_tails))
+        base = replace(base, tails=tails, control=Control(control, control_sizes, control_tails))
         frames = []
         for count in shots:
             frames.append(torch.cat([_frame_scores(adapted(base), each) for each in episodes[count]]))
             task.advance()
-    return replace(base, tails={**tails, "frame": BaseTail.fit(frames, shots)})
-
-
-def choose_step_size(
-    experts: ExpertSet, params: Parameters, draw: Draw, resolve: Resolve, *, steps: int, shots: int = 5
-) -> float:
-    """The step size after which the control's fine-tuned query loss is lowest on meta-training scenes."""
-    episodes = [_known(episode, resolve, shots) for episode in _episodes(draw(shots), 1)]
-    losses = {size: sum(_tuned_loss(experts, params, size, steps, each) for each in episodes) for size in STEP_SIZES}
-    return min(losses, key=lambda size: losses[size])
+    ticks = min(len(each) for each in frames)
+    return replace(
+        base, tails={**tails, "frame": BaseTail.fit(frames, shots)}, facts={**base.facts, "normal_ticks": ticks}
+    )
 
 
 def _episodes(sampler: EpisodeSampler, rounds: int) -> list[tuple[Sequence[Clip], Sequence[Clip]]]:
@@ -96,21 +86,6 @@ def _episodes(sampler: EpisodeSampler, rounds: int) -> list[tuple[Sequence[Clip]
 def _known(episode: tuple[Sequence[Clip], Sequence[Clip]], resolve: Resolve, shots: int) -> _Known:
     support, query = resolve(episode[0]), resolve(episode[1])
     return _Known(support if shots else support.select([]), query)
-
-
-def _tuned_loss(experts: ExpertSet, params: Parameters, size: float, steps: int, each: _Known) -> float:
-    tuned = inner_loop(
-        lambda at, shown: under(experts, at, support_loss, shown),
-        params,
-        {name: torch.tensor(size) for name in params},
-        each.support,
-        steps=steps,
-        order=1,
-    )
-    with torch.no_grad():
-        losses = under(experts, tuned, query_losses, each.query, each.support)
-    total = float(torch.stack(list(losses.values())).sum())
-    return total if math.isfinite(total) else math.inf
 
 
 def _raw_scores(method: Method, each: _Known) -> dict[str, Tensor]:

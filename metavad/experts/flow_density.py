@@ -22,9 +22,9 @@ MOVING = 0.03
 class FlowDensity(Expert):
     """Density of (log speed, direction right, direction down) of a cell's motion, given its place.
 
-    An autoregressive spline flow (Durkan et al. 2019, https://arxiv.org/abs/1906.04032): the first variable is
-    the log speed, so that its latent gives the exact tail of speed at this place. Score: minus the log
-    probability of moving at least this fast here, in nats (higher = more anomalous).
+    An autoregressive spline flow (Durkan et al. 2019, https://arxiv.org/abs/1906.04032) in two factors, the speed
+    and the direction given the speed, so that the speed's latent gives its exact tail at this place. Score: minus
+    the log probability of moving at least this fast here, in nats (higher = more anomalous).
     """
 
     name: ClassVar[str] = "flow_density"
@@ -36,14 +36,14 @@ class FlowDensity(Expert):
         self.cells = settings.cells
         self.evidence = nn.Parameter(torch.zeros(()))
         """Log of the clips that the prior of a place's statistics counts for."""
-        self.flow = zuko.flows.NSF(
-            features=3,
-            context=_CONTEXT,
-            transforms=1,
-            bins=settings.bins,
-            hidden_features=(settings.hidden, settings.hidden),
-            activation=nn.SiLU,
-        )
+        shape = {
+            "transforms": 1,
+            "bins": settings.bins,
+            "hidden_features": (settings.hidden,) * 2,
+            "activation": nn.SiLU,
+        }
+        self.speed = zuko.flows.NSF(features=1, context=_CONTEXT, **shape)
+        self.direction = zuko.flows.NSF(features=2, context=_CONTEXT + 1, **shape)
 
     @classmethod
     def build(cls, config: Config) -> "FlowDensity":
@@ -66,14 +66,16 @@ class FlowDensity(Expert):
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Negative log-likelihood in nats; still cells count a tenth."""
         values, context, weight = self._drawn(sample, memory)
-        likelihood: Tensor = self.flow(context).log_prob(values)
+        speed, direction = values[..., :1], values[..., 1:]
+        likelihood = self.speed(context).log_prob(speed)
+        likelihood = likelihood + self.direction(torch.cat([context, speed], dim=-1)).log_prob(direction)
         return -(likelihood * weight).sum() / weight.sum().clamp_min(1e-6)
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Nats of surprise at the speed (B, T, h, w); the floor where no motion is known yet."""
-        values = _variables(sample["flow"].movedim(2, -1))
-        context = self._context(memory).expand(*values.shape[:-1], -1)
-        latent = self.flow(context).transform(values)[..., 0]
+        speed = _variables(sample["flow"].movedim(2, -1))[..., :1]
+        # The context has no time: the spline of a place is made once, whatever the length.
+        latent = self.speed(self._context(memory)).transform(speed)[..., 0]
         surprise = -torch.special.log_ndtr(-latent)
         known = sample.known["flow"][:, :, None, None]
         return torch.where(known, surprise, surprise.new_tensor(self.floor))

@@ -17,9 +17,9 @@ __all__ = ["Prediction"]
 class Prediction(Expert):
     """A U-Net that foresees the next small frame (Liu et al. 2018, https://arxiv.org/abs/1712.09867).
 
-    It predicts the change from the last frame, four pixels at a time; intensity and gradient loss. GroupNorm, since statistics over a
-    batch would leak between tasks; smooth activations, since MAML differentiates twice. Score: minus the PSNR
-    of the patch around each cell, in decibels (higher = more anomalous).
+    It predicts the change from the last frame, four pixels at a time; intensity and gradient loss. GroupNorm,
+    since statistics over a batch would leak between tasks; smooth activations, since MAML differentiates twice.
+    Score: minus the PSNR of the patch around each cell, in decibels (higher = more anomalous).
     """
 
     name: ClassVar[str] = "prediction"
