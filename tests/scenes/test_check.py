@@ -1,5 +1,6 @@
 """Data is held against itself and against what is known; footage without a suite file gets a first one."""
 
+import av
 import numpy as np
 import pytest
 
@@ -81,6 +82,24 @@ def test_lengths_are_named_video_by_video(lobby):
 def test_a_video_that_cannot_be_read(lobby):
     (lobby / "normal" / "a.mp4").write_bytes(b"broken")
     only(findings(lobby), "error", "lobby/a", "expected a video")
+
+
+def test_damage_inside_a_video_is_told(tmp_path):
+    path = write_video(tmp_path / "a.mp4", range(40), options={"g": "5", "bf": "0"})
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][10]
+        at, size = packet.pos, packet.size
+    data = bytearray(path.read_bytes())
+    data[at : at + size] = bytes([255]) * size
+    path.write_bytes(bytes(data))
+    (tmp_path / "suite.toml").write_text('[[scenes]]\nname = "x"\nnormal = ["*.mp4"]\n')
+    only(findings(tmp_path), "warning", "40 frames, of which", "decode without damage")
+
+
+def test_frames_of_different_sizes_are_told(tmp_path):
+    write_image(write_frames(tmp_path / "a", 3) / "003.png", box_mask(0, 8, 8))
+    (tmp_path / "suite.toml").write_text('[[scenes]]\nname = "x"\nnormal = ["*"]\nfps = 5\n')
+    only(findings(tmp_path), "error", "found 8x8")
 
 
 def test_abnormal_frames_where_shots_come_from(tmp_path):

@@ -50,6 +50,12 @@ def test_what_is_honest_comes_out_whole(tmp_path, kind):
         assert (tmp_path / "data" / name).read_bytes() == content
 
 
+def test_empty_folders_come_out(tmp_path):
+    archive = zip_of(tmp_path / "a.zip", [("a/", b""), ("a/b/", b""), ("a/b/c", b"c")])
+    extract(archive, tmp_path / "data")
+    assert (tmp_path / "data/a/b/c").read_bytes() == b"c"
+
+
 def test_a_folder_that_is_there_is_left_alone(tmp_path):
     archive = zip_of(tmp_path / "a.zip", HONEST)
     (tmp_path / "data" / "set").mkdir(parents=True)

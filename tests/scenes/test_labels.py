@@ -505,6 +505,8 @@ def test_intervals(tmp_path, content, options, expected):
         ("npz", "no archive", "expected an archive"),
         ("npz", "", "expected an archive"),
         ("npy", "", "expected an array"),
+        ("npy", "1,0,1\n", "expected an array"),
+        ("png", "", "found neither"),
         ("no-such", "", "expected a known format, found 'no-such'"),
         ("interval", "", "did you mean 'intervals'"),
     ],
@@ -521,6 +523,44 @@ def test_label_files_that_say_something_else(tmp_path, form, content, reason):
 def test_label_files_that_are_not_there(tmp_path, form):
     scene, video = scene_with(tmp_path, labels={"format": form, "path": "none/{video}"})
     with pytest.raises(LabelError, match=r"found no|neither"):
+        frame_labels(scene, video, 6)
+
+
+def test_tracks_of_an_unknown_format(tmp_path):
+    scene, video = scene_with(tmp_path, tracks={"format": "track", "path": "t"})
+    with pytest.raises(LabelError, match="did you mean 'tracks'"):
+        region_tracks(scene, video, 6)
+
+
+def test_seconds_the_wrong_way_round(tmp_path):
+    text(tmp_path / "t.csv", "start,end\n0.4,0.1\n")
+    scene, video = scene_with(tmp_path, labels={**TABLE["labels"], "unit": "seconds"})
+    with pytest.raises(LabelError, match=r"in seconds, found 0\.4 to 0\.1"):
+        frame_labels(scene, video, 6)
+    with pytest.raises(LabelError, match="expected 9 frames"):
+        frame_labels(scene, video, 9)
+
+
+def test_a_mask_that_cannot_be_read(tmp_path):
+    (write_masks(tmp_path / "m", [0] * 6, suffix=".png") / "003.png").write_bytes(b"broken")
+    scene, video = scene_with(tmp_path, pixel_masks={"format": "png", "path": "m"})
+    with pytest.raises(LabelError, match=r"003\.png: expected a mask image"):
+        frame_labels(scene, video, 6)
+
+
+@pytest.mark.parametrize("form", ["npy", "npz"])
+def test_an_archive_of_other_videos(tmp_path, form):
+    with (tmp_path / "t.dat").open("wb") as file:
+        np.savez(file, v2=np.zeros(6), v3=np.zeros(6))
+    scene, video = scene_with(tmp_path, labels={"format": form, "path": "t.dat"})
+    with pytest.raises(LabelError, match=r"archive of arrays|labels of 'v1', found those of 2 others"):
+        frame_labels(scene, video, 6)
+
+
+def test_object_maps_beyond_the_video(tmp_path):
+    write_image(tmp_path / "m" / "v1_0006_gt.png", box_mask(1))
+    scene, video = scene_with(tmp_path, pixel_masks={"format": "object-maps", "path": "m"})
+    with pytest.raises(LabelError, match="maps up to frame 5, found 6"):
         frame_labels(scene, video, 6)
 
 

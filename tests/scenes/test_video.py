@@ -22,6 +22,7 @@ CODECS = [
     ("a.mov", "mjpeg", {}),
     ("a.ts", "libx264", {"g": "8", "bf": "2"}),
     ("a.webm", "libvpx", {"g": "9"}),
+    ("no-times.h264", "libx264", {"g": "8", "bf": "2"}),
 ]
 
 
@@ -229,6 +230,15 @@ def test_random_damage_is_read_consistently_or_refused(footage, tmp_path, name, 
     assert (np.diff(facts.seconds) > 0).all()
     ends = sorted({0, facts.frames - 1})
     assert [frame.index for frame in read_frames(video(path), short_side=None, every=ends)] == ends
+
+
+def test_a_video_whose_size_changes(tmp_path):
+    one = write_video(tmp_path / "1.h264", range(3))
+    two = write_video(tmp_path / "2.h264", range(3), size=(64, 64))
+    both = tmp_path / "both.h264"
+    both.write_bytes(one.read_bytes() + two.read_bytes())
+    with pytest.raises(VideoError, match="expected 64x32 pixels in frame 3, found 64x64"):
+        list(read_frames(video(both), short_side=None))
 
 
 def test_a_file_that_changes_is_looked_at_again(tmp_path):
