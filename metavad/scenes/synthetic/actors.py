@@ -34,13 +34,15 @@ class Appearance:
     carries: str
     coat: bool
     sleeves: bool
+    stripes: bool = False
 
 
 @dataclass
 class Actor:
     """One actor's motion over frames ``first`` to ``first + n``: position (n, 3) metres, heading (n,) radians.
 
-    ``angles`` (n, 12) and ``tip`` (n,) are people's only; ``abnormal`` (n,) says when it is an event.
+    ``angles`` (n, 12) and ``tip`` (n,) are people's only; ``abnormal`` (n,) says when it is an event of kind
+    ``event``; ``passing`` marks who only passes by, on one's own or in a group.
     """
 
     kind: str
@@ -54,6 +56,7 @@ class Actor:
     abnormal: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     track: int = 0
     event: str | None = None
+    passing: bool = False
 
     def __post_init__(self) -> None:
         if not len(self.abnormal):
@@ -117,6 +120,7 @@ def sample_appearance(rng: np.random.Generator, carrying: float) -> Appearance:
         carries=str(rng.choice(bags)) if rng.random() < carrying else "nothing",
         coat=bool(rng.random() < 0.3),
         sleeves=bool(rng.random() < 0.7),
+        stripes=bool(rng.random() < 0.2),
     )  # fmt: skip
 
 
@@ -208,6 +212,9 @@ def _extra_limbs(look: Appearance) -> list[Limb]:
     extra += [Limb(f"eye_{side}", f"eye_{side}", 0.009, 0.009, (54, 42, 38), 0.02) for side in ("left", "right")]
     extra.append(Limb("mouth_left", "mouth_right", 0.006, 0.006, shaded(look.skin, 0.72), 0.02))
     extra += [Limb("pelvis", "hem", 0.15, 0.19, shaded(look.top, 0.94), 0.02)] if look.coat else []
+    if look.stripes:
+        tone = shaded(look.top, 0.6 if sum(look.top) > 300 else 1.7)
+        extra += [Limb(f"stripe_left_{k}", f"stripe_right_{k}", 0.022, 0.022, tone, 0.02) for k in range(3)]
     bag = shaded(look.bottom, 0.75)
     if look.carries == "backpack":
         extra.append(Limb("pack_low", "pack_top", 0.15, 0.12, bag))
@@ -229,6 +236,9 @@ def _points(body: FloatArray) -> dict[str, FloatArray]:
     at |= {"brow": at["head"] + 0.15 * ahead + 0.3 * (at["crown"] - at["head"])}
     at |= {"scalp": at["head"] + 0.5 * (at["crown"] - at["head"]) - 0.15 * ahead}
     left = _sideways(at)
+    for number, share in enumerate((0.3, 0.52, 0.74)):
+        for side, sign in (("left", 1), ("right", -1)):
+            at[f"stripe_{side}_{number}"] = at["pelvis"] + share * spine + sign * (0.11 + 0.05 * share) * left
     at |= {"collar": at["neck"] + 1.0 * ahead - 0.1 * spine, "belt": at["pelvis"] + 1.25 * ahead}
     at |= {
         f"eye_{side}": at["head"] + 0.95 * ahead + 0.1 * spine / 2 + sign * 0.035 * left

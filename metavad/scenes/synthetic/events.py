@@ -138,15 +138,26 @@ def perform(spec: CameraSpec, video: VideoPlan) -> list[Actor]:
 
 def _with_event(spec: CameraSpec, video: VideoPlan, cast: list[Actor], wanted: str) -> list[Actor]:
     """The cast with an event in it: the wanted kind, or another where that one does not fit in."""
-    others = [kind for kind in abnormal_kinds(spec) if kind != wanted]
-    for attempt, kind in enumerate([wanted] * ATTEMPTS + others):
+    instead = [kind for kind in abnormal_kinds(spec) if kind != wanted]
+    for attempt, kind in enumerate([wanted] * ATTEMPTS + instead):
         stage = Stage(spec, video.frames, spec.generator(video.stream, video.number, 1 + attempt))
-        played = EVENTS[kind](stage, video.start, video.start + video.seconds, cast)
+        others = cast if kind == "scattering" else _without_one(stage, cast, video.start + video.seconds / 2)
+        played = EVENTS[kind](stage, video.start, video.start + video.seconds, others)
         if played is not None and _seen(spec, played) >= min(max(0.7 * spec.fps, 3), video.frames / 3):
             for actor in played:
                 actor.event = kind if actor.abnormal.any() else None
             return played
     return cast
+
+
+def _without_one(stage: Stage, cast: list[Actor], moment: float) -> list[Actor]:
+    """The cast less one who passes by at that moment: an event must not show in how many people there are."""
+    frame = int(np.clip(moment * stage.fps, 0, stage.frames - 1))
+    there = [number for number, actor in enumerate(cast) if actor.passing and _present(stage, actor, frame)]
+    if not there:
+        return cast
+    gone = there[int(stage.rng.integers(len(there)))]
+    return cast[:gone] + cast[gone + 1 :]
 
 
 def _seen(spec: CameraSpec, cast: list[Actor]) -> int:

@@ -258,7 +258,9 @@ def passer(stage: Stage, line: FloatArray, pace: float, second: float, *, cyclis
     if not cyclist and pace < 2 and stage.rng.random() < 0.12:
         acts = [Act("phone", np.full(len(path.spots), 0.9) * np.array(1.0))]
         acts[0].weight[path.speed > 0] = 0.0
-    return person(stage, path, stage.appearance(), acts, cyclist=cyclist)
+    actor = person(stage, path, stage.appearance(), acts, cyclist=cyclist)
+    actor.passing = not cyclist
+    return actor
 
 
 def driver(stage: Stage, line: FloatArray, pace: float, second: float) -> Actor:

@@ -110,6 +110,22 @@ def test_a_left_bag_counts_once_its_owner_is_gone():
     assert [actor.kind for actor in cast if actor.abnormal.any()] == ["bag"]
 
 
+def test_an_event_does_not_show_in_the_number_of_people():
+    more = []
+    for number in range(21):
+        spec = sample_camera(8, number, "tiny")
+        quiet = VideoPlan("video", 4, 0, 60)
+        usual = perform(spec, quiet)
+        frames = 30
+        for kind in set(abnormal_kinds(spec)) & {"lying", "left", "climbing", "fast"}:
+            cast = perform(spec, VideoPlan("video", 4, 0, 60, kind, 2.0, 2.0))
+            more.append(
+                sum(a.kind == "person" and a.first <= frames < a.last for a in cast)
+                - sum(a.kind == "person" and a.first <= frames < a.last for a in usual)
+            )
+    assert abs(np.mean(more)) < 0.6
+
+
 def test_ordinary_riders_are_on_screen_where_riding_is_normal():
     spec = next(s for n in range(40) if "cycling" in (s := sample_camera(6, n, "tiny")).habits.includes)
     kinds = {actor.kind for number in range(4) for actor in perform(spec, VideoPlan("video", 3, number, 150))}
