@@ -1,3 +1,53 @@
-"""Few-shot video anomaly detection."""
+"""metavad: few-shot video anomaly detection. Show it K clips of a camera, and it detects what does not belong there.
+
+Public names are loaded when they are first used, so that ``import metavad`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Detector": "metavad.adaptation.detector",
+    "MetavadError": "metavad.errors",
+    "adapt": "metavad.training",
+    "benchmark": "metavad.protocol",
+    "find_events": "metavad.scoring.events",
+    "load_base": "metavad.meta.base",
+    "load_config": "metavad.config",
+    "load_detector": "metavad.adaptation.detector",
+    "make_base": "metavad.training",
+    "save_detector": "metavad.adaptation.detector",
+    "scene_of_files": "metavad.scenes.suite",
+    "score": "metavad.scoring.stream",
+    "select_scenes": "metavad.scenes.suite",
+    "write_suite": "metavad.scenes.synthetic",
+}
+
+__all__ = [
+    "Detector",
+    "MetavadError",
+    "adapt",
+    "benchmark",
+    "find_events",
+    "load_base",
+    "load_config",
+    "load_detector",
+    "make_base",
+    "save_detector",
+    "scene_of_files",
+    "score",
+    "select_scenes",
+    "write_suite",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'metavad' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,106 @@
+"""The command line: one file per command. Heavy imports stay inside the functions."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from metavad import __version__
+from metavad.cli import adapt, benchmark, data, demo, meta_train, score, show
+from metavad.cli.terminal import Interrupted
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="metavad",
+    help="Few-shot video anomaly detection: show it K clips of a camera it has never seen, and it detects what "
+    "does not belong there.",
+    epilog="Begin with: metavad demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"metavad {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error comes from; before or after the command.")
+    ] = False,
+) -> None:
+    """Options that stand before the command."""
+
+
+demo.register(app)
+data.register(app)
+meta_train.register(app)
+adapt.register(app)
+score.register(app)
+benchmark.register(app)
+show.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code: 0, 1 for data and runs, 2 for usage, 130 when interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        result = app([text for text in given if text != "--debug"], standalone_mode=False, prog_name="metavad")
+    except Exception as error:
+        if debug and not isinstance(error, typer.Exit):
+            raise
+        return _explain(error)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    """One line on stderr, and the exit code."""
+    from metavad.errors import MetavadError
+
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, typer.Abort):
+        return _stopped(error.__cause__)
+    if isinstance(error, MetavadError):
+        return _say(str(error), error.exit_code)
+    if hasattr(error, "format_message"):
+        return _misused(error)
+    return _unforeseen(error)
+
+
+def _stopped(cause: BaseException | None) -> int:
+    hint = cause.hint if isinstance(cause, Interrupted) else "run the same command again to start over"
+    return _say(f"interrupted; {hint}", 130)
+
+
+def _misused(error: Exception) -> int:
+    """An unknown command or option: what click says, in one line."""
+    message = error.format_message()  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "metavad"
+    return _say(f"{message.rstrip('.')}; see `{command} --help`", 2)
+
+
+def _unforeseen(error: Exception) -> int:
+    """What the system refuses, in its words; anything else is a mistake of ours."""
+    if isinstance(error, OSError):
+        return _say(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
+    return _say(f"{type(error).__name__}: {error} (a mistake of metavad's; --debug shows where)", 1)
+
+
+def _say(text: str, code: int) -> int:
+    line = " ".join(text.split())
+    typer.echo(f"metavad: {line}", err=True)
+    return code

@@ -1,0 +1,107 @@
+"""``metavad adapt``: a detector from K clips of a camera."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from metavad.cli.options import BaseFolder, Data, ManyPaths, Scenes, Seed, ShotFrames
+
+if TYPE_CHECKING:
+    from metavad.adaptation.detector import Detector
+    from metavad.scenes.suite import Scene
+
+__all__ = ["register"]
+
+EPILOG = "Example: metavad adapt --normal lobby/*.mp4 --shots 10 --alarms-per-day 5"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("adapt", epilog=EPILOG, short_help="Make a detector from K clips of a camera.", cls=ManyPaths)(adapt)
+
+
+def adapt(
+    shots: Annotated[int, typer.Option(metavar="K", help="Clips to show; 0 is zero-shot.")],
+    target: Annotated[
+        str | None, typer.Option(metavar=Scenes, help="Cameras of suites, by name or file.", show_default=False)
+    ] = None,
+    normal: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH...", help="Normal videos, or folders of frames, of one camera.", show_default=False),
+    ] = None,
+    shot_frames: ShotFrames = 16,
+    alarms_per_day: Annotated[
+        float | None, typer.Option(metavar="A", help="At most so many false alarms a day.", show_default="10")
+    ] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames a second of folders of frames.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="What to call the camera of --normal.", show_default=False)] = None,
+    base: BaseFolder = None,
+    data: Data = None,
+    seed: Seed = 0,
+    pictures: Annotated[bool, typer.Option(help="Keep a small picture of each clip shown.")] = True,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to, else detectors/<scene>.", show_default=False)
+    ] = None,
+) -> None:
+    """Get used to a camera: from K clips of its normal footage to a detector, in seconds."""
+    from metavad.cli.bases import open_base
+    from metavad.cli.terminal import bars, say
+
+    scenes = _scenes(target, normal, data, fps, name)
+    places = _places(scenes, out)
+    found, where = open_base(base)
+    say(f"base {found.digest}: {where}")
+    from metavad.adaptation.detector import save_detector
+    from metavad.training import adapt as adapted
+
+    for scene, place in zip(scenes, places, strict=True):
+        detector = adapted(
+            found,
+            scene,
+            shots=shots,
+            shot_frames=shot_frames,
+            alarms_per_day=alarms_per_day,
+            seed=seed,
+            pictures=pictures,
+            progress=bars(),
+        )
+        save_detector(place, detector)
+        say(*_summary(scene, detector, place))
+
+
+def _scenes(
+    target: str | None, normal: list[Path] | None, data: Path | None, fps: float | None, name: str | None
+) -> "tuple[Scene, ...]":
+    from metavad.errors import UsageError
+    from metavad.scenes.suite import scene_of_files, select_scenes
+
+    if (target is None) == (not normal):
+        raise UsageError("expected --target or --normal, found both or neither; see `metavad adapt --help`")
+    if target is None:
+        return (scene_of_files(normal or (), name, fps),)
+    return select_scenes(target, data, role="meta-test")
+
+
+def _places(scenes: "tuple[Scene, ...]", out: Path | None) -> list[Path]:
+    """A folder for each scene; raises :class:`OutputError` where one is taken."""
+    from metavad.errors import OutputError
+
+    names = [scene.name for scene in scenes]
+    folders = [scene.name if names.count(scene.name) == 1 else f"{scene.suite}-{scene.name}" for scene in scenes]
+    single = out is not None and len(scenes) == 1
+    places = [out] if single and out is not None else [(out or Path("detectors")) / folder for folder in folders]
+    for place in places:
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            raise OutputError(f"{place}: expected a free place for a detector, found something; name another --out")
+    return places
+
+
+def _summary(scene: "Scene", detector: "Detector", place: Path) -> list[str]:
+    shots = len(detector.shots)
+    overlap = f" ({detector.independent} of them apart)" if detector.independent < shots else ""
+    return [
+        f"{scene.key}: shown {shots} clips{overlap}, threshold {detector.threshold:.2f}",
+        f"  {detector.promise.text}",
+        f"  next: metavad score VIDEO --detector {place}",
+    ]

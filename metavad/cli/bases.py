@@ -1,0 +1,41 @@
+"""Which base a command uses: the one given, else the newest complete run, else the one that ships."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metavad.meta.base import Base
+
+__all__ = ["RUNS", "find_base", "open_base"]
+
+RUNS = Path("runs")
+FACTS = "base.json"
+
+
+def find_base(given: Path | None, runs: Path = RUNS) -> Path | None:
+    """The folder of the base, or none where there is none; a run's folder stands for the base in it."""
+    if given is not None:
+        return given / "base" if (given / "base" / FACTS).is_file() else given
+    complete = sorted(runs.glob(f"*/base/{FACTS}"), key=lambda path: path.stat().st_mtime_ns)
+    if complete:
+        return complete[-1].parent
+    return next((folder for folder in _shipped() if (folder / FACTS).is_file()), None)
+
+
+def _shipped() -> tuple[Path, ...]:
+    """In a wheel the base lies inside the package, in a checkout beside it."""
+    package = Path(__file__).resolve().parent.parent
+    return package / "_shipped" / "base", package.parent / "base"
+
+
+def open_base(given: Path | None) -> "tuple[Base, Path]":
+    """The base and where it lies; raises :class:`BundleError` with how to make one."""
+    from metavad.errors import BundleError
+    from metavad.meta.base import load_base
+
+    folder = find_base(given)
+    if folder is None:
+        raise BundleError(
+            "expected a base, found none under runs/; make one with `metavad meta-train --scenes synthetic`"
+        )
+    return load_base(folder), folder

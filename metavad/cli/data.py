@@ -1,0 +1,193 @@
+"""``metavad data``: make, list, fetch, check, import and label footage."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metavad.cli.options import Data, Seed
+
+__all__ = ["register"]
+
+app = typer.Typer(
+    name="data", help="Make, list, fetch, check, import and label footage.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands."""
+    root.add_typer(app, name="data")
+
+
+@app.command(epilog="Example: metavad data synthesize --scenes 20 --out cameras")
+def synthesize(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to; suite.toml there is the suite.")],
+    scenes: Annotated[int, typer.Option(metavar="N", help="Cameras.")] = 20,
+    seed: Seed = 0,
+    size: Annotated[str, typer.Option(metavar="tiny|small|full", help="Resolution and length.")] = "small",
+    first: Annotated[int, typer.Option(metavar="N", help="Number of the first camera.")] = 0,
+    jobs: Annotated[int, typer.Option(metavar="N", help="Cameras made side by side.")] = 1,
+) -> None:
+    """Write generated cameras: videos, labels, masks, tracks, keypoints, and the suite file."""
+    from typing import Literal, cast
+
+    from metavad.cli.terminal import bars, resuming, say
+    from metavad.scenes.synthetic import write_suite
+
+    kind = cast(Literal["tiny", "small", "full"], size)
+    with resuming("the same command keeps the cameras that are done"):
+        path = write_suite(out, scenes=scenes, seed=seed, size=kind, first=first, jobs=jobs, progress=bars())
+    say(f"{scenes} cameras: {path}", f"next: metavad meta-train --scenes {path}")
+
+
+@app.command("list", epilog="Example: metavad data list --data /datasets")
+def list_suites(data: Data = None) -> None:
+    """What ships, what of it is present, where, its size and terms."""
+    from rich.table import Table
+
+    from metavad.cli.terminal import console
+    from metavad.shipped import shipped
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("suite", "present", "size", "where", "title", "terms"):
+        table.add_column(heading, no_wrap=True)
+    for name in shipped("tasks"):
+        table.add_row(*_listed(name, data))
+    console().print(table)
+
+
+def _listed(name: str, data: Path | None) -> tuple[str, ...]:
+    import tomllib
+
+    from metavad.errors import MetavadError
+    from metavad.scenes.suite import load_suite
+    from metavad.shipped import shipped
+
+    raw = tomllib.loads(shipped("tasks")[name].read_text(encoding="utf-8"))
+    said = str(raw.get("title", "")), str(raw.get("terms", ""))
+    if raw.get("generate"):
+        return name, "made when used", "", "", *said
+    try:
+        suite = load_suite(name, data)
+    except MetavadError:
+        return name, "no", "", "", *said
+    videos = {video.path for scene in suite.scenes for video in (*scene.normal, *scene.test)}
+    where = ", ".join(sorted({str(scene.root) for scene in suite.scenes})[:2])
+    layout = f" ({suite.layout})" if suite.layout else ""
+    return name, f"{len(suite.scenes)} scenes, {len(videos)} videos{layout}", _size(videos), where, *said
+
+
+def _size(paths: set[Path]) -> str:
+    total = sum(_bytes(path) for path in paths)
+    return f"{total / 1e9:.1f} GB" if total >= 1e9 else f"{total / 1e6:.1f} MB"
+
+
+def _bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+@app.command(epilog="Example: metavad data fetch ped2 --data /datasets")
+def fetch(
+    name: Annotated[str, typer.Argument(help="A suite that ships.")],
+    data: Data = None,
+    keep: Annotated[bool, typer.Option(help="Keep the archive after unpacking.")] = True,
+) -> None:
+    """Download, check and unpack a dataset with a public address; else say where to ask for it."""
+    import os
+
+    from metavad.cli.terminal import bars, resuming, say
+    from metavad.errors import UsageError
+    from metavad.scenes.download import fetch as fetched
+
+    root = data or (Path(os.environ["METAVAD_DATA"]) if os.environ.get("METAVAD_DATA") else None)
+    if root is None:
+        raise UsageError("expected a place for datasets, found none; say it with --data or METAVAD_DATA")
+    with resuming("the same command goes on with the download"):
+        folders = fetched(name, root, bars(), keep=keep)
+    say(*(f"{folder}" for folder in folders), f"next: metavad data check {name}")
+
+
+@app.command(epilog="Example: metavad data check ped2; metavad data check mysite.toml")
+def check(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A suite.")],
+    data: Data = None,
+    jobs: Annotated[int, typer.Option(metavar="N", help="Videos looked at side by side.")] = 2,
+) -> None:
+    """Decode every video and hold labels, masks and counts against it; exit code 1 if anything is wrong."""
+    from rich.table import Table
+
+    from metavad.cli.terminal import bars, console, say
+    from metavad.scenes.check import check_suite
+    from metavad.scenes.suite import load_suite
+
+    progress = bars()
+    suite = load_suite(name, data, progress)
+    findings = check_suite(suite, jobs=jobs, progress=progress)
+    errors = [finding for finding in findings if finding.level == "error"]
+    if findings:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("level", "where", "what"):
+            table.add_column(heading, overflow="fold")
+        for finding in findings:
+            table.add_row(finding.level, finding.where, finding.what)
+        console().print(table)
+    labels = f", labels: {suite.label_set}" if suite.label_set else ""
+    layout = f", layout: {suite.layout}" if suite.layout else ""
+    say(
+        f"{suite.name}: {len(suite.scenes)} scenes{layout}{labels}; {len(errors)} errors, "
+        f"{len(findings) - len(errors)} warnings"
+    )
+    if errors:
+        raise typer.Exit(1)
+
+
+@app.command("import", epilog="Example: metavad data import mysite --yes")
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folders of videos.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write the guess without asking.")] = False,
+) -> None:
+    """Make a suite file of your own footage: a guess is shown, and written to DIR/suite.toml once confirmed."""
+    from metavad.cli.terminal import say
+    from metavad.errors import DataError, OutputError
+    from metavad.files import write_text
+    from metavad.scenes.check import import_folder
+
+    path = folder / "suite.toml"
+    if not folder.is_dir():
+        raise DataError(f"{folder}: expected a folder of videos, found none; name one that is there")
+    if path.exists():
+        raise OutputError(f"{path}: expected a free place for the suite file, found one; edit or remove it")
+    text = import_folder(folder)
+    say(text.rstrip("\n"))
+    if not yes and not typer.confirm(f"Write this to {path}?", default=True):
+        raise typer.Exit(1)
+    write_text(path, text)
+    say(f"{path}: written", f"next: metavad data check {path}")
+
+
+@app.command(epilog="Example: metavad data label test/01.mp4 --out intervals.csv")
+def label(
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos to label.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to, else intervals.csv beside the first video.", show_default=False),
+    ] = None,
+    fps: Annotated[float, typer.Option(help="Frames a second of folders of frames.")] = 25.0,
+) -> None:
+    """Write an empty label file to fill in, with its format in comments."""
+    from metavad.cli.terminal import say
+    from metavad.errors import OutputError
+    from metavad.files import write_text
+    from metavad.scenes.check import empty_intervals
+    from metavad.scenes.suite import scene_of_files
+
+    place = out or videos[0].absolute().parent / "intervals.csv"
+    if place.exists():
+        raise OutputError(f"{place}: expected a free place for labels, found something; name another --out")
+    write_text(place, empty_intervals(*scene_of_files(videos, fps=fps).normal))
+    said = place.name if out is None else place
+    say(
+        f"{place}: fill in a line for each abnormal interval",
+        f'in the suite: labels = {{ format = "intervals", path = "{said}" }}',
+    )

@@ -1,0 +1,93 @@
+"""``metavad demo``: watch a detector get used to cameras it has never seen, on generated footage."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from metavad.cli.options import Seed
+
+if TYPE_CHECKING:
+    from metavad.progress import Progress
+    from metavad.scenes.suite import Scene
+
+__all__ = ["register"]
+
+TRAIN, UNSEEN, SHOTS, DRAWS = 8, 3, (0, 1, 5, 10), 2
+FOOTAGE: dict[str, Any] = {"size": "tiny", "normal_videos": 4, "normal_seconds": 8.0, "test_seconds": 8.0}
+EPILOG = "Example: metavad demo --out demo"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo", epilog=EPILOG, short_help="Watch a detector get used to unseen cameras.")(demo)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Gets cameras, base, table and report.")] = Path("demo"),
+    seed: Seed = 0,
+) -> None:
+    """Meta-train a small base on generated cameras and adapt it to unseen ones: about three minutes."""
+    from metavad.cli.terminal import bars, resuming
+    from metavad.errors import OutputError
+
+    if (out / "report.html").exists():
+        raise OutputError(f"{out}: expected a free place for the demo, found a finished one; name another --out")
+    with resuming("the same command goes on where it stopped"):
+        _demo(out, seed, bars())
+
+
+def _demo(out: Path, seed: int, progress: "Progress") -> None:
+    import json
+
+    from metavad.cli.benchmark import write_report
+    from metavad.cli.terminal import console, say
+    from metavad.config import load_config
+    from metavad.files import write_text
+
+    train = _cameras(out / "cameras" / "train", TRAIN, 0, seed, progress)
+    unseen = _cameras(out / "cameras" / "unseen", UNSEEN, TRAIN, seed, progress)
+    from metavad.protocol import benchmark
+    from metavad.report.table import terminal_table
+    from metavad.scenes.store import Store
+    from metavad.training import describe_machine, make_base
+
+    run, store = out / "run", Store(out / "cache")
+    begun = (run / "run.json").is_file()
+    base = make_base(
+        train, load_config("quick"), run=run, seed=seed, resume=begun, device="cpu", store=store, progress=progress
+    )
+    outcome = benchmark(
+        unseen,
+        base,
+        shots=SHOTS,
+        draws=DRAWS,
+        seed=seed,
+        store=store,
+        parts=out / "parts",
+        facts={"command": f"metavad demo --seed {seed}", **describe_machine("cpu")},
+        progress=progress,
+    )
+    write_text(out / "record.json", json.dumps(outcome.record, indent=1) + "\n")
+    write_report(outcome, out / "report.html")
+    console().print(terminal_table(outcome.record))
+    say(*_ending(out))
+
+
+def _cameras(folder: Path, scenes: int, first: int, seed: int, progress: "Progress") -> "tuple[Scene, ...]":
+    from metavad.scenes.suite import load_suite
+    from metavad.scenes.synthetic import write_suite
+
+    path = write_suite(folder, scenes=scenes, first=first, seed=seed, progress=progress, **FOOTAGE)
+    return load_suite(str(path)).scenes
+
+
+def _ending(out: Path) -> list[str]:
+    return [
+        f"report: {out / 'report.html'}",
+        "",
+        "For your own camera, with a few minutes of normal video (VIDEO...) and a video to look at (NEW):",
+        f"  metavad adapt --normal VIDEO... --shots 10 --base {out / 'run'} --out detectors/mine",
+        "  metavad score NEW --detector detectors/mine",
+        "For a base that knows more than the demo's: metavad meta-train --scenes synthetic",
+    ]

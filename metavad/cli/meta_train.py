@@ -1,0 +1,69 @@
+"""``metavad meta-train``: a base from many cameras."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metavad.cli.bases import RUNS
+from metavad.cli.options import Data, Scenes, Seed
+
+__all__ = ["register"]
+
+EPILOG = "Example: metavad meta-train --scenes synthetic,mysite.toml --config default --set meta.outer_steps=500"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("meta-train", epilog=EPILOG, short_help="Learn a base from many cameras.")(meta_train)
+
+
+def meta_train(
+    scenes: Annotated[str, typer.Option(metavar=Scenes, help="Cameras to learn from: suites by name or file.")],
+    data: Data = None,
+    config: Annotated[str, typer.Option(metavar="NAME|FILE", help="A preset or a TOML file.")] = "default",
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="section.key=value", help="Change one setting; repeatable.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the run, else a new one under runs/.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, else with the newest.")
+    ] = False,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")] = "auto",
+) -> None:
+    """Meta-learn a base over many cameras: hours, once; stopped runs go on with --resume."""
+    from metavad.cli.terminal import bars, resuming, say
+    from metavad.config import load_config
+    from metavad.scenes.suite import select_scenes
+
+    settings = load_config(config, overrides or ())
+    run = out or (_newest() if resume else _new())
+    progress = bars()
+    chosen = select_scenes(scenes, data, role="meta-train", progress=progress)
+    with resuming(f"go on with the same command and --resume --out {run}"):
+        from metavad.training import make_base
+
+        base = make_base(chosen, settings, run=run, seed=seed, resume=resume, device=device, progress=progress)
+    say(
+        f"base {base.digest} of {len(chosen)} scenes: {run / 'base'}",
+        "next: metavad adapt --normal VIDEO... --shots 10",
+    )
+
+
+def _new() -> Path:
+    from datetime import datetime
+
+    return RUNS / datetime.now().strftime("%Y%m%d-%H%M%S")
+
+
+def _newest() -> Path:
+    from metavad.errors import UsageError
+
+    begun = sorted(RUNS.glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns)
+    if not begun:
+        raise UsageError("--resume: expected a run under runs/, found none; begin one without --resume")
+    return begun[-1].parent

@@ -1,0 +1,66 @@
+"""Options that several commands share, and the texts that they take."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+__all__ = ["BaseFolder", "Data", "ManyPaths", "Scenes", "Seed", "ShotFrames", "numbers"]
+
+Data = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Root of the datasets, else METAVAD_DATA.", show_default=False),
+]
+BaseFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--base",
+        metavar="DIR",
+        help="The base, else the newest complete run under runs/, else the one that ships.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="Everything random follows from it.")]
+ShotFrames = Annotated[int, typer.Option(metavar="T", help="Frames of the file in one shot.")]
+Scenes = "SUITE[:SCENE][,...]"
+
+
+class ManyPaths(TyperCommand):
+    """A command whose ``--normal`` takes several paths, as a shell's glob gives them."""
+
+    several = "--normal"
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """``--normal a b`` is ``--normal a --normal b``."""
+        return super().parse_args(ctx, _repeated(args, self.several))
+
+
+def _repeated(arguments: list[str], option: str) -> list[str]:
+    """Every plain argument after ``option`` gets one of its own.
+
+    >>> _repeated(["--normal", "a", "b", "--shots", "5"], "--normal")
+    ['--normal', 'a', '--normal', 'b', '--shots', '5']
+    """
+    result: list[str] = []
+    taking, first = False, False
+    for text in arguments:
+        if text == option:
+            taking, first = True, True
+        elif text.startswith("-") and len(text) > 1:
+            taking = False
+        elif taking and not first:
+            result.append(option)
+        first = text == option
+        result.append(text)
+    return result
+
+
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """``"0,1,5"`` to numbers; raises :class:`UsageError` on anything else."""
+    from metavad.errors import UsageError
+
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdigit() for part in parts):
+        raise UsageError(f"{option}: expected whole numbers such as 0,1,5,10, found {text!r}")
+    return tuple(int(part) for part in parts)

@@ -1,0 +1,126 @@
+"""``metavad score``: what does not belong in a video."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metavad.adaptation.detector import Detector
+    from metavad.progress import Progress
+    from metavad.scenes.suite import Video
+    from metavad.scoring.events import Event
+    from metavad.types import FloatArray
+
+__all__ = ["register"]
+
+EPILOG = "Example: metavad score monday.mp4 tuesday.mp4 --detector detectors/lobby --out scores"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("score", epilog=EPILOG, short_help="Find what does not belong in videos.")(score)
+
+
+def score(
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Files, or folders of frames.")],
+    detector: Annotated[Path, typer.Option(metavar="DIR", help="What `metavad adapt` wrote.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Gets a folder for each video.")] = Path("scores"),
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Frames a second of folders of frames, else those of the shots.", show_default=False),
+    ] = None,
+) -> None:
+    """Score every frame of videos: OUT/<video>/scores.csv, events.json and timeline.png."""
+    from metavad.cli.terminal import bars, say
+    from metavad.scenes.suite import scene_of_files
+
+    _check_paths(videos)
+    from metavad.adaptation.detector import load_detector
+
+    found = load_detector(detector)
+    chosen = scene_of_files(videos, fps=fps or found.camera.fps).normal
+    _check_places([out / video.name for video in chosen])
+    progress = bars()
+    for video in chosen:
+        events = _score_video(found, video, out / video.name, progress)
+        say(f"{video.name}: {len(events)} events; {out / video.name}", *(_line(event) for event in events))
+
+
+def _check_paths(videos: list[Path]) -> None:
+    """What is not there is said before torch is loaded."""
+    from metavad.errors import VideoError
+
+    for path in videos:
+        if not path.exists():
+            raise VideoError(f"{path}: expected a video or a folder of frames, found nothing; check the path")
+
+
+def _check_places(places: list[Path]) -> None:
+    from metavad.errors import OutputError
+
+    for place in places:
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            raise OutputError(f"{place}: expected a free place for scores, found something; name another --out")
+
+
+def _score_video(detector: "Detector", video: "Video", place: Path, progress: "Progress") -> "list[Event]":
+    import numpy as np
+
+    from metavad.files import atomic_directory
+    from metavad.scoring.events import alarm_intervals, find_events, in_alarm, write_events_json, write_scores_csv
+    from metavad.scoring.stream import score as scored
+
+    frames = list(scored(detector, video, progress=progress))
+    scores = np.array([frame.score for frame in frames])
+    seconds = np.array([frame.seconds for frame in frames])
+    boxes = [frame.box for frame in frames]
+    merge = detector.normality.method.config.scoring.merge
+
+    def explain(frame: int) -> str:
+        return _reason(detector, float(scores[frame]), boxes[frame])
+
+    events = find_events(scores, seconds, detector.threshold, boxes=boxes, explain=explain, merge=merge)
+    alarms = alarm_intervals(scores, seconds, detector.threshold, merge=merge)
+    with atomic_directory(place) as beside:
+        write_scores_csv(beside / "scores.csv", scores, seconds, in_alarm(alarms, len(scores)))
+        write_events_json(beside / "events.json", events)
+        (beside / "timeline.png").write_bytes(_timeline(seconds, scores, detector.threshold))
+    return events
+
+
+def _reason(detector: "Detector", score: float, box: "Sequence[float] | None") -> str:
+    """Where, and by how much."""
+    over = f"{score:.1f} against a threshold of {detector.threshold:.1f}"
+    if box is None:
+        return f"nothing like it in the clips shown: {over}"
+    middle = (box[0] + box[2]) / 2 / detector.camera.width, (box[1] + box[3]) / 2 / detector.camera.height
+    across = ("left", "middle", "right")[min(2, int(3 * middle[0]))]
+    down = ("top", "middle", "bottom")[min(2, int(3 * middle[1]))]
+    place = (
+        "middle" if across == down else f"{down} {across}" if "middle" not in (across, down) else f"{down}, {across}"
+    )
+    return f"unlike what was shown there ({place} of the picture): {over}"
+
+
+def _line(event: "Event") -> str:
+    return f"  {event.start:8.1f} s to {event.end:8.1f} s, score {event.score:.1f}: {event.reason}"
+
+
+def _timeline(seconds: "FloatArray", scores: "FloatArray", threshold: float) -> bytes:
+    """Scores over time with the threshold, as PNG."""
+    import io
+
+    from matplotlib.figure import Figure
+
+    picture = Figure(figsize=(10, 2.6), layout="constrained")
+    axes = picture.subplots()
+    axes.plot(seconds, scores, linewidth=1.2)
+    axes.axhline(threshold, color="tab:red", linewidth=1, linestyle="--")
+    axes.fill_between(seconds, scores, threshold, where=(scores > threshold).tolist(), color="tab:red", alpha=0.4)
+    axes.set(xlabel="seconds", ylabel="score", xlim=(float(seconds[0]), float(seconds[-1]) or 1.0))
+    content = io.BytesIO()
+    picture.savefig(content, format="png", dpi=100)
+    return content.getvalue()

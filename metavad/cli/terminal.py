@@ -1,0 +1,55 @@
+"""What the commands write for people: names are never cut, also where output is piped."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from metavad.progress import Progress
+
+__all__ = ["Interrupted", "bars", "console", "resuming", "say"]
+
+ENDLESS = 100_000
+"""Columns where nobody looks at a terminal: nothing is wrapped or cut."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Stopped by Ctrl-C; ``hint`` says how to go on."""
+
+    def __init__(self, hint: str) -> None:
+        super().__init__(hint)
+        self.hint = hint
+
+
+@contextmanager
+def resuming(hint: str) -> Iterator[None]:
+    """Ctrl-C inside says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise Interrupted(hint) from stop
+
+
+def console() -> "Console":
+    """Standard output: as wide as the terminal, endless where it is piped."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else ENDLESS, highlight=False, soft_wrap=True)
+
+
+def bars() -> "Progress":
+    """Progress on standard error."""
+    from rich.console import Console
+
+    from metavad.progress import RichProgress
+
+    return RichProgress(Console(stderr=True, width=None if sys.stderr.isatty() else 120))
+
+
+def say(*lines: str) -> None:
+    """Plain lines on standard output, never wrapped."""
+    for line in lines:
+        print(line)  # noqa: T201 - the command line is what prints

@@ -1,0 +1,349 @@
+"""From scenes to a base, and from a base and a scene to a detector: what a user calls, end to end."""
+
+import json
+import math
+import platform
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metavad.adaptation.detector import Detector, make_detector
+from metavad.adaptation.prior import fit_prior
+from metavad.config import Config
+from metavad.episodes import EpisodeSampler, Reel, draw_shots
+from metavad.errors import DataError, OutputError, UsageError
+from metavad.experts import build_experts
+from metavad.experts.base import Parameters
+from metavad.experts.set import ExpertSet
+from metavad.features.library import Library
+from metavad.files import write_text
+from metavad.meta.base import Base, load_base, save_base
+from metavad.meta.checkpoint import TrainingState, latest, load_state, save_state
+from metavad.meta.control import choose_step_sizes, joint_train
+from metavad.meta.distributed import Group, joined
+from metavad.meta.inner import positive
+from metavad.meta.train import MetaStep, meta_train
+from metavad.progress import SILENT, Progress
+from metavad.runs import runs
+from metavad.scenes.labels import frame_labels
+from metavad.scenes.store import Store
+from metavad.scenes.suite import Scene
+
+__all__ = ["adapt", "describe_machine", "device_of", "make_base"]
+
+RUN, LOG, BASE = "run.json", "log.jsonl", "base"
+STAGES = {"maml": "meta-training", "control": "joint training, the control"}
+
+
+@dataclass(frozen=True)
+class _Footage:
+    """What meta-training draws episodes from."""
+
+    library: Library
+    train: Mapping[str, Sequence[Reel]]
+    held_out: Mapping[str, Sequence[Reel]]
+    abnormal: Mapping[str, Sequence[Reel]]
+
+    @property
+    def all(self) -> dict[str, Sequence[Reel]]:
+        return {**self.train, **self.held_out}
+
+
+def adapt(
+    base: Base,
+    scene: Scene,
+    *,
+    shots: int = 10,
+    shot_frames: int = 16,
+    alarms_per_day: float | None = None,
+    seed: int = 0,
+    pictures: bool = True,
+    store: Store | None = None,
+    progress: Progress = SILENT,
+) -> Detector:
+    """A detector of one camera from K of its normal clips, drawn by ``seed``.
+
+    Only the clips' frames are decoded. Raises :class:`ShotsError` when the footage has fewer distinct clips.
+    """
+    if shots < 0 or shot_frames < 2:
+        raise UsageError(f"expected shots >= 0 and shot_frames >= 2, found {shots} and {shot_frames}")
+    library = Library([scene], base.config, base.experts.reads, store or Store(), whole=False, progress=progress)
+    drawn = draw_shots(library.reels(scene.key), shots, shot_frames, seed)
+    alarms = base.config.adaptation.alarms_per_day if alarms_per_day is None else alarms_per_day
+    return make_detector(base, library, scene.key, drawn, alarms_per_day=alarms, pictures=pictures)
+
+
+def make_base(
+    scenes: Sequence[Scene],
+    config: Config,
+    *,
+    run: Path,
+    seed: int = 0,
+    resume: bool = False,
+    device: str = "auto",
+    store: Store | None = None,
+    facts: Mapping[str, Any] | None = None,
+    progress: Progress = SILENT,
+) -> Base:
+    """Meta-train on the normal videos of ``scenes`` and write ``run/base``; every finished stage is kept.
+
+    With ``resume`` a run that was stopped goes on exactly; one that is complete is opened. Under ``torchrun``
+    the ranks share the scenes. Raises :class:`OutputError` when ``run`` holds a run and ``resume`` is not set,
+    :class:`UsageError` when it is set and there is none or another one.
+    """
+    with joined(device_of(device)) as group:
+        _begin(run, scenes, config, seed, resume=resume, write=group.rank == 0)
+        if (run / BASE).is_dir():
+            return load_base(run / BASE)
+        footage = _footage(scenes, config, store or Store(), seed, progress)
+        return _make(footage, config, run, seed, device_of(device), group, dict(facts or {}), progress)
+
+
+def device_of(name: str) -> str:
+    """``auto`` to ``cuda`` where there is a GPU, else ``cpu``; raises :class:`UsageError` where it is not there."""
+    there = torch.cuda.is_available()
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device: expected auto, cpu or cuda, found {name!r}")
+    if name == "cuda" and not there:
+        raise UsageError("--device cuda: expected a GPU that torch can use, found none; use --device cpu or auto")
+    return "cuda" if there and name != "cpu" else "cpu"
+
+
+def describe_machine(device: str) -> dict[str, Any]:
+    """Versions, threads and device, for records."""
+    names = ("torch", "numpy", "opencv-python", "av", "zuko", "scipy")
+    versions = {"python": platform.python_version(), **{name: _version(name) for name in names}}
+    shown = torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} CPU"
+    return {"device": shown, "threads": torch.get_num_threads(), "versions": versions}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _begin(run: Path, scenes: Sequence[Scene], config: Config, seed: int, *, resume: bool, write: bool) -> None:
+    """Note what the run is, or check that it is the one to go on with."""
+    plan = {"scenes": [scene.key for scene in scenes], "seed": seed, "config": config.model_dump(mode="json")}
+    if not resume:
+        if run.exists() and (not run.is_dir() or any(run.iterdir())):
+            raise OutputError(f"{run}: expected a free place for a run, found something; --resume it, or name another")
+        if write:
+            write_text(run / RUN, json.dumps(plan, indent=1))
+        return
+    if not (run / RUN).is_file():
+        raise UsageError(f"{run}: expected a run to resume, found none; begin one without --resume")
+    _same(run, json.loads((run / RUN).read_text(encoding="utf-8")), plan)
+
+
+def _same(run: Path, begun: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    for name in ("scenes", "seed"):
+        if begun.get(name) != plan[name]:
+            raise UsageError(
+                f"{run}: expected to resume with the same {name}, found others; resume with the command that began it"
+            )
+
+
+def _footage(scenes: Sequence[Scene], config: Config, store: Store, seed: int, progress: Progress) -> _Footage:
+    reads = build_experts(config).reads
+    library = Library(scenes, config, reads, store, progress=progress)
+    usable = [scene for scene in scenes if scene.normal]
+    if not usable:
+        raise DataError("meta-training: expected scenes with normal videos, found none; choose other --scenes")
+    reels = {scene.key: library.reels(scene.key) for scene in usable}
+    with progress.task("Decoding and features", sum(len(each) for each in reels.values())) as task:
+        for reel in (reel for each in reels.values() for reel in each):
+            library.track(reel.scene, reel.side, reel.video)
+            task.advance(note=reel.scene)
+    held = _held_out(sorted(reels), config.meta.validation_scenes, seed)
+    abnormal = _abnormal_reels(library, usable, held) if config.meta.separation > 0 else {}
+    train = {key: each for key, each in reels.items() if key not in held}
+    return _Footage(library, train, {key: reels[key] for key in held}, abnormal)
+
+
+def _held_out(keys: Sequence[str], wanted: int, seed: int) -> tuple[str, ...]:
+    """Scenes that choose when to stop: never more than a third of all."""
+    count = min(wanted, len(keys) // 3)
+    return tuple(random.Random(f"validation-{seed}").sample(keys, count))
+
+
+def _abnormal_reels(library: Library, scenes: Sequence[Scene], held: Sequence[str]) -> dict[str, list[Reel]]:
+    """Test videos with their labels, of generated cameras only: those of datasets are for testing."""
+    chosen = [scene for scene in scenes if scene.key not in held and (scene.root / "meta.json").is_file()]
+    return {
+        scene.key: [_labelled(library, scene, reel) for reel in library.reels(scene.key, "test")] for scene in chosen
+    }
+
+
+def _labelled(library: Library, scene: Scene, reel: Reel) -> Reel:
+    labels = frame_labels(scene, library.video(scene.key, "test", reel.video), reel.frames)
+    return replace(reel, abnormal=tuple((int(start), int(end)) for start, end in runs(labels)))
+
+
+def _make(
+    footage: _Footage,
+    config: Config,
+    run: Path,
+    seed: int,
+    device: str,
+    group: Group,
+    facts: dict[str, Any],
+    progress: Progress,
+) -> Base:
+    started = time.monotonic()
+    experts = _fresh_experts(config, seed)
+    stage = partial(_stage, footage, config, run, seed, device, group, progress, experts)
+    learned, control = stage("maml"), stage("control")
+    params, sizes = _best(learned)
+    plain, _ = _best(control)
+    draw = partial(_sampler, footage.all, config, seed + 2)
+    resolve = footage.library.sample
+    plain_sizes = choose_step_sizes(experts, plain, draw(5), resolve, steps=config.adaptation.steps)
+    facts |= {
+        "scenes": sorted(footage.all),
+        "held_out": sorted(footage.held_out),
+        "seed": seed,
+        "steps": {"maml": learned.step, "control": control.step},
+        "validation": {} if learned.best is None else learned.best.losses,
+        "seconds": round(time.monotonic() - started, 1),
+        **describe_machine(device),
+    }
+    base = fit_prior(config, experts, params, sizes, plain, plain_sizes, draw, resolve, facts=facts, progress=progress)
+    if group.rank == 0:
+        save_base(run / BASE, base)
+    return base
+
+
+def _fresh_experts(config: Config, seed: int) -> ExpertSet:
+    """Random weights by ``seed``, whatever the state of the global generator, which stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.random.manual_seed(seed)
+        return build_experts(config)
+
+
+def _sampler(reels: Mapping[str, Sequence[Reel]], config: Config, seed: int, shots: int) -> EpisodeSampler:
+    """Episodes with exactly so many shots."""
+    settings, length = config.meta, config.data.clip_frames
+    return EpisodeSampler(
+        reels, seed=seed, shots=(shots, shots), queries=settings.queries, length=length, gap=settings.gap
+    )
+
+
+def _stage(
+    footage: _Footage,
+    config: Config,
+    run: Path,
+    seed: int,
+    device: str,
+    group: Group,
+    progress: Progress,
+    experts: ExpertSet,
+    name: str,
+) -> TrainingState:
+    """Meta-training or its control, from its last state on; gives the last state."""
+    folder = run / name
+    newest = latest(folder)
+    state = None if newest is None else load_state(newest)
+    steps = config.meta.outer_steps if name == "maml" else config.meta.control_steps
+    if state is not None and state.step >= steps:
+        return state
+    make = meta_train if name == "maml" else joint_train
+    training = make(
+        experts,
+        _episodes(footage.train, footage.abnormal, config, seed),
+        footage.library.sample,
+        config,
+        validation=_episodes(footage.held_out, {}, config, seed + 1) if footage.held_out else None,
+        resume=state,
+        seed=seed,
+        device=device,
+        group=group,
+    )
+    return _descend(training, run, folder, name, steps, config, group, state, progress)
+
+
+def _descend(
+    training: Iterator[MetaStep],
+    run: Path,
+    folder: Path,
+    name: str,
+    steps: int,
+    config: Config,
+    group: Group,
+    state: TrainingState | None,
+    progress: Progress,
+) -> TrainingState:
+    done = 0 if state is None else state.step
+    with progress.task(STAGES[name].capitalize(), steps) as task, _log(run / LOG, name, done, group) as write:
+        task.advance(done)
+        for step in training:
+            task.advance(note=f"loss {step.loss:.3f}")
+            write(step)
+            if step.step % config.meta.validate_every == 0 or step.step == steps:
+                state = step.state()
+                if group.rank == 0:
+                    save_state(folder, state)
+    if state is None:
+        raise UsageError(f"meta.{'outer' if name == 'maml' else 'control'}_steps: expected at least 1, found {steps}")
+    return state
+
+
+@contextmanager
+def _log(path: Path, stage: str, done: int, group: Group) -> Iterator[Any]:
+    """A line of JSON for every step; lines of steps that are taken again go."""
+    if group.rank != 0:
+        yield lambda step: None
+        return
+    kept = [line for line in _lines(path) if line["stage"] != stage or line["step"] <= done]
+    write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+    with path.open("a", encoding="utf-8") as file:
+
+        def write(step: MetaStep) -> None:
+            line = {"stage": stage, "step": step.step, "loss": step.loss, "norm": step.gradient_norm}
+            line |= {"validation": step.validation} if step.validation else {}
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+
+        yield write
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def _episodes(
+    reels: Mapping[str, Sequence[Reel]], abnormal: Mapping[str, Sequence[Reel]], config: Config, seed: int
+) -> EpisodeSampler:
+    settings = config.meta
+    return EpisodeSampler(
+        reels,
+        seed=seed,
+        shots=settings.shots,
+        queries=settings.queries,
+        length=config.data.clip_frames,
+        gap=settings.gap,
+        abnormal=abnormal,
+    )
+
+
+def _best(state: TrainingState) -> tuple[Parameters, Parameters]:
+    """Parameters and step sizes where each expert's validation loss was lowest, else the last ones."""
+    params, free = dict(state.params), dict(state.free)
+    if state.best is not None and all(math.isfinite(loss) for loss in state.best.losses.values()):
+        params |= state.best.params
+        free |= state.best.free
+    sizes = {name: tensor.detach() for name, tensor in positive(free).items()}
+    return {name: tensor.detach() for name, tensor in params.items()}, sizes
