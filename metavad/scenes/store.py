@@ -50,6 +50,7 @@ class Store:
     def __init__(self, root: Path | None = None, limit_bytes: int | None = None) -> None:
         self.root = Path(root) if root is not None else cache_folder()
         self.limit_bytes = _default_limit() if limit_bytes is None else limit_bytes
+        self._room = 0  # bytes to write before the folder is looked through again
 
     def array(
         self,
@@ -66,7 +67,7 @@ class Store:
         if kept is not None:
             return kept
         self._write(path, build())
-        self._evict(path)
+        self._make_room(path)
         written = _kept(path)
         if written is None:
             raise OutputError(f"{path}: expected to read back what was written, could not; check the disk")
@@ -110,16 +111,28 @@ class Store:
             entries.append((path, status.st_size, status.st_mtime))
         return entries
 
-    def _evict(self, newest: Path) -> None:
-        """Remove what was not used for longest, never ``newest``, until the rest fits."""
+    def _make_room(self, newest: Path) -> None:
+        """Look through the folder now and then: each time a tenth of the limit was written, or what is left."""
+        self._room -= newest.stat().st_size if newest.exists() else 0
+        if self._room < 0:
+            size = self._evict(newest)
+            self._room = min(self.limit_bytes - size, self.limit_bytes // 10)
+
+    def _evict(self, newest: Path) -> int:
+        """Over the limit, remove what was not used for longest down to nine tenths, never ``newest``.
+
+        What dead writers left goes in any case. Bytes that stay are returned.
+        """
         entries = sorted(self._entries(), key=lambda entry: entry[2])
         size = sum(entry[1] for entry in entries)
+        goal = self.limit_bytes * 9 // 10 if size > self.limit_bytes else size
         for path, bytes_, used in entries:
             abandoned = path.name.startswith(".")
             if abandoned and time.time() - used < _ABANDONED:
                 continue
-            if (abandoned or size > self.limit_bytes) and path != newest and _removed(path):
+            if (abandoned or size > goal) and path != newest and _removed(path):
                 size -= bytes_
+        return size
 
 
 def content_key(video: Video) -> dict[str, object]:

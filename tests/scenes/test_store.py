@@ -166,13 +166,24 @@ def use(store: Store, key: int, age: float) -> None:
 
 
 def test_what_was_not_used_for_longest_goes_first(tmp_path):
-    store = Store(tmp_path, limit_bytes=3500)
+    store = Store(tmp_path, limit_bytes=3900)
     for key, age in ((1, 300), (2, 200), (3, 100)):
         use(store, key, age)
     store.array({"key": 1}, Count(np.zeros(1)))  # used again
     use(store, 4, 0)
     assert [store._path({"key": key}).exists() for key in (1, 2, 3, 4)] == [True, False, True, True]
-    assert store.size() <= 3500
+    assert store.size() <= 3900
+
+
+def test_the_limit_holds_over_many_arrays_and_few_looks(tmp_path, monkeypatch):
+    looks, entries = [], Store._entries
+    monkeypatch.setattr(Store, "_entries", lambda self: looks.append(1) or entries(self))
+    stores = [Store(tmp_path, limit_bytes=40_000) for _ in range(2)]
+    for key in range(60):
+        for number, store in enumerate(stores):
+            store.array({"key": key, "store": number}, lambda: np.zeros(900, np.uint8))
+        assert sum(path.stat().st_size for path in files(stores[0])) <= 40_000 + 2 * 4_000
+    assert len(looks) <= 40
 
 
 def test_an_array_larger_than_the_limit_still_works(tmp_path):
@@ -195,7 +206,7 @@ def test_what_dead_writers_left_goes_after_a_day(store):
     for path, age in ((old, 2 * 86400), (young, 60)):
         path.write_bytes(b"half")
         os.utime(path, (time.time() - age,) * 2)
-    use(store, 2, 0)
+    use(Store(store.root), 2, 0)
     assert (old.exists(), young.exists()) == (False, True)
 
 
