@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil, floor
 
 import cv2
 import numpy as np
@@ -55,6 +56,8 @@ class _Drawn:
     shadows: IntArray
     palettes: dict[int, list[tuple[int, int, int]]]
     levels: list[int]
+    boxes: list[list[float]]
+    away: list[float]
 
 
 def render(spec: CameraSpec, video: VideoPlan, world: World | None = None) -> Iterator[RenderedFrame]:
@@ -78,7 +81,8 @@ def _prepared(actor: Actor, spec: CameraSpec, light: FloatArray) -> _Drawn:
         level: [tuple(np.clip(np.array(colour) * level * tint, 0, 255).astype(int).tolist()) for colour in made.colours]
         for level in set(levels)
     }
-    return _Drawn(actor, made, made.corners(), fixed(made.shadows), palettes, levels)
+    boxes, away = made.boxes.tolist(), made.away.tolist()
+    return _Drawn(actor, made, made.corners(), fixed(made.shadows), palettes, levels, boxes, away)
 
 
 def _levels(actor: Actor, spec: CameraSpec, light: FloatArray) -> list[int]:
@@ -91,7 +95,7 @@ def _levels(actor: Actor, spec: CameraSpec, light: FloatArray) -> list[int]:
 
 def _frame(spec: CameraSpec, world: World, drawn: list[_Drawn], frame: int, sensor: "_Sensor") -> RenderedFrame:
     shown = [one for one in drawn if _in_frame(one, frame, spec)]
-    shown.sort(key=lambda one: -one.shapes.away[frame - one.actor.first])
+    shown.sort(key=lambda one: -one.away[frame - one.actor.first])
     image = world.background.copy()
     _draw_shadows(image, shown, frame, spec.look.shadow)
     _paint(image, world.patches, shown, frame)
@@ -110,15 +114,16 @@ def _frame(spec: CameraSpec, world: World, drawn: list[_Drawn], frame: int, sens
 
 
 def _in_frame(one: _Drawn, frame: int, spec: CameraSpec) -> bool:
-    x0, y0, x1, y1 = one.shapes.boxes[frame - one.actor.first]
+    x0, y0, x1, y1 = one.boxes[frame - one.actor.first]
     return bool(x1 > 0 and y1 > 0 and x0 < spec.lens.width and y0 < spec.lens.height)
 
 
 def _box(one: _Drawn, frame: int, spec: CameraSpec, shift: FloatArray, counted: set[int]) -> TrackBox | None:
-    x0, y0, x1, y1 = one.shapes.boxes[frame - one.actor.first] + np.tile(shift, 2)
+    x0, y0, x1, y1 = one.boxes[frame - one.actor.first]
+    across, down = shift.tolist()
     # anti-aliased edges and a shaken frame spread by a pixel
-    left, top = max(int(np.floor(x0)) - 1, 0), max(int(np.floor(y0)) - 1, 0)
-    right, bottom = min(int(np.ceil(x1)) + 2, spec.lens.width), min(int(np.ceil(y1)) + 2, spec.lens.height)
+    left, top = max(floor(x0 + across) - 1, 0), max(floor(y0 + down) - 1, 0)
+    right, bottom = min(ceil(x1 + across) + 2, spec.lens.width), min(ceil(y1 + down) + 2, spec.lens.height)
     if right <= left or bottom <= top:
         return None
     return TrackBox(one.actor.track, left, top, right, bottom, one.actor.kind, one.actor.track in counted)
@@ -147,7 +152,7 @@ def _paint(image: ByteArray, patches: tuple[Patch, ...], shown: list[_Drawn], fr
     """Actors and what hides them, the farthest first."""
     waiting = list(patches)
     for one in shown:
-        depth = one.shapes.away[frame - one.actor.first]
+        depth = one.away[frame - one.actor.first]
         while waiting and waiting[0].y >= depth:
             _cover(image, waiting.pop(0), shown, frame)
         at = frame - one.actor.first
@@ -164,9 +169,11 @@ def _cover(image: ByteArray, patch: Patch, shown: list[_Drawn], frame: int) -> N
     height, width = patch.solid.shape
     for one in shown:
         at = frame - one.actor.first
-        x0, y0, x1, y1 = one.shapes.boxes[at] + np.array([-2, -2, 2, 2])
-        behind = one.shapes.away[at] > patch.y
-        if behind and x1 > patch.left and y1 > patch.top and x0 < patch.left + width and y0 < patch.top + height:
+        x0, y0, x1, y1 = one.boxes[at]
+        behind = one.away[at] > patch.y
+        right, bottom = patch.left + width, patch.top + height
+        # edges are anti-aliased: a pixel or two around a box
+        if behind and x1 + 2 > patch.left and y1 + 2 > patch.top and x0 - 2 < right and y0 - 2 < bottom:
             part = image[patch.top : patch.top + height, patch.left : patch.left + width]
             part[...] = part + patch.alpha * (patch.image - part.astype(np.float32)) + 0.5
             return
@@ -185,7 +192,7 @@ def _abnormal(
     waiting = list(patches)
     for one in shown:
         at = frame - one.actor.first
-        while waiting and waiting[0].y >= one.shapes.away[at]:
+        while waiting and waiting[0].y >= one.away[at]:
             _erase(numbers, waiting.pop(0))
         for polygon in one.corners[at][one.shapes.visible[at]]:
             cv2.fillConvexPoly(numbers, polygon, numbered.get(id(one), 0), cv2.LINE_8, BITS)
