@@ -51,12 +51,12 @@ def task_dataset(episodes: Callable[[int], Episode], resolve: Callable[[Sequence
     data = _import().data
     drawn = [episodes(number) for number in range(tasks)]
     clips = sorted({clip for episode in drawn for clip in (*episode.support, *episode.query)})
-    return data.TaskDataset(
-        _meta_dataset(data, clips, resolve),
-        task_transforms=[_EpisodeClips(drawn, clips, resolve, data.DataDescription)],
-        num_tasks=tasks,
-        task_collate=_collate,
-    )
+    transforms = [_EpisodeClips(drawn, clips, resolve, data.DataDescription)]
+    with warnings.catch_warnings():  # its other name is Taskset
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return data.TaskDataset(
+            _meta_dataset(data, clips, resolve), task_transforms=transforms, num_tasks=tasks, task_collate=_collate
+        )
 
 
 def _scene(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:

@@ -1,14 +1,16 @@
 """Tiny smooth experts, scenes and a training program for the tests of metavad.meta.
 
-As a program it trains in a folder, so that tests can kill it: ``meta_toys.py FOLDER [STEPS] [PAUSE]``.
+As a program it trains in a folder, so that tests can kill it and run it on several ranks.
 """
 
 import json
+import os
+import signal
 import sys
-import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import ClassVar
 
 import torch
@@ -19,7 +21,7 @@ from metavad.episodes import Clip, EpisodeSampler, Reel
 from metavad.experts.base import Expert, Memory
 from metavad.experts.set import ExpertSet
 from metavad.features.sample import Sample, join
-from metavad.meta.checkpoint import digest, latest, load_state, save_state
+from metavad.meta.checkpoint import TrainingState, digest, latest, load_state, save_state
 from metavad.meta.distributed import joined
 from metavad.meta.train import meta_train
 
@@ -167,32 +169,101 @@ def toy_config(*overrides: str) -> Config:
     return load_config("default", [*base, *more, *overrides])
 
 
-def train_in(folder: Path, steps: int, pause: float = 0.0, *overrides: str) -> None:
+def train_in(folder: Path, *overrides: str, dtype: torch.dtype = torch.float32) -> None:
     """Train with a state after every step, going on where a killed run stopped; leaves ``digest.json``."""
     torch.set_num_threads(1)
-    config = toy_config(f"meta.outer_steps={steps}", *overrides)
     with joined() as group:
         found = latest(folder)
         state = None if found is None else load_state(found)
-        steps_done = meta_train(
-            toy_experts(), sampler(), resolve, config, validation=sampler(1, ["pier"]), resume=state, group=group
-        )
-        for step in steps_done:
+        run = meta_train(
+            toy_experts().to(dtype), sampler(), resolve, toy_config(*overrides),
+            validation=sampler(1, ["pier"]), resume=state, group=group,
+        )  # fmt: skip
+        for step in run:
             state = step.state()
             if group.rank == 0:
-                (folder / f"at-{step.step}").touch()
                 save_state(folder, state)
-            time.sleep(pause)
+            if (folder / "kill").exists() and group.rank == 1 and step.step == 3:
+                (folder / "kill").rename(folder / "killed")
+                os.kill(os.getpid(), signal.SIGKILL)
         if group.rank == 0 and state is not None:
-            leaves = {
-                f"{kind}/{name}": t
-                for kind in ("params", "free", "moments")
-                for name, t in getattr(state, kind).items()
-            }
-            (folder / "digest.json").write_text(json.dumps({"digest": digest(leaves), "step": state.step}))
+            (folder / "digest.json").write_text(json.dumps({"digest": whole_digest(state), "step": state.step}))
+
+
+def whole_digest(state: TrainingState) -> str:
+    """Of everything that the next step depends on."""
+    kinds = ("params", "free", "moments")
+    return digest({f"{kind}/{name}": part for kind in kinds for name, part in getattr(state, kind).items()})
+
+
+def die_at(function: str, occurrence: int) -> None:
+    """kill -9 this process when a function of metavad (``*``: any) is called for the n-th time."""
+    left = occurrence
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        nonlocal left
+        if event == "call" and function in ("*", frame.f_code.co_name) and "/metavad/" in frame.f_code.co_filename:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(watch)
+
+
+def warm() -> None:
+    """Load what torch loads at its first step, once, before processes are forked."""
+    torch.set_num_threads(1)
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)]).step()
+
+
+def forked(work: Callable[[], None]) -> int:
+    """Run in a child of its own; its exit status, minus nine when it was killed."""
+    child = os.fork()
+    if child == 0:
+        work()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def killed_and_resumed(folder: Path, kills: Sequence[tuple[str, int]]) -> list[int]:
+    """One life a kill, then one to the end; the exit statuses."""
+
+    def life(kill: tuple[str, int] | None) -> None:
+        if kill is not None:
+            die_at(*kill)
+        train_in(folder)
+
+    return [forked(lambda kill=kill: life(kill)) for kill in (*kills, None)]
+
+
+def ranks(folder: Path, size: int, port: int) -> None:
+    """What torchrun does, without its seconds of start: children that find their rank in the environment."""
+    folder.mkdir(parents=True, exist_ok=True)
+    children = []
+    for rank in range(size):
+        child = os.fork()
+        if child == 0:
+            os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
+            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+            train_in(folder, dtype=torch.float64)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
 
 
 if __name__ == "__main__":
-    place = Path(sys.argv[1])
-    place.mkdir(parents=True, exist_ok=True)
-    train_in(place, int(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:])
+    warm()
+    command, place, *rest = sys.argv[1:]
+    if command == "train":
+        train_in(Path(place), *rest)
+    elif command == "torchrun":
+        train_in(Path(place), *rest, dtype=torch.float64)
+    elif command == "ranks":
+        for size, name, port in json.loads(rest[0]):
+            ranks(Path(place) / name, size, port)
+    else:
+        for name, kills in json.loads(rest[0]).items():
+            (Path(place) / name).mkdir(parents=True)
+            statuses = killed_and_resumed(Path(place) / name, kills)
+            (Path(place) / name / "statuses.json").write_text(json.dumps(statuses))

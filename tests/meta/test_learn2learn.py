@@ -12,9 +12,7 @@ from metavad.meta.outer import Task, initialise, loop_engine, plan_at
 from metavad.meta.train import meta_train
 
 installed = find_spec("learn2learn") is not None
-needs_it = pytest.mark.skipif(
-    not installed, reason="learn2learn: pip install --no-deps -r requirements-learn2learn.txt"
-)
+needs_it = pytest.mark.skipif(not installed, reason="pip install --no-deps -r requirements-learn2learn.txt")
 NETS = [(Foresight,), (Level,), (Recurrent,)]
 
 
@@ -82,7 +80,7 @@ def test_a_suite_is_a_task_dataset_of_its_episodes():
 @needs_it
 @pytest.mark.parametrize("algorithm", ["reptile", "joint"])
 def test_what_has_no_inner_loop_is_refused(algorithm):
-    with pytest.raises(UsageError, match="use meta.engine=torch-func"):
+    with pytest.raises(UsageError, match=r"use meta\.engine=torch-func"):
         both((Level,), f"meta.algorithm={algorithm}")
 
 

@@ -1,0 +1,193 @@
+import warnings
+from dataclasses import replace
+
+import pytest
+import torch
+from meta_toys import Foresight, Level, resolve, sampler, toy_config, toy_experts
+
+from metavad.errors import BundleError, NonFiniteError
+from metavad.features.sample import Sample
+from metavad.meta.distributed import ALONE
+from metavad.meta.train import ThreadsChanged, meta_train
+
+
+def run(*overrides, experts=None, **options):
+    experts = toy_experts() if experts is None else experts
+    return [*meta_train(experts, sampler(), options.pop("resolve", resolve), toy_config(*overrides), **options)]
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "fomaml", "anil", "meta-sgd", "maml++", "reptile", "joint"])
+def test_every_algorithm_lowers_the_adapted_loss_of_the_held_out_scene(algorithm):
+    steps = run(
+        f"meta.algorithm={algorithm}", "meta.outer_steps=16", "meta.validate_every=8", "meta.step_size=0.01",
+        validation=sampler(1, ["pier"]),
+    )  # fmt: skip
+    losses = [sum(step.validation.values()) for step in steps if step.validation]
+    assert len(losses) == 2
+    assert losses[-1] < losses[0]
+
+
+def test_meta_learning_makes_adaptation_help():
+    """Learned step sizes and initialisation: in the end, adapting lowers the query loss of most episodes."""
+    steps = run("meta.outer_steps=24", "meta.before_every=1", "meta.step_size=0.02")
+    gains = [sum(scene.before.values()) - sum(scene.after.values()) for step in steps[-8:] for scene in step.scenes]
+    assert sum(gain > 0 for gain in gains) > 0.75 * len(gains)
+
+
+def test_the_caller_owns_the_loop_and_the_experts_stay_as_they_are():
+    experts = toy_experts()
+    kept = {name: tensor.clone() for name, tensor in experts.state_dict().items()}
+    steps = meta_train(experts, sampler(), resolve, toy_config())
+    first = next(steps)
+    assert first.step == 1
+    state = first.state()
+    next(steps)
+    assert state.step == 1
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in experts.state_dict().items())
+    assert any(not torch.equal(state.params[name], kept[name]) for name in kept)
+
+
+def test_a_step_says_what_happened():
+    steps = run(validation=sampler(1, ["pier"]))
+    assert [step.step for step in steps] == [1, 2, 3, 4, 5, 6]
+    assert [step.validation is not None for step in steps] == [False, False, True, False, False, True]
+    assert [step.scenes[0].before is not None for step in steps] == [True, False] * 3
+    for step in steps:
+        assert [scene.episode for scene in step.scenes] == [2 * step.step - 2, 2 * step.step - 1]
+        assert [scene.scene for scene in step.scenes] == [sampler()(scene.episode).scene for scene in step.scenes]
+        assert step.loss == pytest.approx(sum(sum(scene.after.values()) for scene in step.scenes) / 2)
+        assert all(size > 0 for size in step.step_sizes.values())
+        assert step.gradient_norm > 0
+
+
+def test_only_the_algorithm_and_not_the_global_seed_decides():
+    torch.manual_seed(1)
+    one = run()[-1].state()
+    torch.manual_seed(2)
+    before = torch.random.get_rng_state()
+    two = run()[-1].state()
+    assert all(torch.equal(one.params[name], two.params[name]) for name in one.params)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_the_best_of_each_expert_is_kept_by_itself():
+    steps = run("meta.outer_steps=9", "meta.learning_rate=0.2", validation=sampler(1, ["pier"]))
+    best = steps[-1].state().best
+    states = {step.step: step for step in steps if step.validation}
+    for name in ("foresight", "level"):
+        lowest = min(states.values(), key=lambda step: step.validation[name])
+        assert best.losses[name] == lowest.validation[name]
+        assert best.steps[name] == lowest.step
+    assert set(best.params) == set(steps[-1].state().params)
+
+
+def test_experts_are_clipped_each_by_itself():
+    """A wild loss of one expert leaves the other's training untouched."""
+
+    class Wild(Level):
+        name = "wild"
+
+        def loss(self, sample, memory):
+            return 20 * super().loss(sample, memory)
+
+    def end(kinds):
+        return run("meta.clip_norm=0.5", "meta.step_size=0.001", experts=toy_experts(kinds))[-1].state().params
+
+    alone, beside = end([Foresight]), end([Foresight, Wild])
+    assert all(torch.equal(tensor, beside[name]) for name, tensor in alone.items())
+
+
+def test_a_large_gradient_is_cut_to_the_norm():
+    steps = run("meta.clip_norm=1e-3", "meta.outer_steps=1")
+    first_moment = {name: part for name, part in steps[0].state().moments.items() if name.startswith("exp_avg/")}
+    for expert in ("foresight", "level"):
+        parts = [part for name, part in first_moment.items() if f"/{expert}." in name]
+        norm = torch.cat([part.flatten() for part in parts]).norm() / 0.1  # Adam's 1 - beta
+        assert float(norm) == pytest.approx(1e-3, rel=1e-4)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_not_finite_stops_with_scene_episode_and_step(value):
+    def poisoned(clips):
+        sample = resolve(clips)
+        if clips[0].scene != "yard":
+            return sample
+        return Sample({name: tensor * value for name, tensor in sample.features.items()}, sample.known, sample.seconds)
+
+    done = 0
+    with pytest.raises(NonFiniteError, match=r"of scene 'yard', episode 3, outer step 1") as error:
+        for step in meta_train(toy_experts(), sampler(), poisoned, toy_config()):
+            done = step.step
+    assert done == 1
+    assert "\n" not in str(error.value)
+
+
+def test_a_gradient_that_is_not_finite_stops_too():
+    class Cliff(Level):
+        name = "cliff"
+
+        def loss(self, sample, memory):
+            return super().loss(sample, memory) + (self.prior - self.prior.detach()).sqrt()
+
+    with pytest.raises(NonFiniteError, match=r"gradient of scene|loss of scene"):
+        run(experts=toy_experts([Cliff]))
+
+
+def test_resuming_asks_for_the_same_settings_seed_and_experts():
+    state = run("meta.outer_steps=1")[0].state()
+    run(resume=state)
+    run("meta.outer_steps=2", "meta.before_every=1", resume=state)
+    for options in ({"resume": state, "seed": 1}, {"resume": replace(state, settings={})}):
+        with pytest.raises(BundleError, match="same settings, seed and experts"):
+            run(**options)
+    with pytest.raises(BundleError, match="same settings, seed and experts"):
+        run("meta.inner_steps=3", resume=state)
+    with pytest.raises(BundleError, match="same settings, seed and experts"):
+        run(experts=toy_experts([Level]), resume=state)
+
+
+def test_another_number_of_threads_is_warned_about():
+    state = run("meta.outer_steps=1")[0].state()
+    assert state.threads == torch.get_num_threads() == 1
+    with pytest.warns(ThreadsChanged, match="with 1 CPU threads, begun with 2"):
+        run(resume=replace(state, threads=2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(resume=state)
+
+
+def test_a_run_that_is_done_has_no_more_steps():
+    assert run(resume=run()[-1].state()) == []
+
+
+def test_separation_uses_true_anomalies_and_corrupted_queries():
+    asked = []
+
+    def corrupt(clips):
+        asked.append(tuple(clips))
+        sample = resolve(clips)
+        return Sample({name: tensor.flip(1) for name, tensor in sample.features.items()}, sample.known, sample.seconds)
+
+    plain = run()[-1].state()
+    made = run("meta.separation=0.5", corrupt=corrupt)[-1].state()
+    true = run("meta.separation=0.5")[-1].state()
+    assert len(asked) == 12
+    assert asked[0] == sampler()(0).query
+    ends = [state.params["level.net.0.weight"] for state in (plain, made, true)]
+    assert not torch.equal(ends[0], ends[1])
+    assert not torch.equal(ends[0], ends[2])
+    assert not torch.equal(ends[1], ends[2])
+
+
+def test_without_abnormal_clips_separation_asks_for_nothing():
+    def end(*overrides):
+        normal = lambda number: replace(sampler()(number), abnormal=())  # noqa: E731
+        return [*meta_train(toy_experts(), normal, resolve, toy_config(*overrides))][-1].state()
+
+    assert torch.equal(end().params["level.prior"], end("meta.separation=0.5").params["level.prior"])
+
+
+def test_one_process_is_a_group_of_one():
+    vector = torch.arange(3.0)
+    assert (ALONE.rank, ALONE.size) == (0, 1)
+    assert torch.equal(ALONE.sum(vector), vector)
