@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import torch
@@ -12,7 +13,7 @@ from torch.optim import Adam
 
 from metavad.config import Config, MetaConfig
 from metavad.episodes import Clip, Episode
-from metavad.errors import BundleError, NonFiniteError
+from metavad.errors import BundleError, NonFiniteError, UsageError
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.sample import Sample, join
@@ -63,7 +64,7 @@ class MetaStep:
     step_sizes: dict[str, float]
     """The mean step size of each tensor that adapts."""
     state: Callable[[], TrainingState]
-    """What to save; ask before the next step is asked for."""
+    """What to save; raises :class:`UsageError` once the next step has been taken."""
     validation: dict[str, float] | None = None
     """Each expert's validation loss, on the steps where it was measured."""
 
@@ -108,7 +109,7 @@ def meta_train(
         if held_out is not None and _is_due(config.meta, step + 1):
             losses = _validate(engine, experts, learner.start, held_out, plan, group)
             learner.keep_best(losses)
-        yield MetaStep(step + 1, scenes, norm, learner.step_sizes(), learner.state, losses)
+        yield MetaStep(step + 1, scenes, norm, learner.step_sizes(), partial(learner.state, step + 1), losses)
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,12 @@ class _Learner:
     def step_sizes(self) -> dict[str, float]:
         return {name: float(size.mean()) for name, size in self.start.step_sizes.items()}
 
-    def state(self) -> TrainingState:
+    def state(self, step: int) -> TrainingState:
+        if step != self.step:
+            raise UsageError(
+                f"state of step {step}: expected to be asked for before the next step, found step {self.step} done; "
+                "call state() inside the loop"
+            )
         moments = {
             f"{kind}/{name}": self._adam.state[leaf][kind].detach().cpu().clone()
             for name, leaf in self.start.leaves().items()

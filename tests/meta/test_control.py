@@ -46,7 +46,7 @@ def test_the_chosen_step_size_is_the_best_of_the_grid_for_each_expert():
 def test_a_step_size_that_diverges_loses():
     experts = toy_experts([Foresight]).double()
     chosen = choose_step_sizes(experts, params_of(experts), sampler(), resolve, steps=6, count=2, grid=(1e300, 1e-3))
-    assert {size.item() for size in chosen.values()} == {pytest.approx(1e-3)}
+    assert all(size.item() == pytest.approx(1e-3) for size in chosen.values())
 
 
 def test_what_is_chosen_goes_into_the_inner_loop():
@@ -68,5 +68,6 @@ def test_the_control_trains_jointly_for_its_own_number_of_steps():
     assert len(steps) == 4
     assert all(scene.after == scene.before for step in steps for scene in step.scenes)
     assert steps[-1].state().settings["meta"]["algorithm"] == "joint"
-    resumed = [*joint_train(toy_experts(), sampler(), resolve, config, seed=3, resume=steps[1].state())]
+    second = next(step for step in joint_train(toy_experts(), sampler(), resolve, config, seed=3) if step.step == 2)
+    resumed = [*joint_train(toy_experts(), sampler(), resolve, config, seed=3, resume=second.state())]
     assert torch.equal(resumed[-1].state().params["level.prior"], steps[-1].state().params["level.prior"])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from meta_toys import Foresight, Level, resolve, sampler, toy_config, toy_experts
 
-from metavad.errors import BundleError, NonFiniteError
+from metavad.errors import BundleError, NonFiniteError, UsageError
 from metavad.features.sample import Sample
 from metavad.meta.distributed import ALONE
 from metavad.meta.train import ThreadsChanged, meta_train
@@ -58,6 +58,13 @@ def test_a_step_says_what_happened():
         assert step.loss == pytest.approx(sum(sum(scene.after.values()) for scene in step.scenes) / 2)
         assert all(size > 0 for size in step.step_sizes.values())
         assert step.gradient_norm > 0
+
+
+def test_a_state_is_asked_for_in_time_or_not_at_all():
+    steps = run()
+    assert steps[-1].state().step == 6
+    with pytest.raises(UsageError, match=r"state of step 2: .* found step 6 done; call state"):
+        steps[1].state()
 
 
 def test_only_the_algorithm_and_not_the_global_seed_decides():
