@@ -48,13 +48,13 @@ class Prediction(Expert):
         return {}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
-        """Intensity and gradient error, relative to a grey step of 0.1; of many windows, every n-th counts."""
+        """Intensity and gradient error, in grey steps of 0.05; of many windows, every n-th counts."""
         step = max(1, sample.seconds.numel() // self.windows)
         error = self._errors(*(part[::step] for part in self._windows(sample)))
         weight = self.known(sample).to(error).flatten()[::step]
-        slopes = error.diff(dim=-1).square().mean((-1, -2)) + error.diff(dim=-2).square().mean((-1, -2))
-        each = error.square().mean((-1, -2)) + self.gradient_weight * slopes
-        return 100.0 * (each * weight).sum() / weight.sum().clamp_min(1e-6)
+        slopes = _huber(error.diff(dim=-1)).mean((-1, -2)) + _huber(error.diff(dim=-2)).mean((-1, -2))
+        each = _huber(error).mean((-1, -2)) + self.gradient_weight * slopes
+        return (each * weight).sum() / weight.sum().clamp_min(1e-6)
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Minus PSNR of patches (B, T, h, w)."""
@@ -92,6 +92,11 @@ class Prediction(Expert):
         back = functional.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
         change: Tensor = self.leave(self.up(torch.cat([fine, back], dim=1)))
         return functional.pixel_shuffle(change, 2)[:, 0]
+
+
+def _huber(error: Tensor) -> Tensor:
+    """Square for small errors, linear beyond a grey step of 0.05: one flash must not throw the inner steps off."""
+    return torch.sqrt(1.0 + (error / 0.05).square()) - 1.0
 
 
 def _block(inside: int, outside: int) -> nn.Sequential:

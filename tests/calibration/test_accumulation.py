@@ -1,0 +1,58 @@
+"""Smoothing in one go and as a stream, against plain loops."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as some
+
+from metavad.calibration.accumulation import smooth, stream_smooth, strongest
+
+scores_of = some.lists(some.one_of(some.floats(-5, 20), some.just(float("nan"))), min_size=1, max_size=40)
+
+
+def by_hand(scores, seconds, past, ahead):
+    means = []
+    for now in seconds:
+        inside = [
+            score
+            for score, time in zip(scores, seconds, strict=True)
+            if now - past - 1e-6 <= time <= now + ahead + 1e-6 and not np.isnan(score)
+        ]
+        means.append(np.mean(inside) if inside else 0.0)
+    return np.array(means)
+
+
+@given(scores_of, some.sampled_from([0.0, 0.3, 0.9]), some.sampled_from([0.0, 0.5]))
+def test_smooth_is_the_mean_of_the_window(scores, past, ahead):
+    seconds = np.arange(len(scores)) / 10
+    np.testing.assert_allclose(
+        smooth(np.array(scores), seconds, past, ahead), by_hand(scores, seconds, past, ahead), atol=1e-9
+    )
+
+
+@given(scores_of, some.sampled_from([0.0, 0.5]))
+def test_the_stream_gives_the_same(scores, ahead):
+    seconds = np.cumsum(np.resize([0.08, 0.12], len(scores)))
+    ticks = [(float(time), score, number) for number, (time, score) in enumerate(zip(seconds, scores, strict=True))]
+    found = list(stream_smooth(ticks, 0.9, ahead))
+    np.testing.assert_allclose([mean for mean, _ in found], smooth(np.array(scores), seconds, 0.9, ahead), atol=1e-9)
+    assert [item for _, item in found] == list(range(len(scores)))
+
+
+def test_the_stream_waits_no_longer_than_its_look_ahead():
+    read = []
+
+    def ticks():
+        for number in range(100):
+            read.append(number)
+            yield number / 10, 0.0, number
+
+    stream = stream_smooth(ticks(), 0.9, 0.5)
+    for _, number in stream:
+        assert read[-1] <= number + 6
+
+
+def test_strongest_is_the_mean_of_the_top_cells():
+    maps = torch.arange(200.0).reshape(1, 10, 20)
+    assert float(strongest(maps, 0.01)) == 198.5
+    assert float(strongest(maps, 1e-9)) == 199.0

@@ -1,0 +1,116 @@
+"""Tails against closed forms and counts."""
+
+import math
+
+import pytest
+import torch
+
+from metavad.calibration.tails import (
+    LEVELS,
+    BaseTail,
+    Strengths,
+    levels,
+    place_tail,
+    surprise,
+)
+
+STRENGTHS = Strengths(place=0.2, scene=2.0, down=0.1, across=0.2)
+UNIT = BaseTail(torch.tensor([0]), levels()[None])
+
+
+def exponential(*shape, seed=0):
+    return -torch.log(torch.rand(*shape, generator=torch.Generator().manual_seed(seed)))
+
+
+def test_exponential_scores_are_their_own_nats():
+    """P(score >= s) = exp(-s): the surprise of s is s, also where the table is extrapolated."""
+    tail = BaseTail.fit([exponential(200_000)], [0])
+    asked = torch.tensor([0.5, 1.0, 3.0, 6.0])
+    torch.testing.assert_close(tail.nats(asked, 0), asked, rtol=0.05, atol=0.03)
+    assert float(tail.nats(torch.tensor(12.0), 0)) == pytest.approx(12.0, rel=0.25)
+
+
+def test_nats_rise_with_the_score_for_any_scores():
+    tail = BaseTail.fit([torch.randn(5000, generator=torch.Generator().manual_seed(1)) ** 3], [0])
+    asked = torch.linspace(-40, 80, 500)
+    assert (tail.nats(asked, 0).diff() >= 0).all()
+
+
+def test_many_equal_scores_are_no_surprise():
+    tail = BaseTail.fit([torch.cat([torch.zeros(9000), exponential(1000) + 1])], [0])
+    assert float(tail.nats(torch.tensor(0.0), 0)) < 0.2
+    assert float(tail.nats(torch.tensor(5.0), 0)) > 3
+
+
+def test_the_table_is_read_between_its_shots():
+    tail = BaseTail(torch.tensor([0, 3]), torch.stack([levels(), 2 * levels()]))
+    middle = math.sqrt(4) - 1  # halfway in log(1 + K)
+    low, between, high = (float(tail.nats(torch.tensor(6.0), shots)) for shots in (3, middle, 0))
+    assert low == pytest.approx(3.0)
+    assert between == pytest.approx(4.0)
+    assert high == pytest.approx(6.0)
+    assert float(tail.nats(torch.tensor(6.0), 50)) == pytest.approx(low)
+
+
+def test_without_shots_a_place_has_the_base_tail():
+    tail = place_tail(torch.zeros(0, 3, 5, 6), torch.zeros(0, 3, dtype=torch.bool), STRENGTHS)
+    nats = exponential(4, 3, 5, 6)
+    torch.testing.assert_close(surprise(nats, tail), nats, rtol=1e-4, atol=1e-4)
+
+
+def test_uniform_evidence_gives_the_counted_tail():
+    """K clips that all show 4 nats everywhere, against the formula by hand."""
+    clips = 6
+    tail = place_tail(torch.full((clips, 2, 5, 6), 4.01), torch.ones(clips, 2, dtype=torch.bool), STRENGTHS)
+    for level, shown in ((3, True), (6, False)):
+        prior = math.exp(-level)
+        scene = (clips * shown + 2.0 * prior) / (clips + 2.0)
+        place = (clips * shown + 0.2 * scene) / (clips + 0.2)
+        found = float(tail.log_tail[3 * level, 2, 3])
+        assert found == pytest.approx(math.log(place), abs=1e-4)
+
+
+def test_what_was_shown_at_a_place_is_less_surprising_there_than_elsewhere():
+    nats = torch.zeros(8, 4, 20, 30)
+    nats[:, :, 10, 5] = 5.0
+    tail = place_tail(nats, torch.ones(8, 4, dtype=torch.bool), STRENGTHS)
+    asked = surprise(torch.full((1, 20, 30), 4.5), tail)[0]
+    assert asked[10, 5] < asked[10, 25] - 1
+
+
+def test_more_shots_weigh_more():
+    asked = []
+    for clips in (1, 5, 20):
+        tail = place_tail(torch.full((clips, 2, 5, 6), 4.0), torch.ones(clips, 2, dtype=torch.bool), STRENGTHS)
+        asked.append(float(surprise(torch.full((1, 5, 6), 3.9), tail).mean()))
+    assert asked[0] > asked[1] > asked[2]
+
+
+def test_ticks_that_are_not_known_do_not_count():
+    nats, known = exponential(4, 6, 5, 6), torch.ones(4, 6, dtype=torch.bool)
+    known[:, 3:] = False
+    garbage = nats.clone()
+    garbage[:, 3:] = 99.0
+    torch.testing.assert_close(
+        place_tail(garbage, known, STRENGTHS).log_tail, place_tail(nats, known, STRENGTHS).log_tail
+    )
+
+
+def test_the_tail_never_rises_and_is_differentiable_in_the_strengths():
+    place = torch.tensor(0.2, requires_grad=True)
+    scene = torch.tensor(2.0, requires_grad=True)
+    tail = place_tail(exponential(3, 4, 5, 6), torch.ones(3, 4, dtype=torch.bool), Strengths(place, scene, 0.1, 0.2))
+    assert (tail.log_tail.diff(dim=0) <= 1e-5).all()
+    assert tail.log_tail.shape[0] == LEVELS
+    surprise(exponential(4, 5, 6, seed=2), tail).mean().backward()
+    assert place.grad is not None
+    assert float(place.grad) != 0
+    assert scene.grad is not None
+    assert float(scene.grad) != 0
+
+
+def test_the_order_of_shots_does_not_matter():
+    nats, known = exponential(5, 4, 5, 6), torch.ones(5, 4, dtype=torch.bool)
+    torch.testing.assert_close(
+        place_tail(nats.flip(0), known, STRENGTHS).log_tail, place_tail(nats, known, STRENGTHS).log_tail
+    )
