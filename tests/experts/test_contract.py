@@ -128,7 +128,7 @@ def test_inner_steps_lower_the_loss(name):
     def loss(params, shown):
         return call(expert, params, "loss", shown, call(expert, params, "condition", shown))
 
-    sizes = {key: torch.tensor(0.01) for key in start}
+    sizes = {key: torch.tensor(0.002) for key in start}
     adapted = inner_loop(loss, start, sizes, sample, steps=8, order=1)
     assert loss(adapted, sample) < loss(start, sample)
 
