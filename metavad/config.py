@@ -102,6 +102,8 @@ class MetaConfig(_Section):
     queries: Count = 4
     gap: Annotated[float, Field(ge=0)] = 1.0
     """Seconds between support and query clips of one video."""
+    weighting: Literal["even", "footage"] = "even"
+    """Scenes come equally often, or as often as they have footage."""
     learning_rate: Positive = 1e-3
     step_size_rate: Positive = 1e-2
     """Learning rate of the step sizes' logarithms, nearly: of the free tensors under their softplus."""

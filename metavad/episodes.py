@@ -5,8 +5,9 @@ An episode is a pure function of (seed, n), so that a run can be resumed, sharde
 
 import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from metavad.errors import DataError, ShotsError
 
@@ -88,9 +89,7 @@ def draw_shots(reels: Sequence[Reel], shots: int, length: int, seed: int) -> Sho
     generator = random.Random(f"shots-{seed}-{shots}-{length}")
     chosen: list[Clip] = []
     for part in _stretches(len(pool), shots):
-        drawn = generator.sample(part, len(part))
-        nearest = sorted(range(len(pool)), key=lambda number: abs(number - drawn[0]))
-        chosen.append(_most_free([pool[number] for number in (*drawn, *nearest)], chosen))
+        chosen.append(_most_free(pool, generator.sample(part, len(part)), chosen))
     return Shots(tuple(chosen), _independent(chosen))
 
 
@@ -107,35 +106,65 @@ class EpisodeSampler:
         length: int,
         gap: float,
         abnormal: Mapping[str, Sequence[Reel]] | None = None,
+        weighting: Literal["even", "footage"] = "even",
     ) -> None:
         self.scenes = tuple(sorted(reels))
         if not self.scenes:
             raise DataError("meta-training: expected at least one scene with normal videos, found none")
         self._reels, self._abnormal = dict(reels), dict(abnormal or {})
         self._seed, self._shots, self._queries = seed, shots, queries
-        self._length, self._gap = length, gap
+        self._length, self._gap, self._weighting = length, gap, weighting
+        self._pools: dict[str, list[tuple[Reel, Clip]]] = {}
 
     def __call__(self, number: int) -> Episode:
         generator = random.Random(f"episode-{self._seed}-{number}")
         scene = self._scene(number)
         shots = generator.randint(*self._shots)
-        pool = [(reel, clip) for reel in self._reels[scene] for clip in reel.clips(self._length)]
-        support = self._draw(pool, shots, generator)
-        free = [(reel, clip) for reel, clip in pool if not self._near(reel, clip, support)]
-        query = self._draw(free or pool, self._queries, generator)
-        return Episode(number, scene, support, query, self._anomalies(scene, generator))
+        for support in self._supports(scene, shots, generator):
+            query = self._apart(scene, support, generator)
+            if query:
+                return Episode(number, scene, support, query, self._anomalies(scene, generator))
+        raise DataError(
+            f"{scene}: expected normal footage for two clips of {self._length} frames, {self._gap:g} s apart, "
+            "found less; give more footage, or leave the scene out of meta-training"
+        )
+
+    def _supports(self, scene: str, shots: int, generator: random.Random) -> Iterator[tuple[Clip, ...]]:
+        """The support as drawn; where footage leaves no query beside it, fewer shots, then one at either end."""
+        pool = self._pool(scene)
+        drawn = self._draw(pool, shots, generator)
+        yield from (drawn[:count] for count in range(len(drawn), 0, -1))
+        yield from ((clip,) for _, clip in (pool[0], pool[-1]))
 
     def _scene(self, number: int) -> str:
-        """Scenes in a new random order each round, so that all come equally often."""
+        """Scenes in a new random order each round, so that all come equally often; or drawn by their footage."""
+        if self._weighting == "footage":
+            footage = [sum(reel.frames - reel.first for reel in self._reels[scene]) for scene in self.scenes]
+            return random.Random(f"scene-{self._seed}-{number}").choices(self.scenes, footage)[0]
         turn, place = divmod(number, len(self.scenes))
         order = random.Random(f"order-{self._seed}-{turn}").sample(self.scenes, len(self.scenes))
         return order[place]
+
+    def _pool(self, scene: str) -> list[tuple[Reel, Clip]]:
+        if scene not in self._pools:
+            self._pools[scene] = [(reel, clip) for reel in self._reels[scene] for clip in reel.clips(self._length)]
+        return self._pools[scene]
 
     def _draw(self, pool: list[tuple[Reel, Clip]], count: int, generator: random.Random) -> tuple[Clip, ...]:
         if not pool:
             raise DataError("meta-training: expected normal videos of at least one clip, found shorter ones")
         drawn = generator.sample(pool, min(count, len(pool)))
         return tuple(clip for _, clip in drawn)
+
+    def _apart(self, scene: str, support: Sequence[Clip], generator: random.Random) -> tuple[Clip, ...]:
+        """Query clips away from the support; in long footage by trial, without looking at every clip of it."""
+        pool = self._pool(scene)
+        tried = generator.sample(pool, min(_TRIALS * self._queries, len(pool)))
+        free = [clip for reel, clip in tried if not self._near(reel, clip, support)]
+        if len(free) < self._queries and len(tried) < len(pool):
+            rest = [clip for reel, clip in pool if not self._near(reel, clip, support)]
+            free = generator.sample(rest, min(self._queries, len(rest)))
+        return tuple(free[: self._queries])
 
     def _near(self, reel: Reel, clip: Clip, others: Sequence[Clip]) -> bool:
         gap = round(self._gap * reel.rate)
@@ -159,11 +188,18 @@ def _stretches(total: int, parts: int) -> list[range]:
     return [range(start, max(end, start + 1)) for start, end in itertools.pairwise(edges)]
 
 
-def _most_free(candidates: Sequence[Clip], chosen: Sequence[Clip]) -> Clip:
-    for clip in candidates:
-        if not any(_overlap(clip, other) for other in chosen):
-            return clip
-    return next(clip for clip in candidates if clip not in chosen)
+def _most_free(pool: Sequence[Clip], drawn: Sequence[int], chosen: Sequence[Clip]) -> Clip:
+    """The first drawn clip that shares no frame with a chosen one, else the nearest such, else a new one."""
+    order = _by_distance(len(pool), drawn[0])
+    for number in itertools.chain(drawn, order):
+        if not any(_overlap(pool[number], other) for other in chosen):
+            return pool[number]
+    return next(clip for clip in (*(pool[number] for number in drawn), *pool) if clip not in chosen)
+
+
+def _by_distance(total: int, middle: int) -> Iterator[int]:
+    for away in range(1, total):
+        yield from (number for number in (middle - away, middle + away) if 0 <= number < total)
 
 
 def _overlap(one: Clip, other: Clip) -> bool:
@@ -176,3 +212,7 @@ def _independent(clips: Sequence[Clip]) -> int:
         if not any(_overlap(clip, other) for other in kept):
             kept.append(clip)
     return len(kept)
+
+
+_TRIALS = 8
+"""Clips drawn for each query clip wanted, before all of a scene's clips are looked at."""

@@ -1,0 +1,178 @@
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from metavad.episodes import Clip, EpisodeSampler, Reel, draw_shots
+from metavad.errors import DataError, ShotsError
+
+
+def reel(frames, video="01", scene="yard", every=1, **more):
+    return Reel(scene, video, frames, 25.0, tuple(range(0, frames, every)), **more)
+
+
+reels = st.lists(st.integers(1, 120), min_size=1, max_size=3).map(
+    lambda lengths: [reel(frames, f"{number:02d}", every=2) for number, frames in enumerate(lengths)]
+)
+
+
+def overlap(one, other):
+    return one.video == other.video and one.first < other.end and other.first < one.end
+
+
+def sampler(scenes, **changes):
+    options = {"seed": 0, "shots": (1, 4), "queries": 3, "length": 16, "gap": 1.0} | changes
+    return EpisodeSampler(scenes, **options)
+
+
+def test_clips_of_a_reel_lie_between_its_first_and_last_frame():
+    clips = reel(40, every=10, first=10).clips(16)
+    assert [(clip.first, clip.end) for clip in clips] == [(10, 26), (20, 36)]
+
+
+def test_a_video_shorter_than_a_clip_is_one_shorter_clip():
+    assert reel(9).clips(16) == [Clip("yard", "01", 0, 9)]
+    assert reel(1).clips(16) == []
+
+
+@given(reels, st.integers(1, 12), st.integers(1, 24), st.integers(0, 99))
+def test_shots_are_distinct_disjoint_while_possible_and_counted(reels, shots, length, seed):
+    pool = [clip for each in reels for clip in each.clips(length)]
+    assume(len(pool) >= shots)
+    drawn = draw_shots(reels, shots, length, seed)
+    assert len(set(drawn.clips)) == len(drawn.clips) == shots
+    assert set(drawn.clips) <= set(pool)
+    free = [clip for number, clip in enumerate(drawn.clips) if not any(overlap(clip, o) for o in drawn.clips[:number])]
+    if drawn.independent == shots:
+        assert len(free) == shots
+    else:
+        assert any(overlap(one, other) for one in drawn.clips for other in drawn.clips if one != other)
+    assert draw_shots(reels, shots, length, seed) == drawn
+
+
+@given(st.integers(1, 8), st.integers(0, 50))
+def test_with_ample_footage_shots_share_no_frame_and_are_spread(shots, seed):
+    clips = draw_shots([reel(3000)], shots, 16, seed).clips
+    assert not any(overlap(one, other) for one in clips for other in clips if one != other)
+    width = 3000 / shots
+    for number, clip in enumerate(clips):
+        assert number * width - width / 2 <= clip.first <= (number + 1) * width + width / 2
+
+
+def test_an_overlapping_shot_is_taken_only_when_nothing_is_free():
+    shots = draw_shots([reel(40)], 4, 16, 0)
+    assert shots.independent < 4
+    assert len(set(shots.clips)) == 4
+
+
+def test_another_seed_draws_other_shots():
+    assert len({draw_shots([reel(500)], 3, 16, seed).clips for seed in range(10)}) == 10
+
+
+def test_too_few_distinct_clips_are_one_line():
+    with pytest.raises(ShotsError, match=r"yard: expected normal footage for 4 distinct clips of 16 frames, found 3"):
+        draw_shots([reel(18)], 4, 16, 0)
+    with pytest.raises(ShotsError, match="found 0"):
+        draw_shots([], 1, 16, 0)
+
+
+@given(st.integers(0, 300), st.integers(0, 9), st.floats(0, 3))
+def test_support_and_query_are_apart_by_the_gap(number, seed, gap):
+    scenes = {name: [reel(400, "01", name), reel(300, "02", name)] for name in ("yard", "hall")}
+    episode = sampler(scenes, seed=seed, gap=gap)(number)
+    assert 1 <= len(episode.support) <= 4
+    assert len(episode.query) == 3
+    assert {clip.scene for clip in (*episode.support, *episode.query)} == {episode.scene}
+    for one in episode.support:
+        for other in episode.query:
+            if one.video == other.video:
+                assert max(one.first - other.end, other.first - one.end) >= round(gap * 25)
+
+
+@given(st.integers(57, 200), st.integers(0, 30))
+def test_with_little_footage_there_are_fewer_clips_but_never_a_shared_frame(frames, number):
+    """A bug once: where the support filled the video, queries were drawn from the support."""
+    episode = sampler({"yard": [reel(frames)]}, shots=(4, 4))(number)
+    assert episode.support
+    assert episode.query
+    assert not any(overlap(one, other) for one in episode.support for other in episode.query)
+
+
+def test_a_scene_without_room_for_both_is_one_line():
+    with pytest.raises(DataError, match=r"yard: expected normal footage for two clips of 16 frames, 1 s apart"):
+        sampler({"yard": [reel(30)]})(0)
+
+
+@given(st.integers(0, 1000))
+def test_an_episode_is_a_function_of_seed_and_number(number):
+    scenes = {"yard": [reel(300)], "hall": [reel(300, scene="hall")]}
+    fresh, used = sampler(scenes), sampler(scenes)
+    for other in range(3):
+        used(other)
+    assert fresh(number) == used(number)
+    assert fresh(number).number == number
+
+
+def test_seeds_and_numbers_give_other_episodes():
+    scenes = {"yard": [reel(900)]}
+    episodes = {sampler(scenes, seed=seed)(number).support for seed in range(5) for number in range(5)}
+    assert len(episodes) == 25
+
+
+def test_scenes_come_equally_often_in_every_round():
+    scenes = {name: [reel(300, scene=name)] for name in "abcde"}
+    drawn = [sampler(scenes)(number).scene for number in range(25)]
+    for turn in range(5):
+        assert sorted(drawn[5 * turn : 5 * turn + 5]) == list("abcde")
+    assert len({tuple(drawn[5 * turn : 5 * turn + 5]) for turn in range(5)}) > 1
+
+
+def test_or_by_footage():
+    scenes = {"long": [reel(900, scene="long")], "short": [reel(300, scene="short")]}
+    counts = Counter(sampler(scenes, weighting="footage")(number).scene for number in range(1000))
+    assert 680 < counts["long"] < 820
+
+
+def test_shots_are_drawn_from_their_range():
+    episodes = sampler({"yard": [reel(900)]}, shots=(2, 4))
+    assert {len(episodes(number).support) for number in range(60)} == {2, 3, 4}
+
+
+def test_abnormal_clips_touch_a_known_anomaly_and_only_where_there_are_some():
+    bad = replace(reel(200, "bad", side="test"), abnormal=((50, 60), (120, 140)))
+    episodes = sampler({"yard": [reel(300)]}, abnormal={"yard": [bad]})
+    for number in range(20):
+        for clip in episodes(number).abnormal:
+            assert clip.video == "bad"
+            assert any(clip.first < end and start < clip.end for start, end in bad.abnormal)
+    assert sampler({"yard": [reel(300)]})(0).abnormal == ()
+
+
+def test_no_scenes_and_no_footage_are_one_line():
+    with pytest.raises(DataError, match="at least one scene"):
+        sampler({})
+    with pytest.raises(DataError, match="at least one clip"):
+        sampler({"yard": [reel(1)]})(0)
+
+
+def test_long_footage_costs_little():
+    """274,515 frames: a few thousand clip comparisons an episode, not hundreds of thousands."""
+    episodes = sampler({"yard": [reel(270_000, every=3)]}, shots=(10, 10))
+    episodes(0)
+    compared = 0
+    original = EpisodeSampler._near
+
+    def counting(*arguments):
+        nonlocal compared
+        compared += 1
+        return original(*arguments)
+
+    EpisodeSampler._near = counting
+    try:
+        for number in range(1, 11):
+            episodes(number)
+    finally:
+        EpisodeSampler._near = original
+    assert compared < 10 * 100
