@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -129,7 +130,8 @@ def _suite_text(seed: int, size: Size, numbers: Iterable[int], counts: _Counts) 
         lines += ["[[scenes]]", f'name = "{name}"', f'root = "{name}"', 'normal = ["normal/*.mp4"]']
         if counts.test:
             lines += ['test = ["test/*.mp4"]', 'labels = { format = "npy", path = "labels/{video}.npy" }',
-                      'pixel_masks = { format = "png", path = "pixel_masks/{video}" }']  # fmt: skip
+                      'pixel_masks = { format = "png", path = "pixel_masks/{video}" }',
+                      'tracks = { format = "tracks", path = "abnormal_tracks/{video}.txt" }']  # fmt: skip
         lines.append("")
     return "\n".join(lines)
 
@@ -199,6 +201,7 @@ def _write_video(
     if side == "test":
         (folder / "labels").mkdir(exist_ok=True)
         np.save(folder / "labels" / f"{video.name}.npy", labels)
+        _write_abnormal(folder / "abnormal_tracks" / f"{video.name}.txt", tracks)
     return [(start, end, kind) for start, end in _runs(labels > 0, round(BRIDGE * spec.fps))]
 
 
@@ -213,10 +216,18 @@ def _runs(labels: BoolArray, bridge: int) -> Iterator[tuple[int, int]]:
 
 def _write_mask(path: Path, mask: BoolArray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    done, data = cv2.imencode(".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not done:
-        raise OutputError(f"{path}: the mask could not be encoded")
-    path.write_bytes(data.tobytes())
+    path.write_bytes(_encoded(mask) if mask.any() else _empty(*mask.shape))
+
+
+@lru_cache(maxsize=8)
+def _empty(height: int, width: int) -> bytes:
+    """Most masks are empty: encoded once."""
+    return _encoded(np.zeros((height, width), dtype=bool))
+
+
+def _encoded(mask: BoolArray) -> bytes:
+    data = cv2.imencode(".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
+    return bytes(data.tobytes())
 
 
 def _write_rows(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
@@ -231,6 +242,13 @@ def _write_tracks(path: Path, tracks: list[tuple[int, TrackBox]]) -> None:
     header = ("track", "frame", "x0", "y0", "x1", "y1", "kind", "abnormal")
     rows = ((b.track, frame, b.x0, b.y0, b.x1, b.y1, b.kind, int(b.abnormal)) for frame, b in tracks)
     _write_rows(path, header, rows)
+
+
+def _write_abnormal(path: Path, tracks: list[tuple[int, TrackBox]]) -> None:
+    """Boxes of what is abnormal alone, without a header, last pixels inside: what region metrics read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [(b.track, frame, b.x0, b.y0, b.x1 - 1, b.y1 - 1) for frame, b in tracks if b.abnormal]
+    path.write_text("".join(",".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
 
 
 def _write_keypoints(path: Path, points: list[tuple[int, int, FloatArray]]) -> None:

@@ -177,7 +177,7 @@ def test_short_gaps_do_not_split_an_event():
 
 
 def test_the_ordinary_loaders_read_it(suite):
-    from metavad.scenes.labels import frame_labels
+    from metavad.scenes.labels import frame_labels, pixel_masks, region_tracks
     from metavad.scenes.suite import load_suite
 
     scenes = load_suite(str(suite)).scenes
@@ -186,3 +186,10 @@ def test_the_ordinary_loaders_read_it(suite):
         for video in scene.test:
             truth = np.load(suite.parent / scene.name / "labels" / f"{video.path.stem}.npy")
             np.testing.assert_array_equal(frame_labels(scene, video, len(truth)), truth > 0)
+            boxes = region_tracks(scene, video, len(truth))
+            assert {frame for _, frame, *_ in boxes} == set(np.flatnonzero(truth).tolist())
+            for frame, mask in enumerate(pixel_masks(scene, video, len(truth))):
+                left = mask.copy()
+                for _, _, x0, y0, x1, y1 in (box for box in boxes if box[1] == frame):
+                    left[y0:y1, x0:x1] = False
+                assert not left.any()
