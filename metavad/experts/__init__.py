@@ -3,13 +3,17 @@
 from metavad.config import Config
 from metavad.errors import ConfigError, nearest
 from metavad.experts.base import Expert
+from metavad.experts.direction import Direction
 from metavad.experts.flow_density import FlowDensity
 from metavad.experts.prediction import Prediction
+from metavad.experts.presence import Presence, Stillness
 from metavad.experts.set import ExpertSet
 
 __all__ = ["EXPERTS", "build_experts"]
 
-EXPERTS: dict[str, type[Expert]] = {expert.name: expert for expert in (Prediction, FlowDensity)}
+EXPERTS: dict[str, type[Expert]] = {
+    expert.name: expert for expert in (Prediction, FlowDensity, Direction, Presence, Stillness)
+}
 """Every registered expert by name."""
 
 

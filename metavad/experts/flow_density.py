@@ -69,7 +69,8 @@ class FlowDensity(Expert):
         speed, direction = values[..., :1], values[..., 1:]
         likelihood = self.speed(context).log_prob(speed)
         likelihood = likelihood + self.direction(torch.cat([context, speed], dim=-1)).log_prob(direction)
-        return -(likelihood * weight).sum() / weight.sum().clamp_min(1e-6)
+        loss: Tensor = -(likelihood * weight).sum() / weight.sum().clamp_min(1e-6)
+        return loss
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Nats of surprise at the speed (B, T, h, w); the floor where no motion is known yet."""

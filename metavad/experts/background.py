@@ -1,0 +1,45 @@
+"""What the shots showed when nothing was there: a background, and how far a picture is from it."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from metavad.experts.base import Memory
+from metavad.features.sample import Sample
+
+__all__ = ["MOST", "background_of", "contrast", "residual"]
+
+MOST = 64
+"""Frames of the shots that make the background."""
+
+
+def contrast(frames: Tensor) -> Tensor:
+    """Frames (..., H, W) without the light's level and strength: local mean 0, local deviation about 1."""
+    flat = frames.reshape(-1, 1, *frames.shape[-2:])
+    reach = 2 * (min(frames.shape[-2:]) // 10) + 1
+    mean = _mean(flat, reach)
+    deviation = (_mean(flat.square(), reach) - mean.square()).clamp_min(0).add(0.03**2).sqrt()
+    return ((flat - mean) / deviation).reshape(frames.shape)
+
+
+def background_of(support: Sample) -> Memory:
+    """{"background", "spread": (H, W), "clips": ()}: median of the shots and the median distance from it."""
+    frames = support["frames"].flatten(0, 1)
+    clips = torch.tensor(float(support.clips)).to(frames)
+    if len(frames) == 0:
+        nothing = torch.zeros(support["frames"].shape[-2:]).to(frames)
+        return {"background": nothing, "spread": nothing, "clips": clips}
+    frames = frames[support.known["frames"].flatten()]
+    frames = contrast(frames[:: max(1, len(frames) // MOST)])
+    background = frames.median(0).values
+    return {"background": background, "spread": (frames - background).abs().mean(0), "clips": clips}
+
+
+def residual(sample: Sample, memory: Memory) -> Tensor:
+    """Distance of local contrast from the background (B, T, H, W); 0 while there is none."""
+    distance = (contrast(sample["frames"]) - memory["background"]).abs()
+    return distance * (memory["clips"] > 0)
+
+
+def _mean(maps: Tensor, reach: int) -> Tensor:
+    return functional.avg_pool2d(maps, reach, 1, reach // 2, count_include_pad=False)

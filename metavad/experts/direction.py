@@ -1,0 +1,97 @@
+"""Which way things move here: the density of motion's direction at a place, as the shots showed it."""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from metavad.config import Config
+from metavad.experts.base import Expert, Memory
+from metavad.features.sample import Sample
+
+__all__ = ["Direction"]
+
+WAYS = 8
+MOVING = 0.05
+"""Heights/second at which a cell counts half as moving."""
+
+
+class Direction(Expert):
+    """A von Mises kernel density of direction by place, shrunk towards no preference.
+
+    The evidence at a place is the number of clips in which something moved there; what was never seen moving has
+    no preferred direction. Score: nats by which this direction is rarer here than chance, where something moves
+    (higher = more anomalous); 0 without evidence.
+    """
+
+    name: ClassVar[str] = "direction"
+    reads: ClassVar[tuple[str, ...]] = ("flow",)
+
+    def __init__(self, horizon: float) -> None:
+        super().__init__()
+        self.history = horizon
+        self.evidence = nn.Parameter(torch.zeros(()))
+        """Log of the clips that "no preference" counts for."""
+        self.sharpness = nn.Parameter(torch.tensor(1.0))
+        """Log concentration of the kernel."""
+        self.leak = nn.Parameter(torch.tensor(-3.0))
+        """Logit of the share of motion that goes anywhere."""
+
+    @classmethod
+    def build(cls, config: Config) -> "Direction":
+        """With the horizon of the flow."""
+        return cls(config.flow_density.horizon)
+
+    def condition(self, support: Sample) -> Memory:
+        """{"ways": (8, h, w)}: clips in which something moved this way near this place."""
+        flow = support["flow"].movedim(2, -1)
+        known = support.known["flow"].to(flow)[:, :, None, None]
+        share = _motion(flow) * known
+        kernel = self._kernel(flow)
+        seen = (share[..., None] * kernel).sum(1) / share.sum(1).clamp_min(1.0)[..., None]
+        return {"ways": _blur(seen.sum(0).movedim(-1, 0))}
+
+    def loss(self, sample: Sample, memory: Memory) -> Tensor:
+        """Mean negative log-likelihood of the direction of what moves, in nats."""
+        flow = sample["flow"].movedim(2, -1)
+        weight = _motion(flow) * sample.known["flow"].to(flow)[:, :, None, None]
+        return -(self._log_density(flow, memory) * weight).sum() / weight.sum().clamp_min(1e-3)
+
+    def score(self, sample: Sample, memory: Memory) -> Tensor:
+        """Nats under chance (B, T, h, w)."""
+        flow = sample["flow"].movedim(2, -1)
+        rarer = -math.log(WAYS) - self._log_density(flow, memory)
+        known = sample.known["flow"][:, :, None, None]
+        return torch.where(known, rarer * _motion(flow), rarer.new_tensor(self.floor))
+
+    def _log_density(self, flow: Tensor, memory: Memory) -> Tensor:
+        """Log probability (..., h, w) of the octant that the motion goes into."""
+        ways, prior = memory["ways"], self.evidence.exp()
+        density = (ways + prior / WAYS) / (ways.sum(0) + prior)
+        leak = torch.sigmoid(self.leak)
+        likely = (self._kernel(flow) * density.movedim(0, -1)).sum(-1)
+        return torch.log((1 - leak) * likely + leak / WAYS)
+
+    def _kernel(self, flow: Tensor) -> Tensor:
+        """Soft octant (..., 8) of each motion; it sums to 1."""
+        angle = torch.arange(WAYS).to(flow) * (2 * math.pi / WAYS)
+        along = flow[..., :1] * angle.cos() + flow[..., 1:2] * angle.sin()
+        length = flow[..., :2].square().sum(-1, keepdim=True).add(1e-6).sqrt()
+        return torch.softmax(self.sharpness.exp() * along / length, dim=-1)
+
+
+def _motion(flow: Tensor) -> Tensor:
+    """How much a cell moves in one direction, 0 to 1: coherent speed against what counts as moving."""
+    coherent = flow[..., :2].square().sum(-1).add(1e-8).sqrt()
+    return coherent.square() / (coherent.square() + MOVING**2)
+
+
+def _blur(maps: Tensor) -> Tensor:
+    """(C, h, w) averaged over a tenth of the height and a fifth of it across."""
+    rows = maps.shape[1]
+    down, across = max(1, round(rows * 0.1)) | 1, max(1, round(rows * 0.2)) | 1
+    return functional.avg_pool2d(
+        maps, (down, across), stride=1, padding=(down // 2, across // 2), count_include_pad=False
+    )

@@ -1,0 +1,107 @@
+"""What is there that was never there: foreground by place, how large, and how long it stays."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from metavad.config import Config
+from metavad.experts.background import background_of, residual
+from metavad.experts.base import Expert, Memory
+from metavad.features.base import grid_of
+from metavad.features.sample import Sample
+
+__all__ = ["Presence", "Stillness"]
+
+
+class _Foreground(Expert):
+    """Foreground against the background of the shots: a Laplace density of the distance at each pixel."""
+
+    reads: ClassVar[tuple[str, ...]] = ("frames",)
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.rows = rows
+        self.noise = nn.Parameter(torch.tensor(-1.0))
+        """Log of the distance that is noise everywhere."""
+        self.trust = nn.Parameter(torch.tensor(0.5))
+        """Log of what the spread seen at a pixel counts for."""
+
+    def condition(self, support: Sample) -> Memory:
+        """The background; nothing while nothing was shown."""
+        return background_of(support)
+
+    def loss(self, sample: Sample, memory: Memory) -> Tensor:
+        """Negative log-likelihood of the distances under the Laplace density."""
+        scale = self._scale(memory)
+        weight = sample.known["frames"].to(scale)[:, :, None, None].expand_as(sample["frames"])
+        each = torch.log(2 * scale) + residual(sample, memory) / scale
+        return (each * weight).sum() / weight.sum().clamp_min(1e-3)
+
+    def foreground(self, sample: Sample, memory: Memory) -> Tensor:
+        """How surely a cell is foreground (B, T, h, w), 0 to 1."""
+        beyond = functional.softplus(residual(sample, memory) / self._scale(memory) - 2.5, beta=4.0)
+        sure = 1 - torch.exp(-beyond)
+        grid = grid_of(sure.shape[-2], sure.shape[-1], self.rows)
+        return functional.adaptive_avg_pool2d(sure, grid)
+
+    def _scale(self, memory: Memory) -> Tensor:
+        return self.noise.exp() + self.trust.exp() * memory["spread"]
+
+
+class Presence(_Foreground):
+    """How much of the neighbourhood is covered by what is not background (higher = more anomalous).
+
+    Neighbourhoods of a third of the height: what comes close to the lens, or stands where the view is free.
+    """
+
+    name: ClassVar[str] = "presence"
+
+    @classmethod
+    def build(cls, config: Config) -> "Presence":
+        """On the config's grid."""
+        return cls(config.data.rows)
+
+    def score(self, sample: Sample, memory: Memory) -> Tensor:
+        """Share of the neighbourhood that is foreground (B, T, h, w)."""
+        sure = self.foreground(sample, memory)
+        reach = 2 * (self.rows // 6) + 1
+        share = functional.avg_pool2d(sure, reach, 1, reach // 2, count_include_pad=False)
+        return torch.where(sample.known["frames"][:, :, None, None], share, share.new_tensor(self.floor))
+
+
+class Stillness(_Foreground):
+    """How long something that is not background has been standing still (higher = more anomalous).
+
+    Share of the last two seconds in which a cell was foreground and did not move: what was left, who lies,
+    who waits where nobody waits.
+    """
+
+    name: ClassVar[str] = "stillness"
+    reads: ClassVar[tuple[str, ...]] = ("frames", "flow")
+
+    def __init__(self, rows: int, rate: float) -> None:
+        super().__init__(rows)
+        self.history = 2.0
+        self.ticks = max(1, round(self.history * rate))
+        self.slow = nn.Parameter(torch.tensor(-3.0))
+        """Log of the speed, heights/second, that counts half as still."""
+
+    @classmethod
+    def build(cls, config: Config) -> "Stillness":
+        """On the config's grid and rate."""
+        return cls(config.data.rows, config.data.rate)
+
+    def known(self, sample: Sample) -> Tensor:
+        """From the first frame on; before two seconds it knows less."""
+        return sample.known["frames"]
+
+    def score(self, sample: Sample, memory: Memory) -> Tensor:
+        """Share of two seconds (B, T, h, w)."""
+        sure = self.foreground(sample, memory)
+        speed = sample["flow"][:, :, 2]
+        still = sure / (1 + (speed / self.slow.exp()).square()) * sample.known["flow"][:, :, None, None]
+        padded = torch.cat([still.new_zeros((len(still), self.ticks, *still.shape[2:])), still], dim=1).cumsum(1)
+        share = (padded[:, self.ticks :] - padded[:, : -self.ticks]) / self.ticks
+        return torch.where(sample.known["frames"][:, :, None, None], share, share.new_tensor(self.floor))
