@@ -40,6 +40,10 @@ from metavad.scenes.suite import Scene
 __all__ = ["adapt", "describe_machine", "device_of", "make_base"]
 
 RUN, LOG, BASE = "run.json", "log.jsonl", "base"
+QUICK = 100
+"""Outer steps under which a base is for a look only: its tails and step sizes take half as many episodes."""
+CONTROL_SHOTS = 5
+"""K at which the control's step sizes are chosen."""
 STAGES = {"maml": "meta-training", "control": "joint training, the control"}
 
 

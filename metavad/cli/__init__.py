@@ -12,6 +12,9 @@ from metavad.cli.terminal import Interrupted
 
 __all__ = ["app", "main"]
 
+STOPPED = 130
+"""What a shell calls a command that Ctrl-C ended."""
+
 app = typer.Typer(
     name="metavad",
     help="Few-shot video anomaly detection: show it K clips of a camera it has never seen, and it detects what "
@@ -62,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug and not isinstance(error, typer.Exit):
             raise
         return _explain(error)
+    if result == STOPPED:
+        return _say("interrupted; the same command starts over", STOPPED)
     return result if isinstance(result, int) else 0
 
 
@@ -71,8 +76,8 @@ def _explain(error: Exception) -> int:
 
     if isinstance(error, typer.Exit):
         return error.exit_code
-    if isinstance(error, typer.Abort):
-        return _stopped(error.__cause__)
+    if isinstance(error, Interrupted):
+        return _say(f"interrupted; {error}", STOPPED)
     if isinstance(error, MetavadError):
         return _say(str(error), error.exit_code)
     if hasattr(error, "format_message"):
@@ -80,14 +85,12 @@ def _explain(error: Exception) -> int:
     return _unforeseen(error)
 
 
-def _stopped(cause: BaseException | None) -> int:
-    hint = cause.hint if isinstance(cause, Interrupted) else "run the same command again to start over"
-    return _say(f"interrupted; {hint}", 130)
-
-
 def _misused(error: Exception) -> int:
     """An unknown command or option: what click says, in one line."""
     message = error.format_message()  # type: ignore[attr-defined]
+    if "\n" in message:  # no command at all: the help
+        typer.echo(message)
+        return 2
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "metavad"
     return _say(f"{message.rstrip('.')}; see `{command} --help`", 2)

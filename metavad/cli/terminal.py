@@ -16,12 +16,8 @@ ENDLESS = 100_000
 """Columns where nobody looks at a terminal: nothing is wrapped or cut."""
 
 
-class Interrupted(KeyboardInterrupt):
-    """Stopped by Ctrl-C; ``hint`` says how to go on."""
-
-    def __init__(self, hint: str) -> None:
-        super().__init__(hint)
-        self.hint = hint
+class Interrupted(Exception):
+    """Stopped by Ctrl-C; its text says how to go on."""
 
 
 @contextmanager

@@ -1,0 +1,202 @@
+"""``metavad adapt`` and ``metavad score``: files, and what they refuse."""
+
+import csv
+import errno
+import json
+import os
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def camera(cameras):
+    return cameras.parent / "camera-000"
+
+
+@pytest.fixture(scope="module")
+def detector(tiny_run, camera, tmp_path_factory):
+    """A detector folder, made on the command line."""
+    from metavad.cli import main
+
+    out = tmp_path_factory.mktemp("detectors") / "one"
+    videos = [str(path) for path in sorted((camera / "normal").glob("*.mp4"))]
+    assert main(["adapt", "--normal", *videos, "--shots", "3", "--base", str(tiny_run), "--out", str(out)]) == 0
+    return out
+
+
+def test_one_normal_takes_several_paths(metavad, camera, tiny_run, tmp_path):
+    videos = sorted((camera / "normal").glob("*.mp4"))
+    result = metavad("adapt", "--normal", *videos, "--shots", 2, "--base", tiny_run, "--name", "gate")
+    assert result.code == 0, result.err
+    facts = json.loads((tmp_path / "detectors" / "gate" / "detector.json").read_text())
+    assert {shot["video"] for shot in facts["shots"]} == {"normal-00", "normal-01"}
+    assert "false alarms a day" in result.out
+    assert str(tiny_run / "base") in result.out
+
+
+def test_several_scenes_give_a_folder_each(metavad, cameras, tiny_run, tmp_path):
+    target = f"{cameras}:camera-000,{cameras}:camera-002"
+    result = metavad("adapt", "--target", target, "--shots", 1, "--base", tiny_run, "--out", "some", "--no-pictures")
+    assert result.code == 0, result.err
+    assert sorted(path.name for path in (tmp_path / "some").iterdir()) == ["camera-000", "camera-002"]
+    assert not (tmp_path / "some" / "camera-000" / "pictures").exists()
+
+
+def test_the_newest_complete_run_is_the_base(metavad, camera, tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "runs" / "old")
+    (tmp_path / "runs" / "unfinished").mkdir()
+    result = metavad("adapt", "--normal", camera / "normal", "--shots", 1)
+    assert result.code == 0, result.err
+    assert "runs/old/base" in result.out
+
+
+def test_scores_of_every_frame(metavad, camera, detector, tmp_path):
+    videos = sorted((camera / "test").glob("*.mp4"))
+    result = metavad("score", *videos, "--detector", detector)
+    assert result.code == 0, result.err
+    for video in videos:
+        folder = tmp_path / "scores" / video.stem
+        with (folder / "scores.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        labels = np.load(camera / "labels" / f"{video.stem}.npy")
+        assert [int(row["frame"]) for row in rows] == list(range(len(labels)))
+        assert list(rows[0]) == ["frame", "seconds", "score", "alarm"]
+        assert {row["alarm"] for row in rows} <= {"0", "1"}
+        for event in json.loads((folder / "events.json").read_text()):
+            assert set(event) == {"start", "end", "peak", "score", "box", "reason"}
+        assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG")
+    taken = metavad("score", videos[0], "--detector", detector)
+    assert (taken.code, "free place" in taken.line) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--shots", "1"], 2, "--target or --normal"),
+        (["--normal", "nowhere.mp4", "--shots", "1"], 1, "nowhere.mp4"),
+        (["--normal", "VIDEOS", "--shots", "9999"], 1, "9999 distinct clips"),
+        (["--normal", "VIDEOS", "--shots", "-1"], 2, "shots >= 0"),
+        (["--normal", "VIDEOS"], 2, "--shots"),
+        (["--normal", "VIDEOS", "--shots", "many"], 2, "--shots"),
+        (["--normal", "VIDEOS", "--shots", "1", "--alarms-per-day", "0"], 2, "above 0"),
+        (["--normal", "VIDEOS", "--shots", "1", "--base", "nowhere"], 1, "metavad meta-train"),
+        (["--target", "ped22", "--shots", "1"], 2, "did you mean 'ped2'"),
+        (["--target", "SUITE:camera-00", "--shots", "1"], 2, "did you mean 'camera-0"),
+        (["--normal", "VIDEOS", "--shot", "1"], 2, "--shots"),
+    ],
+)
+def test_adapt_refuses(metavad, cameras, camera, tiny_run, tmp_path, arguments, code, said):
+    words = {"VIDEOS": str(camera / "normal"), "SUITE:camera-00": f"{cameras}:camera-00"}
+    given = [words.get(text, text) for text in arguments]
+    result = metavad("adapt", *given, *([] if "--base" in given else ["--base", tiny_run]))
+    assert result.code == code, result.err
+    assert said in result.line
+    assert not list(tmp_path.rglob("detector.json"))
+
+
+def test_no_base_says_how_to_make_one(metavad, camera, monkeypatch):
+    from metavad.cli import bases
+
+    monkeypatch.setattr(bases, "_shipped", lambda: ())
+    for arguments in (["adapt", "--normal", camera / "normal", "--shots", 1], ["show", "base"]):
+        result = metavad(*arguments)
+        assert (result.code, "metavad meta-train" in result.line) == (1, True)
+
+
+def test_a_taken_folder_and_a_damaged_base(metavad, camera, tiny_run, detector, tmp_path):
+    kept = {path.name: path.read_bytes() for path in detector.rglob("*") if path.is_file()}
+    taken = metavad("adapt", "--normal", camera / "normal", "--shots", 1, "--base", tiny_run, "--out", detector)
+    assert (taken.code, "free place" in taken.line) == (1, True)
+    assert kept == {path.name: path.read_bytes() for path in detector.rglob("*") if path.is_file()}
+
+    shutil.copytree(tiny_run / "base", tmp_path / "bad")
+    content = bytearray((tmp_path / "bad" / "base.safetensors").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "bad" / "base.safetensors").write_bytes(content)
+    damaged = metavad("adapt", "--normal", camera / "normal", "--shots", 1, "--base", "bad", "--out", "new")
+    assert (damaged.code, "make it again" in damaged.line) == (1, True)
+    assert not (tmp_path / "new").exists()
+
+
+def _video(path, shape, frames=12):
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width = shape
+        stream.pix_fmt = "yuv420p"
+        for _ in range(frames):
+            picture = av.VideoFrame.from_ndarray(np.full((*shape, 3), 90, np.uint8), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return path
+
+
+def _bad_inputs(folder, good):
+    """Every bad video of the list, by what must be said of it."""
+    (folder / "empty.mp4").touch()
+    (folder / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(5000))
+    content = good.read_bytes()
+    (folder / "cut.mp4").write_bytes(content[: len(content) // 2])
+    (folder / "hollow").mkdir()
+    (folder / "mixed").mkdir()
+    for number, side in enumerate((72, 80)):
+        cv2.imwrite(str(folder / "mixed" / f"{number}.png"), np.zeros((side, 96), np.uint8))
+    _video(folder / "wide.mp4", (72, 128))
+    return {
+        "absent.mp4": "absent.mp4",
+        "empty.mp4": "empty.mp4",
+        "noise.mp4": "noise.mp4",
+        "cut.mp4": "cut.mp4",
+        "hollow": "video",
+        "mixed": "mixed",
+        "wide.mp4": "128x72",
+    }
+
+
+def test_bad_videos(metavad, camera, detector, tiny_run, tmp_path):
+    for name, said in _bad_inputs(tmp_path, camera / "test" / "test-00.mp4").items():
+        result = metavad("score", name, "--detector", detector, "--out", "out")
+        assert (result.code, said in result.line) == (1, True), (name, result.err)
+        assert not (tmp_path / "out").exists(), name
+        if name != "wide.mp4":
+            result = metavad("adapt", "--normal", name, "--shots", 1, "--base", tiny_run, "--out", "made")
+            assert (result.code, said in result.line) == (1, True), (name, result.err)
+            assert not (tmp_path / "made").exists(), name
+
+
+def test_a_damaged_or_missing_detector(metavad, camera, detector, tmp_path):
+    shutil.copytree(detector, tmp_path / "bad")
+    (tmp_path / "bad" / "detector.json").write_text("{")
+    video = camera / "test" / "test-00.mp4"
+    for folder, said in (("bad", "damaged"), ("nowhere", "metavad adapt")):
+        result = metavad("score", video, "--detector", folder)
+        assert (result.code, said in result.line) == (1, True)
+
+
+def test_a_full_disk_leaves_nothing(metavad, camera, detector, tiny_run, tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    for arguments in (
+        ["adapt", "--normal", camera / "normal", "--shots", 1, "--base", tiny_run, "--out", "made"],
+        ["score", camera / "test" / "test-00.mp4", "--detector", detector, "--out", "made"],
+    ):
+        result = metavad(*arguments)
+        assert (result.code, "disk is full" in result.line) == (1, True), result.err
+        assert not list((tmp_path / "made").glob("*")) if (tmp_path / "made").exists() else True
+
+
+def test_debug_shows_where(metavad, camera):
+    from metavad.errors import VideoError
+
+    for arguments in (
+        ["--debug", "score", "x.mp4", "--detector", "d"],
+        ["score", "x.mp4", "--detector", "d", "--debug"],
+    ):
+        with pytest.raises(VideoError):
+            metavad(*arguments)

@@ -1,0 +1,93 @@
+"""``metavad meta-train``: runs, resuming, and what it refuses."""
+
+import json
+import signal
+
+import pytest
+
+SETTINGS = ["meta.outer_steps=2", "meta.control_steps=1", "meta.validate_every=1"]
+
+
+@pytest.fixture
+def train(metavad, cameras, tiny_config, tmp_path):
+    """meta-train with the tiny settings, as a file."""
+    plain = tiny_config.model_dump(mode="json")
+    lines = [f"experts = {json.dumps(plain.pop('experts'))}"]
+    for section, values in plain.items():
+        lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+    (tmp_path / "tiny.toml").write_text("\n".join(lines))
+
+    def run(*arguments: object):
+        sets = [part for text in SETTINGS for part in ("--set", text)]
+        return metavad("meta-train", "--scenes", cameras, "--config", "tiny.toml", *sets, *arguments)
+
+    return run
+
+
+def test_a_stopped_run_goes_on_exactly(train, metavad, tmp_path, monkeypatch):
+    whole = train("--out", "whole")
+    assert whole.code == 0, whole.err
+    assert "whole/base" in whole.out
+
+    stopped = _stopped_after_one_step(train, monkeypatch)
+    assert stopped.code == 130
+    assert "--resume --out broken" in stopped.line
+    assert not (tmp_path / "broken" / "base").exists()
+
+    assert train("--out", "broken", "--resume").code == 0
+    made = [(tmp_path / name / "base" / "base.safetensors").read_bytes() for name in ("whole", "broken")]
+    assert made[0] == made[1]
+    steps = [json.loads(line) for line in (tmp_path / "broken" / "log.jsonl").read_text().splitlines()]
+    assert [(line["stage"], line["step"]) for line in steps] == [("maml", 1), ("maml", 2), ("control", 1)]
+
+    again = train("--out", "broken", "--resume")
+    assert again.code == 0
+    taken = train("--out", "broken")
+    assert (taken.code, "free place" in taken.line) == (1, True)
+    other = train("--out", "broken", "--resume", "--seed", 9)
+    assert (other.code, "same seed" in other.line) == (2, True)
+
+
+def _stopped_after_one_step(train, monkeypatch):
+    from metavad import training
+
+    kept = training.save_state
+
+    def save_and_stop(run, state):
+        kept(run, state)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "save_state", save_and_stop)
+        return train("--out", "broken")
+
+
+def test_nothing_to_resume(train):
+    missing = train("--resume", "--out", "nowhere")
+    assert (missing.code, "begin one without --resume" in missing.line) == (2, True)
+    assert "found none" in train("--resume").line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--set", "meta.iner_steps=3"], 2, "did you mean 'meta.inner_steps'"),
+        (["--set", "meta.inner_steps"], 2, "expected section.key=value"),
+        (["--config", "quik"], 2, "did you mean 'quick'"),
+        (["--device", "tpu"], 2, "auto, cpu or cuda"),
+        (["--scenes", "synthetc"], 2, "did you mean 'synthetic'"),
+    ],
+)
+def test_mistyped(metavad, cameras, arguments, code, said, tmp_path):
+    given = arguments if "--scenes" in arguments else ["--scenes", cameras, *arguments]
+    result = metavad("meta-train", "--out", "run", *given)
+    assert result.code == code
+    assert said in result.line
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_scenes_than_one_suite(metavad, cameras, tmp_path):
+    both = f"{cameras}:camera-000,{cameras}:camera-0*"
+    result = metavad("meta-train", "--scenes", both, "--config", "nothing.toml")
+    assert result.code == 2  # the config comes first
+    assert "nothing.toml" in result.line
