@@ -254,6 +254,7 @@ def _shown_frames(method: Method, nats: Mapping[str, Tensor], known: Mapping[str
 def _scrambled(tensor: Tensor, generator: torch.Generator) -> Tensor:
     """Fresh random weights of the usual scale; vectors (gains, offsets) start where a new layer's do."""
     if tensor.ndim < 2:
-        return torch.zeros_like(tensor) if tensor.ndim == 0 else torch.full_like(tensor, float(tensor.mean() > 0.5))
+        return torch.full_like(tensor, float(tensor.ndim == 1 and tensor.mean() > 0.5))
     bound = 1.0 / max(1, tensor[0].numel()) ** 0.5
-    return (torch.rand(tensor.shape, generator=generator) * 2 - 1).to(tensor) * bound
+    uniform: Tensor = torch.rand(tensor.shape, generator=generator) * 2 - 1
+    return uniform.to(tensor) * bound

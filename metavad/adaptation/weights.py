@@ -1,0 +1,95 @@
+"""Fusion weights learned over cameras: the adapted detector is asked to rank true anomalies above normal life.
+
+Only the weights are learned here, two numbers an expert, on generated cameras whose labels are exact; by the
+ranking of frame scores after adapting, not by likelihood.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from metavad.adaptation.adapt import adapted, learn, surprises
+from metavad.calibration.accumulation import strongest
+from metavad.calibration.fusion import compress, weight_at
+from metavad.features.sample import Sample
+from metavad.meta.base import Base
+from metavad.meta.objective import separation_loss
+
+__all__ = ["Case", "fit_weights"]
+
+STEPS, RATE = 150, 0.05
+TICKS = 60
+"""Normal and abnormal ticks kept of one case, each."""
+PULL = 0.02
+"""Weight of staying near where the weights start."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A camera's shots, and whole test videos with a label for each tick (true = abnormal)."""
+
+    support: Sample
+    shots: int
+    videos: tuple[tuple[Sample, Tensor], ...]
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Compressed surprises (N, experts, cells) of normal and of abnormal ticks after K shots."""
+
+    shots: int
+    normal: Tensor
+    abnormal: Tensor
+
+
+def fit_weights(base: Base, cases: Iterable[Case], *, steps: int = STEPS) -> Base:
+    """The base with fusion weights that rank the cases' abnormal ticks above their normal ones.
+
+    Minimises the smooth 1 - AUC of single ticks, mean over cases, with a pull towards the weights it has.
+    A case without both kinds of tick says nothing.
+    """
+    ranked = [found for case in cases if (found := _collect(base, case)) is not None]
+    if not ranked:
+        return base
+    names = list(base.weights)
+    start = torch.stack([base.weights[name] for name in names])
+    free = start.clone().requires_grad_()
+    adam = torch.optim.Adam([free], lr=RATE)
+    share = base.config.scoring.top
+    for _ in range(steps):
+        loss = torch.stack([_loss(free, each, share) for each in ranked]).mean()
+        (free.grad,) = torch.autograd.grad(loss + PULL * (free - start).square().sum(), free)
+        adam.step()
+    return replace(base, weights=dict(zip(names, free.detach(), strict=True)))
+
+
+def _collect(base: Base, case: Case) -> _Ranked | None:
+    model = learn(adapted(base), case.support)
+    normal: list[Tensor] = []
+    abnormal: list[Tensor] = []
+    for sample, labels in case.videos:
+        found = surprises(model, sample)
+        maps = torch.stack([compress(found.maps[name][0]) for name in base.weights], dim=1).flatten(2)
+        known = found.known[0]
+        normal.append(maps[known & ~labels])
+        abnormal.append(maps[known & labels])
+    low, high = _some(normal), _some(abnormal)
+    return None if len(low) == 0 or len(high) == 0 else _Ranked(case.shots, low, high)
+
+
+def _some(parts: Sequence[Tensor]) -> Tensor:
+    """At most ``TICKS``, evenly spread."""
+    ticks = torch.cat(list(parts))
+    if len(ticks) <= TICKS:
+        return ticks
+    return ticks[torch.linspace(0, len(ticks) - 1, TICKS).long()]
+
+
+def _loss(free: Tensor, ranked: _Ranked, share: float) -> Tensor:
+    weights = torch.stack([weight_at(pair, ranked.shots) for pair in free])
+    low, high = (
+        strongest((maps * weights[:, None]).sum(1)[:, None], share)[:, 0] for maps in (ranked.normal, ranked.abnormal)
+    )
+    return separation_loss(low, high)
