@@ -1,0 +1,287 @@
+"""The experiment: what is shown, what is scored, what must not leak, and what a record holds."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from metavad import protocol
+from metavad.errors import DataError, LabelError, ShotsError, UsageError
+from metavad.scenes.suite import load_suite
+from metavad.scoring.baselines import motion, position
+
+CONTRACT = [
+    "suite",
+    "scene",
+    "method",
+    "shots",
+    "draws",
+    "micro_auc",
+    "micro_auc_std",
+    "macro_auc",
+    "ap",
+    "ap_chance",
+    "eer",
+    "frames",
+    "adapt_seconds",
+    "fps",
+]
+ASKED = {"shots": (0, 1, 2), "draws": 2, "stories": False}
+
+
+@pytest.fixture(scope="module")
+def scenes(cameras):
+    return load_suite(str(cameras)).scenes[:2]
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    return tmp_path_factory.mktemp("parts")
+
+
+@pytest.fixture(scope="module")
+def outcome(scenes, tiny_base, parts):
+    return protocol.benchmark(scenes, tiny_base, shots=(0, 1, 2), draws=2, parts=parts, seed=4)
+
+
+@pytest.fixture
+def copied(cameras, tmp_path):
+    """The generated cameras where they may be changed."""
+    return shutil.copytree(cameras.parent, tmp_path / "site")
+
+
+def _scores(parts, method="adapted", shots=2, draw=0):
+    """What is kept of one part of every scene, by digest of its footage."""
+    found = {}
+    for path in sorted(parts.glob(f"*/{method}-{shots}-{draw}.npz")):
+        with np.load(path) as file:
+            names = json.loads(file["facts"].tobytes())["videos"]
+            found[path.parent.name] = {name: file[f"smoothed-{n}"] for n, name in enumerate(names)}
+    return found
+
+
+def test_every_row_of_the_contract(outcome):
+    rows = outcome.record["rows"]
+    assert all(list(row)[: len(CONTRACT)] == CONTRACT for row in rows)
+    for scene in ("camera-000", "camera-001"):
+        found = [(row["method"], row["shots"], row["draws"]) for row in rows if row["scene"] == scene]
+        once = [(method, 0, 1) for method in ("position", "motion", "zero-shot")]
+        shown = [(m, k, 2) for k in (1, 2) for m in ("fine-tune", "refit", "wrong-scene", "adapted")]
+        assert sorted(found) == sorted([*once, *shown])
+        assert len({row["frames"] for row in rows if row["scene"] == scene}) == 1
+    assert {row["adapt_seconds"] is None for row in rows if row["method"] in ("position", "motion")} == {True}
+    json.dumps(outcome.record, allow_nan=False)
+
+
+def test_what_the_record_says_of_itself(outcome, tiny_base):
+    record = outcome.record
+    assert list(record)[:6] == ["metavad", "command", "base", "config", "seed", "rows"]
+    assert (record["base"], record["seed"]) == (tiny_base.digest, 4)
+    assert record["config"] == tiny_base.config.model_dump(mode="json")
+    assert [scene["wrong_scene"] for scene in record["scenes"]] == ["site:camera-001", "site:camera-000"]
+    assert all(scene["independent_shots"] == {"1": 1, "2": 2} for scene in record["scenes"])
+
+
+def test_figures_against_scikit_learn(outcome, parts, scenes):
+    rows = {(r["scene"], r["method"], r["shots"]): r for r in outcome.record["rows"]}
+    digests = {s["scene"].split(":")[1]: s["data"] for s in outcome.record["scenes"]}
+    for scene in scenes:
+        labels = [np.load(scene.root / "labels" / f"{video.name}.npy") for video in scene.test]
+        micro, precision = [], []
+        for draw in (0, 1):
+            ticks = _scores(parts, draw=draw)[digests[scene.name]]
+            flat = np.concatenate([ticks[video.name] for video in scene.test])  # 10 frames/s: every frame is a tick
+            micro.append(roc_auc_score(np.concatenate(labels), flat))
+            precision.append(average_precision_score(np.concatenate(labels), flat))
+        row = rows[scene.name, "adapted", 2]
+        assert math.isclose(row["micro_auc"], np.mean(micro), abs_tol=1e-9)
+        assert math.isclose(row["micro_auc_std"], np.std(micro, ddof=1), abs_tol=1e-9)
+        assert math.isclose(row["ap"], np.mean(precision), abs_tol=1e-9)
+        assert math.isclose(row["ap_chance"], np.concatenate(labels).mean())
+        assert row["frames"] == sum(map(len, labels))
+
+
+def test_a_story_of_each_camera(outcome, scenes):
+    for story, scene in zip(outcome.stories, scenes, strict=True):
+        assert story.scene == scene.name
+        assert len(story.scores) == len(story.labels) == len(story.seconds)
+        assert len(story.shots) == 2
+        assert story.top_frame.shape == (*story.shots[0].shape[:2], 3)
+        assert story.heat.ndim == 2
+        assert story.text
+
+
+def test_the_same_again_and_in_parallel(outcome, scenes, tiny_base, tmp_path):
+    asked = {**ASKED, "methods": ("motion", "adapted")}
+    again = protocol.benchmark(scenes, tiny_base, **asked, seed=4, jobs=2, parts=tmp_path / "parts")
+    measured = ("adapt_seconds", "fps")
+    before = [row for row in outcome.record["rows"] if row["method"] in asked["methods"]]
+    rows = [{k: v for k, v in row.items() if k not in measured} for row in again.record["rows"]]
+    assert rows == [{k: v for k, v in row.items() if k not in measured} for row in before]
+
+
+def test_a_stopped_benchmark_goes_on(outcome, scenes, tiny_base, tmp_path, monkeypatch):
+    kept, done = protocol._score_part, []
+
+    def counted(bench, part):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(part)
+        return kept(bench, part)
+
+    monkeypatch.setattr(protocol, "_score_part", counted)
+    asked = {**ASKED, "methods": ("position", "motion", "zero-shot", "adapted")}
+    with pytest.raises(KeyboardInterrupt):
+        protocol.benchmark(scenes[:1], tiny_base, **asked, seed=4, parts=tmp_path)
+    again: list[protocol.Part] = []
+    monkeypatch.setattr(protocol, "_score_part", lambda bench, part: again.append(part) or kept(bench, part))
+    found = protocol.benchmark(scenes[:1], tiny_base, **asked, seed=4, parts=tmp_path)
+    assert not set(done) & set(again)
+    assert len(done) + len(again) == 3 + 2 * 2
+    assert found.record["rows"][-1]["micro_auc"] == outcome.record["rows"][10]["micro_auc"]
+
+
+def test_scores_depend_on_no_label_and_no_other_video(copied, tiny_base, tmp_path):
+    """Labels are turned round and one test video is removed: what the others score stays."""
+    asked = {**ASKED, "shots": (2,), "draws": 1, "methods": ("adapted", "motion")}
+    scene = load_suite(str(copied)).scenes[0]
+    protocol.benchmark([scene], tiny_base, **asked, parts=tmp_path / "before")
+    labels = copied / "camera-000" / "labels"
+    (copied / "camera-000" / "test" / "test-00.mp4").unlink()
+    np.save(labels / "test-01.npy", 1 - np.load(labels / "test-01.npy"))
+    scene = load_suite(str(copied)).scenes[0]
+    protocol.benchmark([scene], tiny_base, **asked, parts=tmp_path / "after")
+    for method, shots in (("adapted", 2), ("motion", 0)):
+        (before,) = _scores(tmp_path / "before", method, shots).values()
+        (after,) = _scores(tmp_path / "after", method, shots).values()
+        assert list(after) == ["test-01"]
+        np.testing.assert_array_equal(before["test-01"], after["test-01"])
+
+
+def test_turned_labels_mirror_the_figures(copied, scenes, outcome, tiny_base):
+    for path in (copied / "camera-000" / "labels").glob("*.npy"):
+        np.save(path, 1 - np.load(path))
+    scene = load_suite(str(copied)).scenes[0]
+    rows = protocol.benchmark([scene], tiny_base, shots=(0,), draws=1, stories=False).record["rows"]
+    for row, before in zip(rows, outcome.record["rows"], strict=False):
+        assert row["method"] == before["method"]
+        assert math.isclose(row["micro_auc"], 1 - before["micro_auc"], abs_tol=1e-9)
+
+
+def test_a_score_depends_on_no_later_frame(copied, tiny_base, tmp_path):
+    """Half a test video gives the same scores, but for the half second that smoothing looks ahead."""
+    video = copied / "camera-000" / "test" / "test-00.mp4"
+    asked = {**ASKED, "shots": (2,), "draws": 1, "methods": ("adapted", "motion")}
+    lossless = _as_frames(video, copied / "camera-000" / "frames" / "one")
+    for folder, frames in (("whole", lossless), ("half", lossless[:25])):
+        place = copied / "camera-000" / "seen" / "one"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        for path in frames:
+            shutil.copy(path, place)
+        np.save(copied / "camera-000" / "labels" / "one.npy", np.arange(len(frames)) % 2)
+        _suite_of_frames(copied)
+        scene = load_suite(str(copied / "frames.toml")).scenes[0]
+        protocol.benchmark([scene], tiny_base, **asked, parts=tmp_path / folder)
+    for method, shots in (("adapted", 2), ("motion", 0)):
+        whole, half = (next(iter(_scores(tmp_path / f, method, shots).values()))["one"] for f in ("whole", "half"))
+        assert len(half) == 25 < len(whole)
+        np.testing.assert_allclose(half[:20], whole[:20], rtol=1e-5, atol=1e-5)
+        assert not np.allclose(half[20:], whole[20:25])
+
+
+def _as_frames(video, folder):
+    import cv2
+
+    from metavad.scenes.suite import Video
+    from metavad.scenes.video import read_frames
+
+    folder.mkdir(parents=True)
+    for frame in read_frames(Video("v", video), short_side=None):
+        cv2.imwrite(str(folder / f"{frame.index:03d}.png"), frame.image)
+    return sorted(folder.glob("*.png"))
+
+
+def _suite_of_frames(site):
+    (site / "frames.toml").write_text(
+        '[[scenes]]\nname = "camera-000"\nroot = "camera-000"\nnormal = ["normal/*.mp4"]\ntest = ["seen/*"]\n'
+        'fps = 10\nlabels = { format = "npy", path = "labels/{video}.npy" }\n'
+    )
+
+
+def test_frames_that_may_be_shown_are_never_scored(copied, tiny_base):
+    """Support from the first frames of the test videos themselves, as in UMN."""
+    (copied / "same.toml").write_text(
+        '[[scenes]]\nname = "c"\nroot = "camera-000"\nnormal = ["test/*.mp4"]\ntest = ["test/*.mp4"]\n'
+        'normal_frames = [0, 20]\nlabels = { format = "npy", path = "labels/{video}.npy" }\n'
+    )
+    scene = load_suite(str(copied / "same.toml")).scenes[0]
+    frames = sum(len(np.load(path)) - 20 for path in (copied / "camera-000" / "labels").glob("*.npy"))
+    settings = protocol._settings((0, 2), 3, protocol.METHODS, 16, 0)
+    bench = protocol._Bench(scene, [scene], tiny_base, settings, protocol.Store(), None)
+    for draw in range(3):
+        assert all(clip.end <= 20 for clip in bench.shots(2, draw).clips)
+    outcome = protocol.benchmark([scene], tiny_base, shots=(0, 2), draws=1, methods=("motion", "adapted"))
+    assert {row["frames"] for row in outcome.record["rows"]} == {frames}
+    assert outcome.record["scenes"][0]["wrong_scene"] is None
+
+
+def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
+    settings = protocol._settings((1, 5), 5, protocol.METHODS, 8, 0)
+    bench = protocol._Bench(scenes[0], scenes, tiny_base, settings, protocol.Store(), None)
+    drawn = [bench.shots(5, draw).clips for draw in range(5)]
+    assert {clip.side for clips in drawn for clip in clips} == {"normal"}
+    assert len(set(drawn)) == 5
+    assert drawn[3] == bench.shots(5, 3).clips
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ({"shots": (999,)}, ShotsError, "999 distinct clips"),
+        ({"methods": ("adaptd",)}, UsageError, "did you mean 'adapted'"),
+        ({"shots": ()}, UsageError, "shots >= 0"),
+        ({"draws": 0}, UsageError, "draws >= 1"),
+        ({"shot_frames": 1}, UsageError, "shot-frames >= 2"),
+    ],
+)
+def test_refused_before_anything_is_computed(scenes, tiny_base, monkeypatch, change, error, said):
+    monkeypatch.setattr(protocol, "_score_part", lambda *_: pytest.fail("computed"))
+    with pytest.raises(error, match=said):
+        protocol.benchmark(scenes, tiny_base, **{**ASKED, **change})
+
+
+def test_labels_must_fit(copied, tiny_base):
+    labels = copied / "camera-000" / "labels" / "test-00.npy"
+    for wrong, said in ((np.zeros(3), "3"), (np.full(len(np.load(labels)), 7), "7")):
+        kept = np.load(labels)
+        np.save(labels, wrong)
+        with pytest.raises(LabelError, match=said):
+            protocol.benchmark(load_suite(str(copied)).scenes[:1], tiny_base, **ASKED)
+        np.save(labels, kept)
+
+
+def test_scenes_without_labels_are_refused(copied, tiny_base):
+    (copied / "bare.toml").write_text(
+        '[[scenes]]\nname = "c"\nroot = "camera-000"\nnormal = ["normal/*.mp4"]\ntest = ["test/*.mp4"]\n'
+    )
+    with pytest.raises(DataError, match="labels"):
+        protocol.benchmark(load_suite(str(copied / "bare.toml")).scenes, tiny_base, **ASKED)
+
+
+def test_position_knows_the_middle_only():
+    seconds = np.arange(11) / 10
+    scores = position(seconds)
+    assert scores.argmax() == 5
+    np.testing.assert_allclose(scores, scores[::-1])
+    assert position(np.array([3.0])).tolist() == [1.0]
+
+
+def test_motion_is_the_fastest_place():
+    rows = np.zeros((4, 3, 5, 6), np.uint8)
+    rows[2, 2, 1, 1] = 9
+    rows[1, 0] = 255  # a direction, not a speed
+    assert motion(rows).tolist() == [0, 0, 9, 0]
