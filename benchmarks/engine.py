@@ -1,0 +1,261 @@
+"""How fast meta-training is, and where its cost goes: engines, ranks, adaptation, scaling.
+
+    python benchmarks/engine.py [--threads 2] [--repeats 5] [--device cpu] [--only engines,ranks,adapt,cost]
+
+Writes engine.json and engine.png beside this file; engine.md says what came out and on which machine. Data are
+random tensors of the shapes that the default settings give a 4:3 camera at 25 frames a second, so that nothing
+is decoded. Engines take turns within one process, so that a busy machine is busy for all; the figure is the
+median, and the ratio the median of ratios of neighbours. Peak memory is that of a process of its own.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from metavad.config import Config, MetaConfig, load_config
+from metavad.episodes import Clip, Episode
+from metavad.experts import build_experts
+from metavad.experts.set import ExpertSet, under
+from metavad.features.sample import Sample
+from metavad.meta.batched import batched_engine
+from metavad.meta.distributed import joined
+from metavad.meta.inner import inner_loop
+from metavad.meta.learn2learn import learn2learn_engine
+from metavad.meta.objective import support_loss
+from metavad.meta.outer import Engine, Task, initialise, loop_engine, plan_at
+from metavad.meta.train import meta_train
+
+HERE = Path(__file__).resolve().parent
+ENGINES: dict[str, Engine] = {"learn2learn": learn2learn_engine, "loop": loop_engine, "batched": batched_engine}
+TICKS = 7  # of 16 frames at 25 frames a second
+
+
+def sample(config: Config, clips: int, *, scale: float = 1.0, seed: int = 0, device: str = "cpu") -> Sample:
+    """Clips of noise in the shapes of the features."""
+    generator = torch.Generator().manual_seed(seed)
+    height, rows = round(config.prediction.short_side * scale), round(config.data.rows * scale)
+    known = torch.ones(clips, TICKS, dtype=torch.bool)
+    flow = torch.rand(clips, TICKS, 3, rows, rows * 4 // 3, generator=generator) * 0.2
+    frames = torch.rand(clips, TICKS, height, height * 4 // 3, generator=generator)
+    seconds = torch.arange(TICKS).expand(clips, TICKS) / 10
+    return Sample({"frames": frames, "flow": flow}, {"frames": known, "flow": known}, seconds).to(device)
+
+
+def tasks_of(config: Config, *, scenes: int = 4, shots: int = 5, scale: float = 1.0, device: str = "cpu") -> list[Task]:
+    return [
+        Task(
+            Episode(number, f"scene {number}", (), ()),
+            sample(config, shots, scale=scale, seed=2 * number, device=device),
+            sample(config, config.meta.queries, scale=scale, seed=2 * number + 1, device=device),
+        )
+        for number in range(scenes)
+    ]
+
+
+def fresh(config: Config) -> ExpertSet:
+    torch.manual_seed(0)
+    return build_experts(config)
+
+
+def outer_step(config: Config, engine: Engine, device: str, **shape: float) -> Callable[[], object]:
+    """One outer step without the optimiser, ready to be timed."""
+    experts, settings = fresh(config).to(device), config.meta
+    start, plan = initialise(experts, settings), plan_at(settings, 0)
+    tasks = tasks_of(config, device=device, **shape)  # type: ignore[arg-type]
+
+    def step() -> None:
+        engine(experts, start, tasks, plan)
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return step
+
+
+def timed(step: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    step()
+    return time.perf_counter() - began
+
+
+def engines(config: Config, repeats: int, device: str) -> dict[str, object]:
+    found = {}
+    for order in (2, 1):
+        settings = with_meta(config, order=order)
+        steps = {name: outer_step(settings, engine, device) for name, engine in ENGINES.items()}
+        for step in steps.values():
+            step()  # warm-up
+        rounds = [{name: timed(step) for name, step in steps.items()} for _ in range(repeats)]
+        found[f"order {order}"] = {
+            name: {
+                "seconds": statistics.median(times[name] for times in rounds),
+                "spread": [min(times[name] for times in rounds), max(times[name] for times in rounds)],
+                "times faster than learn2learn": statistics.median(
+                    times["learn2learn"] / times[name] for times in rounds
+                ),
+                "peak MiB": peak(name, order),
+            }
+            for name in ENGINES
+        }
+    return found
+
+
+def peak(name: str, order: int) -> float:
+    command = [sys.executable, __file__, "--peak", name, "--order", str(order)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def measure_peak(config: Config, name: str, order: int) -> None:
+    """MiB of this process at its largest, above what it had before the step."""
+    step = outer_step(with_meta(config, order=order), ENGINES[name], "cpu")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step()
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def ranks(repeats: int) -> dict[str, float]:
+    """Outer steps a second of whole runs, one thread a rank."""
+    found: dict[str, list[float]] = {"1 rank": [], "2 ranks": []}
+    for _ in range(repeats):
+        for size in (1, 2):
+            command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
+            environment = os.environ | {"OMP_NUM_THREADS": "1"}
+            run = subprocess.run(
+                [*command, __file__, "--rank"], check=True, capture_output=True, text=True, env=environment
+            )
+            found[f"{size} rank{'s' if size > 1 else ''}"].append(float(run.stdout))
+    medians = {name: statistics.median(values) for name, values in found.items()}
+    ratio = statistics.median(two / one for one, two in zip(found["1 rank"], found["2 ranks"], strict=True))
+    return {f"steps a second, {name}": value for name, value in medians.items()} | {"times faster": ratio}
+
+
+def train_as_rank(config: Config, steps: int = 4) -> None:
+    def resolve(clips: Sequence[Clip]) -> Sample:
+        return sample(config, len(clips), seed=clips[0].first)
+
+    def episode(number: int) -> Episode:
+        clips = [Clip("scene", "video", number * 100 + each, 16) for each in range(5 + config.meta.queries)]
+        return Episode(number, "scene", tuple(clips[:5]), tuple(clips[5:]))
+
+    torch.set_num_threads(1)
+    with joined() as group:
+        run = meta_train(fresh(config), episode, resolve, with_meta(config, outer_steps=steps + 1), group=group)
+        next(run)  # warm-up
+        seconds = timed(lambda: [*run])
+        if group.rank == 0:
+            print(steps / seconds)
+
+
+def adapt(config: Config, repeats: int, device: str) -> dict[str, float]:
+    experts = fresh(config).to(device)
+    start, support = initialise(experts, config.meta), sample(config, 10, device=device)
+    params = {name: tensor.detach() for name, tensor in start.params.items()}
+
+    def step() -> object:
+        tuned = inner_loop(
+            lambda params, shown: under(experts, params, support_loss, shown),
+            params, start.step_sizes, support, steps=config.adaptation.steps, order=1,
+        )  # fmt: skip
+        return under(experts, tuned, ExpertSet.condition, support)
+
+    step()
+    return {"seconds, 10 shots": statistics.median(timed(step) for _ in range(repeats))}
+
+
+def cost(config: Config, repeats: int, device: str) -> dict[str, object]:
+    """Seconds of an outer step against one size at a time, and the exponent of a straight line in logarithms."""
+    base: dict[str, float] = {"scenes": 2, "shots": 5, "scale": 1.0}
+    axes: dict[str, Sequence[float]] = {
+        "shots": (2, 5, 10), "inner steps": (1, 2, 4), "scenes": (1, 2, 4), "scale": (0.5, 1.0, 2.0),
+    }  # fmt: skip
+    found: dict[str, object] = {}
+    for axis, values in axes.items():
+        seconds = []
+        for value in values:
+            settings = with_meta(config, inner_steps=value) if axis == "inner steps" else config
+            shape = base if axis == "inner steps" else base | {axis: value}
+            step = outer_step(settings, loop_engine, device, **shape)
+            step()
+            seconds.append(statistics.median(timed(step) for _ in range(repeats)))
+        logs = torch.tensor([list(values), seconds], dtype=torch.float64).log()
+        away = logs - logs.mean(1, keepdim=True)
+        exponent = float((away[0] * away[1]).sum() / away[0].square().sum())
+        found[axis] = {"values": list(values), "seconds": seconds, "exponent": exponent}
+    return found
+
+
+def draw(costs: dict[str, dict[str, object]], path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 2.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    for place, (axis, found) in enumerate(costs.items(), start=1):
+        axes = figure.add_subplot(1, len(costs), place)
+        axes.loglog(found["values"], found["seconds"], marker="o")
+        axes.set(title=f"exponent {found['exponent']:.2f}", xlabel=axis, ylabel="seconds an outer step")
+        axes.set_xticks(found["values"], [f"{value:g}" for value in found["values"]])
+        axes.minorticks_off()
+    figure.savefig(path, dpi=110)
+
+
+def with_meta(config: Config, **changes: object) -> Config:
+    return config.model_copy(update={"meta": MetaConfig.model_validate(config.meta.model_dump() | changes)})
+
+
+def machine(threads: int) -> dict[str, object]:
+    return {
+        "command": "python benchmarks/engine.py " + " ".join(sys.argv[1:]),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "load before": os.getloadavg()[0],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", default="engines,ranks,adapt,cost")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
+    parser.add_argument("--order", type=int, default=2, help=argparse.SUPPRESS)
+    parser.add_argument("--rank", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    config = load_config("default")
+    if options.rank:
+        return train_as_rank(config)
+    torch.set_num_threads(options.threads)
+    if options.peak:
+        return measure_peak(config, options.peak, options.order)
+    parts = {
+        "engines": lambda: engines(config, options.repeats, options.device),
+        "ranks": lambda: ranks(max(1, options.repeats // 2)),
+        "adapt": lambda: adapt(config, options.repeats, options.device),
+        "cost": lambda: cost(config, max(1, options.repeats // 2), options.device),
+    }
+    path = HERE / "engine.json"
+    record = json.loads(path.read_text()) if path.exists() else {}
+    record["machine"] = machine(options.threads)
+    for name in options.only.split(","):
+        record[name] = parts[name]()
+        print(name, json.dumps(record[name], indent=1), flush=True)
+        path.write_text(json.dumps(record, indent=1) + "\n")
+    if "cost" in record:
+        draw(record["cost"], HERE / "engine.png")
+    return None
+
+
+if __name__ == "__main__":
+    main()
