@@ -125,7 +125,7 @@ def learn(method: Method, support: Sample, grid: tuple[int, int] | None = None) 
     params, memory = _fit(method, support)
     grid = _grid_of(support, method.config)
     if support.clips == 0 or method.strengths is None:
-        places = dict.fromkeys(method.tails, _anywhere(grid))
+        places = {name: _anywhere(grid) for name, _ in method.experts.each()}
         return Normality(method, support.clips, params, memory, places, torch.zeros(0, 1))
     nats, known = _cross_fitted(method, support, grid)
     places = {name: place_tail(nats[name], known[name], method.strengths) for name in nats}

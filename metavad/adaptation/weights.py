@@ -90,6 +90,6 @@ def _some(parts: Sequence[Tensor]) -> Tensor:
 def _loss(free: Tensor, ranked: _Ranked, share: float) -> Tensor:
     weights = torch.stack([weight_at(pair, ranked.shots) for pair in free])
     low, high = (
-        strongest((maps * weights[:, None]).sum(1)[:, None], share)[:, 0] for maps in (ranked.normal, ranked.abnormal)
+        strongest((maps * weights[:, None]).sum(1, keepdim=True), share) for maps in (ranked.normal, ranked.abnormal)
     )
     return separation_loss(low, high)

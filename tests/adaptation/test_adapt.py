@@ -1,0 +1,159 @@
+"""Adapting, calibrating and the detector on disk, with a tiny base."""
+
+import json
+
+import pytest
+import torch
+
+from metavad.adaptation.adapt import adapt, adapted, fine_tune, learn, refit, surprises
+from metavad.adaptation.detector import load_detector, make_detector, save_detector
+from metavad.adaptation.threshold import promise_threshold
+from metavad.adaptation.weights import Case, fit_weights
+from metavad.episodes import Shots, draw_shots
+from metavad.errors import BundleError, OutputError, UsageError
+from metavad.features.library import Library
+from metavad.scenes.store import Store
+from metavad.scenes.suite import load_suite
+
+
+@pytest.fixture(scope="module")
+def library(cameras, tiny_base):
+    return Library(load_suite(str(cameras)).scenes, tiny_base.config, tiny_base.experts.reads, Store())
+
+
+@pytest.fixture(scope="module")
+def scene(library):
+    return next(iter(library.scenes))
+
+
+def support_of(library, scene, shots, seed=0):
+    return library.sample(draw_shots(library.reels(scene), shots, 16, seed).clips)
+
+
+def video_of(library, scene):
+    track = library.track(scene, "test", library.scenes[scene].test[0].name)
+    return library.part(track, 0, len(track))
+
+
+def test_zero_shot_is_the_base_itself(library, scene, tiny_base):
+    model = adapt(tiny_base, library.nothing(scene))
+    assert model.shots == 0
+    assert all(torch.equal(model.params[name], tensor) for name, tensor in tiny_base.params.items())
+    assert surprises(model, video_of(library, scene)).fused.isfinite().all()
+
+
+@pytest.mark.parametrize("shots", [1, 2, 5])
+def test_shots_change_the_model_and_not_the_base(library, scene, tiny_base, shots):
+    before = {name: tensor.clone() for name, tensor in tiny_base.params.items()}
+    model = adapt(tiny_base, support_of(library, scene, shots))
+    assert any(not torch.equal(model.params[name], tensor) for name, tensor in tiny_base.params.items())
+    assert all(torch.equal(before[name], tensor) for name, tensor in tiny_base.params.items())
+    found = surprises(model, video_of(library, scene))
+    assert found.fused.isfinite().all()
+    assert (found.fused >= 0).all()
+
+
+def test_the_same_shots_give_the_same_detector(library, scene, tiny_base):
+    one, other = (adapt(tiny_base, support_of(library, scene, 3)) for _ in range(2))
+    assert all(torch.equal(one.params[name], other.params[name]) for name in one.params)
+    video = video_of(library, scene)
+    assert torch.equal(surprises(one, video).fused, surprises(other, video).fused)
+
+
+@pytest.mark.parametrize("method", [adapted, fine_tune, lambda base: refit(base, 0)], ids=["adapted", "fine", "refit"])
+def test_every_method_learns_a_camera(library, scene, tiny_base, method):
+    model = learn(method(tiny_base), support_of(library, scene, 2))
+    assert surprises(model, video_of(library, scene)).fused.isfinite().all()
+
+
+def test_shots_of_a_camera_of_another_shape_are_stretched(library, tiny_base, scene):
+    grid = (8, 14)
+    model = learn(adapted(tiny_base), support_of(library, scene, 2), grid=grid)
+    assert all(place.log_tail.shape[1:] == grid for place in model.places.values())
+
+
+def test_a_detector_comes_back_from_disk_as_it_was(library, scene, tiny_base, tmp_path):
+    detector = make_detector(tiny_base, library, scene, draw_shots(library.reels(scene), 3, 16, 0), alarms_per_day=5)
+    save_detector(tmp_path / "detector", detector)
+    back = load_detector(tmp_path / "detector")
+    assert back.threshold == detector.threshold
+    assert back.pictures == detector.pictures
+    assert len(back.pictures) == 3
+    video = video_of(library, scene)
+    assert torch.equal(surprises(back.normality, video).fused, surprises(detector.normality, video).fused)
+
+
+def test_no_pictures_are_kept_where_none_are_wanted(library, scene, tiny_base, tmp_path):
+    shots = draw_shots(library.reels(scene), 1, 16, 0)
+    detector = make_detector(tiny_base, library, scene, shots, alarms_per_day=5, pictures=False)
+    save_detector(tmp_path / "detector", detector)
+    assert not (tmp_path / "detector" / "pictures").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "json", "gone"])
+def test_a_damaged_detector_is_one_clear_error(library, scene, tiny_base, tmp_path, damage):
+    detector = make_detector(tiny_base, library, scene, Shots((), 0), alarms_per_day=5)
+    folder = tmp_path / "detector"
+    save_detector(folder, detector)
+    tensors = folder / "detector.safetensors"
+    content = tensors.read_bytes()
+    if damage == "cut":
+        tensors.write_bytes(content[: len(content) // 2])
+    elif damage == "flip":
+        tensors.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "json":
+        (folder / "detector.json").write_text("{")
+    else:
+        tensors.unlink()
+    with pytest.raises(BundleError, match="make"):
+        load_detector(folder)
+
+
+def test_a_taken_folder_is_left_alone(library, scene, tiny_base, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    detector = make_detector(tiny_base, library, scene, Shots((), 0), alarms_per_day=5)
+    with pytest.raises(OutputError):
+        save_detector(tmp_path, detector)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt"]
+
+
+def test_fewer_alarms_need_a_higher_threshold(library, scene, tiny_base):
+    model = adapt(tiny_base, support_of(library, scene, 3))
+    thresholds = [promise_threshold(model, alarms, normal_ticks=1000)[0] for alarms in (1000, 10, 0.1)]
+    assert thresholds[0] < thresholds[1] < thresholds[2]
+
+
+def test_a_promise_beyond_the_footage_says_so(library, scene, tiny_base):
+    model = adapt(tiny_base, support_of(library, scene, 3))
+    _, kept = promise_threshold(model, 20_000, normal_ticks=100_000)
+    _, hoped = promise_threshold(model, 0.1, normal_ticks=100)
+    assert kept.supported
+    assert not hoped.supported
+    assert "give more normal footage" in hoped.text
+
+
+def test_no_alarms_at_all_cannot_be_promised(library, scene, tiny_base):
+    with pytest.raises(UsageError, match="above 0"):
+        promise_threshold(adapt(tiny_base, library.nothing(scene)), 0, normal_ticks=100)
+
+
+def test_weights_go_to_the_expert_that_ranks(library, scene, tiny_base):
+    """Where the labels are one expert's own highest ticks, that expert gains against the others."""
+    model = adapt(tiny_base, support_of(library, scene, 2))
+    video = video_of(library, scene)
+    found = surprises(model, video)
+    frame = found.maps["flow_density"][0].flatten(1).amax(1)
+    labels = frame > frame[found.known[0]].median()
+    case = Case(support_of(library, scene, 2), 2, ((video, labels),))
+    fitted = fit_weights(tiny_base, [case], steps=40)
+    gain = {name: float((fitted.weights[name] - tiny_base.weights[name])[0]) for name in fitted.weights}
+    assert gain["flow_density"] > gain["prediction"]
+
+
+def test_facts_are_plain_json(library, scene, tiny_base, tmp_path):
+    detector = make_detector(tiny_base, library, scene, draw_shots(library.reels(scene), 2, 16, 0), alarms_per_day=5)
+    save_detector(tmp_path / "detector", detector)
+    facts = json.loads((tmp_path / "detector" / "detector.json").read_text())
+    assert facts["promise"]["alarms_per_day"] == 5
+    assert len(facts["shots"]) == 2
