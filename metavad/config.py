@@ -23,6 +23,7 @@ __all__ = [
     "FlowDensityConfig",
     "MetaConfig",
     "PredictionConfig",
+    "PriorConfig",
     "ScoringConfig",
     "load_config",
 ]
@@ -141,6 +142,21 @@ class CalibrationConfig(_Section):
     """Standard deviation of the neighbourhood from which a place borrows."""
 
 
+class PriorConfig(_Section):
+    """What is measured on meta-training scenes once the networks are trained."""
+
+    shots: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 3, 10, 30)
+    """Numbers of shots for which normal scores are tabulated."""
+    weigh: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 5, 10)
+    """Numbers of shots at which fusion weights are learned, where generated cameras have labels."""
+    rounds: Count = 1
+    """Draws of shots for each scene."""
+    windows: Count = 8
+    """Windows of other normal footage that are scored."""
+    seconds: Positive = 4.0
+    """Length of a window."""
+
+
 class AdaptationConfig(_Section):
     """K-shot fine-tuning."""
 
@@ -172,6 +188,7 @@ class Config(_Section):
     prediction: PredictionConfig = PredictionConfig()
     meta: MetaConfig = MetaConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+    prior: PriorConfig = PriorConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
     scoring: ScoringConfig = ScoringConfig()
 

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from metavad.adaptation.detector import Detector, make_detector
-from metavad.adaptation.prior import fit_prior
+from metavad.adaptation.prior import fit_prior, unit_tails, unit_weights
+from metavad.adaptation.weights import Case
 from metavad.config import Config
 from metavad.episodes import EpisodeSampler, Reel, draw_shots
 from metavad.errors import DataError, OutputError, UsageError
@@ -25,7 +26,7 @@ from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.library import Library
 from metavad.files import write_text
-from metavad.meta.base import Base, load_base, save_base
+from metavad.meta.base import Base, Control, load_base, save_base
 from metavad.meta.checkpoint import TrainingState, latest, load_state, save_state
 from metavad.meta.control import choose_step_sizes, joint_train
 from metavad.meta.distributed import Group, joined
@@ -165,12 +166,13 @@ def _footage(scenes: Sequence[Scene], config: Config, store: Store, seed: int, p
     if not usable:
         raise DataError("meta-training: expected scenes with normal videos, found none; choose other --scenes")
     reels = {scene.key: library.reels(scene.key) for scene in usable}
-    with progress.task("Decoding and features", sum(len(each) for each in reels.values())) as task:
-        for reel in (reel for each in reels.values() for reel in each):
+    abnormal = _abnormal_reels(library, usable)
+    every = [reel for each in (*reels.values(), *abnormal.values()) for reel in each]
+    with progress.task("Decoding and features", len(every)) as task:
+        for reel in every:
             library.track(reel.scene, reel.side, reel.video)
             task.advance(note=reel.scene)
     held = _held_out(sorted(reels), config.meta.validation_scenes, seed)
-    abnormal = _abnormal_reels(library, usable, held) if config.meta.separation > 0 else {}
     train = {key: each for key, each in reels.items() if key not in held}
     return _Footage(library, train, {key: reels[key] for key in held}, abnormal)
 
@@ -181,9 +183,9 @@ def _held_out(keys: Sequence[str], wanted: int, seed: int) -> tuple[str, ...]:
     return tuple(random.Random(f"validation-{seed}").sample(keys, count))
 
 
-def _abnormal_reels(library: Library, scenes: Sequence[Scene], held: Sequence[str]) -> dict[str, list[Reel]]:
+def _abnormal_reels(library: Library, scenes: Sequence[Scene]) -> dict[str, list[Reel]]:
     """Test videos with their labels, of generated cameras only: those of datasets are for testing."""
-    chosen = [scene for scene in scenes if scene.key not in held and (scene.root / "meta.json").is_file()]
+    chosen = [scene for scene in scenes if (scene.root / "meta.json").is_file()]
     return {
         scene.key: [_labelled(library, scene, reel) for reel in library.reels(scene.key, "test")] for scene in chosen
     }
@@ -207,25 +209,47 @@ def _make(
     started = time.monotonic()
     experts = _fresh_experts(config, seed)
     stage = partial(_stage, footage, config, run, seed, device, group, progress, experts)
-    learned, control = stage("maml"), stage("control")
+    learned, joint = stage("maml"), stage("control")
     params, sizes = _best(learned)
-    plain, _ = _best(control)
-    draw = partial(_sampler, footage.all, config, seed + 2)
-    resolve = footage.library.sample
-    plain_sizes = choose_step_sizes(experts, plain, draw(5), resolve, steps=config.adaptation.steps)
+    plain, _ = _best(joint)
+    tuning = _sampler(footage.all, config, seed + 2, 5)
+    plain_sizes = choose_step_sizes(
+        experts, plain, tuning, footage.library.sample, steps=config.adaptation.steps, count=len(footage.all)
+    )
     facts |= {
         "scenes": sorted(footage.all),
         "held_out": sorted(footage.held_out),
         "seed": seed,
-        "steps": {"maml": learned.step, "control": control.step},
+        "steps": {"maml": learned.step, "control": joint.step},
         "validation": {} if learned.best is None else learned.best.losses,
         "seconds": round(time.monotonic() - started, 1),
         **describe_machine(device),
     }
-    base = fit_prior(config, experts, params, sizes, plain, plain_sizes, draw, resolve, facts=facts, progress=progress)
+    names = config.experts
+    control = Control(plain, plain_sizes, unit_tails(names))
+    base = Base(config, params, sizes, unit_tails(names), unit_weights(names), control, facts)
+    cases = partial(_cases, footage, config, seed + 3) if footage.abnormal else None
+    base = fit_prior(base, footage.all, footage.library.sample, cases=cases, seed=seed, progress=progress)
     if group.rank == 0:
         save_base(run / BASE, base)
     return base
+
+
+def _cases(footage: _Footage, config: Config, seed: int, shots: int) -> list[Case]:
+    """Generated cameras after K shots, with their test videos labelled by tick: what fusion weights learn from."""
+    return [_case(footage, scene, config, seed, shots) for scene in sorted(footage.abnormal)]
+
+
+def _case(footage: _Footage, scene: str, config: Config, seed: int, shots: int) -> Case:
+    library, length = footage.library, config.data.clip_frames
+    drawn = draw_shots(footage.all[scene], max(shots, 1), length, seed)
+    support = library.sample(drawn.clips) if shots else library.nothing(scene)
+    videos = []
+    for reel in footage.abnormal[scene]:
+        track = library.track(scene, "test", reel.video)
+        labels = torch.tensor([any(start <= frame < end for start, end in reel.abnormal) for frame in track.frames])
+        videos.append((library.part(track, 0, len(track)), labels))
+    return Case(support, shots, tuple(videos))
 
 
 def _fresh_experts(config: Config, seed: int) -> ExpertSet:
@@ -264,7 +288,7 @@ def _stage(
     make = meta_train if name == "maml" else joint_train
     training = make(
         experts,
-        _episodes(footage.train, footage.abnormal, config, seed),
+        _episodes(footage.train, footage.abnormal if config.meta.separation else {}, config, seed),
         footage.library.sample,
         config,
         validation=_episodes(footage.held_out, {}, config, seed + 1) if footage.held_out else None,

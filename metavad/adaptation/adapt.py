@@ -256,5 +256,5 @@ def _scrambled(tensor: Tensor, generator: torch.Generator) -> Tensor:
     if tensor.ndim < 2:
         return torch.full_like(tensor, float(tensor.ndim == 1 and tensor.mean() > 0.5))
     bound = 1.0 / max(1, tensor[0].numel()) ** 0.5
-    uniform: Tensor = torch.rand(tensor.shape, generator=generator) * 2 - 1
-    return uniform.to(tensor) * bound
+    uniform: Tensor = (torch.rand(tensor.shape, generator=generator) * 2 - 1) * bound
+    return uniform.to(tensor)

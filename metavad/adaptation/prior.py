@@ -1,125 +1,178 @@
-"""What many cameras say about normal scores: the base tails, after the networks are trained."""
+"""What many cameras say about normal scores: the base's tails, after the networks are trained.
+
+Every camera's normal footage is cut in two. K shots come from one half, the scores from windows of the other, as
+long as a slow expert looks back: so the tables say how surprising normal life is to a detector that was shown K
+clips, which is the more the fewer it was shown.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from metavad.adaptation.adapt import Method, adapted, learn, surprises
+from metavad.adaptation.weights import Case, fit_weights
 from metavad.calibration.accumulation import smooth, strongest
 from metavad.calibration.tails import BaseTail, levels
-from metavad.config import Config
-from metavad.episodes import Clip, EpisodeSampler
-from metavad.experts.base import Parameters
+from metavad.episodes import Clip, Reel, draw_shots
 from metavad.experts.set import ExpertSet, under
 from metavad.features.sample import Sample
-from metavad.meta.base import Base, Control
+from metavad.meta.base import Base
 from metavad.progress import SILENT, Progress
 
-__all__ = ["Draw", "fit_prior"]
+__all__ = ["fit_prior", "unit_tails", "unit_weights"]
 
 Resolve = Callable[[Sequence[Clip]], Sample]
-Draw = Callable[[int], EpisodeSampler]
-"""K to the sampler of episodes with exactly K shots."""
+Cases = Callable[[int], Sequence[Case]]
+"""K to labelled generated cameras after K shots."""
 CELLS = 4000
-"""Scores kept of one episode and expert."""
+"""Scores kept of one scene, number of shots and expert."""
 
 
 @dataclass(frozen=True)
 class _Known:
+    """A scene's shots, and windows of its other footage, each a sample of one clip."""
+
     support: Sample
-    query: Sample
+    windows: tuple[Sample, ...]
 
 
 def fit_prior(
-    config: Config,
-    experts: ExpertSet,
-    params: Parameters,
-    step_sizes: Parameters,
-    control: Parameters,
-    control_sizes: Parameters,
-    draw: Draw,
+    base: Base,
+    reels: Mapping[str, Sequence[Reel]],
     resolve: Resolve,
     *,
-    shots: Sequence[int] = (0, 1, 3, 10),
-    rounds: int = 2,
-    facts: Mapping[str, Any] | None = None,
+    cases: Cases | None = None,
+    seed: int = 0,
     progress: Progress = SILENT,
 ) -> Base:
-    """Score query clips of every training scene after adapting with K shots; the pooled tails make the base."""
-    weights = {name: torch.tensor([0.5413, 0.0]) for name, _ in experts.each()}  # softplus(0.5413) = 1
-    blank = {name: _unit_tail() for name, _ in experts.each()}
-    base = Base(config, params, step_sizes, blank, weights, Control(control, control_sizes, blank), dict(facts or {}))
-    with progress.task("Normal scores over cameras", len(shots) * 2 + 1) as task:
-        episodes = {}
+    """The base with its experts' tails, fusion weights (where there are labelled cases) and frame tail.
+
+    ``reels`` are the normal videos of meta-training scenes; ``base.config.prior`` says for which K.
+    """
+    shots = base.config.prior.shots
+    total = 2 * len(shots) + 1 + (len(base.config.prior.weigh) if cases else 0)
+    with progress.task("Normal scores over cameras", total) as task:
+        known = {count: _all_known(base, reels, resolve, count, seed) for count in shots}
+        raw = {}
         for count in shots:
-            episodes[count] = [_known(episode, resolve, count) for episode in _episodes(draw(max(count, 1)), rounds)]
-        tails = {}
-        collected = []
-        for count in shots:
-            collected.append([_raw_scores(adapted(base), each) for each in episodes[count]])
-            task.advance()
-        for name, _ in experts.each():
-            pooled = [torch.cat([scores[name] for scores in each]) for each in collected]
-            tails[name] = BaseTail.fit(pooled, shots)
-        plain = [_raw_scores(_of_control(base), each) for each in episodes[0]]
-        control_tails = {name: BaseTail.fit([torch.cat([s[name] for s in plain])], [0]) for name in tails}
-        task.advance()
-        base = replace(base, tails=tails, control=Control(control, control_sizes, control_tails))
+            raw[count] = [_raw_scores(adapted(base), each) for each in known[count]]
+            task.advance(note=f"K = {count}")
+        plain = [_raw_scores(_of_control(base), each) for each in known[shots[0]]]
+        task.advance(note="control")
+        tails = {name: BaseTail.fit([_pooled(raw[count], name) for count in shots], shots) for name in base.weights}
+        control = {name: BaseTail.fit([_pooled(plain, name)], [0]) for name in base.weights}
+        base = replace(base, tails=tails, control=replace(base.control, tails=control))
+        if cases is not None:
+            labelled: list[Case] = []
+            for count in base.config.prior.weigh:
+                labelled += cases(count)
+                task.advance(note=f"labelled, K = {count}")
+            base = fit_weights(base, labelled)
         frames = []
         for count in shots:
-            frames.append(torch.cat([_frame_scores(adapted(base), each) for each in episodes[count]]))
-            task.advance()
-    ticks = min(len(each) for each in frames)
-    return replace(
-        base, tails={**tails, "frame": BaseTail.fit(frames, shots)}, facts={**base.facts, "normal_ticks": ticks}
-    )
+            frames.append(torch.cat([_frame_scores(adapted(base), each) for each in known[count]]))
+            task.advance(note=f"frames, K = {count}")
+    facts = {**base.facts, "normal_ticks": min(len(each) for each in frames)}
+    return replace(base, tails={**tails, "frame": BaseTail.fit(frames, shots)}, facts=facts)
 
 
-def _episodes(sampler: EpisodeSampler, rounds: int) -> list[tuple[Sequence[Clip], Sequence[Clip]]]:
-    episodes = [sampler(number) for number in range(rounds * len(sampler.scenes))]
-    return [(episode.support, episode.query) for episode in episodes]
+def unit_tails(names: Sequence[str]) -> dict[str, BaseTail]:
+    """Tails under which a score is its own surprise: what a base has before :func:`fit_prior`."""
+    return {name: BaseTail(torch.tensor([0]), levels()[None]) for name in names}
 
 
-def _known(episode: tuple[Sequence[Clip], Sequence[Clip]], resolve: Resolve, shots: int) -> _Known:
-    support, query = resolve(episode[0]), resolve(episode[1])
-    return _Known(support if shots else support.select([]), query)
+def unit_weights(names: Sequence[str]) -> dict[str, Tensor]:
+    """Fusion weights of 1 for every K."""
+    return {name: torch.tensor([0.5413, 0.0]) for name in names}  # softplus(0.5413) = 1
 
 
-def _raw_scores(method: Method, each: _Known) -> dict[str, Tensor]:
-    """Some scores of the query clips, by expert; evenly spread over clips, ticks and cells."""
-    model = learn(replace(method, strengths=None), each.support)
-    shown = each.support if method.strengths is not None else each.support.select([])
-    with torch.no_grad():
-        memory = under(method.experts, model.params, ExpertSet.condition, shown)
-        scores = under(method.experts, model.params, ExpertSet.score, each.query, memory)
-    found = {}
-    for name, expert in method.experts.each():
-        values = scores[name][expert.known(each.query)].flatten()
-        found[name] = values[torch.linspace(0, len(values) - 1, CELLS).long()]
+def _all_known(
+    base: Base, reels: Mapping[str, Sequence[Reel]], resolve: Resolve, shots: int, seed: int
+) -> list[_Known]:
+    found = []
+    for number, scene in enumerate(sorted(reels)):
+        for turn in range(base.config.prior.rounds):
+            shown, other = _halves(reels[scene], (turn + number) % 2)
+            windows = _windows(other, base.config.prior.windows, base.config.prior.seconds)
+            available = sum(len(reel.clips(base.config.data.clip_frames)) for reel in shown)
+            count = min(max(shots, 1), available)
+            if not windows or count == 0:
+                continue
+            support = resolve(draw_shots(shown, count, base.config.data.clip_frames, seed + turn).clips)
+            samples = tuple(resolve([window]) for window in windows)
+            found.append(_Known(support if shots else support.select([]), samples))
     return found
 
 
+def _halves(reels: Sequence[Reel], turn: int) -> tuple[list[Reel], list[Reel]]:
+    """Every other video; a single one is cut in the middle, with a second between."""
+    if len(reels) > 1:
+        parts = list(reels[0::2]), list(reels[1::2])
+    else:
+        reel = reels[0]
+        middle = (reel.first + reel.frames) // 2
+        parts = [replace(reel, frames=middle)], [replace(reel, first=middle + round(reel.rate))]
+    return parts if turn == 0 else (parts[1], parts[0])
+
+
+def _windows(reels: Sequence[Reel], count: int, seconds: float) -> list[Clip]:
+    """Windows that share no frame, evenly spread."""
+    found = []
+    for reel in reels:
+        length = round(seconds * reel.rate)
+        end = reel.first
+        for start in reel.starts:
+            if start >= end and start + length <= reel.frames:
+                found.append(Clip(reel.scene, reel.video, start, length, reel.side))
+                end = start + length
+    if not found:
+        return [
+            max(reel.clips(round(seconds * reel.rate)), key=lambda clip: clip.length)
+            for reel in reels[:1]
+            if reel.clips(round(seconds * reel.rate))
+        ]
+    picked = sorted({round(place) for place in torch.linspace(0, len(found) - 1, min(count, len(found))).tolist()})
+    return [found[place] for place in picked]
+
+
+def _raw_scores(method: Method, each: _Known) -> dict[str, Tensor]:
+    """Some scores of the windows, by expert; evenly spread over ticks and cells."""
+    model = learn(replace(method, strengths=None), each.support)
+    shown = each.support if method.strengths is not None else each.support.select([])
+    values: dict[str, list[Tensor]] = {name: [] for name in method.weights}
+    with torch.no_grad():
+        memory = under(method.experts, model.params, ExpertSet.condition, shown)
+        for window in each.windows:
+            scores = under(method.experts, model.params, ExpertSet.score, window, memory)
+            for name, expert in method.experts.each():
+                values[name].append(scores[name][expert.known(window)].flatten())
+    return {name: _spread(torch.cat(parts), CELLS) for name, parts in values.items()}
+
+
+def _spread(values: Tensor, count: int) -> Tensor:
+    """At most ``count`` of them; a stride that shares no factor with the grid's width sees all columns."""
+    if len(values) <= count:
+        return values
+    return values[torch.linspace(0, len(values) - 1, count).long()]
+
+
+def _pooled(scores: Sequence[Mapping[str, Tensor]], name: str) -> Tensor:
+    return torch.cat([each[name] for each in scores])
+
+
 def _frame_scores(method: Method, each: _Known) -> Tensor:
-    """Frame scores of the query clips, as a detector would give them."""
+    """Frame scores of the windows, as a detector would give them."""
     model, settings = learn(method, each.support), method.config.scoring
-    found = surprises(model, each.query)
-    scores = strongest(found.fused, settings.top)
-    seconds = each.query.seconds
-    parts = [
-        smooth(score[sure].numpy(), time[sure].numpy(), settings.past, settings.ahead)
-        for score, sure, time in zip(scores, found.known, seconds, strict=True)
-        if sure.any()
-    ]
+    parts = []
+    for window in each.windows:
+        found = surprises(model, window)
+        scores = torch.where(found.known, strongest(found.fused, settings.top), torch.nan)[0]
+        if found.known.any():
+            parts.append(smooth(scores.numpy(), window.seconds[0].numpy(), settings.past, settings.ahead))
     return torch.cat([torch.from_numpy(part).float() for part in parts])
 
 
 def _of_control(base: Base) -> Method:
-    method = adapted(base)
-    return replace(method, params=base.control.params, steps=0, strengths=None)
-
-
-def _unit_tail() -> BaseTail:
-    return BaseTail(torch.tensor([0]), levels()[None])
+    return replace(adapted(base), params=base.control.params, steps=0, strengths=None)
