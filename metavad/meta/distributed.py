@@ -8,6 +8,8 @@ from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 __all__ = ["ALONE", "Group", "joined"]
 
@@ -68,11 +70,23 @@ def joined(device: torch.device | str = "cpu") -> Iterator[Group]:
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
-    distributed.init_process_group("nccl" if torch.device(device).type == "cuda" else "gloo")
+    backend = "nccl" if torch.device(device).type == "cuda" else "gloo"
+    store, rank, size = next(rendezvous("env://"))
+    distributed.init_process_group(backend, store=PrefixStore(_life(), store), rank=rank, world_size=size)
     try:
         yield Ranks(distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
+
+
+def _life() -> str:
+    """What the ranks of this start, and no earlier one, have in common.
+
+    torchrun keeps one store over restarts, where the addresses of killed ranks still stand; a new rank may read
+    them before they are overwritten. With several agents the count is not common to all, and torchrun is to be
+    run with ``TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1`` instead.
+    """
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if os.environ.get("GROUP_WORLD_SIZE") == "1" else "0"
 
 
 def share(items: Sequence[Item], group: Group) -> list[tuple[int, Item]]:
