@@ -193,7 +193,9 @@ def _base_nats(
     with torch.no_grad():
         scores = under(method.experts, params, ExpertSet.score, held, memory)
     nats = {name: method.tails[name].nats(_on(grid, score), support.clips) for name, score in scores.items()}
-    return nats, {name: expert.known(held) for name, expert in method.experts.each()}
+    # What an expert says that has seen nothing is no evidence of what is normal here.
+    told = {name: support.clips > 0 or not expert.blind for name, expert in method.experts.each()}
+    return nats, {name: expert.known(held) & told[name] for name, expert in method.experts.each()}
 
 
 def _anywhere(grid: tuple[int, int]) -> PlaceTail:
@@ -239,7 +241,7 @@ def _placed(model: Normality, name: str, score: Tensor, known: Tensor) -> Tensor
 def _shown_frames(method: Method, nats: Mapping[str, Tensor], known: Mapping[str, Tensor]) -> Tensor:
     """Frame surprise (K, T) of every shot under the tails of the other shots; NaN where not known."""
     assert method.strengths is not None  # the caller's branch
-    sure = torch.stack(list(known.values())).all(0)
+    sure = torch.stack([flags for flags in known.values() if flags.any()]).all(0)
     frames = torch.full(sure.shape, torch.nan)
     for held, rest in _folds(len(sure), method.config):
         maps = {

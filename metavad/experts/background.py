@@ -35,9 +35,9 @@ def background_of(support: Sample) -> Memory:
     return {"background": background, "spread": (frames - background).abs().mean(0), "clips": clips}
 
 
-def residual(sample: Sample, memory: Memory) -> Tensor:
-    """Distance of local contrast from the background (B, T, H, W); 0 while there is none."""
-    distance = (contrast(sample["frames"]) - memory["background"]).abs()
+def residual(frames: Tensor, memory: Memory) -> Tensor:
+    """Distance of local contrast from the background, frames (..., H, W); 0 while there is none."""
+    distance = (contrast(frames) - memory["background"]).abs()
     return distance * (memory["clips"] > 0)
 
 

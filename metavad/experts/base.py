@@ -30,6 +30,8 @@ class Expert(nn.Module, ABC):
     """The key of its settings, its tensors and its column."""
     reads: ClassVar[tuple[str, ...]]
     """Names of the features that must be computed for it."""
+    blind: ClassVar[bool] = False
+    """Whether it can say nothing before anything was shown."""
     history: float = 0.0
     """Seconds of past that a score may use; less at the start of a video."""
     floor: float = 0.0

@@ -28,6 +28,7 @@ class Direction(Expert):
 
     name: ClassVar[str] = "direction"
     reads: ClassVar[tuple[str, ...]] = ("flow",)
+    blind: ClassVar[bool] = True
 
     def __init__(self, horizon: float) -> None:
         super().__init__()

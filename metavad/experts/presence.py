@@ -14,11 +14,15 @@ from metavad.features.sample import Sample
 
 __all__ = ["Presence", "Stillness"]
 
+FRAMES = 24
+"""Frames drawn of a sample for one evaluation of the loss."""
+
 
 class _Foreground(Expert):
     """Foreground against the background of the shots: a Laplace density of the distance at each pixel."""
 
     reads: ClassVar[tuple[str, ...]] = ("frames",)
+    blind: ClassVar[bool] = True
 
     def __init__(self, rows: int) -> None:
         super().__init__()
@@ -33,15 +37,16 @@ class _Foreground(Expert):
         return background_of(support)
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
-        """Negative log-likelihood of the distances under the Laplace density."""
+        """Negative log-likelihood of the distances under the Laplace density; of many frames, every n-th counts."""
+        step = max(1, sample.seconds.numel() // FRAMES)
+        frames, known = sample["frames"].flatten(0, 1)[::step], sample.known["frames"].flatten()[::step]
         scale = self._scale(memory)
-        weight = sample.known["frames"].to(scale)[:, :, None, None].expand_as(sample["frames"])
-        each = torch.log(2 * scale) + residual(sample, memory) / scale
-        return (each * weight).sum() / weight.sum().clamp_min(1e-3)
+        each = (torch.log(2 * scale) + residual(frames, memory) / scale).mean((-1, -2))
+        return (each * known).sum() / known.sum().clamp_min(1)
 
     def foreground(self, sample: Sample, memory: Memory) -> Tensor:
         """How surely a cell is foreground (B, T, h, w), 0 to 1."""
-        beyond = functional.softplus(residual(sample, memory) / self._scale(memory) - 2.5, beta=4.0)
+        beyond = functional.softplus(residual(sample["frames"], memory) / self._scale(memory) - 2.5, beta=4.0)
         sure = 1 - torch.exp(-beyond)
         grid = grid_of(sure.shape[-2], sure.shape[-1], self.rows)
         return functional.adaptive_avg_pool2d(sure, grid)
