@@ -42,7 +42,7 @@ __all__ = ["adapt", "describe_machine", "device_of", "make_base"]
 
 RUN, LOG, BASE = "run.json", "log.jsonl", "base"
 QUICK = 100
-"""Outer steps under which a base is for a look only: its tails and step sizes take half as many episodes."""
+"""Outer steps under which a base is for a look only: its tails and step sizes take few scenes and episodes."""
 CONTROL_SHOTS = 5
 """K at which the control's step sizes are chosen."""
 STAGES = {"maml": "meta-training", "control": "joint training, the control"}
@@ -60,6 +60,11 @@ class _Footage:
     @property
     def all(self) -> dict[str, Sequence[Reel]]:
         return {**self.train, **self.held_out}
+
+    @property
+    def some(self) -> dict[str, Sequence[Reel]]:
+        """A few scenes, where a base is for a look only."""
+        return dict(sorted(self.all.items())[:4])
 
 
 def adapt(

@@ -78,7 +78,7 @@ def _cameras(folder: Path, scenes: int, first: int, seed: int, progress: "Progre
     from metavad.scenes.suite import load_suite
     from metavad.scenes.synthetic import write_suite
 
-    path = write_suite(folder, scenes=scenes, first=first, seed=seed, progress=progress, **FOOTAGE)
+    path = write_suite(folder, scenes=scenes, first=first, seed=seed, jobs=2, progress=progress, **FOOTAGE)
     return load_suite(str(path)).scenes
 
 

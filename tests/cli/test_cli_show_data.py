@@ -1,0 +1,77 @@
+"""``metavad show`` and ``metavad data``."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from metavad.shipped import shipped
+
+
+def test_what_ships_is_listed_printed_and_copied(metavad, tmp_path):
+    for kind, files in (("suites", shipped("tasks")), ("configs", shipped("configs"))):
+        listed = metavad("show", kind)
+        assert [line.split()[0] for line in listed.out.splitlines()] == list(files)
+        for name, path in files.items():
+            assert metavad("show", kind, name).out == path.read_text().rstrip("\n") + "\n"
+    assert metavad("show", "configs", "quick", "--out", "mine.toml").code == 0
+    assert (tmp_path / "mine.toml").read_text() == shipped("configs")["quick"].read_text()
+    assert metavad("show", "configs", "quick", "--out", "mine.toml").code == 1
+
+
+def test_the_base_and_the_algorithms(metavad, tiny_run, tiny_base):
+    shown = metavad("show", "base", "--base", tiny_run)
+    assert (shown.code, tiny_base.digest in shown.out) == (0, True)
+    assert metavad("show", "base", tiny_run / "base").out == shown.out
+    assert "1703.03400" in metavad("show", "algorithms", "maml").out
+    assert "did you mean 'maml'" in metavad("show", "algorithms", "mamll").line
+
+
+@pytest.mark.parametrize(("what", "said"), [("suite", "did you mean 'suites'"), ("configs", "did you mean 'quick'")])
+def test_show_refuses(metavad, what, said):
+    result = metavad("show", what, "quik")
+    assert (result.code, said in result.line) == (2, True)
+
+
+def test_synthesize_check_and_a_taken_folder(metavad, tmp_path):
+    made = metavad("data", "synthesize", "--scenes", 1, "--size", "tiny", "--out", "site", "--seed", 5)
+    assert made.code == 0, made.err
+    assert metavad("data", "check", "site/suite.toml").code == 0
+    other = metavad("data", "synthesize", "--scenes", 1, "--size", "tiny", "--out", "site", "--seed", 6)
+    assert (other.code, "expected" in other.line) == (1, True)
+    labels = tmp_path / "site" / "camera-000" / "labels" / "test-00.npy"
+    np.save(labels, np.zeros(3))
+    wrong = metavad("data", "check", "site/suite.toml")
+    assert wrong.code == 1
+    assert "test-00" in wrong.out
+
+
+def test_list_says_what_is_there(metavad, tmp_path):
+    result = metavad("data", "list", "--data", tmp_path)
+    assert result.code == 0
+    names = [line.split()[0] for line in result.out.splitlines()[1:]]
+    assert names == list(shipped("tasks"))
+
+
+def test_fetch_says_where_to_ask(metavad, tmp_path):
+    assert "--data" in metavad("data", "fetch", "msad").line
+    result = metavad("data", "fetch", "msad", "--data", tmp_path)
+    assert (result.code, "get it from" in result.line) == (2, True)
+
+
+def test_import_writes_a_suite_that_works(metavad, cameras, tmp_path):
+    shutil.copytree(cameras.parent / "camera-000" / "normal", tmp_path / "mine" / "normal")
+    assert metavad("data", "import", "mine", "--yes").code == 0
+    assert metavad("data", "check", "mine/suite.toml").code == 0
+    again = metavad("data", "import", "mine", "--yes")
+    assert (again.code, "suite.toml" in again.line) == (1, True)
+    assert metavad("data", "import", "nowhere").code == 1
+
+
+def test_label_writes_an_empty_file(metavad, cameras, tmp_path):
+    video = shutil.copy(cameras.parent / "camera-000" / "test" / "test-00.mp4", tmp_path)
+    assert metavad("data", "label", video).code == 0
+    text = (tmp_path / "intervals.csv").read_text()
+    assert text.startswith("#")
+    assert text.splitlines()[-1] == "video,start,end"
+    assert metavad("data", "label", video).code == 1
