@@ -66,7 +66,7 @@ def _scene(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) ->
     for taken, weight in enumerate(plan.weights):
         if taken:
             _set_step(learner, start.params, sizes, taken - 1)
-            learner.adapt(support_loss(learner.module, task.support))
+            learner.adapt(_touching(learner, support_loss(learner.module, task.support)))
         elif plan.before:
             with torch.no_grad():
                 before = query_losses(learner.module, task.query, task.support)
@@ -94,6 +94,13 @@ def _learner(experts: ExpertSet, start: Initialisation, plan: Plan) -> Any:
     else:
         learner = algorithms.MetaSGD(module, lrs=[], first_order=first_order)
     return learner.clone()
+
+
+def _touching(learner: Any, loss: Tensor) -> Tensor:
+    """The loss plus zero times all parameters: MetaSGD fails on one that the loss does not use."""
+    if not hasattr(learner, "lrs"):
+        return loss
+    return loss + 0.0 * torch.stack([tensor.sum() for tensor in learner.module.parameters()]).sum()
 
 
 def _set_step(learner: Any, params: Parameters, sizes: Mapping[str, Tensor], step: int) -> None:

@@ -51,6 +51,23 @@ def test_algorithms_that_it_does_not_have_agree_through_its_meta_sgd(algorithm):
 
 
 @needs_it
+@pytest.mark.parametrize("sizes", ["fixed", "tensor"])
+def test_a_parameter_that_the_support_loss_does_not_use_stays(sizes):
+    """A bug once: MetaSGD stopped with an error of autograd."""
+
+    class Spare(Level):
+        name = "spare"
+
+        def __init__(self):
+            super().__init__()
+            self.unused = torch.nn.Parameter(torch.ones(3))
+
+    ours, theirs = both((Spare,), f"meta.step_sizes={sizes}", "meta.inner_steps=2")
+    for one, other in zip(ours, theirs, strict=True):
+        assert all(torch.equal(part, other.gradient[name]) for name, part in one.gradient.items())
+
+
+@needs_it
 def test_whole_runs_of_both_engines_end_with_the_same_bits():
     runs = [
         [*meta_train(toy_experts().double(), sampler(), resolve, toy_config(f"meta.engine={engine}"))][-1].state()
