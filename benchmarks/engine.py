@@ -37,6 +37,8 @@ from metavad.meta.train import meta_train
 
 HERE = Path(__file__).resolve().parent
 ENGINES: dict[str, Engine] = {"learn2learn": learn2learn_engine, "loop": loop_engine, "batched": batched_engine}
+BASE = load_config("default").experts
+SMALL = ("flow_density",)  # small operations: where batching pays
 TICKS = 7  # of 16 frames at 25 frames a second
 
 
@@ -89,13 +91,16 @@ def timed(step: Callable[[], object]) -> float:
 
 def engines(config: Config, repeats: int, device: str) -> dict[str, object]:
     found = {}
-    for order in (2, 1):
-        settings = with_meta(config, order=order)
-        steps = {name: outer_step(settings, engine, device) for name, engine in ENGINES.items()}
+    for experts, order in ((BASE, 2), (BASE, 1), (SMALL, 2), (SMALL, 1)):
+        settings = with_meta(config.model_copy(update={"experts": experts}), order=order)
+        names = [name for name in ENGINES if name != "batched" or experts == SMALL]
+        steps = {name: outer_step(settings, ENGINES[name], device) for name in names}
         for step in steps.values():
             step()  # warm-up
         rounds = [{name: timed_both(step) for name, step in steps.items()} for _ in range(repeats)]
-        found[f"order {order}"] = {name: compared(rounds, name) | {"peak MiB": peak(name, order)} for name in ENGINES}
+        found[f"{'+'.join(experts)}, order {order}"] = {
+            name: compared(rounds, name) | {"peak MiB": peak(name, order, experts)} for name in names
+        }
     return found
 
 
@@ -116,8 +121,8 @@ def compared(rounds: Sequence[dict[str, tuple[float, float]]], name: str) -> dic
     return found
 
 
-def peak(name: str, order: int) -> float:
-    command = [sys.executable, __file__, "--peak", name, "--order", str(order)]
+def peak(name: str, order: int, experts: Sequence[str]) -> float:
+    command = [sys.executable, __file__, "--peak", name, "--order", str(order), "--experts", ",".join(experts)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -238,9 +243,12 @@ def main() -> None:
     parser.add_argument("--only", default="engines,ranks,adapt,cost")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     parser.add_argument("--order", type=int, default=2, help=argparse.SUPPRESS)
+    parser.add_argument("--experts", help="others than those of the default base, by comma")
     parser.add_argument("--rank", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     config = load_config("default")
+    if options.experts:
+        config = config.model_copy(update={"experts": tuple(options.experts.split(","))})
     if options.rank:
         return train_as_rank(config)
     torch.set_num_threads(options.threads)

@@ -82,7 +82,8 @@ class MetaConfig(_Section):
 
     algorithm: str = "maml"
     """One of ``metavad show algorithms``."""
-    engine: Literal["torch-func", "learn2learn"] = "torch-func"
+    engine: Literal["torch-func", "batched", "learn2learn"] = "torch-func"
+    """A scene at a time, scenes of one shape at once, or learn2learn at the wheel."""
     order: Literal[1, 2] = 2
     """Second-order meta-gradients, or first-order ones."""
     first_order_steps: Annotated[int, Field(ge=0)] = 0

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
+from metavad.errors import UsageError
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.sample import Sample
@@ -25,7 +26,8 @@ Tensors: TypeAlias = tuple[dict[str, Tensor], dict[str, Tensor], Tensor]
 def batched_engine(experts: ExpertSet, start: Initialisation, tasks: Sequence[Task], plan: Plan) -> list[SceneGradient]:
     """Tasks of the same shapes together, the others one by one; the same gradients to rounding.
 
-    Reptile, joint training, separation and recomputation go one by one.
+    Reptile, joint training, separation and recomputation go one by one. Raises :class:`UsageError` where an
+    expert's operations depend on its data (a boolean mask as an index, say), which ``vmap`` cannot batch.
     """
     found: dict[int, SceneGradient] = {}
     for places in _alike(tasks):
@@ -33,9 +35,23 @@ def batched_engine(experts: ExpertSet, start: Initialisation, tasks: Sequence[Ta
         if len(group) == 1 or plan.kind != "adapt" or plan.separation or plan.run != Evaluation():
             outcomes = [scene_gradient(experts, start, task, plan) for task in group]
         else:
-            outcomes = together(experts, start, group, plan)
+            outcomes = _together_or_why_not(experts, start, group, plan)
         found |= zip(places, outcomes, strict=True)
     return [found[place] for place in range(len(tasks))]
+
+
+def _together_or_why_not(
+    experts: ExpertSet, start: Initialisation, tasks: Sequence[Task], plan: Plan
+) -> list[SceneGradient]:
+    try:
+        return together(experts, start, tasks, plan)
+    except RuntimeError as error:
+        if "vmap" not in str(error):
+            raise
+        raise UsageError(
+            f"meta.engine=batched: expected experts that vmap can batch, found one that it cannot ({error}); "
+            "use meta.engine=torch-func"
+        ) from None
 
 
 def together(experts: ExpertSet, start: Initialisation, tasks: Sequence[Task], plan: Plan) -> list[SceneGradient]:

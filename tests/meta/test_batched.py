@@ -2,7 +2,9 @@ import pytest
 import torch
 from meta_toys import Foresight, Level, Recurrent, resolve, sampler, toy_config, toy_experts
 
+from metavad.errors import UsageError
 from metavad.meta.batched import batched_engine
+from metavad.meta.engines import engine_of
 from metavad.meta.outer import Task, initialise, loop_engine, plan_at
 
 NETS = [(Foresight,), (Level,), (Recurrent,), (Foresight, Level)]
@@ -51,3 +53,18 @@ def test_what_has_no_inner_graph_goes_one_by_one(algorithm):
     assert all(
         torch.equal(a.gradient[name], b.gradient[name]) for a, b in zip(one, many, strict=True) for name in a.gradient
     )
+
+
+def test_an_expert_that_cannot_be_batched_is_one_line():
+    class Masked(Level):
+        name = "masked"
+
+        def condition(self, support):
+            kept = support["speed"][support.known["speed"]]
+            return {"mean": kept.mean(0)}
+
+    settings = toy_config("meta.engine=batched").meta
+    experts = toy_experts((Masked,)).double()
+    start, plan = initialise(experts, settings), plan_at(settings, 0)
+    with pytest.raises(UsageError, match=r"found one that it cannot .* use meta\.engine=torch-func"):
+        engine_of(settings)(experts, start, tasks_of(2), plan)
