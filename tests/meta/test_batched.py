@@ -67,4 +67,4 @@ def test_an_expert_that_cannot_be_batched_is_one_line():
     experts = toy_experts((Masked,)).double()
     start, plan = initialise(experts, settings), plan_at(settings, 0)
     with pytest.raises(UsageError, match=r"found one that it cannot .* use meta\.engine=torch-func"):
-        engine_of(settings)(experts, start, tasks_of(2), plan)
+        engine_of(settings)(experts, start, tasks_of(4), plan)
