@@ -10,13 +10,14 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy import ndimage
 
 from metavad import __version__
 from metavad.adaptation.adapt import Method, Normality, adapted, fine_tune, learn, refit
@@ -24,6 +25,7 @@ from metavad.adaptation.detector import make_detector
 from metavad.calibration.accumulation import smooth
 from metavad.episodes import Shots, draw_shots
 from metavad.errors import DataError, ShotsError, UsageError, nearest
+from metavad.evaluation.intervals import paired_bootstrap
 from metavad.evaluation.ranking import (
     average_precision,
     chance_precision,
@@ -110,6 +112,7 @@ class Settings:
     methods: tuple[str, ...]
     shot_frames: int
     seed: int
+    paper: bool = False
 
     @cached_property
     def parts(self) -> tuple[tuple[str, int, int], ...]:
@@ -141,6 +144,7 @@ def benchmark(
     store: Store | None = None,
     parts: Path | None = None,
     stories: bool = True,
+    paper: bool = False,
     jobs: int = 1,
     facts: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
@@ -148,11 +152,12 @@ def benchmark(
     """Few-shot against zero-shot on labelled scenes.
 
     ``parts`` is a folder in which every finished part is kept, so that a run that was stopped goes on; ``jobs``
-    scenes are worked on side by side. ``facts`` are added to the record. Raises :class:`ShotsError`, before
+    scenes are worked on side by side. ``paper`` adds columns that look at the test set, as the field's published
+    figures do; they are called so. ``facts`` are added to the record. Raises :class:`ShotsError`, before
     anything is computed, where the normal footage of a scene is too little, and :class:`UsageError` for an
     unknown method.
     """
-    settings = _settings(shots, draws, methods, shot_frames, seed)
+    settings = replace(_settings(shots, draws, methods, shot_frames, seed), paper=paper)
     store = store or Store()
     benches = [_Bench(scene, scenes, base, settings, store, parts) for scene in scenes]
     for bench in benches:
@@ -160,14 +165,16 @@ def benchmark(
     total = len(settings.parts) * len(benches)
     with progress.task("Benchmark", total) as task:
         rows: list[dict[str, Any]] = []
+        differences: list[dict[str, Any]] = []
         finished = Parallel(n_jobs=jobs, return_as="generator")(
-            delayed(_scene_rows)(bench, None if jobs != 1 else task.advance) for bench in benches
+            delayed(_figures_of)(bench, None if jobs != 1 else task.advance) for bench in benches
         )
-        for bench, found in zip(benches, finished, strict=True):
+        for bench, (found, compared) in zip(benches, finished, strict=True):
             rows += found
+            differences += compared
             if jobs != 1:
                 task.advance(len(settings.parts), note=bench.scene.key)
-    record = _record(benches, base, settings, rows, dict(facts or {}))
+    record = _record(benches, base, settings, rows, dict(facts or {})) | {"differences": differences}
     told = tuple(_story(bench) for bench in benches) if stories else ()
     return Outcome(record, told)
 
@@ -303,9 +310,15 @@ def _generated_camera(store: Store) -> Scene:
     return load_suite(str(folder)).scenes[0]
 
 
-def _scene_rows(bench: _Bench, advance: Callable[..., None] | None) -> list[dict[str, Any]]:
-    """All rows of one scene."""
-    scored: dict[tuple[str, int], list[Scored]] = {}
+_All = dict[tuple[str, int], list[Scored]]
+"""By method and K, the draws."""
+
+
+def _figures_of(
+    bench: _Bench, advance: Callable[..., None] | None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """All rows of one scene, and the differences between its methods."""
+    scored: _All = {}
     for method, shots, draw in bench.settings.parts:
         part = Part(bench.scene.key, method, shots, draw)
         found = _kept(bench, part)
@@ -315,7 +328,8 @@ def _scene_rows(bench: _Bench, advance: Callable[..., None] | None) -> list[dict
         scored.setdefault((method, shots), []).append(found)
         if advance is not None:
             advance(1, note=f"{bench.scene.key} {method} K={shots}")
-    return [_row(bench, method, shots, draws) for (method, shots), draws in scored.items()]
+    rows = [_row(bench, method, shots, draws) for (method, shots), draws in scored.items()]
+    return rows, _differences(bench, scored)
 
 
 # ---------------------------------------------------------------- one part
@@ -444,12 +458,82 @@ def _counted_labels(bench: _Bench) -> list[BoolArray]:
 
 def _figures(bench: _Bench, scored: Scored) -> dict[str, float]:
     labels, scores = _counted_labels(bench), _frame_scores(bench, scored.smoothed)
-    return {
+    causal = {name: _causal(bench, name, raw) for name, raw in scored.raw.items()}
+    figures = {
         "micro_auc": micro_auc(scores, labels),
         "macro_auc": macro_auc(scores, labels),
         "ap": average_precision(scores, labels),
         "eer": equal_error_rate(scores, labels),
+        "macro_auc_padded": macro_auc(scores, labels, padded=True),
+        "micro_auc_causal": micro_auc(_frame_scores(bench, causal), labels),
     }
+    return figures | (_published(scores, labels) if bench.settings.paper else {})
+
+
+def _causal(bench: _Bench, name: str, raw: FloatArray) -> FloatArray:
+    """Smoothed over the past only."""
+    facts = bench.library.facts(bench.scene.key, "test", name)
+    config = bench.base.config
+    return smooth(raw, facts.seconds[tick_frames(facts.seconds, config.data.rate)], config.scoring.past, 0.0)
+
+
+def _published(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> dict[str, float]:
+    """The field's habit: a centred Gaussian, then each test video stretched to [0, 1] by its own extremes."""
+    stretched = [_stretched(ndimage.gaussian_filter1d(row.astype(np.float64), PAPER_SIGMA)) for row in scores]
+    return {
+        "looks_at_test_set_micro_auc": micro_auc(stretched, labels),
+        "looks_at_test_set_macro_auc": macro_auc(stretched, labels),
+    }
+
+
+PAPER_SIGMA = 7.0
+"""Frames; published code uses 2 to 20."""
+
+
+def _stretched(scores: FloatArray) -> FloatArray:
+    low, high = float(scores.min()), float(scores.max())
+    return np.asarray((scores - low) / max(high - low, 1e-12))
+
+
+def _differences(bench: _Bench, scored: _All) -> list[dict[str, Any]]:
+    """How far ``adapted`` lies above zero-shot and above fine-tune, with intervals over test videos."""
+    pairs = [(shots, other) for method, shots in scored if method == "adapted" for other in ("zero-shot", "fine-tune")]
+    return [
+        _difference(bench, scored, shots, other, (other, 0 if other in ONCE else shots))
+        for shots, other in pairs
+        if (other, 0 if other in ONCE else shots) in scored
+    ]
+
+
+def _difference(bench: _Bench, scored: _All, shots: int, other: str, key: tuple[str, int]) -> dict[str, Any]:
+    ours, theirs = (_drawn(bench, scored[which]) for which in (("adapted", shots), key))
+    generator = np.random.default_rng([bench.settings.seed, shots, ONCE.index(other) if other in ONCE else 9])
+    found = paired_bootstrap(_mean_auc, ours, theirs, _counted_labels(bench), generator=generator, resamples=RESAMPLES)
+    return {
+        "suite": bench.scene.suite,
+        "scene": bench.scene.name,
+        "shots": shots,
+        "figure": "micro_auc",
+        "adapted_minus": other,
+        **{name: _defined(getattr(found, name)) for name in ("value", "low", "high", "level", "share_above")},
+        "videos": found.units,
+        "certain": bool(found.certain),
+    }
+
+
+RESAMPLES = 300
+"""Of the paired bootstrap: enough for two digits of an interval's ends."""
+
+
+def _drawn(bench: _Bench, draws: Sequence[Scored]) -> list[FloatArray]:
+    """For each test video the scores of all draws (S, T)."""
+    rows = [_frame_scores(bench, draw.smoothed) for draw in draws]
+    return [np.stack(video) for video in zip(*rows, strict=True)]
+
+
+def _mean_auc(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> float:
+    """Micro AUC of each draw, averaged."""
+    return float(np.mean([micro_auc([video[draw] for video in scores], labels) for draw in range(len(scores[0]))]))
 
 
 def _frame_scores(bench: _Bench, ticks: Mapping[str, FloatArray]) -> list[FloatArray]:

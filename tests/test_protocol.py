@@ -285,3 +285,27 @@ def test_motion_is_the_fastest_place():
     rows[2, 2, 1, 1] = 9
     rows[1, 0] = 255  # a direction, not a speed
     assert motion(rows).tolist() == [0, 0, 9, 0]
+
+
+def test_differences_have_intervals(outcome):
+    found = outcome.record["differences"]
+    asked = [(each["scene"], each["shots"], each["adapted_minus"]) for each in found]
+    others = ("zero-shot", "fine-tune")
+    assert asked == [(f"camera-00{n}", k, other) for n in (0, 1) for k in (1, 2) for other in others]
+    rows = {(r["scene"], r["method"], r["shots"]): r["micro_auc"] for r in outcome.record["rows"]}
+    for each in found:
+        other = rows[each["scene"], each["adapted_minus"], 0 if each["adapted_minus"] == "zero-shot" else each["shots"]]
+        assert math.isclose(each["value"], rows[each["scene"], "adapted", each["shots"]] - other, abs_tol=1e-9)
+
+
+def test_figures_that_look_at_the_test_set_say_so(scenes, tiny_base):
+    plain, paper = (
+        protocol.benchmark(scenes[:1], tiny_base, shots=(0,), stories=False, paper=flag).record["rows"]
+        for flag in (False, True)
+    )
+    extra = {"looks_at_test_set_micro_auc", "looks_at_test_set_macro_auc"}
+    for before, after in zip(plain, paper, strict=True):
+        assert set(after) - set(before) == extra
+        assert {name: after[name] for name in before if name not in ("fps", "adapt_seconds")} == {
+            name: before[name] for name in before if name not in ("fps", "adapt_seconds")
+        }

@@ -43,48 +43,136 @@ def benchmark(
     style: Annotated[
         str, typer.Option("--format", metavar="table|markdown|latex|csv", help="How to print the rows.")
     ] = "table",
+    paper: Annotated[
+        bool,
+        typer.Option("--paper-protocol", help="Add columns made as published ones are: they look at the test set."),
+    ] = False,
+    reproduce: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Run a record again and say whether it matches.", show_default=False),
+    ] = None,
     jobs: Annotated[int, typer.Option(metavar="N", help="Scenes worked on side by side.")] = 1,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Take nothing from an earlier run of the same experiment.")
     ] = False,
 ) -> None:
     """Few-shot against zero-shot: the same frames for every method, K and draw; nothing looks at the test set."""
-    from metavad.cli.bases import open_base
     from metavad.cli.options import numbers
-    from metavad.cli.terminal import bars, resuming, say
+    from metavad.cli.terminal import resuming
+
+    _check_style(style)
+    if reproduce is not None:
+        _reproduce(reproduce, base, data, jobs)
+        return
+    asked = {
+        "shots": numbers(shots, "--shots"),
+        "draws": draws,
+        "methods": [name.strip() for name in methods.split(",") if name.strip()],
+        "shot_frames": shot_frames,
+        "seed": seed,
+        "paper": paper,
+    }
+    with resuming("the same command goes on where it stopped"):
+        outcome = _run(target, base, data, jobs, asked, fresh=fresh, quiet=style != "table", stories=html is not None)
+    _write(outcome, json_file, html)
+    _print(outcome.record, style)
+
+
+def _run(
+    target: str | None,
+    base: Path | None,
+    data: Path | None,
+    jobs: int,
+    asked: dict[str, Any],
+    *,
+    fresh: bool,
+    quiet: bool,
+    stories: bool,
+) -> "Outcome":
+    from metavad.cli.bases import open_base
+    from metavad.cli.terminal import bars, say
     from metavad.errors import UsageError
     from metavad.scenes.suite import select_scenes
 
     if target is None:
         raise UsageError("expected --target SUITE[:SCENE][,...], found none; see `metavad show suites`")
-    wanted = numbers(shots, "--shots")
-    _check_style(style)
     progress = bars()
     scenes = select_scenes(target, data, role="meta-test", progress=progress)
     found, where = open_base(base)
-    if style == "table":
+    if not quiet:
         say(f"base {found.digest}: {where}")
     from metavad.protocol import benchmark as run
     from metavad.protocol import parts_folder
     from metavad.training import describe_machine
 
-    with resuming("the same command goes on where it stopped"):
-        outcome = run(
-            scenes,
-            found,
-            shots=wanted,
-            draws=draws,
-            methods=[name.strip() for name in methods.split(",") if name.strip()],
-            shot_frames=shot_frames,
-            seed=seed,
-            parts=None if fresh else parts_folder(found, shot_frames, seed),
-            stories=html is not None,
-            jobs=jobs,
-            facts={"command": _command(), "base_from": str(where), **describe_machine("cpu")},
-            progress=progress,
-        )
-    _write(outcome, json_file, html)
-    _print(outcome.record, style)
+    parts = None if fresh else parts_folder(found, asked["shot_frames"], asked["seed"])
+    facts = {"command": _command(), "target": target, "base_from": str(where), **describe_machine("cpu")}
+    return run(scenes, found, **asked, parts=parts, stories=stories, jobs=jobs, facts=facts, progress=progress)
+
+
+def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: int) -> None:
+    """Run a record again with its own settings, taking nothing from before; exit code 1 where a figure differs."""
+    from metavad.cli.terminal import say
+
+    before = _read_record(record_file)
+    asked = {name: before[name] for name in ("shots", "draws", "methods", "shot_frames", "seed")}
+    asked["paper"] = any("looks_at_test_set_micro_auc" in row for row in before["rows"])
+    given = base or Path(before["base_from"])
+    after = _run(before["target"], given, data, jobs, asked, fresh=True, quiet=False, stories=False).record
+    changed = [*_changed_sources(before, after), *_changed_figures(before, after)]
+    say(*changed, f"{record_file}: {'does not match' if changed else 'matches'}, {len(before['rows'])} rows")
+    if changed:
+        raise typer.Exit(1)
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    import json
+
+    from metavad.errors import DataError
+
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"target", "base_from", "rows", "shots", "draws", "methods", "shot_frames", "seed"} - set(record)
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: expected a record that `metavad benchmark --json` wrote ({error})") from None
+    if missing:
+        raise DataError(f"{path}: expected a record of `metavad benchmark`, found one without {sorted(missing)[0]!r}")
+    return dict(record)
+
+
+def _changed_sources(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The base and footage that are not the same."""
+    lines = [] if before["base"] == after["base"] else [f"base: was {before['base']}, is {after['base']}"]
+    footage = {scene["scene"]: scene["data"] for scene in before["scenes"]}
+    return lines + [
+        f"{scene['scene']}: other footage than before"
+        for scene in after["scenes"]
+        if footage.get(scene["scene"]) != scene["data"]
+    ]
+
+
+MEASURED = ("adapt_seconds", "fps")
+"""Depend on the machine and its load, not on the experiment."""
+
+
+def _changed_figures(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    key = ("suite", "scene", "method", "shots")
+    found = {tuple(row[name] for name in key): row for row in after["rows"]}
+    lines = []
+    for row in before["rows"]:
+        other = found.get(tuple(row[name] for name in key), {})
+        names = [name for name in row if name not in MEASURED and not _same(row[name], other.get(name))]
+        lines += [
+            f"{row['scene']} {row['method']} K={row['shots']}: {n} was {row[n]}, is {other.get(n)}" for n in names
+        ]
+    return lines
+
+
+def _same(one: object, other: object) -> bool:
+    """Equal, or numbers that agree to six digits: other machines round differently."""
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= 1e-6
+    return one == other
 
 
 def _check_style(style: str) -> None:
@@ -127,5 +215,19 @@ def _print(record: dict[str, Any], style: str) -> None:
 
     if style == "table":
         console().print(terminal_table(record))
+        _print_differences(record)
     else:
         say(format_table(record, style).rstrip("\n"))
+
+
+def _print_differences(record: dict[str, Any]) -> None:
+    """At the most shots of each scene: adapted against zero-shot and fine-tune, with intervals."""
+    from metavad.cli.terminal import say
+
+    most = max((each["shots"] for each in record["differences"]), default=0)
+    for each in record["differences"]:
+        if each["shots"] == most and each["low"] is not None:
+            value, low, high = (100 * each[name] for name in ("value", "low", "high"))
+            sure = "" if each["certain"] else "  (not certain)"
+            what = f"{each['scene']}: adapted, K = {most}, minus {each['adapted_minus']}"
+            say(f"{what}: {value:+.1f}, 95 % from {low:+.1f} to {high:+.1f} over {each['videos']} videos{sure}")

@@ -62,3 +62,17 @@ def test_refused(metavad, cameras, tiny_run, tmp_path, arguments, code, said):
     assert result.code == code, result.err
     assert said in result.line
     assert not (tmp_path / "out.json").exists()
+
+
+def test_a_record_can_be_made_again(metavad, cameras, tiny_run, tmp_path):
+    target = f"{cameras}:camera-000"
+    assert metavad("benchmark", "--target", target, "--base", tiny_run, *ASKED, "--json", "a.json").code == 0
+    same = metavad("benchmark", "--reproduce", "a.json")
+    assert (same.code, "a.json: matches, 4 rows" in same.out) == (0, True), same.err
+    record = json.loads((tmp_path / "a.json").read_text())
+    record["rows"][1]["micro_auc"] += 0.01
+    (tmp_path / "b.json").write_text(json.dumps(record))
+    other = metavad("benchmark", "--reproduce", "b.json")
+    assert (other.code, "camera-000 motion K=0: micro_auc was" in other.out) == (1, True)
+    (tmp_path / "c.json").write_text("[]")
+    assert metavad("benchmark", "--reproduce", "c.json").code == 1
