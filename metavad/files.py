@@ -37,9 +37,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     Raises :class:`OutputError` when ``path`` is already there and not empty.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise OutputError(
-            f"{path}: expected a free place to write to, found something there; name another --out"
-        )
+        raise OutputError(f"{path}: expected a free place to write to, found something there; name another --out")
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -71,7 +69,5 @@ def _full_disk_named(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutputError(
-                f"{path}: the disk is full; free some space and run the same command again"
-            ) from error
+            raise OutputError(f"{path}: the disk is full; free some space and run the same command again") from error
         raise

@@ -165,4 +165,3 @@ def _check_shape(detector: Detector, facts: VideoFacts, video: Video) -> None:
             f"{video.path}: expected pictures of the detector's camera ({camera.width}x{camera.height}), found "
             f"{facts.width}x{facts.height}; score videos of that camera, or adapt a new detector to this one"
         )
-
