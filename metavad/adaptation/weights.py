@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from metavad.adaptation.adapt import adapted, learn, surprises
-from metavad.calibration.accumulation import strongest
 from metavad.calibration.fusion import compress, weight_at
 from metavad.features.sample import Sample
 from metavad.meta.base import Base
@@ -22,6 +21,7 @@ __all__ = ["Case", "fit_weights"]
 STEPS, RATE = 150, 0.05
 TICKS = 60
 """Normal and abnormal ticks kept of one case, each."""
+CELLS = 64
 PULL = 0.02
 """Weight of staying near where the weights start."""
 
@@ -37,11 +37,16 @@ class Case:
 
 @dataclass(frozen=True)
 class _Ranked:
-    """Compressed surprises (N, experts, cells) of normal and of abnormal ticks after K shots."""
+    """Compressed surprises (N, experts, cells) of normal and of abnormal ticks after K shots.
+
+    Only a tick's ``CELLS`` most surprising cells are kept: the others cannot be among the highest.
+    """
 
     shots: int
     normal: Tensor
     abnormal: Tensor
+    count: int
+    """Cells that make a frame's score."""
 
 
 def fit_weights(base: Base, cases: Iterable[Case], *, steps: int = STEPS) -> Base:
@@ -57,9 +62,8 @@ def fit_weights(base: Base, cases: Iterable[Case], *, steps: int = STEPS) -> Bas
     start = torch.stack([base.weights[name] for name in names])
     free = start.clone().requires_grad_()
     adam = torch.optim.Adam([free], lr=RATE)
-    share = base.config.scoring.top
     for _ in range(steps):
-        loss = torch.stack([_loss(free, each, share) for each in ranked]).mean()
+        loss = torch.stack([_loss(free, each) for each in ranked]).mean()
         (free.grad,) = torch.autograd.grad(loss + PULL * (free - start).square().sum(), free)
         adam.step()
     return replace(base, weights=dict(zip(names, free.detach(), strict=True)))
@@ -72,11 +76,13 @@ def _collect(base: Base, case: Case) -> _Ranked | None:
     for sample, labels in case.videos:
         found = surprises(model, sample)
         maps = torch.stack([compress(found.maps[name][0]) for name in base.weights], dim=1).flatten(2)
+        count = max(1, round(base.config.scoring.top * maps.shape[-1]))
+        maps = _highest(maps, max(CELLS, 2 * count))
         known = found.known[0]
         normal.append(maps[known & ~labels])
         abnormal.append(maps[known & labels])
     low, high = _some(normal), _some(abnormal)
-    return None if len(low) == 0 or len(high) == 0 else _Ranked(case.shots, low, high)
+    return None if len(low) == 0 or len(high) == 0 else _Ranked(case.shots, low, high, count)
 
 
 def _some(parts: Sequence[Tensor]) -> Tensor:
@@ -87,9 +93,16 @@ def _some(parts: Sequence[Tensor]) -> Tensor:
     return ticks[torch.linspace(0, len(ticks) - 1, TICKS).long()]
 
 
-def _loss(free: Tensor, ranked: _Ranked, share: float) -> Tensor:
+def _highest(maps: Tensor, cells: int) -> Tensor:
+    """(T, experts, cells) at the cells where one of the experts is most surprised."""
+    best = maps.amax(1).topk(min(cells, maps.shape[-1]), dim=-1).indices
+    return maps.gather(2, best[:, None].expand(-1, maps.shape[1], -1))
+
+
+def _loss(free: Tensor, ranked: _Ranked) -> Tensor:
     weights = torch.stack([weight_at(pair, ranked.shots) for pair in free])
     low, high = (
-        strongest((maps * weights[:, None]).sum(1, keepdim=True), share) for maps in (ranked.normal, ranked.abnormal)
+        (maps * weights[:, None]).sum(1).topk(ranked.count, dim=-1).values.mean(-1)
+        for maps in (ranked.normal, ranked.abnormal)
     )
     return separation_loss(low, high)
