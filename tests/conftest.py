@@ -21,6 +21,10 @@ TINY = [
     "flow_density.cells=128",
     "adaptation.steps=1",
     "adaptation.folds=2",
+    "prior.shots=[0,2]",
+    "prior.weigh=[0]",
+    "prior.windows=1",
+    "prior.seconds=2",
 ]
 """Settings under which training takes a second."""
 
