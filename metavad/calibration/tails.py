@@ -121,10 +121,16 @@ def place_tail(nats: Tensor, known: Tensor, strengths: Strengths) -> PlaceTail:
 
 def _exceedance(nats: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """For each level and cell, the sum over clips of the share of ticks at or over it; and the clips that know."""
+    height, width = nats.shape[2:]
     weight = known.to(nats)
     weight = weight / weight.sum(1, keepdim=True).clamp_min(1)
-    over = [((nats >= level).to(nats) * weight[:, :, None, None]).sum((0, 1)) for level in levels(nats)]
-    return torch.stack(over), known.any(1).sum().to(nats)
+    level = (nats / STEP + 1e-4).floor().long().clamp(0, LEVELS - 1)
+    cell = torch.arange(height * width, device=nats.device).reshape(height, width)
+    counts = nats.new_zeros(LEVELS * height * width)
+    spread = weight[:, :, None, None].expand_as(nats)
+    counts = counts.index_add(0, (level * height * width + cell).flatten(), spread.flatten())
+    over = counts.reshape(LEVELS, height, width).flip(0).cumsum(0).flip(0)
+    return over, known.any(1).sum().to(nats)
 
 
 def surprise(nats: Tensor, tail: PlaceTail) -> Tensor:
