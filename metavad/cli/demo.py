@@ -65,6 +65,7 @@ def _demo(out: Path, seed: int, progress: "Progress") -> None:
         seed=seed,
         store=store,
         parts=out / "parts",
+        jobs=2,
         facts={"command": f"metavad demo --seed {seed}", **describe_machine("cpu")},
         progress=progress,
     )
