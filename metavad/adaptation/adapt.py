@@ -104,10 +104,13 @@ def refit(base: Base, seed: int) -> Method:
     params = {name: _scrambled(tensor, generator) for name, tensor in base.control.params.items()}
     sizes = {name: torch.tensor(REFIT_STEP) for name in params}
     none = Strengths(1e-3, 1e-3, base.config.calibration.width_down, base.config.calibration.width_across)
-    return Method(base.experts, params, sizes, REFIT_STEPS, base.control.tails, base.weights, base.config, none)
+    folds = base.config.adaptation.model_copy(update={"folds": min(REFIT_FOLDS, base.config.adaptation.folds)})
+    config = base.config.model_copy(update={"adaptation": folds})
+    return Method(base.experts, params, sizes, REFIT_STEPS, base.control.tails, base.weights, config, none)
 
 
-REFIT_STEPS, REFIT_STEP = 20, 0.02
+REFIT_STEPS, REFIT_STEP, REFIT_FOLDS = 10, 0.003, 2
+"""Refitting trains from nothing in every fold: fewer folds than adapting."""
 
 
 def adapt(base: Base, support: Sample) -> Normality:
