@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from metavad.adaptation.detector import Detector, make_detector
-from metavad.adaptation.prior import fit_prior, unit_tails, unit_weights
+from metavad.adaptation.prior import fit_prior, halves, unit_tails, unit_weights, windows
 from metavad.adaptation.weights import Case
 from metavad.config import Config
 from metavad.episodes import EpisodeSampler, Reel, draw_shots
@@ -25,6 +25,7 @@ from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.library import Library
+from metavad.features.sample import Sample
 from metavad.files import write_text
 from metavad.meta.base import Base, Control, load_base, save_base
 from metavad.meta.checkpoint import TrainingState, latest, load_state, save_state
@@ -241,20 +242,37 @@ def _make(
 
 
 def _cases(footage: _Footage, config: Config, seed: int, shots: int) -> list[Case]:
-    """Generated cameras after K shots, with their test videos labelled by tick: what fusion weights learn from."""
-    return [_case(footage, scene, config, seed, shots) for scene in sorted(footage.abnormal)]
+    """Cameras after K shots, labelled by tick: generated ones with their anomalies, others with normal life."""
+    generated = [_generated(footage, scene, config, seed, shots) for scene in sorted(footage.abnormal)]
+    plain = [_plain(footage, scene, config, seed, shots) for scene in sorted(set(footage.all) - set(footage.abnormal))]
+    return [*generated, *plain]
 
 
-def _case(footage: _Footage, scene: str, config: Config, seed: int, shots: int) -> Case:
-    library, length = footage.library, config.data.clip_frames
-    drawn = draw_shots(footage.all[scene], max(shots, 1), length, seed)
-    support = library.sample(drawn.clips) if shots else library.nothing(scene)
+def _generated(footage: _Footage, scene: str, config: Config, seed: int, shots: int) -> Case:
+    library = footage.library
+    support = _support(library, scene, footage.all[scene], config, seed, shots)
     videos = []
     for reel in footage.abnormal[scene]:
         track = library.track(scene, "test", reel.video)
         labels = torch.tensor([any(start <= frame < end for start, end in reel.abnormal) for frame in track.frames])
         videos.append((library.part(track, 0, len(track)), labels))
     return Case(support, shots, tuple(videos))
+
+
+def _plain(footage: _Footage, scene: str, config: Config, seed: int, shots: int) -> Case:
+    """Shots of one half of a camera's normal footage, windows of the other."""
+    shown, other = halves(footage.all[scene], seed % 2)
+    support = _support(footage.library, scene, shown, config, seed, shots)
+    clips = windows(other, config.prior.windows, config.prior.seconds)
+    samples = [footage.library.sample([clip]) for clip in clips]
+    return Case(support, shots, tuple((each, torch.zeros(each.seconds.shape[1], dtype=torch.bool)) for each in samples))
+
+
+def _support(library: Library, scene: str, reels: Sequence[Reel], config: Config, seed: int, shots: int) -> Sample:
+    """At most K shots: fewer where the footage has fewer distinct clips."""
+    length = config.data.clip_frames
+    count = min(shots, sum(len(reel.clips(length)) for reel in reels))
+    return library.sample(draw_shots(reels, count, length, seed).clips) if count else library.nothing(scene)
 
 
 def _fresh_experts(config: Config, seed: int) -> ExpertSet:

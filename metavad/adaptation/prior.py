@@ -21,7 +21,7 @@ from metavad.features.sample import Sample
 from metavad.meta.base import Base
 from metavad.progress import SILENT, Progress
 
-__all__ = ["fit_prior", "unit_tails", "unit_weights"]
+__all__ = ["fit_prior", "halves", "unit_tails", "unit_weights", "windows"]
 
 Resolve = Callable[[Sequence[Clip]], Sample]
 Cases = Callable[[int], Sequence[Case]]
@@ -94,19 +94,19 @@ def _all_known(
     found = []
     for number, scene in enumerate(sorted(reels)):
         for turn in range(base.config.prior.rounds):
-            shown, other = _halves(reels[scene], (turn + number) % 2)
-            windows = _windows(other, base.config.prior.windows, base.config.prior.seconds)
+            shown, other = halves(reels[scene], (turn + number) % 2)
+            parts = windows(other, base.config.prior.windows, base.config.prior.seconds)
             available = sum(len(reel.clips(base.config.data.clip_frames)) for reel in shown)
             count = min(max(shots, 1), available)
-            if not windows or count == 0:
+            if not parts or count == 0:
                 continue
             support = resolve(draw_shots(shown, count, base.config.data.clip_frames, seed + turn).clips)
-            samples = tuple(resolve([window]) for window in windows)
+            samples = tuple(resolve([window]) for window in parts)
             found.append(_Known(support if shots else support.select([]), samples))
     return found
 
 
-def _halves(reels: Sequence[Reel], turn: int) -> tuple[list[Reel], list[Reel]]:
+def halves(reels: Sequence[Reel], turn: int) -> tuple[list[Reel], list[Reel]]:
     """Every other video; a single one is cut in the middle, with a second between."""
     if len(reels) > 1:
         parts = list(reels[0::2]), list(reels[1::2])
@@ -117,7 +117,7 @@ def _halves(reels: Sequence[Reel], turn: int) -> tuple[list[Reel], list[Reel]]:
     return parts if turn == 0 else (parts[1], parts[0])
 
 
-def _windows(reels: Sequence[Reel], count: int, seconds: float) -> list[Clip]:
+def windows(reels: Sequence[Reel], count: int, seconds: float) -> list[Clip]:
     """Windows that share no frame, evenly spread."""
     found = []
     for reel in reels:

@@ -21,6 +21,8 @@ __all__ = ["Case", "fit_weights"]
 STEPS, RATE = 150, 0.05
 TICKS = 60
 """Normal and abnormal ticks kept of one case, each."""
+BORROWED = 10
+"""Abnormal ticks of one case that cases without any are held against."""
 CELLS = 64
 PULL = 0.02
 """Weight of staying near where the weights start."""
@@ -52,10 +54,11 @@ class _Ranked:
 def fit_weights(base: Base, cases: Iterable[Case], *, steps: int = STEPS) -> Base:
     """The base with fusion weights that rank the cases' abnormal ticks above their normal ones.
 
-    Minimises the smooth 1 - AUC of single ticks, mean over cases, with a pull towards the weights it has.
-    A case without both kinds of tick says nothing.
+    Minimises the smooth 1 - AUC of single ticks, mean over cases, with a pull towards the weights it has. Normal
+    life of a camera without anomalies (real ones) is held against the anomalies of all others after as many
+    shots: what alarms on ordinary footage loses its weight.
     """
-    ranked = [found for case in cases if (found := _collect(base, case)) is not None]
+    ranked = _paired([_collect(base, case) for case in cases])
     if not ranked:
         return base
     names = list(base.weights)
@@ -69,7 +72,21 @@ def fit_weights(base: Base, cases: Iterable[Case], *, steps: int = STEPS) -> Bas
     return replace(base, weights=dict(zip(names, free.detach(), strict=True)))
 
 
-def _collect(base: Base, case: Case) -> _Ranked | None:
+def _paired(found: Sequence[_Ranked]) -> list[_Ranked]:
+    """Cases with both kinds of tick; those without an anomaly borrow the others' after as many shots."""
+    anomalies = {
+        shots: _some([each.abnormal[:BORROWED] for each in found if each.shots == shots])
+        for shots in {each.shots for each in found if len(each.abnormal)}
+    }
+    both = [
+        each if len(each.abnormal) else replace(each, abnormal=anomalies[each.shots])
+        for each in found
+        if len(each.abnormal) or each.shots in anomalies
+    ]
+    return [each for each in both if len(each.normal)]
+
+
+def _collect(base: Base, case: Case) -> _Ranked:
     model = learn(adapted(base), case.support)
     normal: list[Tensor] = []
     abnormal: list[Tensor] = []
@@ -81,8 +98,7 @@ def _collect(base: Base, case: Case) -> _Ranked | None:
         known = found.known[0]
         normal.append(maps[known & ~labels])
         abnormal.append(maps[known & labels])
-    low, high = _some(normal), _some(abnormal)
-    return None if len(low) == 0 or len(high) == 0 else _Ranked(case.shots, low, high, count)
+    return _Ranked(case.shots, _some(normal), _some(abnormal), count)
 
 
 def _some(parts: Sequence[Tensor]) -> Tensor:
