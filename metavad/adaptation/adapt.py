@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from metavad.calibration.accumulation import strongest
 from metavad.calibration.fusion import fuse, weight_at
 from metavad.calibration.tails import BaseTail, PlaceTail, Strengths, place_tail, surprise
 from metavad.config import CalibrationConfig, Config
-from metavad.experts.base import Memory, Parameters
+from metavad.experts.base import Expert, Memory, Parameters
 from metavad.experts.set import ExpertSet, under
 from metavad.features.base import grid_of
 from metavad.features.sample import Sample
@@ -238,7 +239,21 @@ def _placed(model: Normality, name: str, score: Tensor, known: Tensor) -> Tensor
     place = model.places[name]
     score = _on((int(place.log_tail.shape[-2]), int(place.log_tail.shape[-1])), score)
     nats = model.method.tails[name].nats(score, model.shots if model.method.strengths else 0)
+    known = known & _heard(model.method, name, model.shots)
     return torch.where(known[:, :, None, None], surprise(nats, place), nats.new_zeros(()))
+
+
+def _heard(method: Method, name: str, shots: int) -> bool:
+    """Whether an expert may speak after so many shots.
+
+    One that knows only what it was shown must have been checked on shots that it was not shown; before that, what
+    is new to it is no news.
+    """
+    return shots >= ENOUGH or not cast("Expert", method.experts[name]).blind
+
+
+ENOUGH = 3
+"""Shots from which leaving some out says how an expert does on the others."""
 
 
 def _shown_frames(method: Method, nats: Mapping[str, Tensor], known: Mapping[str, Tensor]) -> Tensor:
@@ -249,6 +264,7 @@ def _shown_frames(method: Method, nats: Mapping[str, Tensor], known: Mapping[str
     for held, rest in _folds(len(sure), method.config):
         maps = {
             name: surprise(each[held], place_tail(each[rest], known[name][rest], method.strengths))
+            * _heard(method, name, len(rest))
             for name, each in nats.items()
         }
         weights = {name: weight_at(method.weights[name], len(rest)) for name in maps}

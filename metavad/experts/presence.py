@@ -79,8 +79,8 @@ class Presence(_Foreground):
 class Stillness(_Foreground):
     """How long something that is not background has been standing still (higher = more anomalous).
 
-    Share of the last two seconds in which a cell was foreground and did not move: what was left, who lies,
-    who waits where nobody waits.
+    Share of the last two seconds (of what was seen of them) in which a cell was foreground and did not move: what
+    was left, who lies, who waits where nobody waits.
     """
 
     name: ClassVar[str] = "stillness"
@@ -107,6 +107,13 @@ class Stillness(_Foreground):
         sure = self.foreground(sample, memory)
         speed = sample["flow"][:, :, 2]
         still = sure / (1 + (speed / self.slow.exp()).square()) * sample.known["flow"][:, :, None, None]
-        padded = torch.cat([still.new_zeros((len(still), self.ticks, *still.shape[2:])), still], dim=1).cumsum(1)
-        share = (padded[:, self.ticks :] - padded[:, : -self.ticks]) / self.ticks
+        # Of a short clip, the share of what was seen of it: shots must be able to show that waiting is normal here.
+        seen = sample.known["flow"].to(still)[:, :, None, None].expand_as(still)
+        share = _last(still, self.ticks) / _last(seen, self.ticks).clamp_min(1.0)
         return torch.where(sample.known["frames"][:, :, None, None], share, share.new_tensor(self.floor))
+
+
+def _last(values: Tensor, ticks: int) -> Tensor:
+    """(B, T, ...) summed over the last ``ticks`` ticks."""
+    padded = torch.cat([values.new_zeros((len(values), ticks, *values.shape[2:])), values], dim=1).cumsum(1)
+    return padded[:, ticks:] - padded[:, :-ticks]
