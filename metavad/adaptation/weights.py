@@ -117,6 +117,7 @@ def _highest(maps: Tensor, cells: int) -> Tensor:
 
 def _loss(free: Tensor, ranked: _Ranked) -> Tensor:
     weights = torch.stack([weight_at(pair, ranked.shots) for pair in free])
+    weights = weights / weights.sum()  # ranking knows no scale: without this the weights drift
     low, high = (
         (maps * weights[:, None]).sum(1).topk(ranked.count, dim=-1).values.mean(-1)
         for maps in (ranked.normal, ranked.abnormal)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 TRAIN, UNSEEN, SHOTS, DRAWS = 8, 3, (0, 1, 5, 10), 2
-FOOTAGE: dict[str, Any] = {"size": "tiny", "normal_videos": 4, "normal_seconds": 8.0, "test_seconds": 8.0}
+FOOTAGE: dict[str, Any] = {"size": "tiny", "normal_videos": 4, "normal_seconds": 8.0}
+TO_LEARN: dict[str, Any] = {**FOOTAGE, "test_videos": 4, "test_seconds": 6.0}
+TO_JUDGE: dict[str, Any] = {**FOOTAGE, "test_videos": 8, "test_seconds": 8.0}
 EPILOG = "Example: metavad demo --out demo"
 
 
@@ -45,8 +47,8 @@ def _demo(out: Path, seed: int, progress: "Progress") -> None:
     from metavad.config import load_config
     from metavad.files import write_text
 
-    train = _cameras(out / "cameras" / "train", TRAIN, 0, seed, progress)
-    unseen = _cameras(out / "cameras" / "unseen", UNSEEN, TRAIN, seed, progress)
+    train = _cameras(out / "cameras" / "train", TRAIN, 0, seed, TO_LEARN, progress)
+    unseen = _cameras(out / "cameras" / "unseen", UNSEEN, TRAIN, seed, TO_JUDGE, progress)
     from metavad.protocol import benchmark
     from metavad.report.table import terminal_table
     from metavad.scenes.store import Store
@@ -75,11 +77,13 @@ def _demo(out: Path, seed: int, progress: "Progress") -> None:
     say(*_ending(out))
 
 
-def _cameras(folder: Path, scenes: int, first: int, seed: int, progress: "Progress") -> "tuple[Scene, ...]":
+def _cameras(
+    folder: Path, scenes: int, first: int, seed: int, footage: dict[str, Any], progress: "Progress"
+) -> "tuple[Scene, ...]":
     from metavad.scenes.suite import load_suite
     from metavad.scenes.synthetic import write_suite
 
-    path = write_suite(folder, scenes=scenes, first=first, seed=seed, jobs=2, progress=progress, **FOOTAGE)
+    path = write_suite(folder, scenes=scenes, first=first, seed=seed, jobs=2, progress=progress, **footage)
     return load_suite(str(path)).scenes
 
 
