@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -101,6 +100,7 @@ def engines(config: Config, repeats: int, device: str) -> dict[str, object]:
         found[f"{'+'.join(experts)}, order {order}"] = {
             name: compared(rounds, name) | {"peak MiB": peak(name, order, experts)} for name in names
         }
+        print(list(found.items())[-1], flush=True)
     return found
 
 
@@ -122,16 +122,18 @@ def compared(rounds: Sequence[dict[str, tuple[float, float]]], name: str) -> dic
 
 
 def peak(name: str, order: int, experts: Sequence[str]) -> float:
-    command = [sys.executable, __file__, "--peak", name, "--order", str(order), "--experts", ",".join(experts)]
+    command = [sys.executable, __file__, "--peak", name, "--order", str(order), "--threads", "1"]
+    command += ["--experts", ",".join(experts)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def measure_peak(config: Config, name: str, order: int) -> None:
-    """MiB of this process at its largest, above what it had before the step."""
+    """MiB of this process at its largest, torch and learn2learn included, after two steps."""
     step = outer_step(with_meta(config, order=order), ENGINES[name], "cpu")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     step()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    step()
+    status = Path("/proc/self/status").read_text()  # ru_maxrss would begin at the parent's
+    print(int(status.partition("VmHWM:")[2].split()[0]) / 1024)
 
 
 def ranks(repeats: int) -> dict[str, float]:
@@ -180,11 +182,13 @@ def adapt(config: Config, repeats: int, device: str) -> dict[str, float]:
         return under(experts, tuned, ExpertSet.condition, support)
 
     step()
-    return {"seconds, 10 shots": statistics.median(timed(step) for _ in range(repeats))}
+    times = [timed_both(step) for _ in range(repeats)]
+    wall, own = (statistics.median(clocks) for clocks in zip(*times, strict=True))
+    return {"seconds, 10 shots": wall, "cpu seconds, 10 shots": own}
 
 
 def cost(config: Config, repeats: int, device: str) -> dict[str, object]:
-    """Seconds of an outer step against one size at a time, and the exponent of a straight line in logarithms."""
+    """CPU seconds of an outer step against one size at a time, and the exponent of a straight line in logarithms."""
     base: dict[str, float] = {"scenes": 2, "shots": 5, "scale": 1.0}
     axes: dict[str, Sequence[float]] = {
         "shots": (2, 5, 10), "inner steps": (1, 2, 4), "scenes": (1, 2, 4), "scale": (0.5, 1.0, 2.0),
@@ -197,11 +201,11 @@ def cost(config: Config, repeats: int, device: str) -> dict[str, object]:
             shape = base if axis == "inner steps" else base | {axis: value}
             step = outer_step(settings, loop_engine, device, **shape)
             step()
-            seconds.append(statistics.median(timed(step) for _ in range(repeats)))
+            seconds.append(statistics.median(timed_both(step)[1] for _ in range(repeats)))
         logs = torch.tensor([list(values), seconds], dtype=torch.float64).log()
         away = logs - logs.mean(1, keepdim=True)
         exponent = float((away[0] * away[1]).sum() / away[0].square().sum())
-        found[axis] = {"values": list(values), "seconds": seconds, "exponent": exponent}
+        found[axis] = {"values": list(values), "cpu seconds": seconds, "exponent": exponent}
     return found
 
 
@@ -213,8 +217,8 @@ def draw(costs: dict[str, dict[str, object]], path: Path) -> None:
     FigureCanvasAgg(figure)
     for place, (axis, found) in enumerate(costs.items(), start=1):
         axes = figure.add_subplot(1, len(costs), place)
-        axes.loglog(found["values"], found["seconds"], marker="o")
-        axes.set(title=f"exponent {found['exponent']:.2f}", xlabel=axis, ylabel="seconds an outer step")
+        axes.loglog(found["values"], found["cpu seconds"], marker="o")
+        axes.set(title=f"exponent {found['exponent']:.2f}", xlabel=axis, ylabel="CPU seconds an outer step")
         axes.set_xticks(found["values"], [f"{value:g}" for value in found["values"]])
         axes.minorticks_off()
     figure.savefig(path, dpi=110)
