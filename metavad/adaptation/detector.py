@@ -137,7 +137,7 @@ def _flat(detector: Detector) -> dict[str, Tensor]:
         "frame": {"surprise": model.frame_surprise},
     }
     return {
-        f"{group}/{name}": tensor.detach().cpu().contiguous()
+        f"{group}/{name}": tensor.detach().cpu().clone().contiguous()
         for group, part in parts.items()
         for name, tensor in part.items()
     }

@@ -28,7 +28,7 @@ def background_of(support: Sample) -> Memory:
     clips = torch.tensor(float(support.clips)).to(frames)
     if len(frames) == 0:
         nothing = torch.zeros(support["frames"].shape[-2:]).to(frames)
-        return {"background": nothing, "spread": nothing, "clips": clips}
+        return {"background": nothing, "spread": nothing.clone(), "clips": clips}
     frames = frames[support.known["frames"].flatten()]
     frames = contrast(frames[:: max(1, len(frames) // MOST)])
     background = frames.median(0).values
