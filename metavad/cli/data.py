@@ -26,6 +26,18 @@ def synthesize(
     seed: Seed = 0,
     size: Annotated[str, typer.Option(metavar="tiny|small|full", help="Resolution and length.")] = "small",
     first: Annotated[int, typer.Option(metavar="N", help="Number of the first camera.")] = 0,
+    normal_videos: Annotated[
+        int | None, typer.Option(metavar="N", help="Normal videos of a camera, else the size's.", show_default=False)
+    ] = None,
+    normal_seconds: Annotated[
+        float | None, typer.Option(metavar="S", help="Their length in seconds.", show_default=False)
+    ] = None,
+    test_videos: Annotated[
+        int | None, typer.Option(metavar="N", help="Test videos of a camera; 0 for none.", show_default=False)
+    ] = None,
+    test_seconds: Annotated[
+        float | None, typer.Option(metavar="S", help="Their length in seconds.", show_default=False)
+    ] = None,
     jobs: Annotated[int, typer.Option(metavar="N", help="Cameras made side by side.")] = 1,
 ) -> None:
     """Write generated cameras: videos, labels, masks, tracks, keypoints, and the suite file."""
@@ -36,7 +48,19 @@ def synthesize(
 
     kind = cast(Literal["tiny", "small", "full"], size)
     with resuming("the same command keeps the cameras that are done"):
-        path = write_suite(out, scenes=scenes, seed=seed, size=kind, first=first, jobs=jobs, progress=bars())
+        path = write_suite(
+            out,
+            scenes=scenes,
+            seed=seed,
+            size=kind,
+            first=first,
+            normal_videos=normal_videos,
+            normal_seconds=normal_seconds,
+            test_videos=test_videos,
+            test_seconds=test_seconds,
+            jobs=jobs,
+            progress=bars(),
+        )
     say(f"{scenes} cameras: {path}", f"next: metavad meta-train --scenes {path}")
 
 
