@@ -118,7 +118,7 @@ def test_anil_adapts_the_last_layer_of_each_expert_or_what_the_settings_name():
     ],
 )
 def test_step_sizes_have_the_shape_of_their_algorithm_and_start_as_set(algorithm, sizes, shape, learned):
-    settings = toy_config(f"meta.algorithm={algorithm}", f"meta.step_sizes={sizes}").meta
+    settings = toy_config(f"meta.algorithm={algorithm}", f"meta.step_sizes={sizes}", "meta.inner_steps=2").meta
     start = initialise(toy_experts().double(), settings)
     size = start.step_sizes["foresight.enter.weight"]
     assert tuple(size.shape) == shape
