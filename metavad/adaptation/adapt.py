@@ -110,7 +110,7 @@ def refit(base: Base, seed: int) -> Method:
     return Method(base.experts, params, sizes, REFIT_STEPS, base.control.tails, base.weights, config, none)
 
 
-REFIT_STEPS, REFIT_STEP, REFIT_FOLDS = 10, 0.003, 2
+REFIT_STEPS, REFIT_STEP, REFIT_FOLDS = 8, 0.003, 2
 """Refitting trains from nothing in every fold: fewer folds than adapting."""
 
 
