@@ -82,5 +82,7 @@ def test_without_tensorboard_one_line_says_how_to_get_it(tmp_path, monkeypatch):
 def test_lines_are_plain_json(tmp_path, steps):
     with RunLog(tmp_path) as log:
         log.write(steps[0])
-    for line in (tmp_path / "steps.jsonl").read_text().splitlines():
+    lines = (tmp_path / "steps.jsonl").read_text().splitlines()
+    assert len(lines) == 1
+    for line in lines:
         json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
