@@ -49,35 +49,44 @@ class Prediction(Expert):
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Intensity and gradient error, in grey steps of 0.05; of many windows, every n-th counts."""
-        step = max(1, sample.seconds.numel() // self.windows)
-        error = self._errors(*(part[::step] for part in self._windows(sample)))
-        weight = self.known(sample).to(error).flatten()[::step]
+        start = self._start(sample)
+        weight = self.known(sample)[:, start:].flatten()
+        step = max(1, weight.numel() // self.windows)
+        error = self._errors(*(part[::step] for part in self._windows(sample, start)))
+        weight = weight[::step].to(error)
         slopes = _huber(error.diff(dim=-1)).mean((-1, -2)) + _huber(error.diff(dim=-2)).mean((-1, -2))
         each = _huber(error).mean((-1, -2)) + self.gradient_weight * slopes
         return (each * weight).sum() / weight.sum().clamp_min(1e-6)
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Minus PSNR of patches (B, T, h, w)."""
-        error = self._errors(*self._windows(sample))
-        batch, ticks = sample.seconds.shape
+        start, (batch, ticks) = self._start(sample), sample.seconds.shape
+        error = self._errors(*self._windows(sample, start))
         height, width = grid_of(error.shape[-2], error.shape[-1], self.rows)
         patches = functional.avg_pool2d(error.square()[:, None], 5, 1, 2, count_include_pad=False)
         cells = functional.adaptive_max_pool2d(patches, (height, width))[:, 0]
-        decibels = 10.0 * torch.log10(cells + 1e-6).reshape(batch, ticks, height, width)
+        decibels = 10.0 * torch.log10(cells + 1e-6).reshape(batch, ticks - start, height, width)
+        decibels = functional.pad(decibels, (0, 0, 0, 0, start, 0))
         return torch.where(self.known(sample)[:, :, None, None], decibels, decibels.new_tensor(self.floor))
 
     def known(self, sample: Sample) -> Tensor:
         """Ticks with a whole past before them; of a shorter clip, its last."""
-        start = min(self.past, sample.seconds.shape[1] - 1)
         flags = sample.known["frames"].clone()
-        flags[:, :start] = False
+        flags[:, : self._start(sample)] = False
         return flags
 
-    def _windows(self, sample: Sample) -> tuple[Tensor, Tensor]:
-        """Pasts (B T, past, H, W) and targets (B T, H, W); before the first tick stands the first tick."""
+    def _start(self, sample: Sample) -> int:
+        """The first tick that is foreseen: a window before it would be evaluated and not count."""
+        return max(0, min(self.past, sample.seconds.shape[1] - 1))
+
+    def _windows(self, sample: Sample, start: int) -> tuple[Tensor, Tensor]:
+        """Pasts (B n, past, H, W) and targets (B n, H, W) of the n ticks from ``start`` on.
+
+        Before the first tick stands the first tick.
+        """
         frames = sample["frames"]
-        before = torch.cat([frames[:, :1].expand(-1, self.past, -1, -1), frames], dim=1)
-        return before[:, :-1].unfold(1, self.past, 1).movedim(-1, 2).flatten(0, 1), frames.flatten(0, 1)
+        before = torch.cat([frames[:, :1].expand(-1, self.past, -1, -1), frames], dim=1)[:, start:-1]
+        return before.unfold(1, self.past, 1).movedim(-1, 2).flatten(0, 1), frames[:, start:].flatten(0, 1)
 
     def _errors(self, windows: Tensor, targets: Tensor) -> Tensor:
         """Target minus prediction (..., H, W)."""
