@@ -20,10 +20,14 @@ __all__ = [
     "CalibrationConfig",
     "Config",
     "DataConfig",
+    "EmbeddingConfig",
+    "FlowConfig",
     "FlowDensityConfig",
+    "FlowPatchesConfig",
     "MetaConfig",
     "PredictionConfig",
     "PriorConfig",
+    "RegionsConfig",
     "ScoringConfig",
     "load_config",
 ]
@@ -49,6 +53,16 @@ class DataConfig(_Section):
     """Frames of the file in one clip (a shot)."""
 
 
+class FlowConfig(_Section):
+    """How optical flow is computed, for every expert that reads it."""
+
+    method: Literal["dis", "dis-fast", "farneback", "raft-small"] = "dis"
+    weights: str = ""
+    """File with the weights of a method that needs any (raft-small)."""
+    steady: Literal["off", "mean", "robust"] = "off"
+    """Take the camera's own motion out: the mean of the picture, or a shift, turn and zoom that most of it follows."""
+
+
 class FlowDensityConfig(_Section):
     """The density of optical flow."""
 
@@ -60,6 +74,51 @@ class FlowDensityConfig(_Section):
     """Pieces of each spline."""
     cells: Count = 2048
     """Cells drawn of a sample for one evaluation of the loss."""
+
+
+class FlowPatchesConfig(_Section):
+    """The density of patches of stacked flow (pixels are those of the working picture)."""
+
+    scale: Count = 3
+    """Pixels along the side of a cell over which flow is averaged before it is stored."""
+    patch: tuple[Count, Count] = (24, 18)
+    """Width and height of a patch in pixels; multiples of ``scale * 2**levels``."""
+    stack: Annotated[int, Field(ge=1, le=20)] = 4
+    """Frames (ticks) of flow in one input: twice as many channels."""
+    stacking: Literal["plain", "trajectory", "bidirectional"] = "plain"
+    """Displacements at one place, along the path through it, or half of them backwards in time."""
+    steps: Count = 4
+    """K: steps of flow on each level."""
+    levels: Count = 1
+    """L: levels, each on a quarter of the places with four times the channels."""
+    hidden: Count = 32
+    """Channels of the networks within the couplings."""
+    patches: Count = 256
+    """Patches drawn of a sample for one evaluation of the loss."""
+    noise: Positive = 0.05
+    """Deviation of the noise that stands in for what bytes round away, in the flow's own scale."""
+
+
+class EmbeddingConfig(_Section):
+    """Embeddings of a space-time network, and the densities over them."""
+
+    backbone: str = "tiny"
+    """``tiny``, ``slowfast_r50``, ``timesformer``, or a video model of torchvision by name, such as r2plus1d_18."""
+    weights: str = ""
+    """A file; ``default``: what the library loads; ``random``. Empty: what ships (``tiny`` alone)."""
+    horizon: Positive = 0.6
+    """Seconds of the past over which the backbone's frames are spread."""
+    every: Count = 1
+    """Ticks from one embedding to the next; between them the last one holds."""
+    code: Count = 128
+    """Numbers that the autoencoder has to describe an embedding by."""
+    hidden: Count = 256
+    """Width of its hidden layer."""
+    draws: Count = 64
+    """Ticks drawn of a sample for one evaluation of the loss, and kept as memory."""
+    memory: Literal["neighbours", "centroids"] = "neighbours"
+    """What of the shots ``embedding_memory`` measures the distance to."""
+    centroids: Count = 8
 
 
 class PredictionConfig(_Section):
@@ -75,6 +134,19 @@ class PredictionConfig(_Section):
     """Windows drawn of a sample for one evaluation of the loss."""
     gradient_weight: float = 1.0
     """Weight of the gradient loss beside the intensity loss."""
+
+
+class RegionsConfig(_Section):
+    """What is looked at by itself: by ``velocity`` and ``appearance``."""
+
+    source: Literal["motion", "grid", "boxes"] = "motion"
+    """What moves or is not background; fixed windows; or the boxes of a detector."""
+    count: Annotated[int, Field(ge=1, le=64)] = 16
+    """Regions of one tick, the largest first."""
+    detector: str = ""
+    """ONNX file of a detector of boxes (``source = "boxes"``)."""
+    detector_side: Count = 416
+    """Pixels of the square that the detector sees."""
 
 
 class MetaConfig(_Section):
@@ -185,8 +257,12 @@ class Config(_Section):
 
     experts: tuple[str, ...] = ("prediction", "flow_density")
     data: DataConfig = DataConfig()
+    flow: FlowConfig = FlowConfig()
+    flow_patches: FlowPatchesConfig = FlowPatchesConfig()
+    embedding: EmbeddingConfig = EmbeddingConfig()
     flow_density: FlowDensityConfig = FlowDensityConfig()
     prediction: PredictionConfig = PredictionConfig()
+    regions: RegionsConfig = RegionsConfig()
     meta: MetaConfig = MetaConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     prior: PriorConfig = PriorConfig()

@@ -18,6 +18,8 @@ class Feature(ABC):
     name: ClassVar[str]
     past: float = 0.0
     """Seconds of past without which a row is not known."""
+    picture: ClassVar[bool] = True
+    """Whether the last two axes of a row are down and across the frame; else it is a list of things."""
 
     @abstractmethod
     def start(self) -> Callable[[ByteArray, float], ByteArray]:

@@ -10,8 +10,9 @@ import torch
 from metavad.config import Config
 from metavad.episodes import Clip, Reel
 from metavad.features.base import Feature
-from metavad.features.flow import FlowFeature
+from metavad.features.flow import FlowFeature, FlowFieldFeature
 from metavad.features.frames import FramesFeature
+from metavad.features.regions import RegionsFeature
 from metavad.features.sample import Sample, join
 from metavad.progress import SILENT, Progress
 from metavad.scenes.store import Store, content_key, video_facts, working_frames
@@ -25,10 +26,18 @@ __all__ = ["Library", "Track", "features_of", "sample_of", "stream"]
 def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
     """The features of these names with the config's settings."""
     makers: dict[str, Callable[[], Feature]] = {
-        "flow": lambda: FlowFeature(config.flow_density.horizon, config.data.rows),
+        "flow": lambda: FlowFeature(config.flow_density.horizon, config.data.rows, config.flow),
+        "flow_field": lambda: _flow_field(config),
         "frames": lambda: FramesFeature(config.prediction.short_side),
+        "regions": lambda: RegionsFeature(config.regions, config.flow_density.horizon),
     }
     return {name: makers[name]() for name in names}
+
+
+def _flow_field(config: Config) -> FlowFieldFeature:
+    patches = config.flow_patches
+    both = patches.stacking == "bidirectional"
+    return FlowFieldFeature(patches.scale, config.data.rate, both=both, settings=config.flow)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,259 @@
+"""Regions: what moves or does not belong to the background, each described by itself, at most N a tick.
+
+A region has a box, how it moves (histogram of flow orientation and magnitude, as Reiss and Hoshen 2022 do for
+velocities, https://arxiv.org/abs/2212.00789) and what it looks like (histogram of gradients, Dalal and Triggs 2005,
+https://doi.org/10.1109/CVPR.2005.177). The background is learned while watching: no labels, no later frames.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from metavad.config import RegionsConfig
+from metavad.features.base import Feature
+from metavad.features.boxes import BoxDetector, digest_of, onnx_detector
+from metavad.features.tracking import Follower
+from metavad.types import BoolArray, ByteArray, FloatArray
+
+__all__ = ["LOOKS", "MAGNITUDES", "MOTION", "WAYS", "WIDTH", "RegionsFeature", "moved", "shapes"]
+
+WAYS = 8
+"""Octants of motion: right, right and down, down, ..."""
+MAGNITUDES = (0.05, 0.15, 0.45, 1.35)
+"""Heights/second at the middle of each level of speed; between two levels a pixel counts for both."""
+CROP, CELL, ORIENTATIONS = (32, 24), 8, 8
+"""Pixels (down, across) that a region is scaled to, of a cell in it, and directions of a gradient in a cell."""
+MOTION = WAYS * len(MAGNITUDES)
+LOOKS = ORIENTATIONS * (CROP[0] // CELL) * (CROP[1] // CELL)
+FACTS = 10
+WIDTH = FACTS + MOTION + LOOKS
+"""Numbers of one region: there (1), box x0 y0 x1 y1 (heights of the frame), area (heights squared), speed
+(heights/second), stillness (seconds), track (1, 2, ...), confidence; then histograms of motion and of gradients."""
+
+MOVING = 0.04
+"""Heights/second from which a pixel moves."""
+LEAST = 0.0006
+"""Heights squared under which a region is noise."""
+MEMORY = 300
+"""Ticks that the background remembers."""
+HALF = 2
+"""Regions are found in pictures this many times smaller."""
+
+
+class RegionsFeature(Feature):
+    """Rows (N, 2 x ``WIDTH``) of bytes: half-precision numbers; a track keeps its place among the N while it lives."""
+
+    name = "regions"
+    picture: ClassVar[bool] = False
+
+    def __init__(self, settings: RegionsConfig, horizon: float, detector: BoxDetector | None = None) -> None:
+        self.settings, self.horizon, self.detector = settings, horizon, detector
+        self.past = horizon * _ENOUGH
+
+    def start(self) -> Callable[[ByteArray, float], ByteArray]:
+        """Keeps the frames of the last ``horizon`` seconds, a background, and the tracks."""
+        motion, finder = _Motion(self.horizon), self._finder()
+        follower, count = Follower(self.settings.count), self.settings.count
+
+        def row(frame: ByteArray, seconds: float) -> ByteArray:
+            flow = motion.step(frame, seconds)
+            found = finder(frame, flow)
+            rows = np.zeros((count, WIDTH), np.float16)
+            if len(found.boxes):
+                slots, tracks, still = follower.step(found.boxes / min(frame.shape), seconds)
+                rows[slots] = _described(found, frame, flow, tracks % TRACKS + 1, still)
+            else:
+                follower.step(np.zeros((0, 4)), seconds)
+            return rows.view(np.uint8)
+
+        return row
+
+    def shape(self, height: int, width: int) -> tuple[int, ...]:
+        """(N, 2 x ``WIDTH``)."""
+        return self.settings.count, 2 * WIDTH
+
+    def tensor(self, rows: np.ndarray) -> Tensor:
+        """(T, N, ``WIDTH``) float32."""
+        return torch.from_numpy(np.ascontiguousarray(rows).view(np.float16).astype(np.float32))
+
+    def key(self) -> Mapping[str, object]:
+        """Where regions come from, and how many."""
+        settings = self.settings
+        network = [digest_of(Path(settings.detector)), settings.detector_side] if settings.source == "boxes" else []
+        return {
+            "feature": "regions",
+            "version": 1,
+            "source": settings.source,
+            "count": settings.count,
+            "horizon": self.horizon,
+            "detector": network,
+        }
+
+    def _finder(self) -> "Callable[[ByteArray, FloatArray], _Found]":
+        count = self.settings.count
+        if self.settings.source == "grid":
+            return lambda frame, flow: _windows(frame, flow, count)
+        if self.settings.source == "motion":
+            background = _Background()
+            return lambda frame, flow: _moving(background.step(frame), flow, count)
+        detect = self.detector or onnx_detector(Path(self.settings.detector), self.settings.detector_side)
+        return lambda frame, flow: _detected(detect(frame), frame, count)
+
+
+def moved(regions: Tensor) -> tuple[Tensor, Tensor]:
+    """Speed (...,) in heights/second and histogram (..., WAYS, MAGNITUDES) of regions (..., ``WIDTH``)."""
+    return regions[..., 6], regions[..., FACTS : FACTS + MOTION].unflatten(-1, (WAYS, len(MAGNITUDES)))
+
+
+def shapes(regions: Tensor) -> tuple[Tensor, Tensor]:
+    """Boxes (..., 4) in heights of the frame and histograms of gradients (..., ``LOOKS``)."""
+    return regions[..., 1:5], regions[..., FACTS + MOTION :]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Boxes (M, 4) in pixels, what of the picture (H, W) belongs to them (none: all), confidence (M,)."""
+
+    boxes: FloatArray
+    mask: BoolArray | None
+    sure: FloatArray
+
+
+class _Motion:
+    """Optical flow over the horizon at every pixel, in heights/second."""
+
+    def __init__(self, horizon: float) -> None:
+        self.horizon = horizon
+        self.dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self.past: deque[tuple[ByteArray, float]] = deque()
+
+    def step(self, frame: ByteArray, seconds: float) -> FloatArray:
+        """Motion (H, W, 2) up to this frame; zero at the first."""
+        while len(self.past) > 1 and self.past[1][1] <= seconds - self.horizon + _SLACK:
+            self.past.popleft()
+        before, since = self.past[0] if self.past else (frame, seconds)
+        self.past.append((frame, seconds))
+        if seconds <= since:
+            return np.zeros((*frame.shape, 2), np.float32)
+        return np.asarray(self.dis.calc(before, frame, None) / (min(frame.shape) * (seconds - since)))
+
+
+class _Background:
+    """What is not background: a mixture of Gaussians at each pixel (Zivkovic 2004), learned while watching."""
+
+    def __init__(self) -> None:
+        self.model = cv2.createBackgroundSubtractorMOG2(history=MEMORY, varThreshold=16, detectShadows=True)
+
+    def step(self, frame: ByteArray) -> BoolArray:
+        """Foreground (H, W), shadows left out."""
+        height, width = frame.shape
+        small = cv2.resize(frame, (width // HALF, height // HALF), interpolation=cv2.INTER_AREA)
+        mask = cv2.medianBlur(self.model.apply(small), 3)
+        return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST) == 255)
+
+
+def _moving(foreground: BoolArray, flow: FloatArray, count: int) -> _Found:
+    """Connected parts of what moves or is foreground, the largest first."""
+    mask = foreground | (cv2.magnitude(flow[..., 0], flow[..., 1]) > MOVING)
+    height, width = mask.shape
+    if foreground.mean() > TOO_MUCH:  # the light has changed: what is background is not known now
+        mask = mask & ~foreground
+    small = cv2.resize(mask.astype(np.uint8), (width // HALF, height // HALF), interpolation=cv2.INTER_AREA)
+    reach = max(1, round(height * CLOSED / HALF)) | 1
+    closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8))
+    _, _, facts, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    least = LEAST * min(mask.shape) ** 2 / HALF**2
+    order = [part for part in 1 + np.argsort(-facts[1:, cv2.CC_STAT_AREA], kind="stable") if facts[part, 4] >= least]
+    corners = facts[order[:count], :4].astype(np.float64).reshape(-1, 4) * HALF
+    boxes = np.column_stack([corners[:, :2], corners[:, :2] + corners[:, 2:]])
+    return _Found(boxes, mask, np.ones(len(boxes)))
+
+
+def _windows(frame: ByteArray, flow: FloatArray, count: int) -> _Found:
+    """Nearly square windows that fill the frame, row by row; all of each counts."""
+    height, width = frame.shape
+    down = max(1, math.isqrt(max(1, round(count * height / width))))
+    across = max(1, count // down)
+    rows, columns = np.linspace(0, height, down + 1).round(), np.linspace(0, width, across + 1).round()
+    boxes = [(columns[x], rows[y], columns[x + 1], rows[y + 1]) for y in range(down) for x in range(across)]
+    return _Found(np.array(boxes), None, np.ones(len(boxes)))
+
+
+def _detected(boxes: FloatArray, frame: ByteArray, count: int) -> _Found:
+    """The surest boxes, inside the frame."""
+    height, width = frame.shape
+    boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 5)
+    boxes = boxes[np.argsort(-boxes[:, 4], kind="stable")]
+    inside = np.column_stack([boxes[:, :4:2].clip(0, width), boxes[:, 1:4:2].clip(0, height)])[:, [0, 2, 1, 3]]
+    real = ((inside[:, 2:] - inside[:, :2]) >= 2).all(-1)
+    return _Found(inside[real][:count], None, boxes[real, 4][:count])
+
+
+def _described(found: _Found, frame: ByteArray, flow: FloatArray, tracks: np.ndarray, still: FloatArray) -> FloatArray:
+    """Rows (M, ``WIDTH``)."""
+    rows = np.zeros((len(found.boxes), WIDTH), np.float32)
+    unit = min(frame.shape)
+    rows[:, 0], rows[:, 1:5] = 1.0, found.boxes / unit
+    rows[:, 7], rows[:, 8], rows[:, 9] = np.minimum(still, LONGEST), tracks, found.sure
+    for row, (x0, y0, x1, y1) in zip(rows, found.boxes.round().astype(int), strict=True):
+        part = slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1))
+        inside = np.ones_like(frame[part], dtype=bool) if found.mask is None else found.mask[part]
+        row[5] = inside.sum() / unit**2
+        row[6], row[FACTS : FACTS + MOTION] = _motion_histogram(flow[part][inside])
+        row[FACTS + MOTION :] = _gradient_histogram(frame[part])
+    return rows
+
+
+def _motion_histogram(flow: FloatArray) -> tuple[float, FloatArray]:
+    """Mean speed, and shares (``MOTION``,) of pixels (M, 2) by way and magnitude; what is still counts for none."""
+    if not len(flow):
+        return 0.0, np.zeros(MOTION, np.float32)
+    speed = np.hypot(flow[:, 0], flow[:, 1])
+    way = np.arctan2(flow[:, 1], flow[:, 0]) * (WAYS / (2 * np.pi)) % WAYS
+    level = np.log(np.maximum(speed, 1e-6) / MAGNITUDES[0]) / np.log(MAGNITUDES[1] / MAGNITUDES[0])
+    level = level.clip(-1, len(MAGNITUDES) - 1) + 1
+    table = np.zeros((WAYS, len(MAGNITUDES) + 2))
+    for across in (0, 1):
+        for up in (0, 1):
+            share = np.abs(1 - across - way % 1) * np.abs(1 - up - level % 1)
+            place = (way.astype(int) + across) % WAYS, level.astype(int) + up
+            np.add.at(table, place, share)
+    return float(speed.mean()), (table[:, 1:-1] / len(flow)).reshape(-1).astype(np.float32)
+
+
+def _gradient_histogram(crop: ByteArray) -> FloatArray:
+    """Histogram of gradients (``LOOKS``,) of a crop scaled to ``CROP``: length 1; zero where it is flat."""
+    small = cv2.resize(crop, CROP[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
+    right, down = cv2.Sobel(small, cv2.CV_32F, 1, 0, ksize=1), cv2.Sobel(small, cv2.CV_32F, 0, 1, ksize=1)
+    length = np.hypot(right, down)
+    turn = np.arctan2(down, right) * (ORIENTATIONS / np.pi) % ORIENTATIONS
+    low = np.minimum(turn.astype(int), ORIENTATIONS - 1)
+    rows, columns = np.indices(CROP) // CELL
+    cell = (rows * (CROP[1] // CELL) + columns) * ORIENTATIONS
+    table = np.bincount((cell + low).ravel(), (length * (1 - turn + low)).ravel(), LOOKS)
+    table += np.bincount((cell + (low + 1) % ORIENTATIONS).ravel(), (length * (turn - low)).ravel(), LOOKS)
+    return np.asarray(table / math.hypot(float(np.linalg.norm(table)), CONTRAST), dtype=np.float32)
+
+
+TRACKS = 2000
+"""Half precision counts exactly to 2048."""
+LONGEST = 600.0
+"""Seconds of stillness that are told apart."""
+CONTRAST = 100.0
+"""Gradients (grey steps in a crop) under which looks fade to nothing."""
+CLOSED = 0.02
+"""Heights of the frame: gaps of a region that are closed."""
+TOO_MUCH = 0.5
+"""Share of the frame that is never foreground at once."""
+_SLACK = 0.02
+"""Seconds by which ticks may be off the rate's grid."""
+_ENOUGH = 0.7
+"""Share of the horizon that must be there for motion to be known."""
