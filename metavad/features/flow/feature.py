@@ -1,6 +1,6 @@
 """Optical flow over a fixed time, on the grid of cells.
 
-DIS flow (Kroeger et al. 2016, https://arxiv.org/abs/1603.03590) between two ticks ``horizon`` seconds apart,
+By default DIS flow (Kroeger et al. 2016, https://arxiv.org/abs/1603.03590) between two ticks ``horizon`` seconds apart,
 averaged over windows of three cells. Longer baselines than one frame make slow motion measurable.
 """
 
@@ -12,31 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metavad.config import FlowConfig
+from metavad.features.backbones.weights import digest_of
 from metavad.features.base import Feature, grid_of
+from metavad.features.flow.methods import FlowMethod, flow_method
+from metavad.features.flow.steadying import steadied
+from metavad.features.flow.storage import FASTEST, compress, expand
 from metavad.types import ByteArray, FloatArray
 
-__all__ = ["FlowFeature", "compress", "expand"]
+__all__ = ["FlowFeature", "WINDOW", "way_of"]
 
-FASTEST = 3.0
-"""Heights of the frame per second that a byte can hold; faster motion is clipped."""
 WINDOW = 3
 """Cells along the side of the window that is averaged."""
-
-
-def compress(values: FloatArray) -> ByteArray:
-    """Signed speeds in heights/second to bytes, by a square-root law: the error grows with the speed.
-
-    >>> np.abs(expand(compress(np.array([0.01, -0.1, 1.0]))) - [0.01, -0.1, 1.0]).max() < 0.01
-    np.True_
-    """
-    scaled = np.sign(values) * np.sqrt(np.minimum(np.abs(values) / FASTEST, 1.0))
-    return np.round(127.5 + 127.5 * scaled).astype(np.uint8)
-
-
-def expand(stored: ByteArray) -> FloatArray:
-    """The inverse of :func:`compress`; a still pixel comes back within 0.0001 of zero."""
-    scaled = (stored.astype(np.float32) - 127.5) / 127.5
-    return np.asarray(np.sign(scaled) * scaled**2 * FASTEST)
 
 
 class FlowFeature(Feature):
@@ -44,13 +31,13 @@ class FlowFeature(Feature):
 
     name = "flow"
 
-    def __init__(self, horizon: float, rows: int) -> None:
-        self.horizon, self.rows = horizon, rows
+    def __init__(self, horizon: float, rows: int, settings: FlowConfig = FlowConfig()) -> None:
+        self.horizon, self.rows, self.settings = horizon, rows, settings
         self.past = horizon * _ENOUGH
 
     def start(self) -> Callable[[ByteArray, float], ByteArray]:
         """Frames of the last ``horizon`` seconds are kept; nothing else."""
-        dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        method = flow_method(self.settings.method, self.settings.weights)
         past: deque[tuple[ByteArray, float]] = deque()
 
         def row(frame: ByteArray, seconds: float) -> ByteArray:
@@ -58,13 +45,13 @@ class FlowFeature(Feature):
                 past.popleft()
             before, since = past[0] if past else (frame, seconds)
             past.append((frame, seconds))
-            return self.between(dis, before, frame, seconds - since) if seconds > since else self._still(frame)
+            return self.between(method, before, frame, seconds - since) if seconds > since else self._still(frame)
 
         return row
 
-    def between(self, dis: cv2.DISOpticalFlow, before: ByteArray, after: ByteArray, span: float) -> ByteArray:
+    def between(self, method: FlowMethod, before: ByteArray, after: ByteArray, span: float) -> ByteArray:
         """The row of two frames ``span`` seconds apart."""
-        motion = dis.calc(before, after, None) / (min(after.shape) * span)
+        motion = steadied(method(before, after), self.settings.steady) / (min(after.shape) * span)
         speed = cv2.magnitude(motion[..., 0], motion[..., 1])
         channels = np.dstack([motion, speed])
         cell = min(after.shape) // self.rows
@@ -88,13 +75,20 @@ class FlowFeature(Feature):
         return {
             "feature": "flow",
             "version": 2,
-            "method": "dis-medium",
+            **way_of(self.settings),
             "horizon": self.horizon,
             "rows": self.rows,
         }
 
     def _still(self, frame: ByteArray) -> ByteArray:
         return _stored(np.zeros(self.shape(*frame.shape), dtype=np.float32))
+
+
+def way_of(settings: FlowConfig) -> dict[str, object]:
+    """What flow depends on beside the frames, for the cache."""
+    steady = {} if settings.steady == "off" else {"steady": settings.steady}
+    weights = {"weights": digest_of(settings.weights)} if settings.weights else {}
+    return {"method": _CACHED.get(settings.method, settings.method), **steady, **weights}
 
 
 def _stored(grid: FloatArray) -> ByteArray:
@@ -107,3 +101,5 @@ _SLACK = 0.02
 """Seconds by which ticks may be off the rate's grid (25 frames a second at 10 ticks: 0.08 and 0.12)."""
 _ENOUGH = 0.7
 """Share of the horizon that must be there for motion to be known."""
+_CACHED = {"dis": "dis-medium"}
+"""The name under which caches know the default."""

@@ -1,0 +1,25 @@
+"""Optical flow: methods behind one seam, storage in bytes, steadying, stacking, and what experts read of it."""
+
+from metavad.features.flow.feature import WINDOW, FlowFeature
+from metavad.features.flow.field import FlowFieldFeature
+from metavad.features.flow.methods import METHODS, FlowMethod, flow_method
+from metavad.features.flow.stacking import bidirectional_stack, plain_stack, trajectory_stack
+from metavad.features.flow.steadying import global_motion, steadied
+from metavad.features.flow.storage import FASTEST, compress, expand
+
+__all__ = [
+    "FASTEST",
+    "METHODS",
+    "WINDOW",
+    "FlowFeature",
+    "FlowFieldFeature",
+    "FlowMethod",
+    "bidirectional_stack",
+    "compress",
+    "expand",
+    "flow_method",
+    "global_motion",
+    "plain_stack",
+    "steadied",
+    "trajectory_stack",
+]
