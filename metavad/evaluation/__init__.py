@@ -7,9 +7,11 @@ from metavad.evaluation.alarms import (
     false_alarms_per_hour,
     score_latency,
 )
-from metavad.evaluation.intervals import Difference, paired_bootstrap
+from metavad.evaluation.intervals import FEWEST, Difference, auc_difference, paired_bootstrap
 from metavad.evaluation.ranking import (
+    abnormal_pixels,
     average_precision,
+    cell_auc,
     chance_precision,
     equal_error_rate,
     macro_auc,
@@ -22,10 +24,14 @@ from metavad.evaluation.ranking import (
 from metavad.evaluation.regions import rbdc_tbdc
 
 __all__ = [
+    "FEWEST",
     "Delay",
     "Difference",
     "Latency",
+    "abnormal_pixels",
+    "auc_difference",
     "average_precision",
+    "cell_auc",
     "chance_precision",
     "detection_delay",
     "equal_error_rate",

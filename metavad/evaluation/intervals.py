@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from metavad.errors import DataError, UsageError
 from metavad.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Difference", "paired_bootstrap"]
+__all__ = ["FEWEST", "Difference", "auc_difference", "paired_bootstrap"]
 
 _Label = TypeVar("_Label")
+
+FEWEST = 6
+"""Units under which nothing is certain: even if all of five agree, chance does so in 2 of 32 cases."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ class Difference:
 
     @property
     def certain(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.low > 0 or self.high < 0
+        """Whether the interval leaves out zero, over at least ``FEWEST`` units."""
+        return self.units >= FEWEST and (self.low > 0 or self.high < 0)
 
 
 def paired_bootstrap(
@@ -64,6 +67,66 @@ def paired_bootstrap(
     picks = generator.integers(len(units), size=(resamples, len(units)))
     draws = np.array([difference(np.concatenate([units[i] for i in pick])) for pick in picks])
     return _summary(difference(np.arange(len(labels))), draws, level, len(units))
+
+
+def auc_difference(
+    a: Sequence[FloatArray],
+    b: Sequence[FloatArray],
+    labels: Sequence[BoolArray],
+    *,
+    generator: np.random.Generator,
+    scenes: Sequence[str] | None = None,
+    resamples: int = 1000,
+    level: float = 0.95,
+) -> Difference:
+    """:func:`paired_bootstrap` of micro AUC, averaged over draws (S, T) or of one (T,), at the cost of one sort.
+
+    A resample's AUC is a quotient of quadratic forms in how often each video was taken: of the abnormal frames
+    of video i and the normal ones of video j, those ranked right are counted once. The same numbers as
+    resampling the frames, whatever ties there are.
+    """
+    _check(a, b, labels, scenes, resamples, level)
+    units = _units(len(labels), scenes)
+    picks = generator.integers(len(units), size=(resamples, len(units)))
+    taken = np.stack([np.bincount(pick, minlength=len(units)) for pick in picks])
+    times = np.zeros((resamples + 1, len(labels)))
+    times[0] = 1  # the videos as they are: the value itself
+    for unit, videos in enumerate(units):
+        times[1:, videos] = taken[:, unit, None]
+    ours, theirs = (_aucs(scores, labels, times) for scores in (a, b))
+    value, *draws = ours - theirs
+    return _summary(float(value), np.array(draws), level, len(units))
+
+
+def _aucs(scores: Sequence[FloatArray], labels: Sequence[BoolArray], times: FloatArray) -> FloatArray:
+    """Micro AUC (R,) of videos taken ``times`` (R, V) over, averaged over draws; NaN with one class only."""
+    stacked = [np.atleast_2d(np.asarray(row)) for row in scores]
+    truth = [np.asarray(row, dtype=bool) for row in labels]
+    won = [_pairs_won([row[draw] for row in stacked], truth) for draw in range(len(stacked[0]))]
+    abnormal, normal = (times @ np.array([count(row) for row in truth]) for count in (np.sum, _normal_frames))
+    right = np.einsum("ri,ij,rj->r", times, np.mean(won, axis=0), times)
+    pairs = abnormal * normal
+    area: FloatArray = np.divide(right, pairs, out=np.full(len(times), np.nan), where=pairs > 0)
+    return area
+
+
+def _normal_frames(labels: BoolArray) -> int:
+    return int(np.sum(~labels))
+
+
+def _pairs_won(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> FloatArray:
+    """(V, V): pairs of an abnormal frame of video i over a normal one of video j; a tie counts half."""
+    abnormal = np.concatenate([row[label] for row, label in zip(scores, labels, strict=True)])
+    owner = np.repeat(np.arange(len(scores)), [int(label.sum()) for label in labels])
+    won = np.zeros((len(scores), len(scores)))
+    for column, (row, label) in enumerate(zip(scores, labels, strict=True)):
+        normal = np.sort(row[~label])
+        below = sum(np.searchsorted(normal, abnormal, side=side) for side in _SIDES) / 2
+        won[:, column] = np.bincount(owner, below, len(scores))
+    return won
+
+
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
 def _check(

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from metavad.errors import DataError, LabelError
-from metavad.types import BoolArray, FloatArray
+from metavad.types import BoolArray, FloatArray, IntArray
 
 __all__ = [
+    "abnormal_pixels",
     "average_precision",
+    "cell_auc",
     "chance_precision",
     "equal_error_rate",
     "macro_auc",
@@ -107,10 +109,29 @@ def pixel_auc(maps: Iterable[FloatArray], masks: Iterable[BoolArray]) -> float:
     pixels without spreading the map. Videos are read one by one. NaN when all pixels are of one class.
     """
     parts = [_cells(scores, mask) for scores, mask in zip(maps, masks, strict=True)]
-    if not parts:
+    return cell_auc(*zip(*parts, strict=True)) if parts else float("nan")
+
+
+def cell_auc(maps: Sequence[FloatArray], abnormal: Sequence[FloatArray], pixels: Sequence[FloatArray]) -> float:
+    """:func:`pixel_auc` of maps (T, h, w) whose pixels are counted already, so that many methods share the count.
+
+    ``abnormal`` (T, h, w) are the abnormal pixels of each cell (:func:`abnormal_pixels`; summed over the frames
+    that a map stands for), ``pixels``, of the same shape, all that it covers. NaN when all are of one class.
+    """
+    for scores in maps:
+        if np.isnan(scores).any():
+            raise DataError("expected numbers in score maps, found NaN; give cells without a score a fixed value")
+    if not len(maps):
         return float("nan")
-    scores, abnormal, normal = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _area(_tally(scores, abnormal, normal))
+    scores, found, all_of = (np.concatenate([np.ravel(a) for a in part]) for part in (maps, abnormal, pixels))
+    return _area(_tally(scores, found, all_of - found))
+
+
+def abnormal_pixels(mask: BoolArray, grid: tuple[int, int]) -> IntArray:
+    """How many abnormal pixels of a mask (..., H, W) each cell of a ``grid`` (h, w) covers: (..., h, w)."""
+    rows, columns = (_first_pixels(*sizes) for sizes in zip(grid, mask.shape[-2:], strict=True))
+    counted = np.add.reduceat(np.asarray(mask, dtype=bool), rows, axis=-2, dtype=np.int64)
+    return np.asarray(np.add.reduceat(counted, columns, axis=-1))
 
 
 @dataclass(frozen=True)
@@ -177,20 +198,19 @@ def _checked(video: int, scores: FloatArray, labels: BoolArray) -> tuple[FloatAr
     return scores, labels.astype(bool)
 
 
-def _cells(scores: FloatArray, mask: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Scores of all cells of a video, and the abnormal and the normal pixels that each covers."""
+def _cells(scores: FloatArray, mask: BoolArray) -> tuple[FloatArray, IntArray, IntArray]:
+    """Scores of all cells of a video, and the abnormal and all pixels that each covers."""
     if np.ndim(scores) != 3 or np.ndim(mask) != 3 or len(scores) != len(mask):
         raise LabelError(
             f"expected a map (T, h, w) and a mask (T, H, W) of the same frames, found {np.shape(scores)} and "
             f"{np.shape(mask)}; leave out frames without masks on both sides"
         )
-    if np.isnan(scores).any():
-        raise DataError("expected numbers in score maps, found NaN; give cells without a score a fixed value")
-    rows, columns = (_first_pixels(*sizes) for sizes in zip(scores.shape[1:], mask.shape[1:], strict=True))
-    abnormal = np.add.reduceat(np.add.reduceat(mask.astype(bool), rows, axis=1, dtype=float), columns, axis=2)
-    heights, widths = np.diff(rows, append=mask.shape[1]), np.diff(columns, append=mask.shape[2])
-    normal = np.multiply.outer(heights, widths) - abnormal
-    return np.asarray(scores).ravel(), abnormal.ravel(), normal.ravel()
+    grid = (int(np.shape(scores)[1]), int(np.shape(scores)[2]))
+    abnormal = abnormal_pixels(mask, grid)
+    heights, widths = (
+        np.diff(_first_pixels(*sizes), append=sizes[1]) for sizes in zip(grid, mask.shape[1:], strict=True)
+    )
+    return np.asarray(scores), abnormal, np.broadcast_to(np.multiply.outer(heights, widths), abnormal.shape)
 
 
 def _first_pixels(cells: int, pixels: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from metavad.errors import DataError, UsageError
-from metavad.evaluation import micro_auc, paired_bootstrap
+from metavad.evaluation import FEWEST, auc_difference, micro_auc, paired_bootstrap
 
 
 def videos(count=12, frames=60, seed=0):
@@ -84,3 +84,37 @@ def test_what_does_not_fit_is_an_error():
         difference([], [], [])
     with pytest.raises(UsageError, match="level"):
         difference(noise, noise, labels, level=95)
+
+
+@pytest.mark.parametrize("scenes", [None, list("xxyyyzzzz")])
+def test_the_quick_bootstrap_of_auc_is_the_slow_one_to_the_last_resample(scenes):
+    """The oracle resamples frames and sorts them every time; scores have ties, some videos one class."""
+    generator = np.random.default_rng(3)
+    labels = [np.asarray(generator.integers(2, size=n), bool) for n in (3, 9, 1, 7, 4, 12, 5, 6, 8)]
+    labels[4][:], labels[7][:] = True, False
+    ours, theirs = ([generator.integers(4, size=(2, len(row))).astype(float) for row in labels] for _ in range(2))
+
+    def mean_auc(scores, truth):
+        return np.mean([micro_auc([row[draw] for row in scores], truth) for draw in (0, 1)])
+
+    asked = {"scenes": scenes, "resamples": 300}
+    slow = paired_bootstrap(mean_auc, ours, theirs, labels, generator=np.random.default_rng(5), **asked)
+    quick = auc_difference(ours, theirs, labels, generator=np.random.default_rng(5), **asked)
+    for name, value in vars(slow).items():
+        assert vars(quick)[name] == pytest.approx(value, abs=1e-12)
+
+
+def test_one_class_alone_is_undefined():
+    labels = [np.ones(3, bool)] * 7
+    found = auc_difference([np.arange(3.0)] * 7, [np.zeros(3)] * 7, labels, generator=np.random.default_rng(0))
+    assert np.isnan([found.value, found.low, found.high]).all()
+    assert not found.certain
+
+
+def test_few_videos_are_never_certain():
+    for count in (FEWEST - 1, FEWEST):
+        noise, labels = videos(count)
+        better = [score + 9 * label for score, label in zip(noise, labels, strict=True)]
+        found = auc_difference(better, noise, labels, generator=np.random.default_rng(0))
+        assert found.low > 0
+        assert found.certain == (count == FEWEST)

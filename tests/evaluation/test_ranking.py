@@ -7,7 +7,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from metavad.errors import DataError, LabelError
 from metavad.evaluation import (
+    abnormal_pixels,
     average_precision,
+    cell_auc,
     chance_precision,
     equal_error_rate,
     macro_auc,
@@ -225,3 +227,18 @@ def test_pixel_auc_refuses_what_does_not_fit():
         pixel_auc([np.zeros((1, 5, 1))], [np.zeros((1, 4, 4), bool)])
     with pytest.raises(DataError, match="NaN"):
         pixel_auc([np.full((1, 1, 1), np.nan)], [np.zeros((1, 4, 4), bool)])
+
+
+def test_counted_pixels_give_the_same_as_masks():
+    """A map that stands for two frames, once with its masks and once with their counts."""
+    generator = np.random.default_rng(0)
+    masks = generator.random((6, 11, 13)) < 0.3
+    maps = generator.integers(4, size=(3, 4, 5)).astype(float)
+    counted = abnormal_pixels(masks, (4, 5)).reshape(3, 2, 4, 5).sum(1)
+    pixels = abnormal_pixels(np.ones_like(masks), (4, 5)).reshape(3, 2, 4, 5).sum(1)
+    assert counted.sum() == masks.sum()
+    assert pixels.sum() == masks.size
+    assert cell_auc([maps], [counted], [pixels]) == pytest.approx(pixel_auc([np.repeat(maps, 2, axis=0)], [masks]))
+    assert np.isnan(cell_auc([], [], []))
+    with pytest.raises(DataError, match="NaN"):
+        cell_auc([np.full((1, 1, 1), np.nan)], [np.ones((1, 1, 1))], [np.ones((1, 1, 1))])
