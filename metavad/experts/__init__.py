@@ -5,14 +5,25 @@ from metavad.errors import ConfigError, nearest
 from metavad.experts.base import Expert
 from metavad.experts.direction import Direction
 from metavad.experts.flow_density import FlowDensity
+from metavad.experts.flow_patches import FlowPatches
 from metavad.experts.prediction import Prediction
 from metavad.experts.presence import Presence, Stillness
 from metavad.experts.set import ExpertSet
+from metavad.experts.velocity import Velocity
 
 __all__ = ["EXPERTS", "build_experts"]
 
 EXPERTS: dict[str, type[Expert]] = {
-    expert.name: expert for expert in (Prediction, FlowDensity, Direction, Presence, Stillness)
+    expert.name: expert
+    for expert in (
+        Prediction,
+        FlowDensity,
+        FlowPatches,
+        Direction,
+        Presence,
+        Stillness,
+        Velocity,
+    )
 }
 """Every registered expert by name."""
 

@@ -20,7 +20,7 @@ from metavad.features.flow.steadying import steadied
 from metavad.features.flow.storage import FASTEST, compress, expand
 from metavad.types import ByteArray, FloatArray
 
-__all__ = ["FlowFeature", "WINDOW", "way_of"]
+__all__ = ["WINDOW", "FlowFeature", "way_of"]
 
 WINDOW = 3
 """Cells along the side of the window that is averaged."""

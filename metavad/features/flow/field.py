@@ -26,9 +26,7 @@ class FlowFieldFeature(Feature):
 
     name = "flow_field"
 
-    def __init__(
-        self, scale: int, rate: float, *, both: bool = False, settings: FlowConfig = FlowConfig()
-    ) -> None:
+    def __init__(self, scale: int, rate: float, *, both: bool = False, settings: FlowConfig = FlowConfig()) -> None:
         self.scale, self.rate, self.both, self.settings = scale, rate, both, settings
         self.past = 0.5 / rate
 

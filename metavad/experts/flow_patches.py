@@ -1,0 +1,188 @@
+"""How likely is this piece of motion? A Glow over patches of stacked optical flow."""
+
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from metavad.config import Config, FlowPatchesConfig
+from metavad.errors import ConfigError
+from metavad.experts.base import Expert, Memory
+from metavad.experts.glow import Glow
+from metavad.features.base import grid_of
+from metavad.features.flow import bidirectional_stack, plain_stack, trajectory_stack
+from metavad.features.sample import Sample
+
+__all__ = ["FlowPatches"]
+
+SPEED, SPREAD = 0.05, 1.5
+"""Heights/second from which the scale is logarithmic, and what it is divided by: asinh(v / SPEED) / SPREAD."""
+MOVING = 0.03
+"""Heights/second from which a patch counts as moving."""
+PATTERNS = 16
+
+
+class FlowPatches(Expert):
+    """A normalizing flow in Glow's manner over patches of flow, stacked over several ticks.
+
+    Steps of Kingma and Dhariwal 2018, https://arxiv.org/abs/1807.03039 (:mod:`metavad.experts.glow`); stacks of
+    Simonyan and Zisserman 2014, https://arxiv.org/abs/1406.2199. One density for all places: what is usual where is
+    left to the adapted weights and to the tails by place. Score: minus the log-likelihood of the patch around each
+    cell, in nats per dimension (higher = more anomalous).
+    """
+
+    name: ClassVar[str] = "flow_patches"
+    reads: ClassVar[tuple[str, ...]] = ("flow_field",)
+    floor: float = -4.0
+
+    noise: Tensor
+
+    def __init__(self, settings: FlowPatchesConfig, *, rate: float = 10.0, rows: int = 30) -> None:
+        super().__init__()
+        self.settings, self.rate, self.rows = settings, rate, rows
+        self.history = settings.stack / rate
+        self.width, self.height = _sides(settings)
+        channels = 2 * settings.stack
+        self.glow = Glow(channels, steps=settings.steps, levels=settings.levels, hidden=settings.hidden)
+        drawn = torch.randn(PATTERNS, channels, self.height, self.width, generator=torch.Generator().manual_seed(0))
+        # The same noise every time: a loss must be a function of its arguments.
+        self.register_buffer("noise", settings.noise * drawn, persistent=False)
+
+    @classmethod
+    def build(cls, config: Config) -> "FlowPatches":
+        """From the section ``flow_patches``."""
+        return cls(config.flow_patches, rate=config.data.rate, rows=config.data.rows)
+
+    def condition(self, support: Sample) -> Memory:
+        """Nothing: what it learns of a scene is in its weights."""
+        return {}
+
+    def loss(self, sample: Sample, memory: Memory) -> Tensor:
+        """Negative log-likelihood in nats per dimension; patches that do not move count a tenth.
+
+        Noise stands in for what bytes rounded away: without it, a density over repeated values has no bound.
+        """
+        start = self._start(sample)
+        patches = self._patches(self._stacked(sample)[:, start:])
+        count = patches[0].shape[0] * len(patches)
+        step = max(1, count // self.settings.patches) | 1
+        drawn = patches.flatten(0, 1)[::step]
+        weight = torch.where(drawn.abs().amax((1, 2, 3)) > _scaled(torch.tensor(MOVING)).item(), 1.0, 0.1)
+        weight = weight * self._flags(sample, start, patches.shape[1])[::step]
+        nats = self._nats(drawn + self.noise[torch.arange(len(drawn)) % PATTERNS])
+        loss: Tensor = (nats * weight).sum() / weight.sum().clamp_min(1e-6)
+        return loss
+
+    def score(self, sample: Sample, memory: Memory) -> Tensor:
+        """Nats per dimension (B, T, h, w) of the patch around each cell; the floor where the stack is not whole."""
+        batch, ticks = sample.seconds.shape
+        height, width = sample["flow_field"].shape[-2:]
+        down, across = self._origins(height, width)
+        patches = self._patches(self._stacked(sample))
+        nats = self._nats(patches.flatten(0, 1)).reshape(batch, ticks, len(down), len(across))
+        grid = grid_of(height, width, self.rows)
+        rows = between(_middles(down, self.height), grid[0], height).to(nats)
+        columns = between(_middles(across, self.width), grid[1], width).to(nats)
+        maps = rows @ nats @ columns.T
+        return torch.where(self.known(sample)[:, :, None, None], maps, maps.new_tensor(self.floor))
+
+    def known(self, sample: Sample) -> Tensor:
+        """Ticks with a whole stack behind them; of a shorter clip, its last."""
+        flags = sample.known["flow_field"].clone()
+        flags[:, : self._start(sample)] = False
+        return flags
+
+    def _start(self, sample: Sample) -> int:
+        return max(0, min(self.settings.stack, sample.seconds.shape[1] - 1))
+
+    def _flags(self, sample: Sample, start: int, each: int) -> Tensor:
+        """Whether each patch's tick is known (N,)."""
+        flags = sample.known["flow_field"][:, start:].to(sample["flow_field"])
+        return flags.flatten().repeat_interleave(each)
+
+    def _stacked(self, sample: Sample) -> Tensor:
+        """(B, T, 2 L, H, W), scaled; before the first flow stands the first flow."""
+        fields = sample["flow_field"]
+        first = fields[:, min(1, fields.shape[1] - 1)][:, None]
+        before = first.expand(-1, self.settings.stack - 1, -1, -1, -1)
+        stacks = torch.cat([before, fields], dim=1).unfold(1, self.settings.stack, 1).movedim(-1, 2)
+        forward, backward = stacks[..., :2, :, :], stacks[..., 2:, :, :]
+        if self.settings.stacking == "bidirectional":
+            return _scaled(bidirectional_stack(forward, backward))
+        if self.settings.stacking == "trajectory":
+            pixels = min(fields.shape[-2:]) / self.rate
+            return _scaled(trajectory_stack(forward * pixels) / pixels)
+        return _scaled(plain_stack(forward))
+
+    def _patches(self, stacks: Tensor) -> Tensor:
+        """(B, T, C, H, W) to (B T, n, C, a, b): patches that half overlap, the last ones at the edge."""
+        flat = stacks.flatten(0, 1)
+        missing = max(0, self.width - flat.shape[-1]), max(0, self.height - flat.shape[-2])
+        flat = functional.pad(flat, (0, missing[0], 0, missing[1]), mode="replicate") if any(missing) else flat
+        down, across = self._origins(flat.shape[-2], flat.shape[-1])
+        rows = torch.tensor(down)[:, None] + torch.arange(self.height)
+        columns = torch.tensor(across)[:, None] + torch.arange(self.width)
+        cut = flat[:, :, rows[:, :, None, None], columns[None, None]]
+        return cut.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
+
+    def _origins(self, height: int, width: int) -> tuple[list[int], list[int]]:
+        return starts(height, self.height), starts(width, self.width)
+
+    def _nats(self, patches: Tensor) -> Tensor:
+        """(N, C, a, b) to nats per dimension (N,)."""
+        return -self.glow.log_prob(patches) / patches[0].numel()
+
+
+def starts(length: int, side: int) -> list[int]:
+    """Where patches of a side begin along a length: half overlapping, the last one ends where the length does.
+
+    >>> starts(20, 8), starts(8, 8), starts(5, 8)
+    ([0, 4, 8, 12], [0], [0])
+    """
+    last = max(0, length - side)
+    count = -(-last // max(1, side // 2)) + 1
+    return [round(last * number / max(1, count - 1)) for number in range(count)]
+
+
+def between(middles: list[float], cells: int, length: int) -> Tensor:
+    """(cells, n): how much each of n values, known at ``middles``, counts at the middle of each cell; rows sum to 1.
+
+    >>> between([2.0, 6.0], 4, 8)
+    tensor([[1.0000, 0.0000],
+            [0.7500, 0.2500],
+            [0.2500, 0.7500],
+            [0.0000, 1.0000]])
+    """
+    places = (torch.arange(cells) + 0.5) * (length / cells)
+    weights = torch.zeros(cells, len(middles))
+    if len(middles) == 1:
+        return weights + 1.0
+    places = places.clamp(middles[0], middles[-1])
+    for number, (left, right) in enumerate(pairwise(middles)):
+        inside = (places >= left) & (places <= right)
+        share = (places - left) / (right - left)
+        weights[inside, number] = 1 - share[inside]
+        weights[inside, number + 1] = share[inside]
+    return weights
+
+
+def _middles(origins: list[int], side: int) -> list[float]:
+    return [origin + side / 2 for origin in origins]
+
+
+def _sides(settings: FlowPatchesConfig) -> tuple[int, int]:
+    """Cells along a patch's sides; raises :class:`ConfigError` where the levels do not divide them."""
+    unit = settings.scale * 2**settings.levels
+    if any(side % unit for side in settings.patch):
+        raise ConfigError(
+            f"flow_patches.patch: expected sides that are multiples of {unit} pixels (scale {settings.scale}, "
+            f"{settings.levels} levels), found {list(settings.patch)}; change patch, scale or levels"
+        )
+    return settings.patch[0] // settings.scale, settings.patch[1] // settings.scale
+
+
+def _scaled(flow: Tensor) -> Tensor:
+    """Heights/second, linear while slow, logarithmic while fast."""
+    return torch.asinh(flow / SPEED) / SPREAD
