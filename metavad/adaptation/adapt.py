@@ -15,6 +15,7 @@ from metavad.config import CalibrationConfig, Config
 from metavad.experts.base import Expert, Memory, Parameters
 from metavad.experts.set import ExpertSet, under
 from metavad.features.base import grid_of
+from metavad.features.library import features_of
 from metavad.features.sample import Sample
 from metavad.meta.base import Base
 from metavad.meta.inner import StepSizes, inner_loop
@@ -213,8 +214,9 @@ def _grid_of(sample: Sample, config: Config) -> tuple[int, int]:
 
 
 def _regridded(sample: Sample, grid: tuple[int, int], config: Config) -> Sample:
-    """A sample of another camera, stretched to this one's grid."""
+    """A sample of another camera, its pictures stretched to this one's grid; lists of things stay as they are."""
     height, width = _grid_of(sample, config)
+    features = features_of(config, tuple(sample.features))
 
     def stretched(tensor: Tensor) -> Tensor:
         size = round(tensor.shape[-2] * grid[0] / height), round(tensor.shape[-1] * grid[1] / width)
@@ -224,7 +226,8 @@ def _regridded(sample: Sample, grid: tuple[int, int], config: Config) -> Sample:
 
     if (height, width) == grid:
         return sample
-    return replace(sample, features={name: stretched(tensor) for name, tensor in sample.features.items()})
+    fitted = {name: stretched(tensor) if features[name].picture else tensor for name, tensor in sample.features.items()}
+    return replace(sample, features=fitted)
 
 
 def _on(grid: tuple[int, int], score: Tensor) -> Tensor:
