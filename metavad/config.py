@@ -20,6 +20,7 @@ __all__ = [
     "CalibrationConfig",
     "Config",
     "DataConfig",
+    "DissociationConfig",
     "EmbeddingConfig",
     "FlowConfig",
     "FlowDensityConfig",
@@ -132,8 +133,41 @@ class PredictionConfig(_Section):
     """Channels of the U-Net's first level."""
     windows: Count = 24
     """Windows drawn of a sample for one evaluation of the loss."""
+    intensity_weight: float = 1.0
+    """Weight of the intensity loss."""
     gradient_weight: float = 1.0
     """Weight of the gradient loss beside the intensity loss."""
+    flow_weight: float = 0.0
+    """Weight of the difference between the motion to the predicted and to the true frame."""
+    adversarial_weight: float = 0.0
+    """Weight of convincing a patch discriminator, which is meta-learned beside it and never adapts; 0: none."""
+    attention: Literal["none", "channel", "self"] = "none"
+    """Attention on the coarse level of the U-Net."""
+    prototypes: Annotated[int, Field(ge=0)] = 0
+    """Vectors of a memory on the coarse level; 0: none."""
+    compactness_weight: float = 0.1
+    """Weight of the squared distance of features to their prototypes."""
+    separateness_weight: float = 0.01
+    """Weight of keeping the prototypes apart."""
+
+
+class DissociationConfig(_Section):
+    """Two autoencoders, of the picture and of its change, and clusters over their codes."""
+
+    past: Count = 4
+    """Ticks of a clip before its last one."""
+    channels: Annotated[int, Field(ge=4, multiple_of=4)] = 12
+    """Channels of each encoder's first level."""
+    code: Count = 16
+    """Channels of each of the two codes."""
+    clusters: Count = 32
+    """Centres of the joined codes."""
+    windows: Count = 24
+    """Clips drawn of a sample for one evaluation of the loss."""
+    difference_weight: float = 1.0
+    """Weight of the difference loss beside the reconstruction loss."""
+    cluster_weight: float = 0.1
+    """Weight of the squared distance to the cluster centres."""
 
 
 class RegionsConfig(_Section):
@@ -262,6 +296,7 @@ class Config(_Section):
     embedding: EmbeddingConfig = EmbeddingConfig()
     flow_density: FlowDensityConfig = FlowDensityConfig()
     prediction: PredictionConfig = PredictionConfig()
+    dissociation: DissociationConfig = DissociationConfig()
     regions: RegionsConfig = RegionsConfig()
     meta: MetaConfig = MetaConfig()
     calibration: CalibrationConfig = CalibrationConfig()

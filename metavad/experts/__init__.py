@@ -4,6 +4,7 @@ from metavad.config import Config
 from metavad.errors import ConfigError, nearest
 from metavad.experts.base import Expert
 from metavad.experts.direction import Direction
+from metavad.experts.dissociation import Dissociation
 from metavad.experts.flow_density import FlowDensity
 from metavad.experts.flow_patches import FlowPatches
 from metavad.experts.prediction import Prediction
@@ -17,6 +18,7 @@ EXPERTS: dict[str, type[Expert]] = {
     expert.name: expert
     for expert in (
         Prediction,
+        Dissociation,
         FlowDensity,
         FlowPatches,
         Direction,
