@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from metavad.progress import Progress
     from metavad.scenes.suite import Video
     from metavad.scoring.events import Event
-    from metavad.types import FloatArray
+    from metavad.scoring.results import Outline
 
 __all__ = ["register"]
 
@@ -67,27 +67,28 @@ def _check_places(places: list[Path]) -> None:
 
 
 def _score_video(detector: "Detector", video: "Video", place: Path, progress: "Progress") -> "list[Event]":
-    import numpy as np
+    """All that is written of one video; what was found."""
+    from dataclasses import replace
 
     from metavad.files import atomic_directory
-    from metavad.scoring.events import alarm_intervals, find_events, in_alarm, write_events_json, write_scores_csv
+    from metavad.scenes.video import probe
+    from metavad.scoring.events import pace, write_events_json
+    from metavad.scoring.results import write_stream
     from metavad.scoring.stream import score as scored
 
-    frames = list(scored(detector, video, progress=progress))
-    scores = np.array([frame.score for frame in frames])
-    seconds = np.array([frame.seconds for frame in frames])
-    boxes = [frame.box for frame in frames]
-    merge = detector.normality.method.config.scoring.merge
-
-    def explain(frame: int) -> str:
-        return _reason(detector, float(scores[frame]), boxes[frame])
-
-    events = find_events(scores, seconds, detector.threshold, boxes=boxes, explain=explain, merge=merge)
-    alarms = alarm_intervals(scores, seconds, detector.threshold, merge=merge)
+    facts = probe(video, detector.camera.crop)
+    frame_seconds, gap = pace(facts.seconds, detector.normality.method.config.scoring.merge)
     with atomic_directory(place) as beside:
-        write_scores_csv(beside / "scores.csv", scores, seconds, in_alarm(alarms, len(scores)))
+        events, outline = write_stream(
+            beside / "scores.csv",
+            scored(detector, video, progress=progress),
+            count=facts.frames,
+            gap=gap,
+            frame_seconds=frame_seconds,
+        )
+        events = [replace(event, reason=_reason(detector, event.score, event.box)) for event in events]
         write_events_json(beside / "events.json", events)
-        (beside / "timeline.png").write_bytes(_timeline(seconds, scores, detector.threshold))
+        (beside / "timeline.png").write_bytes(_timeline(outline, detector.threshold))
     return events
 
 
@@ -109,17 +110,19 @@ def _line(event: "Event") -> str:
     return f"  {event.start:8.1f} s to {event.end:8.1f} s, score {event.score:.1f}: {event.reason}"
 
 
-def _timeline(seconds: "FloatArray", scores: "FloatArray", threshold: float) -> bytes:
-    """Scores over time with the threshold, as PNG."""
+def _timeline(outline: "Outline", threshold: float) -> bytes:
+    """Scores over time with the threshold, as PNG: the highest of each column, and their mean below it."""
     import io
 
     from matplotlib.figure import Figure
 
+    seconds, highest = outline.seconds, outline.highest
     picture = Figure(figsize=(10, 2.6), layout="constrained")
     axes = picture.subplots()
-    axes.plot(seconds, scores, linewidth=1.2)
+    axes.fill_between(seconds, outline.mean, highest, alpha=0.25, linewidth=0)
+    axes.plot(seconds, highest, linewidth=1.2)
     axes.axhline(threshold, color="tab:red", linewidth=1, linestyle="--")
-    axes.fill_between(seconds, scores, threshold, where=(scores > threshold).tolist(), color="tab:red", alpha=0.4)
+    axes.fill_between(seconds, highest, threshold, where=(highest > threshold).tolist(), color="tab:red", alpha=0.4)
     axes.set(xlabel="seconds", ylabel="score", xlim=(float(seconds[0]), float(seconds[-1]) or 1.0))
     content = io.BytesIO()
     picture.savefig(content, format="png", dpi=100)

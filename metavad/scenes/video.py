@@ -5,7 +5,8 @@ decodes, whatever its header says. Pictures are as a player shows them: rotated 
 """
 
 import os
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -67,10 +68,13 @@ class Frame:
 
 @dataclass(frozen=True)
 class _Index:
-    """Where the frames of a file are: presentation times in ``time_base``, and which are key frames."""
+    """Where the frames of a file are: presentation times in ``time_base``, and which are key frames.
 
-    times: tuple[int, ...]
-    keys: tuple[int, ...]
+    Eight bytes a frame: all that grows with a video's length while it is read.
+    """
+
+    times: "array[int]"
+    keys: "array[int]"
     time_base: float
     height: int
     width: int
@@ -291,19 +295,17 @@ def _demuxed_index(container: InputContainer) -> _Index | None:
     They can when every packet has a time of its own, the first one decodes, and the last group of pictures
     decodes to exactly its packets: what headers, edit lists and truncation get wrong shows there.
     """
-    packets = _shown_packets(container)
-    times = sorted(time for time, _ in packets)
-    if not packets or any(a >= b for a, b in pairwise(times)):
+    times, key_times = _shown_packets(container)
+    if not times or not key_times or any(a >= b for a, b in pairwise(times)):
         return None
-    number = {time: place for place, time in enumerate(times)}
-    keys = sorted(number[time] for time, key in packets if key)
-    if not keys or keys[0] != 0:
+    keys = array("q", (bisect_left(times, time) for time in key_times))
+    if keys[0] != 0:
         return None
     head = next(_decoded_from(container, times[0]), None)
     tail = [frame.pts for frame in _decoded_from(container, times[keys[-1]])]
-    if head is None or head.pts != times[0] or tail != times[keys[-1] :]:
+    if head is None or head.pts != times[0] or tail != times[keys[-1] :].tolist():
         return None
-    return _Index(tuple(times), tuple(keys), _time_base(container), *_shown_size(head), True)
+    return _Index(times, keys, _time_base(container), *_shown_size(head), True)
 
 
 def _decoded_from(container: InputContainer, time: int) -> Iterator[VideoFrame]:
@@ -312,37 +314,46 @@ def _decoded_from(container: InputContainer, time: int) -> Iterator[VideoFrame]:
     return (frame for frame in _decoded(container) if frame.pts is None or frame.pts >= time)
 
 
-def _shown_packets(container: InputContainer) -> list[tuple[int, bool]]:
-    """Time and key mark of each packet that a player shows; empty where a packet has no time or is torn."""
-    packets = []
+def _shown_packets(container: InputContainer) -> "tuple[array[int], array[int]]":
+    """Times of the packets that a player shows, and of the key frames among them, in order.
+
+    Both are empty where a packet has no time or is torn.
+    """
+    times, keys, nothing = array("q"), array("q"), (array("q"), array("q"))
     try:
         for packet in container.demux(container.streams.video[0]):
             if not packet.size or packet.is_discard:
                 continue
             if packet.pts is None or packet.is_corrupt:
-                return []
-            packets.append((packet.pts, packet.is_keyframe))
+                return nothing
+            times.append(packet.pts)
+            if packet.is_keyframe:
+                keys.append(packet.pts)
     except av.FFmpegError:
-        return []
-    return packets
+        return nothing
+    return _ordered(times), _ordered(keys)
+
+
+def _ordered(times: "array[int]") -> "array[int]":
+    return array("q", np.sort(np.asarray(times)).tobytes())
 
 
 def _decoded_index(container: InputContainer) -> _Index | None:
     """The index by decoding everything: slow, and right whatever the header says."""
-    times: list[int | None] = []
-    keys: list[int] = []
+    times, keys, frames = array("q"), array("q"), 0
     size = (0, 0)
     for frame in _decoded(container):
-        size = size if times else _shown_size(frame)
+        size = size if frames else _shown_size(frame)
         if frame.key_frame:
-            keys.append(len(times))
-        times.append(frame.pts)
-    known = [time for time in times if time is not None]
-    if known and len(known) == len(times) and all(a < b for a, b in pairwise(known)):
-        return _Index(tuple(known), tuple(keys), _time_base(container), *size, True)
+            keys.append(frames)
+        if frame.pts is not None:
+            times.append(frame.pts)
+        frames += 1
+    if frames and len(times) == frames and all(a < b for a, b in pairwise(times)):
+        return _Index(times, keys, _time_base(container), *size, True)
     stream = container.streams.video[0]
     period = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
-    return _Index(tuple(range(len(times))), (0,), period, *size, False) if times else None
+    return _Index(array("q", range(frames)), array("q", [0]), period, *size, False) if frames else None
 
 
 def _time_base(container: InputContainer) -> float:

@@ -1,4 +1,4 @@
-"""From scores over time to events that an operator reads, and the two files that hold them."""
+"""From scores over time to events that an operator reads, and the file that holds them."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from metavad.runs import runs
 from metavad.scoring.regions import Box
 from metavad.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Event", "alarm_intervals", "find_events", "in_alarm", "write_events_json", "write_scores_csv"]
+__all__ = ["Event", "alarm_intervals", "find_events", "in_alarm", "pace", "write_events_json"]
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,15 @@ def alarm_intervals(
             f"expected a score and a time for each frame, found shapes {np.shape(scores)} and "
             f"{np.shape(seconds)} or NaN; score every frame of the file"
         )
+    _, gap = pace(seconds, merge)
+    _, least = pace(seconds, shortest)
+    return runs(np.asarray(scores) > threshold, merge=gap, shortest=max(1, least))
+
+
+def pace(seconds: FloatArray, span: float) -> tuple[float, int]:
+    """Seconds of a file's median frame, and how many of those make ``span`` seconds; ``seconds`` (T,)."""
     frame = _frame_length(seconds)
-    return runs(
-        np.asarray(scores) > threshold,
-        merge=_frames(merge, frame),
-        shortest=max(1, _frames(shortest, frame)),
-    )
+    return frame, round(span / frame) if frame > 0 else 0
 
 
 def in_alarm(intervals: IntArray, frames: int) -> BoolArray:
@@ -96,16 +99,6 @@ def find_events(
     ]
 
 
-def write_scores_csv(path: Path, scores: FloatArray, seconds: FloatArray, alarms: BoolArray) -> None:
-    """Columns ``frame, seconds, score, alarm``, a row for each frame of the file; whole or not at all.
-
-    ``alarms`` (T,) is :func:`in_alarm`. Scores keep nine digits: what they were in single precision.
-    """
-    rows = zip(np.asarray(seconds), np.asarray(scores), np.asarray(alarms), strict=True)
-    lines = [f"{n},{time:.3f},{score:.9g},{int(alarm)}" for n, (time, score, alarm) in enumerate(rows)]
-    write_text(path, "\n".join(["frame,seconds,score,alarm", *lines, ""]))
-
-
 def write_events_json(path: Path, events: Sequence[Event]) -> None:
     """A list of objects ``start, end, peak`` (seconds), ``score``, ``box`` (pixels or null), ``reason``."""
     if not all(np.isfinite(event.score) for event in events):
@@ -122,7 +115,3 @@ def _rounded(event: Event) -> dict[str, object]:
 def _frame_length(seconds: FloatArray) -> float:
     """The median time between frames; 0 where a single frame has no neighbour to tell."""
     return float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
-
-
-def _frames(seconds: float, frame: float) -> int:
-    return round(seconds / frame) if frame > 0 else 0

@@ -15,6 +15,7 @@ __all__ = [
     "Box",
     "Region",
     "Tracks",
+    "detect",
     "detection_rows",
     "find_regions",
     "follow",
@@ -120,6 +121,27 @@ def track_regions(ticks: Sequence[Sequence[Region]], *, overlap: float = 0.1, pa
         tracks, found = follow(tracks, regions, overlap=overlap, patience=patience)
         numbers.append(found)
     return numbers
+
+
+def detect(
+    maps: FloatArray, seconds: FloatArray, size: tuple[int, int], *, share: float = 0.5, past: float = 0.9
+) -> FloatArray:
+    """Boxes of all ticks as rows (N, 6) for RBDC and TBDC: tick, x0, y0, x1, y1 (pixels), score.
+
+    ``maps`` are (T, h, w), ``seconds`` (T,) their times, ``size`` the picture's (H, W). A box is a connected region
+    of what is higher than ``share`` of the tick's highest cell, so that nothing depends on a threshold that
+    somebody would have to choose. Boxes are followed over time; one's score is the mean of its peaks over
+    the last ``past`` seconds of its track, as a frame's score is over the frame's: causal.
+    """
+    ticks = [find_regions(each, share * float(each.max()), size) if each.max() > 0 else [] for each in maps]
+    seen: dict[int, list[tuple[float, float]]] = {}
+    rows = []
+    for tick, (regions, numbers) in enumerate(zip(ticks, track_regions(ticks), strict=True)):
+        for region, number in zip(regions, numbers, strict=True):
+            peaks = [peak for peak in seen.get(number, ()) if peak[0] >= seconds[tick] - past - 1e-6]
+            seen[number] = [*peaks, (float(seconds[tick]), region.score)]
+            rows.append((tick, *region.box, np.mean([score for _, score in seen[number]])))
+    return np.array(rows, dtype=float).reshape(-1, 6)
 
 
 def _match(tracks: Sequence[Box], regions: Sequence[Box], overlap: float) -> dict[int, int]:

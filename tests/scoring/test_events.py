@@ -1,4 +1,3 @@
-import csv
 import json
 
 import numpy as np
@@ -11,7 +10,6 @@ from metavad.scoring.events import (
     find_events,
     in_alarm,
     write_events_json,
-    write_scores_csv,
 )
 
 SECONDS = np.arange(10) / 10
@@ -50,17 +48,6 @@ def test_alarm_row_is_the_intervals():
     intervals = alarm_intervals(SCORES, SECONDS, 1, merge=0)
     assert (in_alarm(intervals, 10) == (SCORES > 1)).all()
     assert find_events(np.array([]), np.array([]), 0) == []
-
-
-def test_scores_csv_reads_back(tmp_path):
-    scores = np.random.default_rng(0).normal(size=10).astype(np.float32)
-    write_scores_csv(tmp_path / "scores.csv", scores, SECONDS, scores > 0)
-    with (tmp_path / "scores.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["frame", "seconds", "score", "alarm"]
-    assert [int(row["frame"]) for row in rows] == list(range(10))
-    assert (np.array([row["score"] for row in rows]).astype(np.float32) == scores).all()
-    assert [row["alarm"] == "1" for row in rows] == (scores > 0).tolist()
 
 
 def test_events_json_reads_back(tmp_path):
