@@ -42,8 +42,9 @@ MOVING = 0.04
 """Heights/second from which a pixel moves."""
 LEAST = 0.0006
 """Heights squared under which a region is noise."""
-MEMORY = 300
-"""Ticks that the background remembers."""
+MEMORY, SHARE = 600, 0.7
+"""Ticks that the background remembers, and the share of them that it is made of: what stands still for a third of
+them (20 seconds) has become background."""
 HALF = 2
 """Regions are found in pictures this many times smaller."""
 
@@ -162,6 +163,7 @@ class _Background:
 
     def __init__(self) -> None:
         self.model = cv2.createBackgroundSubtractorMOG2(history=MEMORY, varThreshold=16, detectShadows=True)
+        self.model.setBackgroundRatio(SHARE)
 
     def step(self, frame: ByteArray) -> BoolArray:
         """Foreground (H, W), shadows left out."""

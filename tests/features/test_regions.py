@@ -1,0 +1,135 @@
+"""Regions of pictures in which one square moves on a known path."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from metavad.config import RegionsConfig
+from metavad.errors import ConfigError
+from metavad.features.boxes import decode_yolox, onnx_detector
+from metavad.features.regions import MAGNITUDES, WAYS, RegionsFeature, moved, shapes
+
+HEIGHT, WIDTH = 120, 160
+
+
+def pictures(ticks=8, step=(0, 3), start=(40, 30), size=24, seed=0):
+    """A textured square over a still texture, ``step`` pixels (down, across) a tick."""
+    generator = np.random.default_rng(seed)
+    ground = np.kron(generator.uniform(60, 120, (HEIGHT // 4, WIDTH // 4)), np.ones((4, 4)))
+    thing = np.kron(generator.uniform(140, 250, (size // 4, size // 4)), np.ones((4, 4)))
+    frames = []
+    for tick in range(ticks):
+        frame = ground.copy()
+        y, x = start[0] + step[0] * tick, start[1] + step[1] * tick
+        frame[y : y + size, x : x + size] = thing
+        frames.append(frame.astype(np.uint8))
+    return frames
+
+
+def regions_of(frames, feature=None, rate=10.0):
+    feature = feature or RegionsFeature(RegionsConfig(), 0.2)
+    stream = feature.start()
+    return feature.tensor(np.stack([stream(frame, tick / rate) for tick, frame in enumerate(frames)]))
+
+
+def test_one_thing_is_one_region_with_its_box_speed_and_way():
+    rows = regions_of(pictures())
+    there = rows[5, :, 0] > 0
+    assert there.sum() == 1
+    region = rows[5][there][0]
+    speed, histogram = moved(region)
+    box = region[1:5] * HEIGHT
+    assert speed == pytest.approx(30 / HEIGHT, rel=0.35)
+    assert histogram.sum(1).argmax() == 0  # to the right
+    assert (box - torch.tensor([45.0, 40.0, 69.0, 64.0])).abs().max() < 10
+    assert region[5] <= (region[3] - region[1]) * (region[4] - region[2]) + 1e-3
+
+
+def test_a_thing_keeps_its_slot_and_number():
+    rows = regions_of(pictures())[2:]
+    slots = rows[..., 0].argmax(1)
+    assert len(set(slots.tolist())) == 1
+    assert len(set(rows[..., 8].amax(1).tolist())) == 1
+
+
+@pytest.mark.parametrize(("step", "way"), [((0, 3), 0), ((3, 0), 2), ((0, -3), 4), ((-3, 0), 6)])
+def test_ways_turn_clockwise_from_right(step, way):
+    rows = regions_of(pictures(step=step, start=(48, 70)))
+    _, histogram = moved(rows[6][rows[6, :, 0] > 0][0])
+    assert histogram.shape == (WAYS, len(MAGNITUDES))
+    assert histogram.sum(1).argmax() == way
+    assert 0 < histogram.sum() <= 1.001
+
+
+def test_nothing_is_there_while_nothing_moves():
+    assert regions_of(pictures(step=(0, 0)))[..., 0].sum() == 0
+
+
+def test_who_stops_is_still_there_and_its_stillness_counts():
+    frames = pictures(ticks=40, step=(0, 0), start=(10, 10), size=4)  # the empty scene, nearly
+    moving = pictures(ticks=10)
+    rows = regions_of([*frames, *moving, *[moving[-1]] * 12])
+    last = rows[-1][rows[-1, :, 0] > 0]
+    assert len(last) == 1
+    assert last[0, 6] < 0.02
+    assert last[0, 7] >= 0.7
+
+
+def test_a_row_depends_on_the_past_alone():
+    frames = pictures()
+    whole = regions_of(frames)
+    assert torch.equal(regions_of(frames[:5]), whole[:5])
+
+
+def test_looks_have_length_one_and_tell_bars_apart():
+    across, upright = (np.zeros((HEIGHT, WIDTH), np.uint8) for _ in range(2))
+    across[(np.arange(HEIGHT) // 8) % 2 == 0] = 200
+    upright[:, (np.arange(WIDTH) // 8) % 2 == 0] = 200
+    grid = RegionsFeature(RegionsConfig(source="grid", count=1), 0.2)
+    looks = [shapes(regions_of([picture], grid))[1][0, 0] for picture in (across, upright, across)]
+    assert looks[0].norm() == pytest.approx(1.0, abs=0.02)
+    assert looks[0] @ looks[1] < 0.2
+    assert looks[0] @ looks[2] > 0.98
+
+
+@settings(max_examples=25, deadline=None)
+@given(some.integers(1, 24), some.integers(40, 120), some.integers(40, 200))
+def test_a_grid_covers_the_frame_without_overlap(count, height, width):
+    rows = regions_of(
+        [np.zeros((height, width), np.uint8)], RegionsFeature(RegionsConfig(source="grid", count=count), 0.2)
+    )
+    boxes = rows[0][rows[0, :, 0] > 0][:, 1:5] * min(height, width)
+    area = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).sum()
+    assert len(boxes) <= count
+    assert area == pytest.approx(height * width, rel=0.01)
+
+
+def test_boxes_of_a_detector_are_the_regions():
+    found = np.array([[10.0, 20.0, 34.0, 80.0, 0.9], [-5.0, 0.0, 20.0, 30.0, 0.5], [50.0, 50.0, 50.5, 51.0, 0.8]])
+    feature = RegionsFeature(RegionsConfig(source="boxes"), 0.2, lambda picture: found)
+    rows = regions_of(pictures(ticks=3), feature)
+    boxes = rows[2][rows[2, :, 0] > 0]
+    assert boxes[:, 9].tolist() == pytest.approx([0.9, 0.5], abs=1e-3)  # the third is too small to be anything
+    torch.testing.assert_close(boxes[0, 1:5] * HEIGHT, torch.tensor([10.0, 20.0, 34.0, 80.0]), atol=0.1, rtol=0)
+    assert boxes[1, 1] == 0
+
+
+def test_yolox_rows_become_boxes_and_copies_go():
+    rows = np.zeros((64 + 16 + 4, 5 + 2))
+    rows[8 * 3 + 2] = [0.5, 0.25, np.log(4.0), np.log(2.0), 0.9, 0.1, 1.0]  # third cell of the fourth row, stride 8
+    rows[8 * 3 + 3] = [-0.5, 0.25, np.log(4.0), np.log(2.0), 0.8, 0.1, 1.0]  # the same from its neighbour
+    boxes = decode_yolox(rows, 64)
+    np.testing.assert_allclose(boxes, [[4.0, 18.0, 36.0, 34.0, 0.9]])
+
+
+def test_a_detector_that_is_not_there_is_named():
+    with pytest.raises(ConfigError, match=r"regions\.detector: expected an ONNX file"):
+        RegionsFeature(RegionsConfig(source="boxes", detector="nowhere.onnx"), 0.2).start()
+
+
+def test_a_file_that_is_no_network_is_refused(tmp_path):
+    (tmp_path / "broken.onnx").write_bytes(b"not a network")
+    with pytest.raises(ConfigError, match="expected an ONNX network"):
+        onnx_detector(tmp_path / "broken.onnx", 64)
