@@ -2,6 +2,7 @@
 
 from metavad.config import Config
 from metavad.errors import ConfigError, nearest
+from metavad.experts.appearance import Appearance
 from metavad.experts.base import Expert
 from metavad.experts.direction import Direction
 from metavad.experts.dissociation import Dissociation
@@ -25,6 +26,7 @@ EXPERTS: dict[str, type[Expert]] = {
         Presence,
         Stillness,
         Velocity,
+        Appearance,
     )
 }
 """Every registered expert by name."""

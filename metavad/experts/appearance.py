@@ -1,0 +1,166 @@
+"""What things look like here, and how large they are where: neighbours of a region among those that were shown."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from metavad.config import Config
+from metavad.experts.base import Expert, Memory
+from metavad.experts.placing import cells_of, place
+from metavad.features.regions import CELL, CROP, LOOKS, ORIENTATIONS, shapes
+from metavad.features.sample import Sample
+
+__all__ = ["Appearance", "spread_choice"]
+
+HIDDEN, CODE = 32, 12
+PROTOTYPES = 16
+BANK = 256
+"""Regions of the shots that are remembered."""
+QUERIES = 192
+"""Regions drawn of a sample for one evaluation of the loss."""
+LEVEL = 0.1
+"""Weight of the density itself beside the ranking."""
+GRID = (CROP[0] // CELL, CROP[1] // CELL)
+
+
+class Appearance(Expert):
+    """Density of a region's code (gradients, size, aspect, place) among those of the shots and the base's prototypes.
+
+    A kernel density in a small learned space: neighbours in it are what one camera shows as normal. The space is
+    learned by ranking (Goldberger et al. 2004, https://papers.nips.cc/paper/2566, learn neighbourhoods so): every
+    region of other clips must be more likely than the same region turned on its side, nearer, farther, and elsewhere.
+    Score of a cell: nats of surprise of the region that covers it (higher = more anomalous).
+    """
+
+    name: ClassVar[str] = "appearance"
+    reads: ClassVar[tuple[str, ...]] = ("frames", "regions")
+    floor: float = 0.0
+
+    def __init__(self, rows: int, horizon: float) -> None:
+        super().__init__()
+        self.rows, self.history = rows, horizon
+        self.enter = nn.Linear(LOOKS + 5, HIDDEN)
+        self.leave = nn.Linear(HIDDEN, CODE)
+        self.prototypes = nn.Parameter(torch.randn(PROTOTYPES, CODE))
+        self.shares = nn.Parameter(torch.zeros(PROTOTYPES))
+        """Logits of the prototypes' weights."""
+        self.evidence = nn.Parameter(torch.zeros(()))
+        """Log of the clips that the prototypes count for."""
+        self.leak = nn.Parameter(torch.tensor(-6.0))
+        """Log density of what is like nothing: the highest surprise."""
+
+    @classmethod
+    def build(cls, config: Config) -> "Appearance":
+        """On the config's grid."""
+        return cls(config.data.rows, config.flow_density.horizon)
+
+    def condition(self, support: Sample) -> Memory:
+        """{"codes": (n, D), "weights": (n,)} of at most ``BANK`` regions of the shots; a clip's weights sum to 1."""
+        there = _there(support)
+        weights = there / there.sum((1, 2), keepdim=True).clamp_min(1.0)
+        chosen = spread_choice(there.flatten(), BANK)
+        regions = support["regions"].flatten(0, 2)[chosen]
+        weights = weights.flatten()[chosen]
+        kept = weights.sum().clamp_min(1e-6)
+        return {"codes": self._codes(*_facts(regions)), "weights": weights * (_clips(there) / kept)}
+
+    def loss(self, sample: Sample, memory: Memory) -> Tensor:
+        """Mean softplus of (what a changed region's likelihood has over the true one's), and a little surprise."""
+        there = _there(sample)
+        chosen = spread_choice(there.flatten(), QUERIES)
+        weight = there.flatten()[chosen]
+        looks, sizes = _facts(sample["regions"].flatten(0, 2)[chosen])
+        true = self._log_density(self._codes(looks, sizes), memory)
+        changed = torch.stack([self._log_density(self._codes(*other), memory) for other in _changes(looks, sizes)])
+        each = functional.softplus(changed - true).mean(0) - LEVEL * true
+        return (each * weight).sum() / weight.sum().clamp_min(1e-3)
+
+    def score(self, sample: Sample, memory: Memory) -> Tensor:
+        """Nats (B, T, h, w) of what is there; the floor where nothing is or nothing is known."""
+        nats = -self._log_density(self._codes(*_facts(sample["regions"])), memory)
+        sure = self.floor + (nats - self.floor).clamp_min(0) * _there(sample)
+        return place(sure, shapes(sample["regions"])[0], self.floor, cells_of(sample, self.rows))
+
+    def _codes(self, looks: Tensor, sizes: Tensor) -> Tensor:
+        """Codes (..., D) of gradients (..., ``LOOKS``) and size, aspect and place (..., 5)."""
+        code: Tensor = self.leave(functional.silu(self.enter(torch.cat([4.0 * looks, sizes], dim=-1))))
+        return code
+
+    def _log_density(self, codes: Tensor, memory: Memory) -> Tensor:
+        """Log kernel density (...,), relative to its peak, mixed of shots, prototypes and the leak."""
+        prior = self.evidence.exp()
+        total = torch.log(memory["weights"].sum() + prior)
+        known = torch.cat([memory["codes"], self.prototypes])
+        weights = torch.cat(
+            [memory["weights"].clamp_min(1e-12).log(), torch.log_softmax(self.shares, 0) + self.evidence]
+        )
+        near = -0.5 * _squares(codes, known) + weights - total
+        return torch.logaddexp(torch.logsumexp(near, dim=-1), self.leak)
+
+
+def spread_choice(weights: Tensor, count: int) -> Tensor:
+    """Indices of at most ``count`` of the largest ``weights`` (n,), evenly spread among equal ones.
+
+    Which they are depends on the weights alone; how many, on shapes alone.
+    """
+    order = torch.arange(len(weights), device=weights.device)
+    golden = (order * 0.6180339887) % 1.0
+    return torch.topk(weights.detach() + 1e-3 * golden, min(count, len(weights))).indices
+
+
+def _there(sample: Sample) -> Tensor:
+    """Whether a region is there and known (B, T, N), 0 or 1."""
+    regions = sample["regions"]
+    return regions[..., 0] * sample.known["regions"].to(regions)[..., None]
+
+
+def _clips(there: Tensor) -> Tensor:
+    """Clips in which anything is there."""
+    return (there.sum((1, 2)) > 0).sum().to(there)
+
+
+def _facts(regions: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients (..., ``LOOKS``) and log height, log aspect, and place of the middle and the foot (..., 5)."""
+    boxes, looks = shapes(regions)
+    width, height = (boxes[..., 2:] - boxes[..., :2]).clamp_min(0.01).unbind(-1)
+    middle, foot = (boxes[..., 0] + boxes[..., 2]) / 2, boxes[..., 3]
+    return looks, torch.stack(
+        [height.log() + 1.5, (width / height).log() + 0.7, 2 * middle - 1.4, 2 * foot - 1, (2 * foot - 1).square()], -1
+    )
+
+
+def _changes(looks: Tensor, sizes: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """What a region is not: turned by a quarter, nearer, farther, and where it would be too large or too small."""
+    upright = sizes[..., 1] - 0.7
+    wide = torch.stack([sizes[..., 0] + upright, 0.7 - upright], dim=-1)
+    turned = torch.cat([wide, sizes[..., 2:]], dim=-1)
+    return [
+        (_turned(looks), turned),
+        *((looks, torch.cat([sizes[..., :1] + grow, sizes[..., 1:]], dim=-1)) for grow in (0.6, -0.6)),
+        *((looks, _moved(sizes, down)) for down in (0.6, -0.6)),
+    ]
+
+
+def _moved(sizes: Tensor, down: float) -> Tensor:
+    foot = sizes[..., 3] + down
+    return torch.cat([sizes[..., :3], torch.stack([foot, foot.square()], dim=-1)], dim=-1)
+
+
+def _turned(looks: Tensor) -> Tensor:
+    """Histograms (..., ``LOOKS``) of the same crops turned by a quarter."""
+    cells = looks.unflatten(-1, (*GRID, ORIENTATIONS)).roll(ORIENTATIONS // 2, dims=-1)
+    back = torch.einsum("ia,bj,...jak->...ibk", _stretch(GRID[1], GRID[0], looks), _stretch(*GRID, looks), cells)
+    return back.flatten(-3)
+
+
+def _stretch(before: int, after: int, like: Tensor) -> Tensor:
+    """Matrix (after, before) that scales a row of cells to another number of cells, linearly."""
+    rows = functional.interpolate(torch.eye(before)[None], size=after, mode="linear", align_corners=True)[0].T
+    return rows.to(like)
+
+
+def _squares(codes: Tensor, known: Tensor) -> Tensor:
+    """Squared distances (..., n) of codes (..., D) to (n, D)."""
+    return codes.square().sum(-1, keepdim=True) + known.square().sum(-1) - 2 * codes @ known.T
