@@ -247,6 +247,8 @@ class CalibrationConfig(_Section):
     width_down: Positive = 0.1
     width_across: Positive = 0.233
     """Standard deviation of the neighbourhood from which a place borrows."""
+    level: Annotated[float, Field(ge=0, lt=1)] = 0.85
+    """Share of ordinary ticks at which an expert is not heard: see ``calibration.fusion.heard``."""
 
 
 class PriorConfig(_Section):

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from metavad.adaptation.detector import Detector, make_detector
-from metavad.adaptation.prior import fit_prior, halves, unit_tails, unit_weights, windows
+from metavad.adaptation.prior import first_weights, fit_prior, halves, unit_tails, windows
 from metavad.adaptation.weights import Case
 from metavad.config import Config
 from metavad.episodes import EpisodeSampler, Reel, draw_shots
@@ -233,7 +233,7 @@ def _make(
     }
     names = config.experts
     control = Control(plain, plain_sizes, unit_tails(names))
-    base = Base(config, params, sizes, unit_tails(names), unit_weights(names), control, facts)
+    base = Base(config, params, sizes, unit_tails(names), first_weights(experts), control, facts)
     cases = partial(_cases, footage, config, seed + 3) if footage.abnormal else None
     base = fit_prior(base, footage.all, footage.library.sample, cases=cases, seed=seed, progress=progress)
     if group.rank == 0:

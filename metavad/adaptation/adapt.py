@@ -1,5 +1,6 @@
 """The adapter: a base and K clips of a camera to a model of that camera's normality."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from metavad.calibration.accumulation import strongest
-from metavad.calibration.fusion import fuse, weight_at
+from metavad.calibration.fusion import compress, fuse, weight_at
 from metavad.calibration.tails import BaseTail, PlaceTail, Strengths, place_tail, surprise
 from metavad.config import CalibrationConfig, Config
 from metavad.experts.base import Expert, Memory, Parameters
@@ -29,6 +30,7 @@ __all__ = [
     "adapted",
     "fine_tune",
     "learn",
+    "levels_of",
     "refit",
     "strengths_of",
     "surprises",
@@ -59,8 +61,10 @@ class Normality:
     params: Parameters
     memory: Memory
     places: Mapping[str, PlaceTail]
+    loudness: Mapping[str, Tensor]
+    """For each expert the frame scores (K, T) of the shots, each left out in turn; NaN where not known."""
     frame_surprise: Tensor
-    """Frame-wise surprise of the shots (K, T), cross-fitted; NaN where not known."""
+    """The same of all experts together."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +135,13 @@ def learn(method: Method, support: Sample, grid: tuple[int, int] | None = None) 
     grid = _grid_of(support, method.config)
     if support.clips == 0 or method.strengths is None:
         places = {name: _anywhere(grid) for name, _ in method.experts.each()}
-        return Normality(method, support.clips, params, memory, places, torch.zeros(0, 1))
+        return Normality(method, support.clips, params, memory, places, {}, torch.zeros(0, 1))
     nats, known = _cross_fitted(method, support, grid)
     places = {name: place_tail(nats[name], known[name], method.strengths) for name in nats}
-    frame = _shown_frames(method, nats, known)
-    return Normality(method, support.clips, params, memory, places, frame)
+    maps = _left_out(method, nats, known)
+    loudness = {name: _frames(method, each, known[name]) for name, each in maps.items()}
+    frame = _shown_frames(method, maps, loudness, known)
+    return Normality(method, support.clips, params, memory, places, loudness, frame)
 
 
 def surprises(model: Normality, sample: Sample) -> Surprise:
@@ -145,7 +151,16 @@ def surprises(model: Normality, sample: Sample) -> Surprise:
         known = {name: expert.known(sample) for name, expert in model.method.experts.each()}
         maps = {name: _placed(model, name, score, known[name]) for name, score in scores.items()}
         weights = {name: weight_at(model.method.weights[name], model.shots) for name in maps}
-    return Surprise(maps, fuse(maps, weights), torch.stack(list(known.values())).all(0))
+    fused = fuse(maps, weights, levels_of(model.method, model.shots, model.loudness))
+    return Surprise(maps, fused, torch.stack(list(known.values())).all(0))
+
+
+def levels_of(method: Method, shots: int, loudness: Mapping[str, Tensor]) -> dict[str, float]:
+    """What each expert says of ordinary footage anyway, in compressed nats: see :func:`heard`.
+
+    That of the base's cameras after as many shots, and that of the shots left out in turn, by their number.
+    """
+    return {name: _level(method, name, shots, loudness.get(name)) for name, _ in method.experts.each()}
 
 
 def strengths_of(settings: CalibrationConfig) -> Strengths:
@@ -259,19 +274,44 @@ ENOUGH = 3
 """Shots from which leaving some out says how an expert does on the others."""
 
 
-def _shown_frames(method: Method, nats: Mapping[str, Tensor], known: Mapping[str, Tensor]) -> Tensor:
-    """Frame surprise (K, T) of every shot under the tails of the other shots; NaN where not known."""
+def _left_out(method: Method, nats: Mapping[str, Tensor], known: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Surprise (K, T, h, w) of every shot under the tails of the other shots, by expert."""
     assert method.strengths is not None  # the caller's branch
+    found = {name: torch.zeros_like(each) for name, each in nats.items()}
+    for held, rest in _folds(len(next(iter(nats.values()))), method.config):
+        for name, each in nats.items():
+            tail = place_tail(each[rest], known[name][rest], method.strengths)
+            found[name][held] = surprise(each[held], tail)
+    return found
+
+
+def _frames(method: Method, maps: Tensor, known: Tensor) -> Tensor:
+    """An expert's frame scores (K, T) of its maps, in compressed nats; NaN where not known."""
+    return torch.where(known, strongest(compress(maps), method.config.scoring.top), torch.nan)
+
+
+def _level(method: Method, name: str, shots: int, loudness: Tensor | None) -> float:
+    settings = method.config.calibration
+    tail = method.tails.get(f"frame:{name}")
+    common = 0.0 if tail is None else tail.score(-math.log(1 - settings.level), shots if method.strengths else 0)
+    own = torch.zeros(0) if loudness is None else loudness[~loudness.isnan()]
+    if len(own) == 0 or loudness is None or method.strengths is None:
+        return common
+    trust = len(loudness) / (len(loudness) + float(method.strengths.scene))
+    return trust * float(own.quantile(settings.level)) + (1 - trust) * common
+
+
+def _shown_frames(
+    method: Method, maps: Mapping[str, Tensor], loudness: Mapping[str, Tensor], known: Mapping[str, Tensor]
+) -> Tensor:
+    """Frame score (K, T) of every shot by the tails and levels of the other shots; NaN where not known."""
     sure = torch.stack([flags for flags in known.values() if flags.any()]).all(0)
     frames = torch.full(sure.shape, torch.nan)
     for held, rest in _folds(len(sure), method.config):
-        maps = {
-            name: surprise(each[held], place_tail(each[rest], known[name][rest], method.strengths))
-            * _heard(method, name, len(rest))
-            for name, each in nats.items()
-        }
-        weights = {name: weight_at(method.weights[name], len(rest)) for name in maps}
-        frames[held] = strongest(fuse(maps, weights), method.config.scoring.top)
+        weights = {name: weight_at(method.weights[name], len(rest)) * _heard(method, name, len(sure)) for name in maps}
+        levels = levels_of(method, len(rest), {name: each[rest] for name, each in loudness.items()})
+        fused = fuse({name: each[held] for name, each in maps.items()}, weights, levels)
+        frames[held] = strongest(fused, method.config.scoring.top)
     return torch.where(sure, frames, torch.nan)
 
 

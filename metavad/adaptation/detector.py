@@ -134,6 +134,7 @@ def _flat(detector: Detector) -> dict[str, Tensor]:
         "tail-shots": {name: tail.shots for name, tail in tails.items()},
         "tail-scores": {name: tail.scores for name, tail in tails.items()},
         "weights": model.method.weights,
+        "loudness": model.loudness,
         "frame": {"surprise": model.frame_surprise},
     }
     return {
@@ -156,7 +157,8 @@ def _of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], pictures: tuple
     places = {name: PlaceTail(tensor) for name, tensor in groups["places"].items()}
     shots = tuple(Clip(**clip) for clip in facts["shots"])
     frame = groups["frame"]["surprise"]
-    model = Normality(method, len(shots), groups["params"], groups.get("memory", {}), places, frame)
+    memory, loudness = groups.get("memory", {}), groups.get("loudness", {})
+    model = Normality(method, len(shots), groups["params"], memory, places, loudness, frame)
     camera = Camera(**{**facts["camera"], "crop": Crop(**facts["camera"]["crop"])})
     return Detector(
         model,

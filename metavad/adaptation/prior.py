@@ -5,15 +5,17 @@ long as a slow expert looks back: so the tables say how surprising normal life i
 clips, which is the more the fewer it was shown.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import Method, adapted, learn, surprises
+from metavad.adaptation.adapt import Method, Normality, adapted, learn, surprises
 from metavad.adaptation.weights import Case, fit_weights
 from metavad.calibration.accumulation import smooth, strongest
+from metavad.calibration.fusion import compress
 from metavad.calibration.tails import BaseTail, levels
 from metavad.episodes import Clip, Reel, draw_shots
 from metavad.experts.set import ExpertSet, under
@@ -21,7 +23,7 @@ from metavad.features.sample import Sample
 from metavad.meta.base import Base
 from metavad.progress import SILENT, Progress
 
-__all__ = ["fit_prior", "halves", "unit_tails", "unit_weights", "windows"]
+__all__ = ["first_weights", "fit_prior", "halves", "unit_tails", "windows"]
 
 Resolve = Callable[[Sequence[Clip]], Sample]
 Cases = Callable[[int], Sequence[Case]]
@@ -52,7 +54,7 @@ def fit_prior(
     ``reels`` are the normal videos of meta-training scenes; ``base.config.prior`` says for which K.
     """
     shots = base.config.prior.shots
-    total = 2 * len(shots) + 1 + (len(base.config.prior.weigh) if cases else 0)
+    total = 3 * len(shots) + 2 + (len(base.config.prior.weigh) if cases else 0)
     with progress.task("Normal scores over cameras", total) as task:
         known = {count: _all_known(base, reels, resolve, count, seed) for count in shots}
         raw = {}
@@ -64,6 +66,12 @@ def fit_prior(
         tails = {name: BaseTail.fit([_pooled(raw[count], name) for count in shots], shots) for name in base.weights}
         control = {name: BaseTail.fit([_pooled(plain, name)], [0]) for name in base.weights}
         base = replace(base, tails=tails, control=replace(base.control, tails=control))
+        learned = {}
+        for count in shots:
+            learned[count] = [(learn(adapted(base), each.support), each.windows) for each in known[count]]
+            task.advance(note=f"tails, K = {count}")
+        base = _with_loudness(base, learned, known[shots[0]])
+        task.advance(note="loudness")
         if cases is not None:
             labelled: list[Case] = []
             for count in base.config.prior.weigh:
@@ -72,10 +80,44 @@ def fit_prior(
             base = fit_weights(base, labelled)
         frames = []
         for count in shots:
-            frames.append(torch.cat([_frame_scores(adapted(base), each) for each in known[count]]))
+            frames.append(torch.cat([_frame_scores(_again(model, base), seen) for model, seen in learned[count]]))
             task.advance(note=f"frames, K = {count}")
     facts = {**base.facts, "normal_ticks": min(len(each) for each in frames)}
-    return replace(base, tails={**tails, "frame": BaseTail.fit(frames, shots)}, facts=facts)
+    return replace(base, tails={**base.tails, "frame": BaseTail.fit(frames, shots)}, facts=facts)
+
+
+def _with_loudness(
+    base: Base, learned: Mapping[int, Sequence[tuple[Normality, Sequence[Sample]]]], unseen: Sequence[_Known]
+) -> Base:
+    """The base with the tail of each expert's own frame scores, under ``"frame:<expert>"``."""
+    loud = {count: [_loudness(model, seen) for model, seen in each] for count, each in learned.items()}
+    plain = _of_control(base)
+    unadapted = [_loudness(learn(plain, each.support.select([])), each.windows) for each in unseen]
+    tails = {
+        f"frame:{name}": BaseTail.fit([_pooled(loud[count], name) for count in loud], list(loud))
+        for name in base.weights
+    }
+    control = {f"frame:{name}": BaseTail.fit([_pooled(unadapted, name)], [0]) for name in base.weights}
+    return replace(
+        base,
+        tails={**base.tails, **tails},
+        control=replace(base.control, tails={**base.control.tails, **control}),
+    )
+
+
+def _loudness(model: Normality, seen: Sequence[Sample]) -> dict[str, Tensor]:
+    """Frame scores of each expert by itself on ordinary footage, in compressed nats."""
+    found = [surprises(model, window) for window in seen]
+    top = model.method.config.scoring.top
+    return {
+        name: torch.cat([strongest(compress(each.maps[name]), top)[each.known] for each in found])
+        for name in model.method.weights
+    }
+
+
+def _again(model: Normality, base: Base) -> Normality:
+    """What was learned of a camera, with the base's present weights and levels."""
+    return replace(model, method=adapted(base))
 
 
 def unit_tails(names: Sequence[str]) -> dict[str, BaseTail]:
@@ -83,9 +125,9 @@ def unit_tails(names: Sequence[str]) -> dict[str, BaseTail]:
     return {name: BaseTail(torch.tensor([0]), levels()[None]) for name in names}
 
 
-def unit_weights(names: Sequence[str]) -> dict[str, Tensor]:
-    """Fusion weights of 1 for every K."""
-    return {name: torch.tensor([0.5413, 0.0]) for name in names}  # softplus(0.5413) = 1
+def first_weights(experts: ExpertSet) -> dict[str, Tensor]:
+    """Fusion weights where they start: each expert's own voice, for every K."""
+    return {name: torch.tensor([math.log(math.expm1(expert.voice)), 0.0]) for name, expert in experts.each()}
 
 
 def _all_known(
@@ -162,11 +204,11 @@ def _pooled(scores: Sequence[Mapping[str, Tensor]], name: str) -> Tensor:
     return torch.cat([each[name] for each in scores])
 
 
-def _frame_scores(method: Method, each: _Known) -> Tensor:
+def _frame_scores(model: Normality, seen: Sequence[Sample]) -> Tensor:
     """Frame scores of the windows, as a detector would give them."""
-    model, settings = learn(method, each.support), method.config.scoring
+    settings = model.method.config.scoring
     parts = []
-    for window in each.windows:
+    for window in seen:
         found = surprises(model, window)
         scores = torch.where(found.known, strongest(found.fused, settings.top), torch.nan)[0]
         if found.known.any():

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import torch
 from scipy import stats
 
 from metavad.adaptation.adapt import Normality
@@ -42,7 +41,7 @@ def promise_threshold(model: Normality, alarms_per_day: float, *, normal_ticks: 
     nats = math.log(SECONDS_PER_DAY / (alarms_per_day * window))
     reach = math.log(max(normal_ticks, 20) / 20.0)
     scale = _spread(model)
-    score = _score_at(model, nats * scale)
+    score = model.method.tails["frame"].score(nats * scale, model.shots)
     return score, Promise(alarms_per_day, nats <= reach, _sentence(model.shots, alarms_per_day, nats, reach, window))
 
 
@@ -57,17 +56,6 @@ def _spread(model: Normality) -> float:
     share = count / (count + PRIOR_TICKS)
     upper = float(stats.gamma.ppf(CAUTION, count + PRIOR_TICKS, scale=1.0 / (count + PRIOR_TICKS)))
     return max(1.0, (share * float(nats.mean()) + (1 - share)) * upper)
-
-
-def _score_at(model: Normality, nats: float) -> float:
-    """The frame score whose base surprise is ``nats``; by bisection, since the table maps the other way."""
-    low, high = 0.0, 1000.0
-    tail = model.method.tails["frame"]
-    for _ in range(60):
-        middle = (low + high) / 2
-        below = float(tail.nats(torch.tensor([middle]), model.shots)) < nats
-        low, high = (middle, high) if below else (low, middle)
-    return high
 
 
 def _sentence(shots: int, alarms: float, nats: float, reach: float, window: float) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import adapted, learn, surprises
-from metavad.calibration.fusion import compress, weight_at
+from metavad.adaptation.adapt import adapted, learn, levels_of, surprises
+from metavad.calibration.fusion import heard, weight_at
 from metavad.features.sample import Sample
 from metavad.meta.base import Base
 from metavad.meta.objective import separation_loss
@@ -39,7 +39,7 @@ class Case:
 
 @dataclass(frozen=True)
 class _Ranked:
-    """Compressed surprises (N, experts, cells) of normal and of abnormal ticks after K shots.
+    """What is heard (N, experts, cells) of normal and of abnormal ticks after K shots.
 
     Only a tick's ``CELLS`` most surprising cells are kept: the others cannot be among the highest.
     """
@@ -88,11 +88,12 @@ def _paired(found: Sequence[_Ranked]) -> list[_Ranked]:
 
 def _collect(base: Base, case: Case) -> _Ranked:
     model = learn(adapted(base), case.support)
+    levels = levels_of(model.method, model.shots, model.loudness)
     normal: list[Tensor] = []
     abnormal: list[Tensor] = []
     for sample, labels in case.videos:
         found = surprises(model, sample)
-        maps = torch.stack([compress(found.maps[name][0]) for name in base.weights], dim=1).flatten(2)
+        maps = torch.stack([heard(found.maps[name][0], levels[name]) for name in base.weights], dim=1).flatten(2)
         count = max(1, round(base.config.scoring.top * maps.shape[-1]))
         maps = _highest(maps, max(CELLS, 2 * count))
         known = found.known[0]

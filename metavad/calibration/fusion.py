@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["compress", "fuse", "weight_at"]
+__all__ = ["compress", "fuse", "heard", "weight_at"]
 
 LOUD = 6.5
 """Nats from which one expert's surprise counts a third, so that the others stay heard."""
@@ -22,6 +22,17 @@ def weight_at(pair: Tensor, shots: float) -> Tensor:
     return functional.softplus(pair[0] + pair[1] * torch.log1p(torch.tensor(float(shots))).to(pair))
 
 
-def fuse(maps: Mapping[str, Tensor], weights: Mapping[str, Tensor | float]) -> Tensor:
-    """Weighted sum of the experts' compressed surprises, (..., h, w); higher = more anomalous."""
-    return torch.stack([weights[name] * compress(surprise) for name, surprise in maps.items()]).sum(0)
+def heard(surprise: Tensor, level: Tensor | float) -> Tensor:
+    """Compressed nats above ``level``; 0 below it.
+
+    The level is what an expert says of ordinary footage anyway: only more than that is news, so that an expert
+    which is loud at one camera (people stand everywhere, light flickers) does not drown the others there.
+    """
+    return (compress(surprise) - level).clamp_min(0)
+
+
+def fuse(
+    maps: Mapping[str, Tensor], weights: Mapping[str, Tensor | float], levels: Mapping[str, Tensor | float]
+) -> Tensor:
+    """Weighted sum of what is heard of every expert, (..., h, w); higher = more anomalous."""
+    return torch.stack([weights[name] * heard(surprise, levels[name]) for name, surprise in maps.items()]).sum(0)

@@ -41,6 +41,10 @@ class BaseTail:
         """Surprise of scores of any shape after adapting with that many shots; beyond the table by its slope."""
         return _interpolate(score, self._knots(shots), levels(score))
 
+    def score(self, nats: float, shots: float) -> float:
+        """The score whose surprise is ``nats``: the inverse of :meth:`nats`."""
+        return float(_interpolate(torch.tensor([nats]).to(self.scores), levels(self.scores), self._knots(shots)))
+
     def _knots(self, shots: float) -> Tensor:
         """The table at this number of shots, between its rows linear in log(1 + K)."""
         place = torch.log1p(self.shots.to(self.scores))
@@ -85,7 +89,7 @@ def _interpolate(values: Tensor, knots: Tensor, outputs: Tensor) -> Tensor:
     upper = torch.searchsorted(knots.contiguous(), values.detach().contiguous()).clamp(1, len(knots) - 1)
     left, right = knots[upper - 1], knots[upper]
     share = (values - left) / (right - left)
-    return (outputs[upper - 1] + share * (outputs[upper] - outputs[upper - 1])).clamp_min(0)
+    return (outputs[upper - 1] + share * (outputs[upper] - outputs[upper - 1])).maximum(outputs[0])
 
 
 @dataclass(frozen=True)

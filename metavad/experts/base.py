@@ -30,8 +30,12 @@ class Expert(nn.Module, ABC):
     """The key of its settings, its tensors and its column."""
     reads: ClassVar[tuple[str, ...]]
     """Names of the features that must be computed for it."""
+    fixed: ClassVar[tuple[str, ...]] = ()
+    """Patterns of its parameters that no inner step changes."""
     blind: ClassVar[bool] = False
     """Whether it can say nothing before anything was shown."""
+    voice: ClassVar[float] = 0.25
+    """Fusion weight that it starts from; 1 for what leads."""
     history: float = 0.0
     """Seconds of past that a score may use; less at the start of a video."""
     floor: float = 0.0
