@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from metavad.adaptation.adapt import adapt, adapted, fine_tune, learn, refit, surprises
+from metavad.adaptation.adapt import adapt, adapted, fine_tune, learn, levels_of, refit, surprises
 from metavad.adaptation.detector import load_detector, make_detector, save_detector
 from metavad.adaptation.threshold import promise_threshold
 from metavad.adaptation.weights import Case, fit_weights
@@ -149,6 +149,31 @@ def test_weights_go_to_the_expert_that_ranks(library, scene, tiny_base):
     fitted = fit_weights(tiny_base, [case], steps=40)
     gain = {name: float((fitted.weights[name] - tiny_base.weights[name])[0]) for name in fitted.weights}
     assert gain["flow_density"] > gain["prediction"]
+
+
+def test_without_shots_the_level_is_that_of_the_cameras(tiny_base):
+    method = adapted(tiny_base)
+    levels = levels_of(method, 0, {})
+    for name, level in levels.items():
+        assert float(tiny_base.tails[f"frame:{name}"].nats(torch.tensor([level]), 0)) == pytest.approx(1.897, abs=0.05)
+
+
+def test_the_level_goes_to_what_the_left_out_shots_say(tiny_base):
+    method = adapted(tiny_base)
+    none = levels_of(method, 10, {})
+    distance = []
+    for clips in (1, 4, 100):
+        loud = {name: torch.full((clips, 5), none[name] + 3.0) for name in none}
+        levels = levels_of(method, 10, loud)
+        distance.append([none[name] + 3.0 - levels[name] for name in none])
+    for few, more, many in zip(*distance, strict=True):
+        assert 2.0 >= few > more > many > 0
+
+
+def test_unknown_ticks_say_nothing_of_the_level(tiny_base):
+    method = adapted(tiny_base)
+    silent = {name: torch.full((3, 5), torch.nan) for name in tiny_base.weights}
+    assert levels_of(method, 3, silent) == levels_of(method, 3, {})
 
 
 def test_facts_are_plain_json(library, scene, tiny_base, tmp_path):

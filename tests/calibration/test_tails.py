@@ -114,3 +114,12 @@ def test_the_order_of_shots_does_not_matter():
     torch.testing.assert_close(
         place_tail(nats.flip(0), known, STRENGTHS).log_tail, place_tail(nats, known, STRENGTHS).log_tail
     )
+
+
+@pytest.mark.parametrize("shots", [0, 1, 4, 50])
+def test_the_score_of_so_many_nats_has_so_many_nats(shots):
+    generator = torch.Generator().manual_seed(3)
+    tail = BaseTail.fit([torch.randn(5000, generator=generator) * scale - 40 for scale in (1.0, 3.0)], [0, 10])
+    for nats in (0.5, 1.9, 6.0, 30.0):
+        score = tail.score(nats, shots)
+        assert float(tail.nats(torch.tensor([score]), shots)) == pytest.approx(nats, abs=1e-2)
