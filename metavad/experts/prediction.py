@@ -7,35 +7,47 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metavad.config import Config, PredictionConfig
+from metavad.experts.adversary import Discriminator, adversarial_loss
 from metavad.experts.base import Expert, Memory
+from metavad.experts.layers import ChannelAttention, SelfAttention, block, huber
+from metavad.experts.lucas_kanade import flow_difference
+from metavad.experts.prototypes import Prototypes
 from metavad.features.base import grid_of
 from metavad.features.sample import Sample
 
 __all__ = ["Prediction"]
 
 
+ATTENTION: dict[str, type[nn.Module]] = {"none": nn.Identity, "channel": ChannelAttention, "self": SelfAttention}
+
+
 class Prediction(Expert):
     """A U-Net that foresees the next small frame (Liu et al. 2018, https://arxiv.org/abs/1712.09867).
 
-    It predicts the change from the last frame, four pixels at a time; intensity and gradient loss. GroupNorm,
-    since statistics over a batch would leak between tasks; smooth activations, since MAML differentiates twice.
-    Score: minus the PSNR of the patch around each cell, in decibels (higher = more anomalous).
+    It predicts the change from the last frame, four pixels at a time; intensity and gradient loss, and by the
+    settings flow difference, a patch discriminator, attention, and prototypes (MNAD, MPN). GroupNorm, since
+    statistics over a batch would leak between tasks; smooth activations, since MAML differentiates twice.
+    Score: minus the PSNR of the patch around each cell, in decibels, with prototypes plus the distance to them
+    (higher = more anomalous).
     """
 
     name: ClassVar[str] = "prediction"
     reads: ClassVar[tuple[str, ...]] = ("frames",)
+    fixed: ClassVar[tuple[str, ...]] = ("discriminator.*",)
     floor: float = -60.0
 
     def __init__(self, settings: PredictionConfig, *, rate: float = 10.0, rows: int = 30) -> None:
         super().__init__()
-        self.past, self.rows, self.windows = settings.past, rows, settings.windows
+        self.settings, self.past, self.rows, self.windows = settings, settings.past, rows, settings.windows
         self.history = settings.past / rate
-        self.gradient_weight = settings.gradient_weight
         narrow, wide = settings.channels, 2 * settings.channels
-        self.enter = _block(4 * settings.past, narrow)
-        self.down = _block(narrow, wide)
-        self.deep = _block(wide, wide)
-        self.up = _block(wide + narrow, narrow)
+        self.enter = block(4 * settings.past, narrow)
+        self.down = block(narrow, wide)
+        self.deep = block(wide, wide)
+        self.up = block(wide + narrow, narrow)
+        self.attention = ATTENTION[settings.attention](wide)
+        self.prototypes = Prototypes(settings.prototypes, wide) if settings.prototypes else None
+        self.discriminator = Discriminator() if settings.adversarial_weight else None
         self.leave = nn.Conv2d(narrow, 4, 3, padding=1)
 
     @classmethod
@@ -48,25 +60,32 @@ class Prediction(Expert):
         return {}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
-        """Intensity and gradient error, in grey steps of 0.05; of many windows, every n-th counts."""
+        """The settings' losses, frames in grey steps of 0.05; of many windows, every n-th counts."""
         start = self._start(sample)
         weight = self.known(sample)[:, start:].flatten()
         step = max(1, weight.numel() // self.windows)
-        error = self._errors(*(part[::step] for part in self._windows(sample, start)))
+        windows, targets = (part[::step] for part in self._windows(sample, start))
+        change, distance = self._foresee(windows)
+        error = targets - windows[:, -1] - change
         weight = weight[::step].to(error)
-        slopes = _huber(error.diff(dim=-1)).mean((-1, -2)) + _huber(error.diff(dim=-2)).mean((-1, -2))
-        each = _huber(error).mean((-1, -2)) + self.gradient_weight * slopes
+        slopes = huber(error.diff(dim=-1)).mean((-1, -2)) + huber(error.diff(dim=-2)).mean((-1, -2))
+        each = self.settings.intensity_weight * huber(error).mean((-1, -2)) + self.settings.gradient_weight * slopes
+        each = each + self._further(windows, targets, change, distance)
         return (each * weight).sum() / weight.sum().clamp_min(1e-6)
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
-        """Minus PSNR of patches (B, T, h, w)."""
+        """Minus PSNR of patches (B, T, h, w), and with prototypes the distance to them, in decibels."""
         start, (batch, ticks) = self._start(sample), sample.seconds.shape
-        error = self._errors(*self._windows(sample, start))
-        height, width = grid_of(error.shape[-2], error.shape[-1], self.rows)
+        windows, targets = self._windows(sample, start)
+        change, distance = self._foresee(windows)
+        error = targets - windows[:, -1] - change
+        grid = grid_of(error.shape[-2], error.shape[-1], self.rows)
         patches = functional.avg_pool2d(error.square()[:, None], 5, 1, 2, count_include_pad=False)
-        cells = functional.adaptive_max_pool2d(patches, (height, width))[:, 0]
-        decibels = 10.0 * torch.log10(cells + 1e-6).reshape(batch, ticks - start, height, width)
-        decibels = functional.pad(decibels, (0, 0, 0, 0, start, 0))
+        decibels = 10.0 * torch.log10(functional.adaptive_max_pool2d(patches, grid)[:, 0] + 1e-6)
+        if distance is not None:
+            far = functional.interpolate(distance[:, None], size=grid, mode="bilinear", align_corners=False)[:, 0]
+            decibels = decibels + 10.0 * torch.log10(far.clamp_min(0) + 0.01)
+        decibels = functional.pad(decibels.reshape(batch, ticks - start, *grid), (0, 0, 0, 0, start, 0))
         return torch.where(self.known(sample)[:, :, None, None], decibels, decibels.new_tensor(self.floor))
 
     def known(self, sample: Sample) -> Tensor:
@@ -88,31 +107,29 @@ class Prediction(Expert):
         before = torch.cat([frames[:, :1].expand(-1, self.past, -1, -1), frames], dim=1)[:, start:-1]
         return before.unfold(1, self.past, 1).movedim(-1, 2).flatten(0, 1), frames[:, start:].flatten(0, 1)
 
-    def _errors(self, windows: Tensor, targets: Tensor) -> Tensor:
-        """Target minus prediction (..., H, W)."""
-        return targets - windows[:, -1] - self._foresee(windows)
+    def _further(self, windows: Tensor, targets: Tensor, change: Tensor, distance: Tensor | None) -> Tensor:
+        """The losses that are off by default, for each window (B,); zeros when all of them are."""
+        settings, last = self.settings, windows[:, -1]
+        each = change.new_zeros(len(change))
+        if settings.flow_weight:
+            each = each + settings.flow_weight * flow_difference(last, last + change, targets)
+        if self.discriminator is not None:
+            level = windows.mean((1, 2, 3))[:, None, None]
+            game = adversarial_loss(self.discriminator, last + change - level, targets - level)
+            each = each + settings.adversarial_weight * game
+        if self.prototypes is not None and distance is not None:
+            each = each + settings.compactness_weight * distance.mean((-1, -2))
+            each = each + settings.separateness_weight * self.prototypes.crowding()
+        return each
 
-    def _foresee(self, windows: Tensor) -> Tensor:
-        """(B, past, H, W) to the expected change (B, H, W); the mean grey level is taken out."""
+    def _foresee(self, windows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, past, H, W) to the expected change (B, H, W), the mean grey level taken out; distances (B, h, w)."""
         windows = windows - windows.mean((1, 2, 3), keepdim=True)
         fine = self.enter(functional.pixel_unshuffle(windows, 2))
         coarse = self.down(functional.avg_pool2d(fine, 2, ceil_mode=True))
-        coarse = self.deep(coarse) + coarse
+        coarse, distance = self.attention(self.deep(coarse) + coarse), None
+        if self.prototypes is not None:
+            coarse, distance = self.prototypes(coarse)
         back = functional.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
         change: Tensor = self.leave(self.up(torch.cat([fine, back], dim=1)))
-        return functional.pixel_shuffle(change, 2)[:, 0]
-
-
-def _huber(error: Tensor) -> Tensor:
-    """Square for small errors, linear beyond a grey step of 0.05: one flash must not throw the inner steps off."""
-    return torch.sqrt(1.0 + (error / 0.05).square()) - 1.0
-
-
-def _block(inside: int, outside: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inside, outside, 3, padding=1),
-        nn.GroupNorm(4, outside),
-        nn.SiLU(),
-        nn.Conv2d(outside, outside, 3, padding=1),
-        nn.SiLU(),
-    )
+        return functional.pixel_shuffle(change, 2)[:, 0], distance

@@ -1,6 +1,7 @@
 """Several experts as one: disjoint parameters, so that the sum of their losses trains each by itself."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar, TypeVarTuple, cast
 
 import torch
@@ -30,6 +31,14 @@ class ExpertSet(nn.ModuleDict):
     def reads(self) -> tuple[str, ...]:
         """The features that at least one expert reads."""
         return tuple(dict.fromkeys(name for _, expert in self.each() for name in expert.reads))
+
+    @property
+    def adaptable(self) -> tuple[str, ...]:
+        """Names of the parameters that inner steps may change: all but those that their expert calls fixed."""
+        fixed = [f"{name}.{pattern}" for name, expert in self.each() for pattern in expert.fixed]
+        return tuple(
+            name for name, _ in self.named_parameters() if not any(fnmatchcase(name, pattern) for pattern in fixed)
+        )
 
     def condition(self, support: Sample) -> Memory:
         """All experts' memories, each key with its expert's name before it; B = 0 means nothing was shown."""

@@ -54,12 +54,12 @@ def choose_step_sizes(
     """For each expert, the step size of the grid with the lowest query loss after fine-tuning.
 
     Measured on the first ``count`` episodes of meta-training scenes, never on a target. Gives a scalar for each
-    parameter, as :func:`metavad.meta.inner.inner_loop` takes them. A size that diverges loses.
+    parameter that may adapt, as :func:`metavad.meta.inner.inner_loop` takes them. A size that diverges loses.
     """
     tasks = [_task(episodes, resolve, number, params) for number in range(count)]
     losses = {size: _fine_tuned(experts, params, tasks, size, steps) for size in grid}
     best = {name: min(grid, key=lambda size: losses[size][name]) for name, _ in experts.each()}
-    return {name: tensor.new_tensor(best[name.partition(".")[0]]) for name, tensor in params.items()}
+    return {name: params[name].new_tensor(best[name.partition(".")[0]]) for name in experts.adaptable}
 
 
 def _task(episodes: Episodes, resolve: Resolve, number: int, params: Parameters) -> Task:
@@ -72,7 +72,7 @@ def _fine_tuned(
     experts: ExpertSet, params: Parameters, tasks: Sequence[Task], size: float, steps: int
 ) -> Mapping[str, float]:
     """Each expert's mean query loss; infinite where it is not finite."""
-    free = {name: tensor.new_tensor(free_of(size)) for name, tensor in params.items()}
+    free = {name: params[name].new_tensor(free_of(size)) for name in experts.adaptable}
     start = Initialisation(params, free)
     plan = Plan("adapt", steps, 1, (*(0.0 for _ in range(steps)), 1.0), gradient=False)
     found = [scene_gradient(experts, start, task, plan).losses for task in tasks]

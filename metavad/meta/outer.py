@@ -292,7 +292,7 @@ def _detached(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _adapted_names(experts: ExpertSet, algorithm: Algorithm, settings: MetaConfig) -> tuple[str, ...]:
-    names = [name for name, _ in experts.named_parameters()]
+    names = experts.adaptable
     if algorithm.head_only and settings.adapts == ("*",):
         return tuple(name for name in names if name.rpartition(".")[0] in _heads(names))
     return adapting(names, settings.adapts)
