@@ -151,11 +151,9 @@ def _changed_sources(before: dict[str, Any], after: dict[str, Any]) -> list[str]
     ]
 
 
-MEASURED = ("adapt_seconds", "fps")
-"""Depend on the machine and its load, not on the experiment."""
-
-
 def _changed_figures(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    from metavad.protocol import MEASURED
+
     key = ("suite", "scene", "method", "shots")
     found = {tuple(row[name] for name in key): row for row in after["rows"]}
     lines = []
@@ -224,10 +222,11 @@ def _print_differences(record: dict[str, Any]) -> None:
     """At the most shots of each scene: adapted against zero-shot and fine-tune, with intervals."""
     from metavad.cli.terminal import say
 
-    most = max((each["shots"] for each in record["differences"]), default=0)
-    for each in record["differences"]:
-        if each["shots"] == most and each["low"] is not None:
+    ours = [each for each in record["differences"] if each["method"] == "adapted" and each["low"] is not None]
+    most = max((each["shots"] for each in ours), default=0)
+    for each in ours:
+        if each["shots"] == most:
             value, low, high = (100 * each[name] for name in ("value", "low", "high"))
             sure = "" if each["certain"] else "  (not certain)"
-            what = f"{each['scene']}: adapted, K = {most}, minus {each['adapted_minus']}"
+            what = f"{each['scene']}: adapted, K = {most}, minus {each['minus']}"
             say(f"{what}: {value:+.1f}, 95 % from {low:+.1f} to {high:+.1f} over {each['videos']} videos{sure}")

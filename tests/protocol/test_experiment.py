@@ -10,6 +10,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from metavad import protocol
 from metavad.errors import DataError, LabelError, ShotsError, UsageError
+from metavad.protocol import parts as part_files
+from metavad.protocol.bench import Bench
+from metavad.protocol.settings import Part, checked_settings
+from metavad.scenes.store import Store
 from metavad.scenes.suite import load_suite
 from metavad.scoring.baselines import motion, position
 
@@ -58,7 +62,7 @@ def _scores(parts, method="adapted", shots=2, draw=0):
     found = {}
     for path in sorted(parts.glob(f"*/{method}-{shots}-{draw}.npz")):
         with np.load(path) as file:
-            names = json.loads(file["facts"].tobytes())["videos"]
+            names = json.loads(file["facts"].tobytes())["smoothed"]
             found[path.parent.name] = {name: file[f"smoothed-{n}"] for n, name in enumerate(names)}
     return found
 
@@ -117,14 +121,13 @@ def test_a_story_of_each_camera(outcome, scenes):
 def test_the_same_again_and_in_parallel(outcome, scenes, tiny_base, tmp_path):
     asked = {**ASKED, "methods": ("motion", "adapted")}
     again = protocol.benchmark(scenes, tiny_base, **asked, seed=4, jobs=2, parts=tmp_path / "parts")
-    measured = ("adapt_seconds", "fps")
     before = [row for row in outcome.record["rows"] if row["method"] in asked["methods"]]
-    rows = [{k: v for k, v in row.items() if k not in measured} for row in again.record["rows"]]
-    assert rows == [{k: v for k, v in row.items() if k not in measured} for row in before]
+    rows = [{k: v for k, v in row.items() if k not in protocol.MEASURED} for row in again.record["rows"]]
+    assert rows == [{k: v for k, v in row.items() if k not in protocol.MEASURED} for row in before]
 
 
 def test_a_stopped_benchmark_goes_on(outcome, scenes, tiny_base, tmp_path, monkeypatch):
-    kept, done = protocol._score_part, []
+    kept, done = part_files._score_part, []
 
     def counted(bench, part):
         if len(done) == 3:
@@ -132,12 +135,12 @@ def test_a_stopped_benchmark_goes_on(outcome, scenes, tiny_base, tmp_path, monke
         done.append(part)
         return kept(bench, part)
 
-    monkeypatch.setattr(protocol, "_score_part", counted)
+    monkeypatch.setattr(part_files, "_score_part", counted)
     asked = {**ASKED, "methods": ("position", "motion", "zero-shot", "adapted")}
     with pytest.raises(KeyboardInterrupt):
         protocol.benchmark(scenes[:1], tiny_base, **asked, seed=4, parts=tmp_path)
-    again: list[protocol.Part] = []
-    monkeypatch.setattr(protocol, "_score_part", lambda bench, part: again.append(part) or kept(bench, part))
+    again: list[Part] = []
+    monkeypatch.setattr(part_files, "_score_part", lambda bench, part: again.append(part) or kept(bench, part))
     found = protocol.benchmark(scenes[:1], tiny_base, **asked, seed=4, parts=tmp_path)
     assert not set(done) & set(again)
     assert len(done) + len(again) == 3 + 2 * 2
@@ -220,8 +223,8 @@ def test_frames_that_may_be_shown_are_never_scored(copied, tiny_base):
     )
     scene = load_suite(str(copied / "same.toml")).scenes[0]
     frames = sum(len(np.load(path)) - 20 for path in (copied / "camera-000" / "labels").glob("*.npy"))
-    settings = protocol._settings((0, 2), 3, protocol.METHODS, 16, 0)
-    bench = protocol._Bench(scene, [scene], tiny_base, settings, protocol.Store(), None)
+    settings = checked_settings((0, 2), 3, protocol.METHODS, 16, 0)
+    bench = Bench(scene, [scene], tiny_base, settings, Store(), None)
     for draw in range(3):
         assert all(clip.end <= 20 for clip in bench.shots(2, draw).clips)
     outcome = protocol.benchmark([scene], tiny_base, shots=(0, 2), draws=1, methods=("motion", "adapted"))
@@ -230,8 +233,8 @@ def test_frames_that_may_be_shown_are_never_scored(copied, tiny_base):
 
 
 def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
-    settings = protocol._settings((1, 5), 5, protocol.METHODS, 8, 0)
-    bench = protocol._Bench(scenes[0], scenes, tiny_base, settings, protocol.Store(), None)
+    settings = checked_settings((1, 5), 5, protocol.METHODS, 8, 0)
+    bench = Bench(scenes[0], scenes, tiny_base, settings, Store(), None)
     drawn = [bench.shots(5, draw).clips for draw in range(5)]
     assert {clip.side for clips in drawn for clip in clips} == {"normal"}
     assert len(set(drawn)) == 5
@@ -249,7 +252,7 @@ def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
     ],
 )
 def test_refused_before_anything_is_computed(scenes, tiny_base, monkeypatch, change, error, said):
-    monkeypatch.setattr(protocol, "_score_part", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr(part_files, "_score_part", lambda *_: pytest.fail("computed"))
     with pytest.raises(error, match=said):
         protocol.benchmark(scenes, tiny_base, **{**ASKED, **change})
 
@@ -287,15 +290,20 @@ def test_motion_is_the_fastest_place():
     assert motion(rows).tolist() == [0, 0, 9, 0]
 
 
-def test_differences_have_intervals(outcome):
+def test_every_row_stands_against_its_rivals(outcome):
     found = outcome.record["differences"]
-    asked = [(each["scene"], each["shots"], each["adapted_minus"]) for each in found]
-    others = ("zero-shot", "fine-tune")
-    assert asked == [(f"camera-00{n}", k, other) for n in (0, 1) for k in (1, 2) for other in others]
+    mine = [(e["method"], e["shots"], e["minus"]) for e in found if e["scene"] == "camera-000"]
+    against_none = [(method, 0, "zero-shot") for method in ("position", "motion")]
+    shown = ("fine-tune", "refit", "wrong-scene", "adapted")
+    later = [(m, k, rival) for k in (1, 2) for m in shown for rival in ("zero-shot", "fine-tune") if m != rival]
+    assert sorted(mine) == sorted([*against_none, *later])
     rows = {(r["scene"], r["method"], r["shots"]): r["micro_auc"] for r in outcome.record["rows"]}
     for each in found:
-        other = rows[each["scene"], each["adapted_minus"], 0 if each["adapted_minus"] == "zero-shot" else each["shots"]]
-        assert math.isclose(each["value"], rows[each["scene"], "adapted", each["shots"]] - other, abs_tol=1e-9)
+        other = rows[each["scene"], each["minus"], 0 if each["minus"] == "zero-shot" else each["shots"]]
+        ours = rows[each["scene"], each["method"], each["shots"]]
+        assert math.isclose(each["value"], ours - other, abs_tol=1e-9)
+        assert each["low"] <= each["high"]
+        assert not each["certain"]  # two videos are too few, whatever they say
 
 
 def test_figures_that_look_at_the_test_set_say_so(scenes, tiny_base):
@@ -306,6 +314,6 @@ def test_figures_that_look_at_the_test_set_say_so(scenes, tiny_base):
     extra = {"looks_at_test_set_micro_auc", "looks_at_test_set_macro_auc"}
     for before, after in zip(plain, paper, strict=True):
         assert set(after) - set(before) == extra
-        assert {name: after[name] for name in before if name not in ("fps", "adapt_seconds")} == {
-            name: before[name] for name in before if name not in ("fps", "adapt_seconds")
+        assert {name: after[name] for name in before if name not in protocol.MEASURED} == {
+            name: before[name] for name in before if name not in protocol.MEASURED
         }

@@ -1,0 +1,17 @@
+"""The experiment: few shots against none, on the same frames for every method, K and draw.
+
+Support comes from the normal side of the target in seeded draws, never from a test video; frames that may be
+shown are never scored; nothing looks at the test set but the figures. The only place that joins adapting,
+scoring and evaluating; it gives a record (a plain object for JSON) and what a report shows of each camera.
+
+``settings`` what was asked for · ``bench`` a scene under test · ``parts`` one method on one scene, kept on disk ·
+``places`` boxes and pixels · ``figures`` scores to rows · ``differences`` rows against rows · ``record`` ·
+``stories`` · ``experiment`` all of it.
+"""
+
+from metavad.protocol.experiment import Outcome, benchmark
+from metavad.protocol.parts import parts_folder
+from metavad.protocol.settings import MEASURED, METHODS
+from metavad.protocol.stories import Story
+
+__all__ = ["MEASURED", "METHODS", "Outcome", "Story", "benchmark", "parts_folder"]

@@ -1,0 +1,174 @@
+"""One scene under test: its footage, its frames that count, and where shots come from."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from metavad.episodes import Shots, draw_shots
+from metavad.errors import DataError
+from metavad.features.base import grid_of
+from metavad.features.library import Library, Track, stream
+from metavad.features.sample import Sample
+from metavad.meta.base import Base
+from metavad.protocol.places import Places, places_of
+from metavad.protocol.settings import SHOWN, Settings
+from metavad.scenes.labels import frame_labels
+from metavad.scenes.store import Store, cache_folder, content_key
+from metavad.scenes.suite import Scene, Video, load_suite
+from metavad.scenes.synthetic import write_suite
+from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
+from metavad.types import BoolArray, IntArray
+
+__all__ = ["Bench", "data_digest"]
+
+TIMED = 40
+"""Ticks on which the cost of decoding and features is measured."""
+
+
+@dataclass
+class Bench:
+    """One scene under test; what is read of it is read once, whatever is scored on it."""
+
+    scene: Scene
+    suite: Sequence[Scene]
+    base: Base
+    settings: Settings
+    store: Store
+    folder: Path | None
+    _samples: dict[tuple[str, int, int], tuple[Sample, float]] = field(default_factory=dict)
+
+    @cached_property
+    def library(self) -> Library:
+        """Of the target: only the clips shown are decoded, the test videos' features are cached."""
+        return Library([self.scene], self.base.config, self.base.experts.reads, self.store, whole=False)
+
+    @cached_property
+    def stranger(self) -> Library:
+        """Of another scene of the suite with enough footage, else of a generated camera."""
+        others = [scene for scene in self.suite if scene.suite == self.scene.suite and scene.key != self.scene.key]
+        start = next((n for n, scene in enumerate(others) if scene.key > self.scene.key), 0)
+        for scene in [*others[start:], *others[:start]]:
+            library = Library([scene], self.base.config, self.base.experts.reads, self.store, whole=False)
+            if scene.normal and self._enough(library, scene):
+                return library
+        scene = _generated_camera(self.store)
+        return Library([scene], self.base.config, self.base.experts.reads, self.store, whole=False)
+
+    def _enough(self, library: Library, scene: Scene) -> bool:
+        clips = sum(len(reel.clips(self.settings.shot_frames)) for reel in library.reels(scene.key))
+        return clips >= max(self.settings.shots)
+
+    def check(self) -> None:
+        """Refuse before anything is computed what cannot be done."""
+        if not self.scene.test or (self.scene.labels is None and self.scene.pixel_masks is None):
+            raise DataError(
+                f"{self.scene.key}: expected test videos with labels, found none; adapt and score it instead"
+            )
+        self.truth  # noqa: B018 - reads every label file
+        for shots in self.settings.shots:
+            if shots and set(SHOWN) & set(self.settings.methods):
+                self.shots(shots, 0)
+
+    def shots(self, shots: int, draw: int) -> Shots:
+        """The clips of one draw."""
+        reels = self.library.reels(self.scene.key)
+        return draw_shots(reels, shots, self.settings.shot_frames, self.settings.draw_seed(draw))
+
+    def facts(self, name: str) -> VideoFacts:
+        """Length, size and times of a test video."""
+        return self.library.facts(self.scene.key, "test", name)
+
+    def ticks(self, name: str) -> IntArray:
+        """Frame of the file at each tick of a test video (T,)."""
+        return tick_frames(self.facts(name).seconds, self.base.config.data.rate)
+
+    @cached_property
+    def truth(self) -> dict[str, tuple[BoolArray, BoolArray]]:
+        """For each test video its labels (T,), and which frames are scored (T,): none that may be shown."""
+        return {video.name: self._truth(video) for video in self.scene.test}
+
+    def _truth(self, video: Video) -> tuple[BoolArray, BoolArray]:
+        frames = self.facts(video.name).frames
+        counted = np.ones(frames, dtype=bool)
+        shown = self.scene.shown(video)
+        if shown is not None:
+            counted[shown[0] : shown[1]] = False
+        return frame_labels(self.scene, video, frames), counted
+
+    @cached_property
+    def labels(self) -> list[BoolArray]:
+        """Labels of the frames that count, video by video."""
+        return [labels[counted] for labels, counted in self.truth.values()]
+
+    @cached_property
+    def places(self) -> Places:
+        """Where what is abnormal is, as far as anybody drew it."""
+        ticks = {video.name: self.ticks(video.name) for video in self.scene.test}
+        first = self.facts(self.scene.test[0].name)
+        return places_of(self.scene, self.truth, ticks, self.grid, (first.height, first.width))
+
+    def support(self, library: Library, shots: int, draw: int) -> tuple[Sample, float]:
+        """The clips of one draw of one scene as a sample, and the seconds that decoding them took."""
+        key = next(iter(library.scenes)), shots, draw
+        if key not in self._samples:
+            started = time.perf_counter()
+            reels = library.reels(key[0])
+            drawn = draw_shots(reels, shots, self.settings.shot_frames, self.settings.draw_seed(draw))
+            sample = library.sample(drawn.clips)
+            self._samples = {key: (sample, time.perf_counter() - started)} | self._recent()
+        return self._samples[key]
+
+    def _recent(self) -> dict[tuple[str, int, int], tuple[Sample, float]]:
+        """The last few samples: the same draw of all methods, not all draws of all scenes."""
+        return dict(list(self._samples.items())[: 2 * self.settings.draws])
+
+    @cached_property
+    def grid(self) -> tuple[int, int]:
+        """Cells of this camera's maps."""
+        facts, data = self.facts(self.scene.test[0].name), self.base.config.data
+        return grid_of(*working_size(facts.height, facts.width, data.short_side), data.rows)
+
+    @cached_property
+    def feature_seconds(self) -> float:
+        """Seconds that decoding and features take of one frame of the file, measured on the first test video."""
+        name = self.scene.test[0].name
+        facts, data = self.facts(name), self.base.config.data
+        ticks = self.ticks(name)[:TIMED]
+        started = time.perf_counter()
+        frames = read_frames(self.scene.test[0], short_side=data.short_side, crop=self.scene.crop, every=ticks)
+        images = [frame.image for frame in frames]
+        for feature in self.library.features.values():
+            for _ in stream(feature, images, facts.seconds[ticks].tolist()):
+                pass
+        return (time.perf_counter() - started) / (int(ticks[-1]) + 1)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the footage."""
+        return data_digest(self.scene)
+
+    def tracks(self) -> Iterable[tuple[str, Track]]:
+        """Test videos with the features of all their ticks."""
+        return ((video.name, self.library.track(self.scene.key, "test", video.name)) for video in self.scene.test)
+
+
+def data_digest(scene: Scene) -> str:
+    """sha256 over the content of all videos and what is cut off and shown of them, 12 digits."""
+    summed = hashlib.sha256()
+    summed.update(repr((scene.crop, scene.normal_frames)).encode())
+    for video in (*scene.normal, *scene.test):
+        summed.update(json.dumps([video.name, content_key(video)], sort_keys=True).encode())
+    return summed.hexdigest()[:12]
+
+
+def _generated_camera(store: Store) -> Scene:
+    """A camera that no suite holds, made once: what ``wrong-scene`` is shown where a suite has one scene only."""
+    folder = cache_folder() / "suites" / "wrong-scene"
+    write_suite(folder, scenes=1, seed=7919, size="small", test_videos=0)
+    return load_suite(str(folder)).scenes[0]

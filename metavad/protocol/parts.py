@@ -1,0 +1,187 @@
+"""One method on one scene, with so many shots, in one draw: made, scored, and kept on disk."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import metavad
+from metavad import __version__
+from metavad.adaptation.adapt import Method, Normality, adapted, fine_tune, learn, refit
+from metavad.adaptation.threshold import promise_threshold
+from metavad.calibration.accumulation import smooth
+from metavad.features.library import Track
+from metavad.files import atomic_path
+from metavad.meta.base import Base
+from metavad.protocol.bench import Bench, data_digest
+from metavad.protocol.places import pixel_figure
+from metavad.protocol.settings import Part
+from metavad.scenes.store import cache_folder
+from metavad.scoring.baselines import motion, position
+from metavad.scoring.regions import detect
+from metavad.scoring.stream import TrackScores, score_track
+from metavad.types import FloatArray
+
+__all__ = ["Scored", "parts_folder", "scored_part"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a part gives: scores of every tick of every test video, boxes, and what it cost."""
+
+    raw: dict[str, FloatArray]
+    """NaN where nothing is known yet."""
+    smoothed: dict[str, FloatArray]
+    adapt_seconds: float | None = None
+    fps: float | None = None
+    """Frames of the file a second: decoding, features and scoring."""
+    threshold: float | None = None
+    """Frame score that keeps the promise of the base's config; none for what promises nothing."""
+    pixel_auc: float | None = None
+    detections: dict[str, FloatArray] = field(default_factory=dict)
+    """For each video (N, 6): tick, box in pixels, score; empty where nobody drew what is abnormal."""
+
+
+def scored_part(bench: Bench, part: Part) -> Scored:
+    """From disk where it is kept, else made now and kept."""
+    found = _kept(bench, part)
+    if found is None:
+        found = _score_part(bench, part)
+        _keep(bench, part, found)
+    return found
+
+
+def parts_folder(base: Base, shot_frames: int, seed: int) -> Path:
+    """Where the parts of one experiment are kept: by base, settings, and the code that makes them."""
+    code = hashlib.sha256()
+    package = Path(metavad.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        if not {"report", "cli", "synthetic"} & set(path.relative_to(package).parts):
+            code.update(path.read_bytes())
+    facts = json.dumps([__version__, code.hexdigest(), base.digest, shot_frames, seed])
+    return cache_folder() / "benchmarks" / hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+# ---------------------------------------------------------------- making
+
+
+def _score_part(bench: Bench, part: Part) -> Scored:
+    if part.method == "position":
+        raw = {name: position(track.seconds) for name, track in bench.tracks()}
+        return Scored(raw, raw)
+    if part.method == "motion":
+        return _scored(bench, lambda track: _speed(bench, track), None, None)
+    started = time.perf_counter()
+    model, waited = _model(bench, part)
+    seconds = time.perf_counter() - started + waited
+    maps, threshold = bench.places.known, _threshold(bench, model)
+    return _scored(bench, lambda track: score_track(model, bench.library, track, maps=maps), seconds, threshold)
+
+
+def _threshold(bench: Bench, model: Normality) -> float:
+    """The promise's; where a control has no tail of frame scores, the base's stands in."""
+    base = bench.base
+    method = replace(model.method, tails={**base.tails, **model.method.tails})
+    ticks = int(base.facts.get("normal_ticks", 0))
+    alarms = base.config.adaptation.alarms_per_day
+    return promise_threshold(replace(model, method=method), alarms, normal_ticks=ticks)[0]
+
+
+def _speed(bench: Bench, track: Track) -> TrackScores:
+    """The baseline without a model, smoothed as scores of a model are; its map is the speed of each cell."""
+    settings, raw = bench.base.config.scoring, motion(track.rows["flow"])
+    smoothed = smooth(raw, track.seconds, settings.past, settings.ahead)
+    return TrackScores(track.frames, track.seconds, smoothed, raw, np.asarray(track.rows["flow"])[:, 2])
+
+
+def _scored(
+    bench: Bench, score: Callable[[Track], TrackScores], adapt_seconds: float | None, threshold: float | None
+) -> Scored:
+    found, frames = {}, sum(len(labels) for labels, _ in bench.truth.values())
+    tracks = list(bench.tracks())
+    started = time.perf_counter()
+    for name, track in tracks:
+        found[name] = score(track)
+    spent = time.perf_counter() - started + frames * bench.feature_seconds
+    places = bench.places
+    maps = {name: each.fused for name, each in found.items() if each.fused is not None} if places.known else {}
+    return Scored(
+        {name: each.raw.astype(np.float32) for name, each in found.items()},
+        {name: each.scores.astype(np.float32) for name, each in found.items()},
+        adapt_seconds,
+        frames / spent,
+        threshold,
+        pixel_figure(places, maps) if maps else None,
+        {name: _detections(bench, name, each) for name, each in maps.items()},
+    )
+
+
+def _detections(bench: Bench, name: str, maps: FloatArray) -> FloatArray:
+    seconds = bench.facts(name).seconds[bench.ticks(name)]
+    return detect(maps, seconds, bench.places.size, past=bench.base.config.scoring.past).astype(np.float32)
+
+
+def _model(bench: Bench, part: Part) -> tuple[Normality, float]:
+    """The adapted model, and the seconds that reading the shots took when that was done before."""
+    base, seed = bench.base, bench.settings.draw_seed(part.draw)
+    if part.method == "zero-shot":
+        return learn(adapted(base), bench.library.nothing(bench.scene.key, "test"), grid=bench.grid), 0.0
+    library = bench.stranger if part.method == "wrong-scene" else bench.library
+    started = time.perf_counter()
+    sample, seconds = bench.support(library, part.shots, part.draw)
+    waited = seconds - (time.perf_counter() - started)
+    makers: dict[str, Callable[[], Method]] = {
+        "fine-tune": lambda: fine_tune(base),
+        "refit": lambda: refit(base, seed),
+        "wrong-scene": lambda: adapted(base),
+        "adapted": lambda: adapted(base),
+    }
+    return learn(makers[part.method](), sample, grid=bench.grid), max(0.0, waited)
+
+
+# ---------------------------------------------------------------- keeping
+
+
+def _file(folder: Path, bench: Bench, part: Part) -> Path:
+    """A file for each part, under the digest of the footage that it saw."""
+    digest = bench.digest
+    if part.method == "wrong-scene":
+        digest += "-" + data_digest(next(iter(bench.stranger.scenes.values())))
+    return folder / digest / f"{part.method}-{part.shots}-{part.draw}.npz"
+
+
+_NUMBERS = ("adapt_seconds", "fps", "threshold", "pixel_auc")
+_ARRAYS = ("raw", "smoothed", "detections")
+
+
+def _keep(bench: Bench, part: Part, scored: Scored) -> None:
+    if bench.folder is None:
+        return
+    facts = {name: getattr(scored, name) for name in _NUMBERS}
+    facts |= {"places": bench.places.digest, "drawn": bench.places.known}
+    facts |= {name: list(getattr(scored, name)) for name in _ARRAYS}
+    arrays: dict[str, Any] = {
+        f"{name}-{number}": row for name in _ARRAYS for number, row in enumerate(getattr(scored, name).values())
+    }
+    text = json.dumps(facts)
+    with atomic_path(_file(bench.folder, bench, part)) as beside, beside.open("wb") as file:
+        np.savez(file, facts=np.frombuffer(text.encode(), np.uint8), **arrays)
+
+
+def _kept(bench: Bench, part: Part) -> Scored | None:
+    """What was kept, unless masks or tracks have changed since: what else is kept knows no label."""
+    if bench.folder is None or not _file(bench.folder, bench, part).is_file():
+        return None
+    with np.load(_file(bench.folder, bench, part), allow_pickle=False) as file:
+        facts = json.loads(file["facts"].tobytes())
+        if (facts["places"], facts["drawn"]) != (bench.places.digest, bench.places.known):
+            return None
+        arrays = {
+            name: {video: file[f"{name}-{number}"] for number, video in enumerate(facts[name])} for name in _ARRAYS
+        }
+    return Scored(**arrays, **{name: facts[name] for name in _NUMBERS})

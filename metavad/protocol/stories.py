@@ -1,0 +1,73 @@
+"""What a report shows of each camera."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metavad.adaptation.detector import make_detector
+from metavad.episodes import Shots
+from metavad.errors import ShotsError
+from metavad.protocol.bench import Bench
+from metavad.scenes.video import read_colour
+from metavad.scoring.events import alarm_intervals
+from metavad.scoring.stream import hold, score_track
+from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
+
+__all__ = ["Story", "story_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """What a report shows of one camera: its test video with the highest score."""
+
+    scene: str
+    video: str
+    seconds: FloatArray
+    scores: FloatArray
+    threshold: float
+    alarms: IntArray
+    labels: BoolArray
+    top_frame: ByteArray
+    heat: FloatArray
+    shots: tuple[ByteArray, ...]
+    text: str
+
+
+def story_of(bench: Bench) -> Story:
+    """The camera after the most shots: the test video that has the highest score, and its frame."""
+    key, most = bench.scene.key, max(bench.settings.shots)
+    try:
+        shots = bench.shots(most, 0) if most else Shots((), 0)
+    except ShotsError:
+        shots = Shots((), 0)
+    settings = bench.base.config
+    detector = make_detector(
+        bench.base, bench.library, key, shots, alarms_per_day=settings.adaptation.alarms_per_day, pictures=False
+    )
+    tracks = dict(bench.tracks())
+    scored = {name: score_track(detector.normality, bench.library, track) for name, track in tracks.items()}
+    name = max(scored, key=lambda video: float(scored[video].scores.max()))
+    found = score_track(detector.normality, bench.library, tracks[name], maps=True)
+    facts = bench.library.facts(key, "test", name)
+    scores = hold(found.frames, found.scores, facts.frames)
+    tick = int(np.argmax(found.scores))
+    assert found.fused is not None  # maps were asked for
+    return Story(
+        scene=bench.scene.name,
+        video=name,
+        seconds=facts.seconds,
+        scores=scores,
+        threshold=detector.threshold,
+        alarms=alarm_intervals(scores, facts.seconds, detector.threshold, merge=settings.scoring.merge),
+        labels=bench.truth[name][0],
+        top_frame=_picture(bench, "test", name, int(found.frames[tick])),
+        heat=found.fused[tick],
+        shots=tuple(_picture(bench, clip.side, clip.video, clip.first + clip.length // 2) for clip in shots.clips),
+        text=detector.promise.text,
+    )
+
+
+def _picture(bench: Bench, side: str, name: str, frame: int) -> ByteArray:
+    """A frame (H, W, 3), red-green-blue, cropped."""
+    video = bench.library.video(bench.scene.key, side, name)
+    return np.ascontiguousarray(read_colour(video, frame, bench.scene.crop)[..., ::-1])
