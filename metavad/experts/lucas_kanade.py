@@ -14,7 +14,7 @@ SCALES = (2, 4)
 """Pixels averaged to one: a step of the method holds for motion of about a pixel."""
 REACH = 5
 """Pixels along the side of the window that moves as one."""
-NOISE = 1e-3
+NOISE = 1e-4
 """Squared slope (grey levels per pixel, 0 to 1) that is noise: flat places do not move."""
 
 
