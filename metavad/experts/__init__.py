@@ -6,6 +6,7 @@ from metavad.experts.appearance import Appearance
 from metavad.experts.base import Expert
 from metavad.experts.direction import Direction
 from metavad.experts.dissociation import Dissociation
+from metavad.experts.embedding import Embedding, EmbeddingMemory
 from metavad.experts.flow_density import FlowDensity
 from metavad.experts.flow_patches import FlowPatches
 from metavad.experts.prediction import Prediction
@@ -22,6 +23,8 @@ EXPERTS: dict[str, type[Expert]] = {
         Dissociation,
         FlowDensity,
         FlowPatches,
+        Embedding,
+        EmbeddingMemory,
         Direction,
         Presence,
         Stillness,

@@ -10,6 +10,7 @@ import torch
 from metavad.config import Config
 from metavad.episodes import Clip, Reel
 from metavad.features.base import Feature
+from metavad.features.embeddings import EmbeddingsFeature
 from metavad.features.flow import FlowFeature, FlowFieldFeature
 from metavad.features.frames import FramesFeature
 from metavad.features.regions import RegionsFeature
@@ -28,6 +29,7 @@ def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
     makers: dict[str, Callable[[], Feature]] = {
         "flow": lambda: FlowFeature(config.flow_density.horizon, config.data.rows, config.flow),
         "flow_field": lambda: _flow_field(config),
+        "embeddings": lambda: EmbeddingsFeature(config.embedding),
         "frames": lambda: FramesFeature(config.prediction.short_side),
         "regions": lambda: RegionsFeature(config.regions, config.flow_density.horizon),
     }

@@ -1,0 +1,108 @@
+"""Video models of torchvision by name, each with the preprocessing that its weights were trained with."""
+
+import sys
+import warnings
+from collections.abc import Callable
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from metavad.errors import ConfigError, DataError
+from metavad.features.backbones.base import Backbone, Preprocessing
+from metavad.features.backbones.weights import load_weights, read_weights
+
+__all__ = ["imported", "names", "torchvision_backbone"]
+
+HEADS = ("fc", "head", "classifier")
+"""What torchvision calls the layers that tell classes apart; they go."""
+FRAMES = 16
+KINETICS = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
+"""Mean and deviation where a model's weights do not say their own: those of torchvision's video presets."""
+
+
+@lru_cache(maxsize=1)
+def imported() -> Any:
+    """``torchvision.models``, also where torchvision's compiled operators do not load beside this torch.
+
+    Its models need none of them: declaring the two schemas that its import looks up is enough. Raises
+    :class:`ConfigError` where there is no torchvision at all.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on image codecs, which nothing here uses
+        try:
+            import torchvision.models
+        except RuntimeError:
+            _declare_operators()
+            import torchvision.models
+        except ImportError as error:
+            raise ConfigError(
+                f"expected the package torchvision, could not import it ({error}); install the one of your torch"
+            ) from error
+    return torchvision.models
+
+
+_DECLARED: list[torch.library.Library] = []
+"""Kept alive: schemas go with their library object."""
+
+
+def _declare_operators() -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    library = torch.library.Library("torchvision", "DEF")
+    for operator in ("nms", "qnms"):
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _DECLARED.append(library)
+
+
+def names() -> list[str]:
+    """Every video model that this torchvision has."""
+    models = imported()
+    return list(models.list_models(module=models.video))
+
+
+def torchvision_backbone(name: str, weights: str) -> Backbone:
+    """A video model without its head; ``weights`` is a file, ``default`` or ``random``."""
+    with torch.device("meta"):  # no memory, no random numbers: only to see how wide it is
+        head = _head(imported().get_model(name, weights=None))
+    wide = next(part for part in head.modules() if hasattr(part, "in_features") or hasattr(part, "in_channels"))
+    dimension = int(getattr(wide, "in_features", 0) or getattr(wide, "in_channels", 0))
+    return Backbone(name, dimension, _preprocessing(name), weights, partial(_made, name, weights))
+
+
+def _preprocessing(name: str) -> Preprocessing:
+    """From what travels with the weights."""
+    best = imported().get_model_weights(name).DEFAULT
+    preset = best.transforms.keywords
+    mean, deviation = preset.get("mean", KINETICS[0]), preset.get("std", KINETICS[1])
+    return Preprocessing(FRAMES, int(preset["crop_size"][0]), tuple(mean), tuple(deviation))
+
+
+def _head(network: nn.Module) -> nn.Module:
+    return next(part for name, part in network.named_children() if name in HEADS)
+
+
+def _made(name: str, weights: str) -> nn.Module:
+    network: nn.Module = imported().get_model(name, weights=None)
+    if weights == "default":
+        best = imported().get_model_weights(name).DEFAULT
+        network.load_state_dict(fetched(partial(best.get_state_dict, progress=False, check_hash=True), name, best.url))
+    elif weights != "random":
+        load_weights(network, read_weights(Path(weights), "embedding.weights"), "embedding.weights", spare=HEADS)
+    head = next(part for part, _ in network.named_children() if part in HEADS)
+    setattr(network, head, nn.Identity())
+    return network.eval()
+
+
+def fetched(fetch: Callable[[], Any], name: str, source: str) -> Any:
+    """What ``fetch`` downloads; raises :class:`DataError` in one line where there is no network."""
+    try:
+        return fetch()
+    except (OSError, RuntimeError) as error:  # no network, no room, or not what was published
+        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        raise DataError(
+            f"embedding.weights=default: expected to fetch weights of {name}, could not ({reason}); fetch {source} "
+            "where there is a network and give the file: embedding.weights=FILE"
+        ) from None
