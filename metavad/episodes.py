@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from metavad.errors import DataError, ShotsError
+from metavad.errors import DataError, ShotsError, UsageError
 
 __all__ = ["Clip", "Episode", "EpisodeSampler", "Reel", "Shots", "draw_shots"]
 
@@ -60,6 +60,17 @@ class Shots:
 
     clips: tuple[Clip, ...]
     independent: int
+
+    def without(self, numbers: Sequence[int]) -> "Shots":
+        """The others, where some clips (numbers from 1) turned out not to be normal; raises :class:`UsageError`."""
+        wrong = [number for number in numbers if not 1 <= number <= len(self.clips)]
+        if wrong:
+            raise UsageError(
+                f"--leave-out {wrong[0]}: expected the number of a shot, 1 to {len(self.clips)}; "
+                "`metavad adapt` names those that do not belong"
+            )
+        kept = tuple(clip for number, clip in enumerate(self.clips, 1) if number not in numbers)
+        return Shots(kept, _independent(kept))
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ def adapt(
     shots: int = 10,
     shot_frames: int = 16,
     alarms_per_day: float | None = None,
+    leave_out: Sequence[int] = (),
     seed: int = 0,
     pictures: bool = True,
     store: Store | None = None,
@@ -82,12 +83,13 @@ def adapt(
 ) -> Detector:
     """A detector of one camera from K of its normal clips, drawn by ``seed``.
 
-    Only the clips' frames are decoded. Raises :class:`ShotsError` when the footage has fewer distinct clips.
+    ``leave_out`` names drawn clips, from 1, that are not shown after all: those that are not normal. Only the
+    clips' frames are decoded. Raises :class:`ShotsError` when the footage has fewer distinct clips.
     """
     if shots < 0 or shot_frames < 2:
         raise UsageError(f"expected shots >= 0 and shot_frames >= 2, found {shots} and {shot_frames}")
     library = Library([scene], base.config, base.experts.reads, store or Store(), whole=False, progress=progress)
-    drawn = draw_shots(library.reels(scene.key), shots, shot_frames, seed)
+    drawn = draw_shots(library.reels(scene.key), shots, shot_frames, seed).without(leave_out)
     alarms = base.config.adaptation.alarms_per_day if alarms_per_day is None else alarms_per_day
     return make_detector(base, library, scene.key, drawn, alarms_per_day=alarms, pictures=pictures)
 

@@ -17,7 +17,7 @@ from metavad.adaptation.threshold import Promise, promise_threshold
 from metavad.calibration.tails import BaseTail, PlaceTail
 from metavad.config import config_of
 from metavad.episodes import Clip, Shots
-from metavad.errors import BundleError, MetavadError
+from metavad.errors import BundleError, MetavadError, VideoError
 from metavad.experts import build_experts
 from metavad.features.library import Library
 from metavad.files import atomic_directory
@@ -65,6 +65,7 @@ def make_detector(
     base: Base, library: Library, scene: str, shots: Shots, *, alarms_per_day: float, pictures: bool = True
 ) -> Detector:
     """Adapt the base to one scene of the library by these shots (none: zero-shot)."""
+    _same_shape(library, shots)
     support = library.sample(shots.clips) if shots.clips else library.nothing(scene)
     normality = adapt(base, support)
     ticks = int(base.facts.get("normal_ticks", 0))
@@ -74,6 +75,18 @@ def make_detector(
     camera = Camera(facts.height, facts.width, facts.rate, library.scenes[scene].crop)
     small = tuple(_picture(library, clip) for clip in shots.clips) if pictures else ()
     return Detector(normality, threshold, promise, camera, scene, shots.clips, shots.independent, base.digest, small)
+
+
+def _same_shape(library: Library, shots: Shots) -> None:
+    """Raises :class:`VideoError` where the clips are of cameras with pictures of different sizes."""
+    sizes = {clip.video: library.facts(clip.scene, clip.side, clip.video) for clip in shots.clips}
+    named = {(facts.width, facts.height): video for video, facts in sizes.items()}
+    if len(named) > 1:
+        (one, first), (other, second) = list(named.items())[:2]
+        raise VideoError(
+            f"expected videos of one camera, found {one[0]}x{one[1]} pixels in {first} and {other[0]}x{other[1]} in "
+            f"{second}; give the videos of one camera"
+        )
 
 
 def save_detector(folder: Path, detector: Detector) -> None:
@@ -152,6 +165,9 @@ def _of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], pictures: tuple
     config = config_of(facts["config"], str(folder))
     tails = {name: BaseTail(groups["tail-shots"][name], scores) for name, scores in groups["tail-scores"].items()}
     experts = build_experts(config).requires_grad_(False)
+    missing = {name for name, _ in experts.named_parameters()} ^ groups["params"].keys()
+    if missing:
+        raise KeyError(min(missing))
     strengths = strengths_of(config.calibration)
     method = Method(experts, groups["params"], {}, 0, tails, groups["weights"], config, strengths)
     places = {name: PlaceTail(tensor) for name, tensor in groups["places"].items()}
@@ -162,7 +178,7 @@ def _of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], pictures: tuple
     camera = Camera(**{**facts["camera"], "crop": Crop(**facts["camera"]["crop"])})
     return Detector(
         model,
-        facts["threshold"],
+        float(facts["threshold"]),
         Promise(**facts["promise"]),
         camera,
         facts["scene"],

@@ -34,6 +34,10 @@ def adapt(
     alarms_per_day: Annotated[
         float | None, typer.Option(metavar="A", help="At most so many false alarms a day.", show_default="10")
     ] = None,
+    leave_out: Annotated[
+        str | None,
+        typer.Option(metavar="N[,N...]", help="Shots not to show after all, by number.", show_default=False),
+    ] = None,
     fps: Annotated[float | None, typer.Option(help="Frames a second of folders of frames.", show_default=False)] = None,
     name: Annotated[str | None, typer.Option(help="What to call the camera of --normal.", show_default=False)] = None,
     base: BaseFolder = None,
@@ -48,7 +52,7 @@ def adapt(
     from metavad.cli.bases import open_base
     from metavad.cli.terminal import bars, say
 
-    scenes = _scenes(target, normal, data, fps, name)
+    scenes, left_out = _scenes(target, normal, data, fps, name), _numbers(leave_out)
     places = _places(scenes, out)
     found, where = open_base(base)
     say(f"base {found.digest}: {where}")
@@ -62,12 +66,13 @@ def adapt(
             shots=shots,
             shot_frames=shot_frames,
             alarms_per_day=alarms_per_day,
+            leave_out=left_out,
             seed=seed,
             pictures=pictures,
             progress=bars(),
         )
         save_detector(place, detector)
-        say(*_summary(scene, detector, place))
+        say(*_summary(scene, detector, place, left_out))
 
 
 def _scenes(
@@ -97,11 +102,38 @@ def _places(scenes: "tuple[Scene, ...]", out: Path | None) -> list[Path]:
     return places
 
 
-def _summary(scene: "Scene", detector: "Detector", place: Path) -> list[str]:
+def _numbers(text: str | None) -> list[int]:
+    from metavad.errors import UsageError
+
+    try:
+        return [int(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise UsageError(f"--leave-out {text}: expected numbers of shots with commas between, e.g. 3,7") from None
+
+
+def _summary(scene: "Scene", detector: "Detector", place: Path, left_out: list[int]) -> list[str]:
     shots = len(detector.shots)
     overlap = f" ({detector.independent} of them apart)" if detector.independent < shots else ""
     return [
         f"{scene.key}: shown {shots} clips{overlap}, threshold {detector.threshold:.2f}",
         f"  {detector.promise.text}",
+        *_odd(detector, left_out),
         f"  next: metavad score VIDEO --detector {place}",
     ]
+
+
+def _odd(detector: "Detector", left_out: list[int]) -> list[str]:
+    """A line for each shot that does not belong, with its number in the draw, and how to leave it out."""
+    from metavad.adaptation.oddity import odd_shots
+
+    odd = odd_shots(detector.normality)
+    drawn = [number for number in range(1, len(detector.shots) + len(left_out) + 1) if number not in left_out]
+    lines = []
+    for place in odd:
+        clip, rate = detector.shots[place], detector.camera.fps
+        when = f"{clip.first / rate:.1f} to {(clip.first + clip.length) / rate:.1f} s"
+        lines.append(f"  shot {drawn[place]} ({clip.video}, {when}) is unlike the others; look at it")
+    if odd:
+        numbers = ",".join(str(number) for number in sorted([*left_out, *(drawn[place] for place in odd)]))
+        lines.append(f"  not normal? adapt again with --leave-out {numbers}")
+    return lines

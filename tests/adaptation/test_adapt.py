@@ -1,12 +1,14 @@
 """Adapting, calibrating and the detector on disk, with a tiny base."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from metavad.adaptation.adapt import adapt, adapted, fine_tune, learn, levels_of, refit, surprises
 from metavad.adaptation.detector import load_detector, make_detector, save_detector
+from metavad.adaptation.oddity import odd_shots
 from metavad.adaptation.threshold import promise_threshold
 from metavad.adaptation.weights import Case, fit_weights
 from metavad.episodes import Shots, draw_shots
@@ -174,6 +176,27 @@ def test_unknown_ticks_say_nothing_of_the_level(tiny_base):
     method = adapted(tiny_base)
     silent = {name: torch.full((3, 5), torch.nan) for name in tiny_base.weights}
     assert levels_of(method, 3, silent) == levels_of(method, 3, {})
+
+
+def with_frames(model, means, ticks=4):
+    """The model as if its shots, left out in turn, had surprised that much."""
+    frames = torch.tensor(means)[:, None].expand(-1, ticks).clone()
+    frames[:, 0] = torch.nan  # the first tick of a clip has no past
+    return replace(model, shots=len(means), frame_surprise=frames)
+
+
+def test_a_shot_unlike_the_others_is_named(library, scene, tiny_base):
+    model = adapt(tiny_base, support_of(library, scene, 3))
+    rare = tiny_base.tails["frame"].score(9.0, 5)
+    assert odd_shots(with_frames(model, [0.1 * rare] * 4 + [rare, 0.2 * rare])) == (4,)
+
+
+def test_ordinary_shots_and_lively_cameras_name_none(library, scene, tiny_base):
+    model = adapt(tiny_base, support_of(library, scene, 3))
+    rare = tiny_base.tails["frame"].score(9.0, 5)
+    assert odd_shots(model) == ()
+    assert odd_shots(with_frames(model, [rare] * 6)) == ()
+    assert odd_shots(with_frames(model, [0.0, rare])) == (), "of two nobody knows which"
 
 
 def test_facts_are_plain_json(library, scene, tiny_base, tmp_path):

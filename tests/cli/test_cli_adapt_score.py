@@ -86,6 +86,8 @@ def test_scores_of_every_frame(metavad, camera, detector, tmp_path):
         (["--target", "ped22", "--shots", "1"], 2, "did you mean 'ped2'"),
         (["--target", "SUITE:camera-00", "--shots", "1"], 2, "did you mean 'camera-0"),
         (["--normal", "VIDEOS", "--shot", "1"], 2, "--shots"),
+        (["--normal", "VIDEOS", "--shots", "3", "--leave-out", "4"], 2, "1 to 3"),
+        (["--normal", "VIDEOS", "--shots", "3", "--leave-out", "one"], 2, "3,7"),
     ],
 )
 def test_adapt_refuses(metavad, cameras, camera, tiny_run, tmp_path, arguments, code, said):
@@ -95,6 +97,14 @@ def test_adapt_refuses(metavad, cameras, camera, tiny_run, tmp_path, arguments, 
     assert result.code == code, result.err
     assert said in result.line
     assert not list(tmp_path.rglob("detector.json"))
+
+
+def test_a_shot_can_be_left_out(metavad, camera, tiny_run, tmp_path):
+    arguments = ["adapt", "--normal", camera / "normal", "--shots", 3, "--base", tiny_run]
+    assert metavad(*arguments, "--out", tmp_path / "all").code == 0
+    assert metavad(*arguments, "--leave-out", "2", "--out", tmp_path / "two").code == 0
+    every, kept = (json.loads((tmp_path / name / "detector.json").read_text())["shots"] for name in ("all", "two"))
+    assert kept == [every[0], every[2]]
 
 
 def test_no_base_says_how_to_make_one(metavad, camera, monkeypatch):
