@@ -26,6 +26,7 @@ __all__ = [
     "FlowDensityConfig",
     "FlowPatchesConfig",
     "MetaConfig",
+    "PoseConfig",
     "PredictionConfig",
     "PriorConfig",
     "RegionsConfig",
@@ -183,6 +184,29 @@ class RegionsConfig(_Section):
     """Pixels of the square that the detector sees."""
 
 
+class PoseConfig(_Section):
+    """Poses of people, and the densities over them."""
+
+    people: Count = 12
+    """People of one tick, the largest first."""
+    steps: Annotated[int, Field(ge=4)] = 24
+    """Poses in one window."""
+    seconds: Positive = 1.0
+    """Length of a window."""
+    sure: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Confidence under which a pose is left out."""
+    flow_steps: Count = 4
+    """Couplings of the normalizing flow."""
+    hidden: Count = 24
+    """Channels of the networks within the couplings."""
+    channels: Count = 24
+    """Channels of the state-space layers that foresee poses."""
+    state: Count = 4
+    """States of each of those channels."""
+    windows: Count = 64
+    """Windows drawn of a sample for one evaluation of a loss."""
+
+
 class MetaConfig(_Section):
     """How the base is meta-learned."""
 
@@ -300,6 +324,7 @@ class Config(_Section):
     prediction: PredictionConfig = PredictionConfig()
     dissociation: DissociationConfig = DissociationConfig()
     regions: RegionsConfig = RegionsConfig()
+    pose: PoseConfig = PoseConfig()
     meta: MetaConfig = MetaConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     prior: PriorConfig = PriorConfig()

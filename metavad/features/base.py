@@ -2,14 +2,27 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 from torch import Tensor
 
-from metavad.types import ByteArray
+from metavad.scenes.suite import Crop, Video
+from metavad.scenes.video import VideoFacts
+from metavad.types import ByteArray, IntArray
 
-__all__ = ["Feature", "grid_of"]
+__all__ = ["Feature", "Reading", "grid_of"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a stream is about to see: a video, what is known of it (after cropping), and the frame of each tick."""
+
+    video: Video
+    facts: VideoFacts
+    crop: Crop
+    frames: IntArray
 
 
 class Feature(ABC):
@@ -20,6 +33,10 @@ class Feature(ABC):
     """Seconds of past without which a row is not known."""
     picture: ClassVar[bool] = True
     """Whether the last two axes of a row are down and across the frame; else it is a list of things."""
+
+    def of(self, reading: Reading) -> Self:
+        """The same for one video, where more than its pictures counts (a file of poses beside it)."""
+        return self
 
     @abstractmethod
     def start(self) -> Callable[[ByteArray, float], ByteArray]:

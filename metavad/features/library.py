@@ -9,10 +9,11 @@ import torch
 
 from metavad.config import Config
 from metavad.episodes import Clip, Reel
-from metavad.features.base import Feature
+from metavad.features.base import Feature, Reading
 from metavad.features.embeddings import EmbeddingsFeature
 from metavad.features.flow import FlowFeature, FlowFieldFeature
 from metavad.features.frames import FramesFeature
+from metavad.features.poses import PosesFeature
 from metavad.features.regions import RegionsFeature
 from metavad.features.sample import Sample, join
 from metavad.progress import SILENT, Progress
@@ -31,6 +32,7 @@ def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
         "flow_field": lambda: _flow_field(config),
         "embeddings": lambda: EmbeddingsFeature(config.embedding),
         "frames": lambda: FramesFeature(config.prediction.short_side),
+        "poses": lambda: PosesFeature(config.pose),
         "regions": lambda: RegionsFeature(config.regions, config.flow_density.horizon),
     }
     return {name: makers[name]() for name in names}
@@ -144,8 +146,16 @@ class Library:
             ticks = np.unique([clip.first, clip.end - 1])
         seconds = facts.seconds[ticks] - facts.seconds[clip.first]
         frames = self._working(clip, ticks.tolist())
-        rows = {name: np.stack(list(stream(feature, frames, seconds))) for name, feature in self.features.items()}
+        reading = self._reading(clip.scene, clip.side, clip.video, ticks)
+        rows = {
+            name: np.stack(list(stream(feature.of(reading), frames, seconds)))
+            for name, feature in self.features.items()
+        }
         return sample_of(self.features, rows, seconds, seconds)
+
+    def _reading(self, scene: str, side: str, name: str, ticks: IntArray) -> Reading:
+        key = (scene, side, name)
+        return Reading(self.video(*key), self.facts(*key), self.scenes[scene].crop, ticks)
 
     def _working(self, clip: Clip, ticks: Sequence[int]) -> list[ByteArray]:
         video, crop = self.video(clip.scene, clip.side, clip.video), self.scenes[clip.scene].crop
@@ -158,9 +168,11 @@ class Library:
             self._store, video, short_side=data.short_side, rate=data.rate, crop=crop
         )
         base = {**content_key(video), "crop": repr(crop), "rate": data.rate, "short_side": data.short_side}
+        reading = self._reading(scene, side, name, indices)
+        told = {name: feature.of(reading) for name, feature in self.features.items()}
         rows = {
             name: self._store.array({**base, **feature.key()}, partial(stream, feature, frames, seconds))
-            for name, feature in self.features.items()
+            for name, feature in told.items()
         }
         return Track(indices, seconds, rows)
 

@@ -72,11 +72,13 @@ class Crop:
 
 @dataclass(frozen=True)
 class Video:
-    """A file or a folder of frames. ``fps`` is given for folders, whose frames carry no times."""
+    """A file or a folder of frames. ``fps`` is given for folders, whose frames carry no times; ``keypoints`` is the
+    file of its people's poses, where the suite names one."""
 
     name: str
     path: Path
     fps: float | None = None
+    keypoints: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,7 @@ class _SceneTable(_Strict):
     labels: _LabelTable | None = None
     pixel_masks: _LabelTable | None = None
     tracks: _LabelTable | None = None
+    keypoints: str | None = None
     crop: _CropTable = _CropTable()
     normal_frames: tuple[int, int] | None = None
     fps: float | None = Field(default=None, gt=0)
@@ -359,7 +362,7 @@ def scene_of_files(paths: Sequence[Path], name: str | None = None, fps: float | 
     """A scene whose normal videos are files, folders of frames (at ``fps``), or folders of videos."""
     videos = [video for path in paths for video in _videos_at(Path(path), fps)]
     if not videos:
-        raise VideoError("expected at least one normal video, found none; name files or folders of frames")
+        raise VideoError("expected at least one video, found none; name video files or folders of frames")
     root = Path(os.path.commonpath([video.path.resolve().parent for video in videos]))
     title = name or (videos[0].name if len(videos) == 1 else root.name)
     return Scene("files", title, root, normal=_unique(videos, root))
@@ -588,8 +591,8 @@ def _scene(
         suite=place.name,
         name=name,
         root=root,
-        normal=normal,
-        test=test,
+        normal=_posed(table.keypoints, normal, root, name),
+        test=_posed(table.keypoints, test, root, name),
         crop=Crop(**table.crop.model_dump()),
         normal_frames=table.normal_frames,
         roles=frozenset(role for role in table.roles if has[role]),
@@ -598,6 +601,14 @@ def _scene(
         expect=Expect(**table.expect.model_dump()),
         **sources,
     )
+
+
+def _posed(pattern: str | None, videos: tuple[Video, ...], root: Path, scene: str) -> tuple[Video, ...]:
+    """The videos, each with the file of its poses where the suite names a ``pattern`` of them."""
+    if pattern is None:
+        return videos
+    source = LabelSource("keypoints", pattern, root, scene=scene)
+    return tuple(replace(video, keypoints=source.of(video)) for video in videos)
 
 
 def _source(table: _LabelTable | None, root: Path, scene: str) -> LabelSource | None:
