@@ -24,9 +24,11 @@ def read_weights(path: Path, setting: str) -> dict[str, "Tensor"]:
     """
     if not path.is_file():
         raise ConfigError(f"{setting}: expected a file with weights, found none at {path}; check the path")
+    from safetensors import SafetensorError
+
     try:
         found = _read(path)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         raise BundleError(
             f"{path}: expected weights (safetensors, or tensors saved by torch), could not read any ({reason}); "
