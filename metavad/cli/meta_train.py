@@ -1,12 +1,15 @@
 """``metavad meta-train``: a base from many cameras."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from metavad.cli.bases import RUNS
 from metavad.cli.options import Data, Scenes, Seed
+
+if TYPE_CHECKING:
+    from metavad.meta.base import Base
 
 __all__ = ["register"]
 
@@ -50,8 +53,16 @@ def meta_train(
         base = make_base(chosen, settings, run=run, seed=seed, resume=resume, device=device, progress=progress)
     say(
         f"base {base.digest} of {len(chosen)} scenes: {run / 'base'}",
+        _share(base),
         "next: metavad adapt --normal VIDEO... --shots 10",
     )
+
+
+def _share(base: "Base") -> str:
+    """How much of the base a camera changes; ``meta.adapts`` chooses it."""
+    adapting = sum(base.params[name].numel() for name in base.step_sizes)
+    total = sum(tensor.numel() for tensor in base.params.values())
+    return f"adapts {adapting:,} of {total:,} parameters ({adapting / total:.1%})"
 
 
 def _new() -> Path:

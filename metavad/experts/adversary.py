@@ -1,5 +1,6 @@
 """Least-squares adversarial training inside a stateless expert: one loss, two players, each moved by its own part."""
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -36,4 +37,4 @@ def adversarial_loss(discriminator: Discriminator, predicted: Tensor, true: Tens
     held = {name: tensor.detach() for name, tensor in discriminator.named_parameters()}
     convinced: Tensor = functional_call(discriminator, held, (predicted,))
     told = (discriminator(true) - 1).square() + discriminator(predicted.detach()).square()
-    return ((convinced - 1).square() + told).mean((-1, -2)) / 2
+    return torch.mean((convinced - 1).square() + told, dim=(-1, -2)) / 2

@@ -78,5 +78,5 @@ class SelfAttention(nn.Module):
         """(B, C, H, W) to the same shape; (H W)^2 weights a picture."""
         ask, key, value = (part(values).flatten(2) for part in (self.ask, self.key, self.value))
         look = torch.softmax(ask.transpose(1, 2) @ key / ask.shape[1] ** 0.5, dim=-1)
-        seen = (value @ look.transpose(1, 2)).reshape(values.shape)
-        return values + self.gain * seen
+        seen: Tensor = self.gain * (value @ look.transpose(1, 2)).reshape(values.shape)
+        return values + seen

@@ -1,0 +1,42 @@
+"""The presets of published single models: meta-train, adapt, score and benchmark, end to end."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from tests.conftest import TINY
+
+SETTINGS = [text for text in TINY if not text.startswith("flow_density")]
+
+
+ADAPTS = {
+    "adversarial": "adapts 3,665 of 6,042 parameters",  # all but the discriminator
+    "dissociation": "(100.0%)",
+    "prototypes": "adapts 228 of 3,636 parameters (6.3%)",
+}
+
+
+@pytest.mark.parametrize("preset", ADAPTS)
+def test_from_cameras_to_a_table(metavad, cameras, preset, tmp_path):
+    sets = [part for text in SETTINGS for part in ("--set", text)]
+    made = metavad("meta-train", "--scenes", cameras, "--config", preset, *sets, "--out", "run")
+    assert made.code == 0, made.err
+    assert ADAPTS[preset] in made.out
+
+    camera = cameras.parent / "camera-000"
+    adapted = metavad("adapt", "--normal", camera / "normal", "--shots", 2, "--base", "run", "--out", "gate")
+    assert adapted.code == 0, adapted.err
+    scored = metavad("score", camera / "test" / "test-00.mp4", "--detector", "gate")
+    assert scored.code == 0, scored.err
+    with (tmp_path / "scores" / "test-00" / "scores.csv").open(newline="") as file:
+        scores = [float(row["score"]) for row in csv.DictReader(file)]
+    assert len(scores) == len(np.load(camera / "labels" / "test-00.npy"))
+    assert min(scores) >= 0
+
+    asked = ["--shots", "0,1", "--draws", "1", "--methods", "zero-shot,fine-tune,refit,adapted"]
+    table = metavad("benchmark", "--target", f"{cameras}:camera-001", "--base", "run", *asked, "--json", "found.json")
+    assert table.code == 0, table.err
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert {row["method"] for row in rows} == {"zero-shot", "fine-tune", "refit", "adapted"}
