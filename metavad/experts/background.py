@@ -42,4 +42,12 @@ def residual(frames: Tensor, memory: Memory) -> Tensor:
 
 
 def _mean(maps: Tensor, reach: int) -> Tensor:
-    return functional.avg_pool2d(maps, reach, 1, reach // 2, count_include_pad=False)
+    """Mean over a square neighbourhood, at the border over what is inside: two products of matrices."""
+    return _window(maps.shape[-2], reach, maps) @ maps @ _window(maps.shape[-1], reach, maps).T
+
+
+def _window(size: int, reach: int, like: Tensor) -> Tensor:
+    """(size, size): row i averages what lies at most ``reach // 2`` from i."""
+    place = torch.arange(size, device=like.device)
+    near = ((place[:, None] - place[None]).abs() <= reach // 2).to(like)
+    return near / near.sum(1, keepdim=True)
