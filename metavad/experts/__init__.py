@@ -9,6 +9,7 @@ from metavad.experts.dissociation import Dissociation
 from metavad.experts.embedding import Embedding, EmbeddingMemory
 from metavad.experts.flow_density import FlowDensity
 from metavad.experts.flow_patches import FlowPatches
+from metavad.experts.pose import Pose, PosePrediction
 from metavad.experts.prediction import Prediction
 from metavad.experts.presence import Presence, Stillness
 from metavad.experts.set import ExpertSet
@@ -30,6 +31,8 @@ EXPERTS: dict[str, type[Expert]] = {
         Stillness,
         Velocity,
         Appearance,
+        Pose,
+        PosePrediction,
     )
 }
 """Every registered expert by name."""

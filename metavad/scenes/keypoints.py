@@ -52,8 +52,8 @@ def keypoints_file(video: Video) -> Path:
         if path.is_file():
             return path
     raise VideoError(
-        f"{video.path}: expected its poses at {places[0]}, found none; give the scene keypoints = 'poses/{{video}}.json', "
-        "or leave the experts of poses out"
+        f"{video.path}: expected its poses at {places[0]}, found none; "
+        "give the scene keypoints = 'poses/{video}.json', or leave the experts of poses out"
     )
 
 
