@@ -43,6 +43,17 @@ def benchmark(
     style: Annotated[
         str, typer.Option("--format", metavar="table|markdown|latex|csv", help="How to print the rows.")
     ] = "table",
+    figures: Annotated[
+        str, typer.Option(metavar="NAME,...|all", help="Figures to print a table of; csv has them all.")
+    ] = "micro_auc",
+    plots: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write AUC over K of each scene, an SVG each.", show_default=False),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write every frame score and label (.npz).", show_default=False),
+    ] = None,
     paper: Annotated[
         bool,
         typer.Option("--paper-protocol", help="Add columns made as published ones are: they look at the test set."),
@@ -61,6 +72,7 @@ def benchmark(
     from metavad.cli.terminal import resuming
 
     _check_style(style)
+    _check_figures(figures)
     if reproduce is not None:
         _reproduce(reproduce, base, data, jobs)
         return
@@ -74,8 +86,10 @@ def benchmark(
     }
     with resuming("the same command goes on where it stopped"):
         outcome = _run(target, base, data, jobs, asked, fresh=fresh, quiet=style != "table", stories=html is not None)
-    _write(outcome, json_file, html)
-    _print(outcome.record, style)
+    _write(outcome, json_file, html, scores)
+    if plots is not None:
+        _write_plots(outcome.record, plots)
+    _print(outcome.record, style, figures)
 
 
 def _run(
@@ -181,17 +195,35 @@ def _check_style(style: str) -> None:
         raise UsageError(f"--format: expected a known one, found {style!r}; {nearest(style, known)}")
 
 
+def _check_figures(asked: str) -> None:
+    from metavad.errors import UsageError, nearest
+    from metavad.report.table import FIGURES
+
+    for name in _names(asked):
+        if name not in {*FIGURES, "all"}:
+            raise UsageError(f"--figures: expected known ones, found {name!r}; {nearest(name, [*FIGURES, 'all'])}")
+
+
+def _names(asked: str) -> list[str]:
+    return [name.strip() for name in asked.split(",") if name.strip()]
+
+
 def _command() -> str:
     import shlex
 
     return shlex.join(["metavad", *sys.argv[1:]])
 
 
-def _write(outcome: "Outcome", json_file: Path | None, html: Path | None) -> None:
+def _write(outcome: "Outcome", json_file: Path | None, html: Path | None, scores: Path | None) -> None:
     import json
 
-    from metavad.files import write_text
+    from metavad.files import atomic_path, write_text
 
+    if scores is not None:
+        import numpy as np
+
+        with atomic_path(scores) as beside, beside.open("wb") as file:
+            np.savez_compressed(file, **outcome.scores)  # type: ignore[arg-type]
     if json_file is not None:
         write_text(json_file, json.dumps(outcome.record, indent=1, allow_nan=False) + "\n")
     if html is not None:
@@ -207,15 +239,34 @@ def write_report(outcome: "Outcome", path: Path) -> None:
     write_text(path, render_page(outcome.record, stories))
 
 
-def _print(record: dict[str, Any], style: str) -> None:
-    from metavad.cli.terminal import console, say
-    from metavad.report.table import format_table, terminal_table
+def _write_plots(record: dict[str, Any], folder: Path) -> None:
+    """AUC over K with its spread: a file for each scene, and one for their mean."""
+    import re
 
-    if style == "table":
-        console().print(terminal_table(record))
-        _print_differences(record)
-    else:
+    from metavad.files import write_text
+    from metavad.report.plots import auc_over_shots
+    from metavad.report.table import pivot
+
+    for scene, _ in pivot(record).groups:
+        write_text(folder / f"{re.sub(r'[^0-9A-Za-z._-]+', '-', scene)}.svg", auc_over_shots(record, scene))
+
+
+def _print(record: dict[str, Any], style: str, figures: str) -> None:
+    from metavad.cli.terminal import console, say
+    from metavad.report.table import format_table, known_figures, sources, terminal_table
+
+    asked = known_figures(record) if "all" in _names(figures) else _names(figures)
+    if style == "csv":
         say(format_table(record, style).rstrip("\n"))
+        return
+    for figure in asked:
+        if style == "table":
+            console().print(terminal_table(record, figure))
+        else:
+            say(format_table(record, style, figure))
+    if style == "table":
+        say(*sources(record))
+        _print_differences(record)
 
 
 def _print_differences(record: dict[str, Any]) -> None:

@@ -153,9 +153,17 @@ class Bench:
         """Of the footage."""
         return data_digest(self.scene)
 
-    def tracks(self) -> Iterable[tuple[str, Track]]:
+    @cached_property
+    def moving(self) -> Library:
+        """Of the target, with flow, which the baseline needs also where no expert reads it."""
+        if "flow" in self.base.experts.reads:
+            return self.library
+        return Library([self.scene], self.base.config, ("flow",), self.store, whole=False)
+
+    def tracks(self, library: Library | None = None) -> Iterable[tuple[str, Track]]:
         """Test videos with the features of all their ticks."""
-        return ((video.name, self.library.track(self.scene.key, "test", video.name)) for video in self.scene.test)
+        read = library or self.library
+        return ((video.name, read.track(self.scene.key, "test", video.name)) for video in self.scene.test)
 
 
 def data_digest(scene: Scene) -> str:

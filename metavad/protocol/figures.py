@@ -49,6 +49,7 @@ def row(bench: Bench, method: str, shots: int, draws: Sequence[Scored]) -> dict[
         "adapt_seconds": _mean([_number(draw.adapt_seconds) for draw in draws]),
         "fps": _mean([_number(draw.fps) for draw in draws]),
         **means,
+        "labels": bench.scene.label_set,
     }
 
 

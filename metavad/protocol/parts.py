@@ -15,7 +15,7 @@ from metavad import __version__
 from metavad.adaptation.adapt import Method, Normality, adapted, fine_tune, learn, refit
 from metavad.adaptation.threshold import promise_threshold
 from metavad.calibration.accumulation import smooth
-from metavad.features.library import Track
+from metavad.features.library import Library, Track
 from metavad.files import atomic_path
 from metavad.meta.base import Base
 from metavad.protocol.bench import Bench, data_digest
@@ -75,7 +75,7 @@ def _score_part(bench: Bench, part: Part) -> Scored:
         raw = {name: position(track.seconds) for name, track in bench.tracks()}
         return Scored(raw, raw)
     if part.method == "motion":
-        return _scored(bench, lambda track: _speed(bench, track), None, None)
+        return _scored(bench, lambda track: _speed(bench, track), None, None, bench.moving)
     started = time.perf_counter()
     model, waited = _model(bench, part)
     seconds = time.perf_counter() - started + waited
@@ -100,10 +100,14 @@ def _speed(bench: Bench, track: Track) -> TrackScores:
 
 
 def _scored(
-    bench: Bench, score: Callable[[Track], TrackScores], adapt_seconds: float | None, threshold: float | None
+    bench: Bench,
+    score: Callable[[Track], TrackScores],
+    adapt_seconds: float | None,
+    threshold: float | None,
+    library: Library | None = None,
 ) -> Scored:
     found, frames = {}, sum(len(labels) for labels, _ in bench.truth.values())
-    tracks = list(bench.tracks())
+    tracks = list(bench.tracks(library))
     started = time.perf_counter()
     for name, track in tracks:
         found[name] = score(track)

@@ -15,7 +15,19 @@ import jinja2
 from markupsafe import Markup
 
 from metavad.report.plots import INK, auc_over_shots, heat_overlay, timeline
-from metavad.report.table import DASH, MEAN, METHODS, Grid, Record, caption, defined, pivot
+from metavad.report.table import (
+    DASH,
+    FIGURES,
+    MEAN,
+    METHODS,
+    Grid,
+    Record,
+    caption,
+    defined,
+    pivot,
+    sources,
+    summary,
+)
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = ["GLOSSARY", "SceneStory", "headline", "render_page"]
@@ -103,6 +115,8 @@ def render_page(record: Record, scenes: Sequence[SceneStory] = ()) -> str:
         tiles=_tiles(record, grid),
         grid=grid,
         caption=caption(grid),
+        summary=summary(record),
+        titles=FIGURES,
         methods=METHODS,
         curves=[
             (name, _themed(auc_over_shots(record, name), f"c{n}", f"AUC over K, {name}"))
@@ -215,6 +229,8 @@ def _facts(record: Record) -> list[tuple[str, str]]:
     versions = record.get("versions")
     if isinstance(versions, Mapping):
         plain["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    if sources(record):
+        plain["labels"] = "; ".join(sources(record))
     return [(name.replace("_", " "), str(value)) for name, value in plain.items()]
 
 

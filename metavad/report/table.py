@@ -18,7 +18,23 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["FORMATS", "METHODS", "Cell", "Grid", "Line", "Record", "format_table", "pivot", "terminal_table"]
+__all__ = [
+    "FIGURES",
+    "FORMATS",
+    "METHODS",
+    "Cell",
+    "Figure",
+    "Grid",
+    "Line",
+    "Record",
+    "Summary",
+    "format_table",
+    "known_figures",
+    "pivot",
+    "sources",
+    "summary",
+    "terminal_table",
+]
 
 Record: TypeAlias = Mapping[str, Any]
 """What ``metavad benchmark`` writes: ``metavad, command, base, config, seed, rows, ...``."""
@@ -29,23 +45,64 @@ FORMATS = ("markdown", "latex", "csv")
 
 DASH = "–"
 MEAN = "mean"
-_LOWER_IS_BETTER = frozenset({"eer"})
+RIVALS = {"zero-shot": "*", "fine-tune": "†"}
+"""Marks of what is certainly apart from zero-shot and from fine-tune, for better or worse."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A column of a record: what it is called, its unit, which way is good."""
+
+    title: str
+    unit: str = "%"
+    lower: bool = False
+    short: str = ""
+
+    def text(self, value: float) -> str:
+        """Such as ``98.3``, ``12.0`` or ``0.62``."""
+        return f"{100 * value:.1f}" if self.unit == "%" else f"{value:.2f}" if self.unit == "s" else f"{value:.1f}"
+
+
+FIGURES = {
+    "micro_auc": Figure("micro AUC", short="micro"),
+    "causal_auc": Figure("micro AUC without looking ahead", short="causal"),
+    "macro_auc": Figure("macro AUC", short="macro"),
+    "macro_auc_padded": Figure("macro AUC, padded", short="macro, padded"),
+    "ap": Figure("average precision", short="AP"),
+    "ap_chance": Figure("average precision of chance", short="chance"),
+    "eer": Figure("equal error rate", lower=True, short="EER"),
+    "pixel_auc": Figure("pixel AUC", short="pixel"),
+    "rbdc": Figure("RBDC", short="RBDC"),
+    "tbdc": Figure("TBDC", short="TBDC"),
+    "false_alarms_per_hour": Figure("false alarms per hour at the promised threshold", "1/h", True, "false/h"),
+    "missed_events": Figure("events missed at the promised threshold", lower=True, short="missed"),
+    "delay_seconds": Figure("delay of alarms", "s", True, "delay, s"),
+    "latency_seconds": Figure("time from a frame to its score", "s", True, "latency, s"),
+    "adapt_seconds": Figure("time to adapt", "s", True, "adapt, s"),
+    "fps": Figure("frames scored a second", "1/s", short="frames/s"),
+    "looks_at_test_set_micro_auc": Figure("micro AUC that LOOKS AT THE TEST SET", short="micro, LOOKS AT TEST SET"),
+    "looks_at_test_set_macro_auc": Figure("macro AUC that LOOKS AT THE TEST SET", short="macro, LOOKS AT TEST SET"),
+}
+"""Columns of a record that a table can show, in the order in which they are told."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of a table: ``value`` in [0, 1] or none, its ``spread`` over draws, whether it leads."""
+    """One figure of a table: its ``value`` or none, its ``spread`` over draws, whether it leads."""
 
     value: float | None = None
     spread: float | None = None
     best: bool = False
+    marks: str = ""
+    """What it is certainly apart from, by :data:`RIVALS`."""
+    figure: Figure = FIGURES["micro_auc"]
 
     def __str__(self) -> str:
-        """In per cent, such as ``98.3 ±0.4``."""
+        """In its unit, such as ``98.3* ±0.4`` per cent."""
         if self.value is None:
             return DASH
-        spread = "" if self.spread is None else f" ±{100 * self.spread:.1f}"
-        return f"{100 * self.value:.1f}{spread}"
+        spread = "" if self.spread is None else f" ±{self.figure.text(self.spread)}"
+        return f"{self.figure.text(self.value)}{self.marks}{spread}"
 
 
 @dataclass(frozen=True)
@@ -67,6 +124,8 @@ class Grid:
     """Scenes in the order of the record with their lines; last, where there are several, the mean over scenes."""
     averaged: int
     """How many scenes the mean is over: those in which every figure is defined."""
+    compared: bool = False
+    """Whether the record holds paired differences, so that what has no mark is not certain."""
 
 
 def pivot(record: Record, figure: str = "micro_auc") -> Grid:
@@ -75,7 +134,8 @@ def pivot(record: Record, figure: str = "micro_auc") -> Grid:
     The mean over scenes takes only scenes where all methods have the figure for all shots, so that all
     methods are averaged over the same ones. Raises :class:`DataError` when the record has no such rows.
     """
-    cells = {key: _cell(row, figure) for key, row in _keyed(record).items()}
+    rows, marks = _keyed(record), _marks(record, figure)
+    cells = {key: _cell(row, figure, marks.get(_row_key(row), "")) for key, row in rows.items()}
     shots = tuple(sorted({shots for _, _, shots in cells}))
     methods = sorted({method for _, method, _ in cells}, key=_rank)
     scenes = list(dict.fromkeys(scene for scene, _, _ in cells))
@@ -83,9 +143,9 @@ def pivot(record: Record, figure: str = "micro_auc") -> Grid:
     if len(scenes) > 1:
         cells |= _means(cells, whole)
         scenes.append(MEAN)
-    lower = figure in _LOWER_IS_BETTER
+    lower = _figure(figure).lower
     lines = [(scene, _lines(cells, scene, methods, shots, lower=lower)) for scene in scenes]
-    return Grid(figure, shots, tuple(lines), len(whole))
+    return Grid(figure, shots, tuple(lines), len(whole), bool(record.get("differences")) and figure == "micro_auc")
 
 
 _Key: TypeAlias = tuple[str, str, int]
@@ -110,8 +170,26 @@ def _keyed(record: Record) -> dict[_Key, Mapping[str, Any]]:
     }
 
 
-def _cell(row: Mapping[str, Any], figure: str) -> Cell:
-    return Cell(defined(row.get(figure)), defined(row.get(f"{figure}_std")))
+def _row_key(row: Mapping[str, Any]) -> tuple[object, ...]:
+    return tuple(row.get(name) for name in ("suite", "scene", "method", "shots"))
+
+
+def _marks(record: Record, figure: str) -> dict[tuple[object, ...], str]:
+    """For each row the marks of the rivals that it is certainly apart from."""
+    marks: dict[tuple[object, ...], str] = {}
+    for each in record.get("differences") or ():
+        if each.get("certain") and each.get("figure") == figure and "minus" in each:
+            key = _row_key(each)
+            marks[key] = marks.get(key, "") + RIVALS.get(each["minus"], "")
+    return marks
+
+
+def _figure(name: str) -> Figure:
+    return FIGURES.get(name, Figure(name.replace("_", " ")))
+
+
+def _cell(row: Mapping[str, Any], figure: str, marks: str = "") -> Cell:
+    return Cell(defined(row.get(figure)), defined(row.get(f"{figure}_std")), marks=marks, figure=_figure(figure))
 
 
 def defined(value: object) -> float | None:
@@ -138,7 +216,11 @@ def _means(cells: Mapping[_Key, Cell], scenes: Sequence[str]) -> dict[_Key, Cell
     """The mean over ``scenes`` for each method and number of shots; none where it is defined nowhere."""
     values = {key[1:]: [cells.get((scene, *key[1:]), Cell()).value for scene in scenes] for key in cells}
     means = {key: [value for value in column if value is not None] for key, column in values.items()}
-    return {(MEAN, *key): Cell(sum(column) / len(column) if column else None) for key, column in means.items()}
+    figure = next(iter(cells.values())).figure
+    return {
+        (MEAN, *key): Cell(sum(column) / len(column) if column else None, figure=figure)
+        for key, column in means.items()
+    }
 
 
 def _lines(
@@ -159,20 +241,65 @@ def _marked(column: Mapping[str, Cell], lower: bool) -> dict[str, Cell]:
     }
 
 
-FIGURES = {
-    "micro_auc": "micro AUC",
-    "macro_auc": "macro AUC",
-    "ap": "average precision",
-    "eer": "equal error rate",
-}
+def known_figures(record: Record) -> list[str]:
+    """Figures that at least one row of the record has."""
+    return [name for name in FIGURES if any(defined(row.get(name)) is not None for row in record["rows"])]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All figures of every method with the most shots it has: a line for each scene and method."""
+
+    figures: tuple[str, ...]
+    groups: tuple[tuple[str, tuple[tuple[str, int, tuple[Cell, ...]], ...]], ...]
+    """Scenes with (method, K, a cell for each figure)."""
+
+
+def summary(record: Record) -> Summary:
+    """The other half of a record: every figure, at the most shots only; what no row has is left out."""
+    figures = [name for name in known_figures(record) if name != "ap_chance"]
+    grids = {name: dict(pivot(record, name).groups) for name in figures}
+    scenes = [scene for scene in grids[figures[0]] if scene != MEAN] if figures else []
+    groups = [(scene, tuple(_summed(grids, scene, pivot(record).shots))) for scene in scenes]
+    return Summary(tuple(figures), tuple(groups))
+
+
+def _summed(
+    grids: Mapping[str, Mapping[str, tuple[Line, ...]]], scene: str, shots: Sequence[int]
+) -> Iterator[tuple[str, int, tuple[Cell, ...]]]:
+    columns = {name: {line.method: line.cells for line in groups[scene]} for name, groups in grids.items()}
+    for method in next(iter(columns.values())):
+        there = [n for n, cell in enumerate(next(iter(columns.values()))[method]) if cell is not None]
+        cells = [column[method][there[-1]] or Cell() for column in columns.values()]
+        yield method, shots[there[-1]], tuple(cells)
+
+
+def sources(record: Record) -> list[str]:
+    """What each suite's figures rest on, where there is a choice: ``avenue: labels masks, layout official``."""
+    told = {}
+    for scene in record.get("scenes") or ():
+        said = [f"{name} {scene[name]}" for name in ("labels", "layout") if scene.get(name)]
+        if said:
+            told[f"{str(scene['scene']).split(':')[0]}: {', '.join(said)}"] = None
+    return list(told)
 
 
 def caption(grid: Grid) -> str:
     """What the numbers of a table are, in one line."""
-    name = FIGURES.get(grid.figure, grid.figure.replace("_", " "))
-    better = "lower" if grid.figure in _LOWER_IS_BETTER else "higher"
+    figure = _figure(grid.figure)
+    unit = f" in {figure.unit}" if figure.unit in ("%", "s") else ""
+    better = "lower" if figure.lower else "higher"
     mean = f"; mean over {_count(grid.averaged, 'scene')}" if len(grid.groups) > 1 else ""
-    return f"{name} in %, {better} is better; ± standard deviation over draws of the shots{mean}"
+    sure = f"; {_MARKED}" if grid.compared else ""
+    spread = any(cell and cell.spread is not None for _, lines in grid.groups for line in lines for cell in line.cells)
+    draws = "; ± standard deviation over draws of the shots" if spread else ""
+    return f"{figure.title}{unit}, {better} is better{draws}{mean}{sure}"
+
+
+_MARKED = (
+    "* certainly apart from zero-shot, † from fine-tune with the same shots: the 95 % interval of the paired bootstrap "
+    "over test videos leaves out 0"
+)
 
 
 def _count(number: int, noun: str) -> str:
@@ -244,7 +371,7 @@ def format_table(record: Record, style: str, figure: str = "micro_auc") -> str:
         return _csv(record)
     if style not in writers:
         raise UsageError(f"expected a table format, found {style!r}; {nearest(style, FORMATS)}")
-    return writers[style](pivot(record, figure))
+    return writers[style](pivot(record, figure), sources(record))
 
 
 def _named(grid: Grid) -> Iterator[tuple[str, Line]]:
@@ -254,12 +381,13 @@ def _named(grid: Grid) -> Iterator[tuple[str, Line]]:
             yield scene if number == 0 else "", line
 
 
-def _markdown(grid: Grid) -> str:
+def _markdown(grid: Grid, told: Sequence[str]) -> str:
     def row(*cells: str) -> str:
         return f"| {' | '.join(cells)} |"
 
     def shown(cell: Cell | None) -> str:
-        return "" if cell is None else f"**{cell}**" if cell.best else str(cell)
+        text = "" if cell is None else str(cell).replace("*", r"\*")
+        return f"**{text}**" if cell and cell.best else text
 
     head = row("scene", "method", *(f"K = {shots}" for shots in grid.shots))
     rule = "|:--|:--|" + "--:|" * len(grid.shots)
@@ -268,7 +396,8 @@ def _markdown(grid: Grid) -> str:
         for _, group in grid.groups
         for line in group
     ]
-    return "\n".join([head, rule, *lines, "", f"{caption(grid).capitalize()}.", ""])
+    said = caption(grid).replace("*", r"\*")
+    return "\n".join([head, rule, *lines, "", f"{said[0].upper()}{said[1:]}.", *(f"{line}." for line in told), ""])
 
 
 _LATEX = str.maketrans(
@@ -276,22 +405,24 @@ _LATEX = str.maketrans(
 )
 
 
-def _latex(grid: Grid) -> str:
+def _latex(grid: Grid, told: Sequence[str]) -> str:
     def shown(cell: Cell | None) -> str:
         if cell is None or cell.value is None:
             return "" if cell is None else "--"
-        text = f"{100 * cell.value:.1f}"
+        text = cell.figure.text(cell.value)
         text = rf"\textbf{{{text}}}" if cell.best else text
-        return text if cell.spread is None else rf"{text} {{\small $\pm$ {100 * cell.spread:.1f}}}"
+        text += f"$^{{{cell.marks.replace('†', chr(92) + 'dagger')}}}$" if cell.marks else ""
+        return text if cell.spread is None else rf"{text} {{\small $\pm$ {cell.figure.text(cell.spread)}}}"
 
     lines = []
     for scene, line in _named(grid):
         lines += [r"\midrule"] if scene else []
         lines.append(" & ".join([scene.translate(_LATEX), line.method, *map(shown, line.cells)]).rstrip() + r" \\")
     head = " & ".join(["Scene", "Method", *(f"$K={shots}$" for shots in grid.shots)]) + r" \\"
-    note = f"% {caption(grid)}; needs \\usepackage{{booktabs}}"
+    note = f"% {caption(grid).replace('†', 'dagger')}; needs \\usepackage{{booktabs}}"
     begin = rf"\begin{{tabular}}{{ll{'r' * len(grid.shots)}}}"
-    return "\n".join([note, begin, r"\toprule", head, *lines, r"\bottomrule", r"\end{tabular}", ""])
+    notes = [note, *(f"% {line}" for line in told)]
+    return "\n".join([*notes, begin, r"\toprule", head, *lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def _csv(record: Record) -> str:

@@ -4,7 +4,9 @@ import csv
 import io
 import json
 
+import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 ASKED = ["--shots", "0,1", "--draws", "1", "--methods", "position,motion,zero-shot,adapted"]
 
@@ -28,6 +30,27 @@ def test_record_report_and_table(metavad, cameras, tiny_run, tmp_path):
     assert [row["micro_auc"] for row in rows] == [str(row["micro_auc"]) for row in record["rows"]]
     fresh = metavad(*asked, "--format", "markdown", "--fresh")
     assert fresh.out.startswith("| scene | method |")
+    assert fresh.out.splitlines() == metavad(*asked, "--format", "markdown").out.splitlines()
+
+
+def test_every_figure_plot_and_score(metavad, cameras, tiny_run, tmp_path):
+    asked = ["benchmark", "--target", f"{cameras}:camera-000,{cameras}:camera-001", "--base", tiny_run, *ASKED]
+    result = metavad(*asked, "--figures", "all", "--plots", "plots", "--scores", "scores.npz", "--json", "r.json")
+    assert result.code == 0, result.err
+    for title in ("micro AUC in %", "pixel AUC in %", "RBDC in %", "TBDC in %", "false alarms per hour", "in s, lower"):
+        assert title in result.out
+    names = {"camera-000.svg", "camera-001.svg", "mean.svg"}
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == names
+    assert all("<svg" in path.read_text()[:200] for path in (tmp_path / "plots").iterdir())
+    rows = json.loads((tmp_path / "r.json").read_text())["rows"]
+    row = next(row for row in rows if row["scene"] == "camera-000" and row["method"] == "adapted")
+    with np.load(tmp_path / "scores.npz") as file:
+        labels = {name.rpartition("/")[0]: file[name] for name in file if name.endswith("/labels")}
+        mine = [name for name in labels if ":camera-000/" in name]
+        scores = np.concatenate([file[f"{name}/adapted/1/0"] for name in mine])
+    assert roc_auc_score(np.concatenate([labels[name] for name in mine]), scores) == pytest.approx(row["micro_auc"])
+    latex = metavad(*asked, "--format", "latex", "--figures", "micro_auc,rbdc")
+    assert latex.out.count(r"\begin{tabular}") == latex.out.count(r"\bottomrule") == 2
 
 
 def test_names_are_never_cut(metavad, cameras, tiny_run, tmp_path):
@@ -48,6 +71,7 @@ def test_names_are_never_cut(metavad, cameras, tiny_run, tmp_path):
         (["--target", "SITE", "--shots", "1,x"], 2, "whole numbers"),
         (["--target", "SITE", "--shots", "5000"], 1, "5000 distinct clips"),
         (["--target", "SITE", "--format", "latx"], 2, "did you mean 'latex'"),
+        (["--target", "SITE", "--figures", "rbcd"], 2, "did you mean 'rbdc'"),
         (["--target", "SITE:camera-9"], 2, "did you mean"),
         (["--target", "ped2", "--data", "nowhere"], 1, "ped2"),
         (["--target", "odd.toml"], 1, "did you mean 'labels'"),

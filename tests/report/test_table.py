@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from metavad.errors import DataError, UsageError
-from metavad.report.table import METHODS, Cell, format_table, pivot, terminal_table
+from metavad.report.table import METHODS, Cell, format_table, known_figures, pivot, sources, summary, terminal_table
 
 
 def lines_of(record, scene, figure="micro_auc"):
@@ -127,3 +127,53 @@ def test_what_is_no_record_or_format_is_an_error(record):
         pivot({})
     with pytest.raises(DataError, match="without method, shots, suite"):
         pivot({"rows": [{"scene": "x"}]})
+
+
+def difference(method, shots, minus, certain):
+    key = {"suite": "held-out", "scene": "lawn", "method": method, "shots": shots}
+    return {**key, "figure": "micro_auc", "minus": minus, "value": 0.1, "low": 0.05, "high": 0.2, "certain": certain}
+
+
+def test_what_is_certain_is_marked_in_every_format(record):
+    record["differences"] = [
+        difference("adapted", 10, "zero-shot", True),
+        difference("adapted", 10, "fine-tune", True),
+        difference("adapted", 1, "zero-shot", True),
+        difference("adapted", 1, "fine-tune", False),
+    ]
+    marks = {scene: [cell.marks for cell in lines_of(record, scene)["adapted"][1:]] for scene in ("lawn", "ped_2")}
+    assert marks == {"lawn": ["*", "*†"], "ped_2": ["", ""]}
+    assert "88.0*† ±1.0" in printed(record, 200)
+    assert "leaves out 0" in printed(record, 200)
+    assert r"**88.0\*† ±1.0**" in format_table(record, "markdown")
+    assert r"\textbf{88.0}$^{*\dagger}$ {\small $\pm$ 1.0}" in format_table(record, "latex")
+    assert "†" not in format_table(record, "latex")
+    # Intervals are of micro AUC: nothing is said about other figures.
+    assert "leaves out 0" not in format_table(record, "markdown", "eer")
+
+
+def test_figures_have_their_own_units(record):
+    for number, row in enumerate(record["rows"]):
+        row |= {"latency_seconds": 0.6 + number / 100, "false_alarms_per_hour": float(number)}
+    text = format_table(record, "markdown", "latency_seconds")
+    assert "| **0.60** |" in text
+    assert "Time from a frame to its score in s, lower is better" in text
+    assert "| **0.0** |" in format_table(record, "markdown", "false_alarms_per_hour")
+
+
+def test_the_summary_has_every_figure_at_the_most_shots(record):
+    record["rows"][0]["rbdc"] = 0.25
+    found = summary(record)
+    assert found.figures == tuple(known_figures(record)) == ("micro_auc", "eer", "rbdc", "adapt_seconds", "fps")
+    assert [scene for scene, _ in found.groups] == ["ped_2", "lawn"]
+    lines = {method: (shots, cells) for method, shots, cells in found.groups[0][1]}
+    assert lines["adapted"][0] == 10
+    assert [str(cell) for cell in lines["adapted"][1]] == ["98.0 ±1.0", "2.0", "25.0", "2.00", "185.0"]
+    assert [str(cell) for cell in lines["position"][1]][2:] == ["–", "–", "–"]
+
+
+def test_the_labels_are_said_in_every_format(record):
+    record["scenes"] = [{"scene": "avenue:avenue", "labels": "masks", "layout": "official"}, {"scene": "x:y"}]
+    assert sources(record) == ["avenue: labels masks, layout official"]
+    for style in ("markdown", "latex"):
+        assert "avenue: labels masks, layout official" in format_table(record, style)
