@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from metavad.errors import OutputError
@@ -16,18 +16,17 @@ __all__ = ["atomic_directory", "atomic_path", "write_text"]
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place once the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
-    try:
-        with _full_disk_named(path):
+    with _parents_of(path), _full_disk_named(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        beside = Path(name)
+        try:
             yield beside
             _flush(beside)
             beside.chmod(0o644)
             beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -38,18 +37,17 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise OutputError(f"{path}: expected a free place to write to, found something there; name another --out")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        with _full_disk_named(path):
+    with _parents_of(path), _full_disk_named(path):
+        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
             yield beside
             for file in beside.rglob("*"):
                 if file.is_file():
                     _flush(file)
             beside.chmod(0o755)
             beside.replace(path)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -64,10 +62,28 @@ def _flush(path: Path) -> None:
 
 
 @contextmanager
+def _parents_of(path: Path) -> Iterator[None]:
+    """The folders above ``path``; those that had to be made go again when the block fails."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(f"{path}: expected folders above it, found a file there; name another place") from error
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # somebody else has written there meanwhile
+            for folder in missing:
+                folder.rmdir()
+        raise
+
+
+@contextmanager
 def _full_disk_named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutputError(f"{path}: the disk is full; free some space and run the same command again") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            what = "a file is larger than this system allows" if error.errno == errno.EFBIG else "the disk is full"
+            raise OutputError(f"{path}: {what}; make room and run the same command again") from error
         raise

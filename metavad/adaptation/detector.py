@@ -165,9 +165,9 @@ def _of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], pictures: tuple
     config = config_of(facts["config"], str(folder))
     tails = {name: BaseTail(groups["tail-shots"][name], scores) for name, scores in groups["tail-scores"].items()}
     experts = build_experts(config).requires_grad_(False)
-    missing = {name for name, _ in experts.named_parameters()} ^ groups["params"].keys()
-    if missing:
-        raise KeyError(min(missing))
+    stray = groups["params"].keys() - dict(experts.named_parameters()).keys() | set(config.experts) - tails.keys()
+    if stray:
+        raise KeyError(f"{min(stray)} does not fit its settings")
     strengths = strengths_of(config.calibration)
     method = Method(experts, groups["params"], {}, 0, tails, groups["weights"], config, strengths)
     places = {name: PlaceTail(tensor) for name, tensor in groups["places"].items()}

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from metavad.adaptation.detector import Detector
     from metavad.progress import Progress
     from metavad.scenes.suite import Video
     from metavad.scoring.events import Event
-    from metavad.scoring.results import Outline
+    from metavad.scoring.results import Found, Outline
 
 __all__ = ["register"]
 
+PICTURES, PICTURE_HEIGHT = "events", 240
+UNEXPLAINED = "a little unusual for some time"
 EPILOG = "Example: metavad score monday.mp4 tuesday.mp4 --detector detectors/lobby --out scores"
 
 
@@ -33,7 +33,7 @@ def score(
         typer.Option(help="Frames a second of folders of frames, else those of the shots.", show_default=False),
     ] = None,
 ) -> None:
-    """Score every frame of videos: OUT/<video>/scores.csv, events.json and timeline.png."""
+    """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event."""
     from metavad.cli.terminal import bars, say
     from metavad.scenes.suite import scene_of_files
 
@@ -68,42 +68,46 @@ def _check_places(places: list[Path]) -> None:
 
 def _score_video(detector: "Detector", video: "Video", place: Path, progress: "Progress") -> "list[Event]":
     """All that is written of one video; what was found."""
-    from dataclasses import replace
-
     from metavad.files import atomic_directory
     from metavad.scenes.video import probe
     from metavad.scoring.events import pace, write_events_json
     from metavad.scoring.results import write_stream
     from metavad.scoring.stream import score as scored
 
+    frames = scored(detector, video, progress=progress)
     facts = probe(video, detector.camera.crop)
     frame_seconds, gap = pace(facts.seconds, detector.normality.method.config.scoring.merge)
     with atomic_directory(place) as beside:
-        events, outline = write_stream(
-            beside / "scores.csv",
-            scored(detector, video, progress=progress),
-            count=facts.frames,
-            gap=gap,
-            frame_seconds=frame_seconds,
+        found, outline = write_stream(
+            beside / "scores.csv", frames, count=facts.frames, gap=gap, frame_seconds=frame_seconds
         )
-        events = [replace(event, reason=_reason(detector, event.score, event.box)) for event in events]
+        events = [_explained(detector, video, each, beside / PICTURES / f"{n:03d}.jpg") for n, each in enumerate(found)]
         write_events_json(beside / "events.json", events)
         (beside / "timeline.png").write_bytes(_timeline(outline, detector.threshold))
     return events
 
 
-def _reason(detector: "Detector", score: float, box: "Sequence[float] | None") -> str:
-    """Where, and by how much."""
-    over = f"{score:.1f} against a threshold of {detector.threshold:.1f}"
-    if box is None:
-        return f"nothing like it in the clips shown: {over}"
-    middle = (box[0] + box[2]) / 2 / detector.camera.width, (box[1] + box[3]) / 2 / detector.camera.height
-    across = ("left", "middle", "right")[min(2, int(3 * middle[0]))]
-    down = ("top", "middle", "bottom")[min(2, int(3 * middle[1]))]
-    place = (
-        "middle" if across == down else f"{down} {across}" if "middle" not in (across, down) else f"{down}, {across}"
-    )
-    return f"unlike what was shown there ({place} of the picture): {over}"
+def _explained(detector: "Detector", video: "Video", found: "Found", path: Path) -> "Event":
+    """The event with its reason, and its picture on disk."""
+    from dataclasses import replace
+
+    import cv2
+
+    from metavad.scenes.video import read_colour
+    from metavad.scoring.pictures import decoded, framed, nearest_shot, side_by_side
+
+    why, box, crop = found.loudest.why, found.loudest.box, detector.camera.crop
+    inside = None if box is None else (box[0] - crop.left, box[1] - crop.top, box[2] - crop.left, box[3] - crop.top)
+    frame, shots = read_colour(video, found.loudest.index, crop), decoded(detector.pictures)
+    nearest = nearest_shot(why, frame, inside, shots)
+    pictures, words = [framed(frame, inside, PICTURE_HEIGHT)], [f"{found.loudest.seconds:.1f} s"]
+    if nearest is not None and nearest < len(shots):
+        pictures.append(framed(shots[nearest], None, PICTURE_HEIGHT))
+        words.append(f"nearest clip shown: {detector.shots[nearest].video}")
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(cv2.imencode(".jpg", side_by_side(pictures, words))[1].tobytes())
+    reason = UNEXPLAINED if why is None else why.text
+    return replace(found.event, box=box, reason=reason, shares={} if why is None else why.shares, nearest_shot=nearest)
 
 
 def _line(event: "Event") -> str:

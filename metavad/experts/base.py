@@ -6,6 +6,7 @@ differentiate through adaptation (Finn, Abbeel and Levine 2017, https://arxiv.or
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import torch
@@ -15,12 +16,22 @@ from torch.func import functional_call
 from metavad.config import Config
 from metavad.features.sample import Sample
 
-__all__ = ["Expert", "Memory", "Parameters", "call"]
+__all__ = ["Expert", "Memory", "Parameters", "Reason", "call"]
 
 Parameters: TypeAlias = dict[str, Tensor]
 """Names to tensors; what the inner loop changes."""
 Memory: TypeAlias = dict[str, Tensor]
 """What an expert knows of the support in closed form; ``{}`` when it needs none."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a place surprises an expert, for people."""
+
+    text: str
+    """What goes after "something there": "moves 3.1 times as fast as anything shown at this place"."""
+    distances: tuple[float, ...] = ()
+    """How far each shot is from it in what the expert reads at that place; empty where the expert cannot say."""
 
 
 class Expert(nn.Module, ABC):
@@ -57,6 +68,14 @@ class Expert(nn.Module, ABC):
     @abstractmethod
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Score map (B, T, h, w), higher = more anomalous; a tick's scores depend on no later tick."""
+
+    def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
+        """Why the last tick of a sample of one clip surprises at a place; none where it has nothing to tell.
+
+        ``place`` is the share of the height from the top and of the width from the left. What it says must be
+        true of the shots as its memory holds them.
+        """
+        return None
 
     def known(self, sample: Sample) -> Tensor:
         """Ticks (B, T) at which it has enough past to say anything."""

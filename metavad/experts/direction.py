@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metavad.config import Config
-from metavad.experts.base import Expert, Memory
+from metavad.experts.base import Expert, Memory, Reason
+from metavad.experts.shown import cell_at, headings, octant
 from metavad.features.sample import Sample
 
 __all__ = ["Direction"]
@@ -46,13 +47,16 @@ class Direction(Expert):
         return cls(config.flow_density.horizon)
 
     def condition(self, support: Sample) -> Memory:
-        """{"ways": (8, h, w)}: clips in which something moved this way near this place."""
+        """{"ways": (8, h, w)}: clips in which something moved this way near this place.
+
+        {"headings": (8, h, w)}: the highest speed of each direction that was shown near there, to explain by.
+        """
         flow = support["flow"].movedim(2, -1)
         known = support.known["flow"].to(flow)[:, :, None, None]
         share = _motion(flow) * known
         kernel = self._kernel(flow)
         seen = (share[..., None] * kernel).sum(1) / share.sum(1).clamp_min(1.0)[..., None]
-        return {"ways": _blur(seen.sum(0).movedim(-1, 0))}
+        return {"ways": _blur(seen.sum(0).movedim(-1, 0)), "headings": headings(support)}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Mean negative log-likelihood of the direction of what moves, in nats."""
@@ -66,6 +70,16 @@ class Direction(Expert):
         rarer = -math.log(WAYS) - self._log_density(flow, memory)
         known = sample.known["flow"][:, :, None, None]
         return torch.where(known, rarer * _motion(flow), rarer.new_tensor(self.floor))
+
+    def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
+        """Its direction there against those that the shots showed near there."""
+        flow = sample["flow"][0, -1]
+        row, column = cell_at(flow, place)
+        if "headings" not in memory:
+            return None
+        way = int(octant(flow[0, row, column], flow[1, row, column]))
+        shown = {other for other in range(WAYS) if memory["headings"][other, row, column] >= MOVING}
+        return Reason(_sentence(way, shown)) if shown else None
 
     def _log_density(self, flow: Tensor, memory: Memory) -> Tensor:
         """Log probability (..., h, w) of the octant that the motion goes into."""
@@ -81,6 +95,19 @@ class Direction(Expert):
         along = flow[..., :1] * angle.cos() + flow[..., 1:2] * angle.sin()
         length = flow[..., :2].square().sum(-1, keepdim=True).add(1e-6).sqrt()
         return torch.softmax(self.sharpness.exp() * along / length, dim=-1)
+
+
+NAMES = ("right", "down and right", "down", "down and left", "left", "up and left", "up", "up and right")
+
+
+def _sentence(way: int, shown: set[int]) -> str:
+    """An octant against those shown, of which there are some."""
+    apart = {min((way - other) % WAYS, (other - way) % WAYS) for other in shown}
+    if min(apart) <= 1:
+        return f"moves {NAMES[way]}, which is rare here"
+    if min(apart) >= WAYS // 2 - 1:
+        return f"moves {NAMES[way]}, against every direction shown here"
+    return f"moves {NAMES[way]}, which nothing shown here did"
 
 
 def _motion(flow: Tensor) -> Tensor:

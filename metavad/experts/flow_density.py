@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metavad.config import Config, FlowDensityConfig
-from metavad.experts.base import Expert, Memory
+from metavad.experts.base import Expert, Memory, Reason
+from metavad.experts.shown import cell_at, fastest
 from metavad.features.sample import Sample
 
 __all__ = ["FlowDensity"]
@@ -52,7 +53,10 @@ class FlowDensity(Expert):
         return cls(config.flow_density)
 
     def condition(self, support: Sample) -> Memory:
-        """{"shown": (5, h, w)}: evidence, and shrunk means of speed, moving share and direction near a cell."""
+        """{"shown": (5, h, w)}: evidence, and shrunk means of speed, moving share and direction near a cell.
+
+        {"fastest": (K, h, w)}: the highest speed of each shot near a cell, to explain by.
+        """
         values = _variables(support["flow"].movedim(2, -1))
         moving = (support["flow"][:, :, 2] > MOVING).to(values)
         known = support.known["flow"].to(values)[:, :, None, None]
@@ -62,7 +66,8 @@ class FlowDensity(Expert):
         near = _blur((summed * weight).sum((1, 2)))
         clips = (known.sum((1, 2, 3)) > 0).sum().to(values)
         shrunk = near / (clips + self.evidence.exp())
-        return {"shown": torch.cat([torch.log1p(clips).expand(1, *near.shape[1:]), shrunk])}
+        known_of = torch.cat([torch.log1p(clips).expand(1, *near.shape[1:]), shrunk])
+        return {"shown": known_of, "fastest": fastest(support)}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Negative log-likelihood in nats; still cells count a tenth."""
@@ -81,6 +86,14 @@ class FlowDensity(Expert):
         surprise = -torch.special.log_ndtr(-latent)
         known = sample.known["flow"][:, :, None, None]
         return torch.where(known, surprise, surprise.new_tensor(self.floor))
+
+    def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason:
+        """Its speed there against the highest speed that the shots showed near there."""
+        speeds = sample["flow"][0, -1, 2]
+        row, column = cell_at(speeds, place)
+        speed = float(speeds[row, column])
+        shown = memory["fastest"][:, row, column] if "fastest" in memory else speeds.new_zeros(0)
+        return Reason(_sentence(speed, shown), tuple((shown - speed).abs().tolist()))
 
     def _context(self, memory: Memory) -> Tensor:
         """(h, w, D): where a cell is and what was shown there."""
@@ -110,6 +123,22 @@ class FlowDensity(Expert):
 
 
 _CONTEXT = 8
+
+
+FASTER = 1.05
+"""Ratio of speeds from which one is faster than another."""
+
+
+def _sentence(speed: float, shown: Tensor) -> str:
+    """A speed against the highest of each shot (K,), heights/second."""
+    if len(shown) == 0:
+        return "moves faster than is usual at such a place on other cameras"
+    most = float(shown.max())
+    if most < MOVING:
+        return "moves where nothing shown ever moved"
+    if speed < FASTER * most:
+        return "moves faster than is usual at this place, though no faster than all that was shown"
+    return f"moves {speed / most:.1f} times as fast as anything shown at this place"
 
 
 def _variables(flow: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from metavad.config import Config, PredictionConfig
 from metavad.experts.adversary import Discriminator, adversarial_loss
-from metavad.experts.base import Expert, Memory
+from metavad.experts.base import Expert, Memory, Reason
 from metavad.experts.layers import ChannelAttention, SelfAttention, block, huber
 from metavad.experts.lucas_kanade import flow_difference
 from metavad.experts.prototypes import Prototypes
@@ -87,6 +87,10 @@ class Prediction(Expert):
             decibels = decibels + 10.0 * torch.log10(far.clamp_min(0) + 0.01)
         decibels = functional.pad(decibels.reshape(batch, ticks - start, *grid), (0, 0, 0, 0, start, 0))
         return torch.where(self.known(sample)[:, :, None, None], decibels, decibels.new_tensor(self.floor))
+
+    def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason:
+        """It keeps no picture of the shots: only that the change was not foreseen."""
+        return Reason("changes in a way that the moments before do not foretell")
 
     def known(self, sample: Sample) -> Tensor:
         """Ticks with a whole past before them; of a shorter clip, its last."""

@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from metavad.config import Config
 from metavad.experts.background import background_of, residual
-from metavad.experts.base import Expert, Memory
+from metavad.experts.base import Expert, Memory, Reason
+from metavad.experts.shown import cell_at, largest, share_word
 from metavad.features.base import grid_of
 from metavad.features.sample import Sample
 
@@ -33,8 +34,12 @@ class _Foreground(Expert):
         """Log of what the spread seen at a pixel counts for."""
 
     def condition(self, support: Sample) -> Memory:
-        """The background; nothing while nothing was shown."""
-        return background_of(support)
+        """The background; nothing while nothing was shown. {"most": (h, w)}: the highest scores near a cell."""
+        memory = background_of(support)
+        with torch.no_grad():
+            scores = self.score(support, memory).flatten(0, 1)
+            none = scores.new_zeros((1, *scores.shape[1:]))
+            return memory | {"most": largest(torch.cat([none, scores]).amax(0)[None])[0]}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Negative log-likelihood of the distances under the Laplace density; of many frames, every n-th counts."""
@@ -50,6 +55,17 @@ class _Foreground(Expert):
         sure = 1 - torch.exp(-beyond)
         grid = grid_of(sure.shape[-2], sure.shape[-1], self.rows)
         return functional.adaptive_avg_pool2d(sure, grid)
+
+    def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
+        """Its score there against the highest that the shots had near there."""
+        scores = self.score(sample, memory)[0, -1]
+        at = cell_at(scores, place)
+        return Reason(self.sentence(float(scores[at]), float(memory["most"][at]))) if "most" in memory else None
+
+    @staticmethod
+    def sentence(now: float, most: float) -> str:
+        """What is to be said of a share, and of the highest shown."""
+        raise NotImplementedError
 
     def _scale(self, memory: Memory) -> Tensor:
         return self.noise.exp() + self.trust.exp() * memory["spread"]
@@ -74,6 +90,14 @@ class Presence(_Foreground):
         reach = 2 * (self.rows // 6) + 1
         share = functional.avg_pool2d(sure, reach, 1, reach // 2, count_include_pad=False)
         return torch.where(sample.known["frames"][:, :, None, None], share, share.new_tensor(self.floor))
+
+    @staticmethod
+    def sentence(now: float, most: float) -> str:
+        """Of the neighbourhood that is covered."""
+        shares = f"{share_word(now)} against at most {share_word(most)}"
+        if now > most + NOTABLE:
+            return f"covers more of the view here than anything shown ({shares})"
+        return f"covers the view where it is mostly free ({share_word(now)} of it)"
 
 
 class Stillness(_Foreground):
@@ -111,6 +135,19 @@ class Stillness(_Foreground):
         seen = sample.known["flow"].to(still)[:, :, None, None].expand_as(still)
         share = _last(still, self.ticks) / _last(seen, self.ticks).clamp_min(1.0)
         return torch.where(sample.known["frames"][:, :, None, None], share, share.new_tensor(self.floor))
+
+    @staticmethod
+    def sentence(now: float, most: float) -> str:
+        """Of two seconds in which something stood still."""
+        if most < NEVER:
+            return "something stays where nothing ever stayed"
+        if now > most + NOTABLE:
+            return "something stays longer than anything shown here"
+        return "something stays where little was seen to stay"
+
+
+NOTABLE, NEVER = 0.05, 0.1
+"""Shares by which one is more than another, and under which it is nothing."""
 
 
 def _last(values: Tensor, ticks: int) -> Tensor:

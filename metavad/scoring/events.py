@@ -1,8 +1,8 @@
 """From scores over time to events that an operator reads, and the file that holds them."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,11 @@ class Event:
     box: Box | None
     """x0, y0, x1, y1 in pixels of the file, where the peak is; none when nobody knows."""
     reason: str
+    """A sentence for an operator."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Each expert's share of the surprise where it is highest; they sum to 1. Empty when nobody knows."""
+    nearest_shot: int | None = None
+    """Number of the shot that is nearest to it in what was shown there; none when nobody knows."""
 
 
 def alarm_intervals(
@@ -100,7 +105,7 @@ def find_events(
 
 
 def write_events_json(path: Path, events: Sequence[Event]) -> None:
-    """A list of objects ``start, end, peak`` (seconds), ``score``, ``box`` (pixels or null), ``reason``."""
+    """A list of objects: what :class:`Event` has, times in seconds to the millisecond, the box in whole pixels."""
     if not all(np.isfinite(event.score) for event in events):
         raise DataError("expected finite scores in events, found infinity, which JSON cannot hold; bound it")
     entries = [asdict(event) | _rounded(event) for event in events]
@@ -109,7 +114,8 @@ def write_events_json(path: Path, events: Sequence[Event]) -> None:
 
 def _rounded(event: Event) -> dict[str, object]:
     times = {name: round(getattr(event, name), 3) for name in ("start", "end", "peak")}
-    return times | {"box": None if event.box is None else [round(value) for value in event.box]}
+    shares = {name: round(share, 3) for name, share in event.shares.items()}
+    return times | {"box": None if event.box is None else [round(value) for value in event.box], "shares": shares}
 
 
 def _frame_length(seconds: FloatArray) -> float:

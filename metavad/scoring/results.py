@@ -11,7 +11,7 @@ from metavad.scoring.events import Event
 from metavad.scoring.stream import FrameScore
 from metavad.types import FloatArray
 
-__all__ = ["EventFinder", "Outline", "settled", "write_stream"]
+__all__ = ["EventFinder", "Found", "Outline", "settled", "write_stream"]
 
 COLUMNS = 1000
 """Columns of a timeline: about its pixels."""
@@ -34,15 +34,24 @@ def settled(frames: Iterable[FrameScore], gap: int) -> Iterator[tuple[FrameScore
     yield from ((each, False) for each in waiting)
 
 
+@dataclass(frozen=True)
+class Found:
+    """An event, and its frame that surprises most before smoothing: what there is to explain and to show."""
+
+    event: Event
+    loudest: FrameScore
+
+
 class EventFinder:
     """What :func:`~metavad.scoring.events.find_events` finds, one frame at a time."""
 
     def __init__(self, frame_seconds: float) -> None:
-        self.events: list[Event] = []
+        self.found: list[Found] = []
         """Those that are over, in order of time."""
         self._frame_seconds = frame_seconds
         self._start: float | None = None
         self._peak: FrameScore | None = None
+        self._loudest: FrameScore | None = None
         self._last = 0.0
 
     def add(self, frame: FrameScore, inside: bool) -> None:
@@ -50,20 +59,22 @@ class EventFinder:
         if inside:
             self._start = frame.seconds if self._start is None else self._start
             self._peak = frame if self._peak is None or frame.score > self._peak.score else self._peak
+            if frame.why is not None and (self._loudest is None or frame.raw > self._loudest.raw):
+                self._loudest = frame
         else:
             self._close(frame.seconds)
         self._last = frame.seconds
 
-    def finish(self) -> list[Event]:
+    def finish(self) -> list[Found]:
         """All events once the last frame was given."""
         self._close(self._last + self._frame_seconds)
-        return self.events
+        return self.found
 
     def _close(self, end: float) -> None:
         if self._start is not None and self._peak is not None:
-            peak = self._peak
-            self.events.append(Event(self._start, end, peak.seconds, peak.score, peak.box, ""))
-        self._start = self._peak = None
+            event = Event(self._start, end, self._peak.seconds, self._peak.score, self._peak.box, "")
+            self.found.append(Found(event, self._loudest or self._peak))
+        self._start = self._peak = self._loudest = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +106,7 @@ class _Columns:
 
 def write_stream(
     path: Path, frames: Iterable[FrameScore], *, count: int, gap: int, frame_seconds: float
-) -> tuple[list[Event], Outline]:
+) -> tuple[list[Found], Outline]:
     """Write scores.csv while the scores come; give the events, in order of time, and an outline of all scores.
 
     Columns ``frame, seconds, score, alarm``, a row for each frame of the file; whole or not at all. ``count``

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from metavad.adaptation.adapt import Normality, surprises
+from metavad.adaptation.adapt import Normality, Surprise, surprises
 from metavad.adaptation.detector import Detector
 from metavad.calibration.accumulation import smooth, stream_smooth, strongest
 from metavad.errors import VideoError
-from metavad.features.base import Feature
+from metavad.features.base import Feature, Reading
 from metavad.features.library import Library, Track, features_of, sample_of
 from metavad.features.sample import Sample
 from metavad.progress import SILENT, Progress
 from metavad.scenes.suite import Crop, Video
 from metavad.scenes.video import VideoFacts, probe, read_frames, tick_frames
+from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.regions import Box, find_regions
 from metavad.types import ByteArray, FloatArray, IntArray
 
@@ -37,6 +38,10 @@ class FrameScore:
     alarm: bool
     box: Box | None
     """x0, y0, x1, y1 in pixels of the file: the region of the tick's strongest place."""
+    raw: float = 0.0
+    """The tick's score before smoothing; NaN where nothing is known yet."""
+    why: Explanation | None = None
+    """Of ticks that by themselves come near the threshold or over it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class TrackScores:
 def score(
     detector: Detector, video: Video, *, crop: Crop | None = None, progress: Progress = SILENT
 ) -> Iterator[FrameScore]:
-    """Score every frame of a video of the detector's camera, as it is read.
+    """Score every frame of a video of the detector's camera, as it is read; what is wrong is raised at once.
 
     ``crop`` defaults to what the camera was cropped by. Raises :class:`VideoError` when the pictures have
     another shape than the camera's.
@@ -65,14 +70,21 @@ def score(
     crop = detector.camera.crop if crop is None else crop
     facts = probe(video, crop)
     _check_shape(detector, facts, video)
+    return _frames(detector, video, crop, facts, progress)
+
+
+def _frames(
+    detector: Detector, video: Video, crop: Crop, facts: VideoFacts, progress: Progress
+) -> Iterator[FrameScore]:
     settings = detector.normality.method.config.scoring
     ticks = tick_frames(facts.seconds, detector.normality.method.config.data.rate)
-    found = _stream(detector, video, crop, facts.seconds[ticks], ticks, progress)
+    found = _stream(detector, Reading(video, facts, crop, ticks), progress)
     smoothed = stream_smooth(found, settings.past, settings.ahead)
     ends = [*ticks[1:].tolist(), facts.frames]
-    for (mean, box), start, end in zip(smoothed, ticks.tolist(), ends, strict=True):
+    for (mean, told), start, end in zip(smoothed, ticks.tolist(), ends, strict=True):
         for index in range(start, end):
-            yield FrameScore(index, float(facts.seconds[index]), mean, mean > detector.threshold, box)
+            seconds, alarm = float(facts.seconds[index]), mean > detector.threshold
+            yield FrameScore(index, seconds, mean, alarm, told.box, told.raw, told.why)
 
 
 def score_track(model: Normality, library: Library, track: Track, *, maps: bool = False) -> TrackScores:
@@ -108,32 +120,57 @@ def overlap(model: Normality) -> int:
 def _chunk(model: Normality, sample: Sample, skip: int) -> tuple[FloatArray, FloatArray]:
     """Frame scores (T,), NaN where not known, and maps (T, h, w) of one clip's ticks after the first ``skip``."""
     found = surprises(model, sample)
+    return _frame_scores(model, found)[skip:], found.fused[0, skip:].numpy()
+
+
+def _frame_scores(model: Normality, found: Surprise) -> FloatArray:
+    """Frame scores (T,) of one clip, NaN where not known."""
     scores = strongest(found.fused, model.method.config.scoring.top)
-    scores = torch.where(found.known, scores, torch.nan)
-    return scores[0, skip:].numpy(), found.fused[0, skip:].numpy()
+    return np.asarray(torch.where(found.known, scores, torch.nan)[0].numpy())
 
 
-def _stream(
-    detector: Detector, video: Video, crop: Crop, seconds: FloatArray, ticks: IntArray, progress: Progress
-) -> Iterator[tuple[float, float, Box | None]]:
-    """Time, score and strongest place of every tick; holds one chunk and its overlap."""
+@dataclass(frozen=True)
+class _Told:
+    """What is known of one tick beside its time and its smoothed score."""
+
+    raw: float
+    box: Box | None
+    why: Explanation | None
+
+
+def _told(detector: Detector, sample: Sample, skip: int) -> Iterator[_Told]:
+    """Every tick of a clip after the first ``skip``."""
     model = detector.normality
+    found = surprises(model, sample)
+    scores, boxes = _frame_scores(model, found), _boxes(detector, found.fused[0].numpy())
+    for tick in range(skip, len(scores)):
+        loud = scores[tick] > NEAR * detector.threshold
+        yield _Told(float(scores[tick]), boxes[tick], explain(model, sample, found, tick) if loud else None)
+
+
+NEAR = 0.5
+"""Share of the threshold from which a tick is explained: smoothing can lift one over it that is below."""
+
+
+def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterator[tuple[float, float, _Told]]:
+    """Time, score and the rest of every tick; holds one chunk and its overlap."""
+    model, ticks, seconds = detector.normality, reading.frames, reading.facts.seconds[reading.frames]
     config, keep = model.method.config, overlap(model)
-    features = features_of(config, model.method.experts.reads)
-    frames = read_frames(video, short_side=config.data.short_side, crop=crop, every=ticks)
+    features = {name: each.of(reading) for name, each in features_of(config, model.method.experts.reads).items()}
+    frames = read_frames(reading.video, short_side=config.data.short_side, crop=reading.crop, every=ticks)
     rows: deque[dict[str, ByteArray]] = deque(maxlen=keep + CHUNK)
     streams = {name: feature.start() for name, feature in features.items()}
     new = 0
-    with progress.task(f"Scoring {video.name}", len(ticks)) as task:
+    with progress.task(f"Scoring {reading.video.name}", len(ticks)) as task:
         for number, frame in enumerate(frames):
             rows.append({name: row(frame.image, float(seconds[number])) for name, row in streams.items()})
             new += 1
             task.advance()
             if new == CHUNK or number == len(ticks) - 1:
                 sample = _sample(features, rows, seconds[: number + 1])
-                scores, maps = _chunk(model, sample, len(rows) - new)
                 times = seconds[number + 1 - new : number + 1]
-                yield from zip(times.tolist(), scores.tolist(), _boxes(detector, maps), strict=True)
+                for time, told in zip(times.tolist(), _told(detector, sample, len(rows) - new), strict=True):
+                    yield time, told.raw, told
                 new = 0
 
 

@@ -66,7 +66,7 @@ def test_scores_of_every_frame(metavad, camera, detector, tmp_path):
         assert list(rows[0]) == ["frame", "seconds", "score", "alarm"]
         assert {row["alarm"] for row in rows} <= {"0", "1"}
         for event in json.loads((folder / "events.json").read_text()):
-            assert set(event) == {"start", "end", "peak", "score", "box", "reason"}
+            assert set(event) == {"start", "end", "peak", "score", "box", "reason", "shares", "nearest_shot"}
         assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG")
     taken = metavad("score", videos[0], "--detector", detector)
     assert (taken.code, "free place" in taken.line) == (1, True)

@@ -51,7 +51,8 @@ def test_alarm_row_is_the_intervals():
 
 
 def test_events_json_reads_back(tmp_path):
-    event = Event(0.1, 0.5, 1 / 3, 3.25, (1.6, 0, 3, 1), "faster than all clips, 4 × more")
+    reason, shares = "faster than all clips, 4 × more", {"flow_density": 2 / 3, "direction": 1 / 3}
+    event = Event(0.1, 0.5, 1 / 3, 3.25, (1.6, 0, 3, 1), reason, shares, 2)
     write_events_json(tmp_path / "events.json", [event, Event(1, 2, 1, 4, None, "")])
     first, second = json.loads((tmp_path / "events.json").read_text())
     assert first == {
@@ -60,9 +61,11 @@ def test_events_json_reads_back(tmp_path):
         "peak": 0.333,
         "score": 3.25,
         "box": [2, 0, 3, 1],
-        "reason": "faster than all clips, 4 × more",
+        "reason": reason,
+        "shares": {"flow_density": 0.667, "direction": 0.333},
+        "nearest_shot": 2,
     }
-    assert second["box"] is None
+    assert (second["box"], second["shares"], second["nearest_shot"]) == (None, {}, None)
     write_events_json(tmp_path / "none.json", [])
     assert json.loads((tmp_path / "none.json").read_text()) == []
 

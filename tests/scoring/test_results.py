@@ -30,7 +30,7 @@ def test_events_of_a_stream_are_those_of_the_array(scores, gap):
         inside.append(flag)
     merge = gap * FRAME
     wanted = find_events(np.array(scores), seconds, 0.0, boxes=[frame.box for frame in frames], merge=merge)
-    found = finder.finish()
+    found = [each.event for each in finder.finish()]
     assert [(event.start, event.peak, event.score, event.box) for event in found] == [
         (event.start, event.peak, event.score, event.box) for event in wanted
     ]

@@ -1,0 +1,178 @@
+"""How fast `metavad score` is and how much memory it takes, end to end, and how long adapting takes.
+
+    python benchmarks/score.py --base DIR [--threads 2] [--repeats 3] [--minutes 1,30] [--only small,large,adapt]
+
+Writes score.json beside this file; score.md says what came out and on which machine. The script draws its own
+camera: textured things that cross a textured ground under sensor noise, encoded as H.264 at 25 frames a second,
+360x240 and 1920x1080. Every figure is of the command itself in a process of its own: seconds from start to end,
+peak memory (the kernel's, of that process), and, without start-up, frames a second between the two lengths:
+(frames of the longer - frames of the shorter) / (seconds of the longer - seconds of the shorter).
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from metavad.scenes.suite import Video
+from metavad.scenes.video import probe
+from metavad.types import ByteArray
+
+HERE = Path(__file__).resolve().parent
+FPS = 25
+SIZES = {"small": (240, 360), "large": (1080, 1920)}
+LARGE_MINUTES = (0.5, 1.5)
+LOOP = 10 * FPS
+"""Frames that are drawn; a longer video shows them forwards and backwards again and again."""
+
+
+def drawn(size: tuple[int, int], seed: int) -> Iterator[ByteArray]:
+    """Grey frames (H, W) of ``LOOP`` moments: six things that cross at their own speeds and heights."""
+    generator = np.random.default_rng(seed)
+    height, width = size
+    ground = _texture(generator, height, width)
+    things = [_texture(generator, height // 5, height // 12) for _ in range(6)]
+    rows = generator.integers(height // 8, height - height // 4, len(things))
+    speeds = generator.uniform(0.04, 0.2, len(things)) * height * generator.choice([-1, 1], len(things))
+    noise = [generator.integers(0, 5, size, dtype=np.uint8) for _ in range(5)]
+    for moment in range(LOOP):
+        frame = ground.copy()
+        for number, (thing, row) in enumerate(zip(things, rows, strict=True)):
+            at = int(number * width / 6 + speeds[number] * moment / FPS) % (width - thing.shape[1])
+            frame[row : row + thing.shape[0], at : at + thing.shape[1]] = thing
+        yield cv2.add(frame, noise[moment % len(noise)])
+
+
+def _texture(generator: np.random.Generator, height: int, width: int) -> ByteArray:
+    coarse = generator.integers(40, 200, (height // 6 + 2, width // 6 + 2), dtype=np.uint8)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def write_camera(path: Path, size: tuple[int, int], seconds: float, seed: int) -> Path:
+    """One video of a drawn camera; frames are encoded as they are drawn."""
+    frames = list(drawn(size, seed))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.height, stream.width = size
+        stream.pix_fmt, stream.options = "yuv420p", {"preset": "ultrafast", "crf": "26"}
+        for number in range(round(seconds * FPS)):
+            turn = number % (2 * LOOP)
+            picture = av.VideoFrame.from_ndarray(frames[min(turn, 2 * LOOP - 1 - turn)], format="gray")
+            container.mux(stream.encode(picture.reformat(format="yuv420p")))
+        container.mux(stream.encode(None))
+    return path
+
+
+START = "import sys; from metavad.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def metavad(*arguments: object) -> list[str]:
+    """The command line of `metavad`, with this interpreter."""
+    return [sys.executable, "-c", START, *map(str, arguments)]
+
+
+def timed(command: list[str], threads: int) -> dict[str, float]:
+    """Wall-clock and CPU seconds and peak memory (MiB) of a command in a process of its own."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    started = time.perf_counter()
+    with tempfile.TemporaryFile() as told:
+        child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=told)
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - started
+        child.returncode = os.waitstatus_to_exitcode(status)
+        told.seek(0)
+        if child.returncode:
+            raise SystemExit(told.read().decode())
+    return {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime, "mib": usage.ru_maxrss / 1024}
+
+
+def repeated(commands: Callable[[Path], list[str]], options: argparse.Namespace) -> dict[str, float]:
+    """Medians over the repeats, each with a free place to write to, and the spread of the seconds."""
+    runs = []
+    for _ in range(options.repeats):
+        with tempfile.TemporaryDirectory() as place:
+            runs.append(timed(commands(Path(place)), options.threads))
+    found = {name: round(statistics.median(run[name] for run in runs), 2) for name in runs[0]}
+    seconds = [run["seconds"] for run in runs]
+    return found | {"spread": round(max(seconds) - min(seconds), 2)}
+
+
+def measure_adapt(normal: Path, options: argparse.Namespace) -> dict[str, float]:
+    """K = 10 shots of a minute of footage, the whole command."""
+
+    def command(place: Path) -> list[str]:
+        return metavad("adapt", "--normal", normal, "--shots", 10, "--base", options.base, "--out", place / "detector")
+
+    return repeated(command, options)
+
+
+def measure_score(videos: Sequence[Path], detector: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Each video by itself, and what lies between the shortest and the longest."""
+    found: dict[str, Any] = {}
+    lengths = []
+    for video in videos:
+        frames = probe(Video(video.stem, video)).frames
+
+        def command(place: Path, video: Path = video) -> list[str]:
+            return metavad("score", video, "--detector", detector, "--out", place / "scores")
+
+        run = repeated(command, options)
+        found[video.stem] = {"frames": frames, **run, "fps": round(frames / run["seconds"], 1)}
+        lengths.append((frames, run["seconds"]))
+        print(video.stem, found[video.stem], flush=True)
+    frames, seconds = (last - first for first, last in zip(lengths[0], lengths[-1], strict=True))
+    return found | ({"steady_fps": round(frames / seconds, 1)} if seconds > 0 else {})
+
+
+def measure_size(name: str, minutes: Sequence[float], folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Adapting to a camera of this size, and scoring another part of it at every length."""
+    normal = write_camera(folder / f"{name}-normal.mp4", SIZES[name], 60, seed=1)
+    videos = [write_camera(folder / f"{name}-{m:g}.mp4", SIZES[name], 60 * m, seed=2) for m in minutes]
+    detector = folder / f"{name}-detector"
+    timed(metavad("adapt", "--normal", normal, "--shots", 10, "--base", options.base, "--out", detector), 2)
+    found = measure_score(videos, detector, options)
+    if name == "small" and "adapt" in options.only:
+        found["adapt"] = measure_adapt(normal, options)
+        print("adapt", found["adapt"], flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--minutes", default="1,30")
+    parser.add_argument("--only", default="small,large,adapt")
+    options = parser.parse_args()
+    minutes = [float(text) for text in options.minutes.split(",")]
+    record: dict[str, Any] = {
+        "command": "python benchmarks/score.py " + " ".join(sys.argv[1:]),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": options.threads,
+        "load": round(os.getloadavg()[0], 1),
+        **{name: version(name) for name in ("torch", "opencv-python", "av", "metavad")},
+    }
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["METAVAD_CACHE"] = str(Path(place) / "cache")
+        for name in (name for name in SIZES if name in options.only):
+            record[name] = measure_size(name, minutes if name == "small" else LARGE_MINUTES, Path(place), options)
+    (HERE / "score.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""What the shots showed near a place, kept in a memory to explain by; no score and no loss reads it."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from metavad.features.sample import Sample
+
+__all__ = ["cell_at", "fastest", "headings", "largest", "octant", "share_word"]
+
+DOWN, ACROSS = 0.1, 0.2
+"""How far "at this place" reaches, in heights of the frame from end to end."""
+OCTANTS = 8
+
+
+def fastest(support: Sample) -> Tensor:
+    """Highest speed (K, h, w) in heights/second that each shot showed near each cell."""
+    speed = support["flow"][:, :, 2] * support.known["flow"][:, :, None, None]
+    return largest(speed.detach().amax(1))
+
+
+def headings(support: Sample) -> Tensor:
+    """Highest speed (8, h, w) of one direction that any shot showed near each cell, by octant (right, then down)."""
+    flow = support["flow"][:, :, :2].detach() * support.known["flow"][:, :, None, None, None]
+    speed = flow.square().sum(2).sqrt()
+    ways = octant(flow[:, :, 0], flow[:, :, 1])
+    each = torch.stack([torch.where(ways == way, speed, 0.0) for way in range(OCTANTS)])
+    nothing = each.new_zeros((OCTANTS, 1, *each.shape[3:]))
+    return largest(torch.cat([nothing, each.flatten(1, 2)], dim=1).amax(1))
+
+
+def octant(right: Tensor, down: Tensor) -> Tensor:
+    """Number of the octant that a motion goes into: 0 right, 2 down, 4 left, 6 up."""
+    return torch.remainder(torch.round(torch.atan2(down, right) / (2 * math.pi / OCTANTS)), OCTANTS).long()
+
+
+def largest(maps: Tensor) -> Tensor:
+    """Maps (N, h, w), each cell the largest of its neighbourhood."""
+    if len(maps) == 0:
+        return maps
+    rows = min(maps.shape[-2:])
+    down, across = round(rows * DOWN) | 1, round(rows * ACROSS) | 1
+    wide: Tensor = functional.max_pool2d(maps[:, None], (down, across), 1, (down // 2, across // 2))
+    return wide[:, 0]
+
+
+def cell_at(maps: Tensor, place: tuple[float, float]) -> tuple[int, int]:
+    """Row and column of maps (..., h, w) at a place: shares of the height from the top and of the width from left.
+
+    >>> cell_at(torch.zeros(30, 40), (0.5, 0.99))
+    (15, 39)
+    """
+    height, width = maps.shape[-2:]
+    return min(int(place[0] * height), height - 1), min(int(place[1] * width), width - 1)
+
+
+def share_word(share: float) -> str:
+    """A share of something in words: ``42 %``."""
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,74 @@
+"""An event in a picture: its frame with a box, and beside it the clip shown that is nearest to it."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from metavad.scoring.explain import Explanation
+from metavad.scoring.regions import Box
+from metavad.types import ByteArray, FloatArray
+
+__all__ = ["decoded", "framed", "nearest_shot", "side_by_side"]
+
+ALARM = (43, 57, 192)
+"""Blue, green, red."""
+PAPER, INK = (255, 255, 255), (60, 48, 40)
+GAP, BAR = 10, 24
+"""Pixels between two pictures, and of the line of words below them."""
+
+
+def decoded(pictures: Sequence[bytes]) -> list[ByteArray]:
+    """Pictures (H, W, 3), blue-green-red, of JPEGs; one that is damaged is black."""
+    found = [cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_COLOR) if each else None for each in pictures]
+    return [np.zeros((8, 8, 3), np.uint8) if each is None else np.asarray(each, np.uint8) for each in found]
+
+
+def nearest_shot(why: Explanation | None, frame: ByteArray, box: Box | None, shots: Sequence[ByteArray]) -> int | None:
+    """Number of the shot nearest to an event; ``None`` where there is none to compare with.
+
+    By what the loudest expert reads at that place where it can say, else by looks: the pictures ``shots`` (one
+    of each, (H, W, 3)) against the ``frame`` (H, W, 3), grey, inside the ``box`` (pixels of the frame).
+    """
+    if why is not None and why.distances:
+        return int(np.argmin(why.distances))
+    if not shots:
+        return None
+    here = _patch(frame, box, frame.shape)
+    return int(np.argmin([np.abs(here - _patch(shot, box, frame.shape)).mean() for shot in shots]))
+
+
+def framed(frame: ByteArray, box: Box | None, height: int) -> ByteArray:
+    """A frame (H, W, 3) at this height with the box (pixels of the frame) drawn in it."""
+    scale = height / frame.shape[0]
+    size = max(1, round(frame.shape[1] * scale)), height
+    picture = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    if box is not None:
+        x0, y0, x1, y1 = (round(value * scale) for value in box)
+        cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), PAPER, 4, cv2.LINE_AA)
+        cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), ALARM, 2, cv2.LINE_AA)
+    return np.asarray(picture, np.uint8)
+
+
+def side_by_side(pictures: Sequence[ByteArray], words: Sequence[str]) -> ByteArray:
+    """Pictures of one height beside each other, each with its words below it."""
+    height = pictures[0].shape[0]
+    width = sum(each.shape[1] for each in pictures) + GAP * (len(pictures) - 1)
+    sheet = np.full((height + BAR, width, 3), PAPER, np.uint8)
+    left = 0
+    for picture, text in zip(pictures, words, strict=True):
+        sheet[:height, left : left + picture.shape[1]] = picture
+        cv2.putText(sheet, text, (left + 2, height + 17), cv2.FONT_HERSHEY_SIMPLEX, 0.45, INK, 1, cv2.LINE_AA)
+        left += picture.shape[1] + GAP
+    return sheet
+
+
+def _patch(picture: ByteArray, box: Box | None, shape: tuple[int, ...]) -> FloatArray:
+    """The part of a picture under a box of a frame of another ``shape``, grey, 16x16, without its mean."""
+    down, across = picture.shape[0] / shape[0], picture.shape[1] / shape[1]
+    x0, y0, x1, y1 = (0.0, 0.0, float(shape[1]), float(shape[0])) if box is None else box
+    rows = slice(int(y0 * down), max(int(np.ceil(y1 * down)), int(y0 * down) + 1))
+    columns = slice(int(x0 * across), max(int(np.ceil(x1 * across)), int(x0 * across) + 1))
+    grey = cv2.cvtColor(picture[rows, columns], cv2.COLOR_BGR2GRAY).astype(np.float32)
+    small = cv2.resize(grey, (16, 16), interpolation=cv2.INTER_AREA)
+    return np.asarray(small - small.mean())
