@@ -97,6 +97,8 @@ class Pose(Expert):
 
     def _latents(self, poses: Tensor) -> tuple[Tensor, Tensor]:
         """Latents (..., S, 34) and log volumes (...,)."""
+        if poses.numel() == 0:  # nothing was shown: torch's transforms take no empty batch
+            return poses, poses.sum((-1, -2))
         steps = [part for coupling in self.couplings for part in coupling.transforms(poses.shape[-2])]
         latents, volume = zuko.transforms.ComposedTransform(*steps).call_and_ladj(poses.flatten(-2))
         return latents.reshape(poses.shape), volume
@@ -121,7 +123,7 @@ class _Coupling(nn.Module):
         self.shift = nn.Parameter(torch.zeros(2 * JOINTS))
         self.enter = nn.Conv1d(JOINTS, hidden, 5, padding=2)
         self.leave = nn.Conv1d(hidden, 2 * JOINTS, 5, padding=2)
-        nn.init.zeros_(self.leave.weight)  # begins as the identity
+        nn.init.normal_(self.leave.weight, std=0.01)  # begins near the identity
         nn.init.zeros_(self.leave.bias)
 
     def transforms(self, steps: int) -> list[torch.distributions.Transform]:

@@ -41,7 +41,7 @@ def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
 def _flow_field(config: Config) -> FlowFieldFeature:
     patches = config.flow_patches
     both = patches.stacking == "bidirectional"
-    return FlowFieldFeature(patches.scale, config.data.rate, both=both, settings=config.flow)
+    return FlowFieldFeature(patches.scale, config.data.rate, config.data.rows, both=both, settings=config.flow)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import TINY
 
 
-@pytest.fixture(params=["attributes"])
+@pytest.fixture(params=["attributes", "pose", "velocity-deep-pose"])
 def preset(request):
     return request.param
 

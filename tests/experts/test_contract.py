@@ -1,5 +1,6 @@
 """One contract for every registered expert."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from metavad.experts.base import call
 from metavad.features.library import features_of, sample_of
 from metavad.features.sample import Sample, join
 from metavad.meta.inner import inner_loop
+from tests.people import reading_of, walker, write_people
 
 SMALL = Config.model_validate({"data": {"rows": 6}, "prediction": {"short_side": 12, "channels": 4}})
 TICKS = 7
@@ -49,7 +51,7 @@ def moving_pictures(clips, seed=0, ticks=TICKS):
     generator = torch.Generator().manual_seed(seed)
     features = features_of(SMALL, ("frames", "flow", *_further()))
     samples = []
-    for _ in range(clips):
+    for clip in range(clips):
         noise = torch.rand(48, 64, generator=generator) * 60 + 60
         start = torch.randint(0, 30, (2,), generator=generator)
         frames = []
@@ -61,12 +63,19 @@ def moving_pictures(clips, seed=0, ticks=TICKS):
         seconds = torch.arange(ticks).numpy() / 10.0
         rows = {}
         for key, feature in features.items():
-            stream = feature.start()
+            stream = started(feature, seed + clip, ticks)
             rows[key] = torch.stack(
                 [torch.from_numpy(stream(frame, time)) for frame, time in zip(frames, seconds, strict=True)]
             ).numpy()
         samples.append(sample_of(features, rows, seconds, seconds))
     return join(samples)
+
+
+def started(feature, seed, ticks):
+    """A stream of the feature, told of a video in which two people walk."""
+    with tempfile.TemporaryDirectory() as folder:
+        people = [walker(ticks, speed=15 + 5 * seed, beat=1.5), walker(ticks, start=(40, 20), speed=-10, swing=0.3)]
+        return feature.of(reading_of(write_people(Path(folder) / "people.npz", people), ticks)).start()
 
 
 def _further():
