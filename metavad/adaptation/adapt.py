@@ -29,6 +29,7 @@ __all__ = [
     "adapt",
     "adapted",
     "fine_tune",
+    "leaks_of",
     "learn",
     "levels_of",
     "refit",
@@ -151,16 +152,24 @@ def surprises(model: Normality, sample: Sample) -> Surprise:
         known = {name: expert.known(sample) for name, expert in model.method.experts.each()}
         maps = {name: _placed(model, name, score, known[name]) for name, score in scores.items()}
         weights = {name: weight_at(model.method.weights[name], model.shots) for name in maps}
-    fused = fuse(maps, weights, levels_of(model.method, model.shots, model.loudness))
+    levels = levels_of(model.method, model.shots, model.loudness)
+    fused = fuse(maps, weights, levels, leaks_of(model.method.experts))
     return Surprise(maps, fused, torch.stack(list(known.values())).all(0))
 
 
 def levels_of(method: Method, shots: int, loudness: Mapping[str, Tensor]) -> dict[str, float]:
     """What each expert says of ordinary footage anyway, in compressed nats: see :func:`heard`.
 
-    That of the base's cameras after as many shots, and that of the shots left out in turn, by their number.
+    That of the shots left out in turn, and that of the base's cameras after as many shots, mixed by the number of
+    clips. While little was shown nobody knows how loud an expert is here: the cameras' level leaves out all but one
+    ordinary tick in a hundred.
     """
     return {name: _level(method, name, shots, loudness.get(name)) for name, _ in method.experts.each()}
+
+
+def leaks_of(experts: ExpertSet) -> dict[str, float]:
+    """What is heard of each expert below its level."""
+    return {name: expert.whisper for name, expert in experts.each()}
 
 
 def strengths_of(settings: CalibrationConfig) -> Strengths:
@@ -290,10 +299,14 @@ def _frames(method: Method, maps: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, strongest(compress(maps), method.config.scoring.top), torch.nan)
 
 
+COMMON = 0.01
+"""Share of the cameras' ordinary ticks at which an expert is heard before anything was shown."""
+
+
 def _level(method: Method, name: str, shots: int, loudness: Tensor | None) -> float:
     settings = method.config.calibration
     tail = method.tails.get(f"frame:{name}")
-    common = 0.0 if tail is None else tail.score(-math.log(1 - settings.level), shots if method.strengths else 0)
+    common = 0.0 if tail is None else tail.score(-math.log(COMMON), shots if method.strengths else 0)
     own = torch.zeros(0) if loudness is None else loudness[~loudness.isnan()]
     if len(own) == 0 or loudness is None or method.strengths is None:
         return common
@@ -310,7 +323,7 @@ def _shown_frames(
     for held, rest in _folds(len(sure), method.config):
         weights = {name: weight_at(method.weights[name], len(rest)) * _heard(method, name, len(sure)) for name in maps}
         levels = levels_of(method, len(rest), {name: each[rest] for name, each in loudness.items()})
-        fused = fuse({name: each[held] for name, each in maps.items()}, weights, levels)
+        fused = fuse({name: each[held] for name, each in maps.items()}, weights, levels, leaks_of(method.experts))
         frames[held] = strongest(fused, method.config.scoring.top)
     return torch.where(sure, frames, torch.nan)
 

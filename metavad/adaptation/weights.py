@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import adapted, learn, levels_of, surprises
+from metavad.adaptation.adapt import adapted, leaks_of, learn, levels_of, surprises
 from metavad.calibration.fusion import heard, weight_at
 from metavad.features.sample import Sample
 from metavad.meta.base import Base
@@ -24,7 +24,7 @@ TICKS = 60
 BORROWED = 10
 """Abnormal ticks of one case that cases without any are held against."""
 CELLS = 64
-PULL = 0.02
+PULL = 0.5
 """Weight of staying near where the weights start."""
 
 
@@ -88,12 +88,13 @@ def _paired(found: Sequence[_Ranked]) -> list[_Ranked]:
 
 def _collect(base: Base, case: Case) -> _Ranked:
     model = learn(adapted(base), case.support)
-    levels = levels_of(model.method, model.shots, model.loudness)
+    levels, leaks = levels_of(model.method, model.shots, model.loudness), leaks_of(base.experts)
     normal: list[Tensor] = []
     abnormal: list[Tensor] = []
     for sample, labels in case.videos:
         found = surprises(model, sample)
-        maps = torch.stack([heard(found.maps[name][0], levels[name]) for name in base.weights], dim=1).flatten(2)
+        said = [heard(found.maps[name][0], levels[name], leaks[name]) for name in base.weights]
+        maps = torch.stack(said, dim=1).flatten(2)
         count = max(1, round(base.config.scoring.top * maps.shape[-1]))
         maps = _highest(maps, max(CELLS, 2 * count))
         known = found.known[0]

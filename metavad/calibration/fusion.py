@@ -22,17 +22,23 @@ def weight_at(pair: Tensor, shots: float) -> Tensor:
     return functional.softplus(pair[0] + pair[1] * torch.log1p(torch.tensor(float(shots))).to(pair))
 
 
-def heard(surprise: Tensor, level: Tensor | float) -> Tensor:
-    """Compressed nats above ``level``; 0 below it.
+def heard(surprise: Tensor, level: Tensor | float, leak: float = 0.0) -> Tensor:
+    """Compressed nats above ``level``; below it only the share ``leak`` of them.
 
     The level is what an expert says of ordinary footage anyway: only more than that is news, so that an expert
     which is loud at one camera (people stand everywhere, light flickers) does not drown the others there.
     """
-    return (compress(surprise) - level).clamp_min(0)
+    nats = compress(surprise)
+    return (nats - level).clamp_min(0) + leak * nats.clamp_max(level)
 
 
 def fuse(
-    maps: Mapping[str, Tensor], weights: Mapping[str, Tensor | float], levels: Mapping[str, Tensor | float]
+    maps: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor | float],
+    levels: Mapping[str, Tensor | float],
+    leaks: Mapping[str, float],
 ) -> Tensor:
     """Weighted sum of what is heard of every expert, (..., h, w); higher = more anomalous."""
-    return torch.stack([weights[name] * heard(surprise, levels[name]) for name, surprise in maps.items()]).sum(0)
+    return torch.stack(
+        [weights[name] * heard(surprise, levels[name], leaks[name]) for name, surprise in maps.items()]
+    ).sum(0)

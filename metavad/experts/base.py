@@ -47,6 +47,8 @@ class Expert(nn.Module, ABC):
     """Whether it can say nothing before anything was shown."""
     voice: ClassVar[float] = 0.25
     """Fusion weight that it starts from; 1 for what leads."""
+    whisper: ClassVar[float] = 0.0
+    """Share of what it says below its level that is heard; above 0 for what leads, so that order is never lost."""
     history: float = 0.0
     """Seconds of past that a score may use; less at the start of a video."""
     floor: float = 0.0

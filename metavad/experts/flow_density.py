@@ -31,6 +31,7 @@ class FlowDensity(Expert):
     name: ClassVar[str] = "flow_density"
     reads: ClassVar[tuple[str, ...]] = ("flow",)
     voice: ClassVar[float] = 1.0
+    whisper: ClassVar[float] = 0.03
 
     def __init__(self, settings: FlowDensityConfig) -> None:
         super().__init__()
