@@ -7,6 +7,7 @@ import torch
 
 from metavad.config import FlowConfig
 from metavad.errors import ConfigError
+from metavad.features.base import grid_of
 from metavad.features.flow import FlowFeature, FlowFieldFeature, flow_method
 from metavad.features.flow.methods import raft_of
 
@@ -87,7 +88,7 @@ def test_the_default_row_is_that_of_plain_dis_flow():
 
 
 def test_the_field_is_flow_since_the_last_tick_forwards_and_back():
-    feature = FlowFieldFeature(4, 10.0, both=True)
+    feature = FlowFieldFeature(4, 10.0, 12, both=True)
     picture = texture()
     stream = feature.start()
     rows = np.stack([stream(shifted(picture, 2 * tick, 0), tick / 10) for tick in range(3)])
@@ -96,3 +97,13 @@ def test_the_field_is_flow_since_the_last_tick_forwards_and_back():
     assert found[0].abs().max() < 1e-3
     means = found[2, :, 6:-6, 6:-6].flatten(1).median(1).values
     torch.testing.assert_close(means, torch.tensor([20 / 96, 0.0, -20 / 96, 0.0]), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("rows", [8, 30])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_field_has_the_frame_s_grid(scale, rows):
+    """Whatever the shape: maps of experts that read it must meet all others."""
+    feature = FlowFieldFeature(scale, 10.0, rows)
+    for width in range(240, 500):
+        for size in ((240, width), (width, 240)):
+            assert grid_of(*feature.shape(*size)[1:], rows) == grid_of(*size, rows)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metavad.config import FlowConfig
-from metavad.features.base import Feature
+from metavad.features.base import Feature, grid_of
 from metavad.features.flow.feature import way_of
 from metavad.features.flow.methods import FlowMethod, flow_method
 from metavad.features.flow.steadying import steadied
@@ -26,8 +26,10 @@ class FlowFieldFeature(Feature):
 
     name = "flow_field"
 
-    def __init__(self, scale: int, rate: float, *, both: bool = False, settings: FlowConfig = FlowConfig()) -> None:
-        self.scale, self.rate, self.both, self.settings = scale, rate, both, settings
+    def __init__(
+        self, scale: int, rate: float, rows: int, *, both: bool = False, settings: FlowConfig = FlowConfig()
+    ) -> None:
+        self.scale, self.rows, self.both, self.settings = scale, rows, both, settings
         self.past = 0.5 / rate
 
     def start(self) -> Callable[[ByteArray, float], ByteArray]:
@@ -55,9 +57,12 @@ class FlowFieldFeature(Feature):
         return np.moveaxis(cv2.resize(motion, (width, height), interpolation=cv2.INTER_AREA), -1, 0)
 
     def shape(self, height: int, width: int) -> tuple[int, ...]:
-        """(2 or 4, H, W)."""
-        sides = (max(1, round(height / self.scale)), max(1, round(width / self.scale)))
-        return 4 if self.both else 2, *sides
+        """(2 or 4, H, W); a side may be off by a cell or two, so that cells of scores come out as for the frame."""
+        near = max(1, round(height / self.scale)), max(1, round(width / self.scale))
+        wanted = grid_of(height, width, self.rows)
+        tries = [(max(1, near[0] + down), max(1, near[1] + across)) for down, across in _OFF]
+        fitting = next((sides for sides in tries if grid_of(*sides, self.rows) == wanted), near)
+        return 4 if self.both else 2, *fitting
 
     def tensor(self, rows: np.ndarray) -> Tensor:
         """(T, 2 or 4, H, W) float32, heights/second."""
@@ -70,5 +75,10 @@ class FlowFieldFeature(Feature):
             "version": 1,
             **way_of(self.settings),
             "scale": self.scale,
+            "rows": self.rows,
             "both": self.both,
         }
+
+
+_OFF = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (0, 2), (0, -2), (2, 0), (-2, 0)]
+"""Cells by which the sides may be off, the nearest first."""
