@@ -62,12 +62,19 @@ def abnormal(scene: Scene, video: Video) -> list[int]:
 
 
 def all_abnormal(name: str, data: Path) -> dict[str, list[int]]:
-    """Abnormal frames of every test video of a shipped suite whose miniature lies under ``data``."""
-    return {
-        f"{scene.name}/{video.name}": abnormal(scene, video)
-        for scene in load_suite(name, data).scenes
-        for video in scene.test
-    }
+    """Abnormal frames of every test video of a shipped suite whose miniature lies under ``data``.
+
+    The miniature passes ``data check``: fewer videos than the manifest says are warnings, and nothing is an error.
+    """
+    suite = load_suite(name, data)
+    found = {f"{scene.name}/{video.name}": abnormal(scene, video) for scene in suite.scenes for video in scene.test}
+    assert wrong(suite) == []
+    return found
+
+
+def wrong(suite) -> list[str]:
+    """What ``data check`` says is an error."""
+    return [str(finding) for finding in check_suite(suite) if finding.level == "error"]
 
 
 # --- miniatures of the released trees ------------------------------------------------------------------------
@@ -200,8 +207,45 @@ def test_shanghaitech(tmp_path):
 
 def test_the_split_of_six_and_seven_cameras(tmp_path):
     shanghaitech(tmp_path)
+    assert all_abnormal("shanghaitech-6-7", tmp_path) == {"01/01_0014": [1, 2], "02/02_0002": [1, 2]}
     scenes = {scene.name: sorted(scene.roles) for scene in load_suite("shanghaitech-6-7", tmp_path).scenes}
     assert scenes == {"01": ["meta-train"], "13": ["meta-train"], "02": ["meta-test"]}
+
+
+@pytest.mark.parametrize("layout", ["frames", "converted"])
+def test_shanghaitech_as_others_lay_it_out(tmp_path, layout):
+    root = shanghaitech(tmp_path)
+    if layout == "converted":
+        (root / "training" / "videos").rename(root / "training" / "converted_videos")
+    else:
+        for video in sorted((root / "training" / "videos").iterdir()):
+            write_frames(root / "training" / "frames" / video.stem, 3, suffix=".jpg")
+            video.unlink()
+    for name in ("shanghaitech", "shanghaitech-6-7"):
+        assert load_suite(name, tmp_path).layout == layout
+        assert all_abnormal(name, tmp_path) == {"01/01_0014": [1, 2], "02/02_0002": [1, 2]}
+
+
+def test_ped2_as_mp4_files(tmp_path):
+    for name in ("training/01", "testing/01"):
+        write_video(tmp_path / "ped2" / f"{name}.mp4", range(4))
+    save(tmp_path / "ped2" / "labels" / "01.npy", np.array([0, 1, 1, 0], np.uint8))
+    write_masks(tmp_path / "ped2" / "pixel_masks" / "01", [0, 1, 1, 0], suffix=".png", first=0)
+    assert load_suite("ped2", tmp_path).layout == "mp4"
+    assert all_abnormal("ped2", tmp_path) == {"ped2/01": [1, 2]}
+
+
+@pytest.mark.parametrize("name", ["avenue", "avenue-intervals"])
+def test_avenue_as_repacked(tmp_path, name):
+    for folder, frames in (("training/frames/01", 4), ("testing/frames/01", 6), ("testing/frames/02", 5)):
+        write_frames(tmp_path / "avenue" / folder, frames, suffix=".jpg", digits=4)
+    place = tmp_path / "avenue" / "ground_truth_demo" / "testing_label_mask"
+    for clip, marks in ((1, [0, 1, 1, 0, 0, 0]), (2, [1] * 5)):
+        mat(place / f"{clip}_label.mat", volLabel=cells([box_mask(mark) for mark in marks]))
+    intervals = [np.array([[2], [3]], np.uint16), np.array([[1], [5]], np.uint16)]
+    mat(tmp_path / "avenue" / "avenue.mat", gt=cells(intervals))
+    assert load_suite(name, tmp_path).layout == "repacked"
+    assert all_abnormal(name, tmp_path) == {"avenue/01": [1, 2], "avenue/02": [0, 1, 2, 3, 4]}
 
 
 UBNORMAL_TRACKS = "Scene1/abnormal_scene_1_scenario_3_fog_annotations/abnormal_scene_1_scenario_3_fog_tracks.txt"
@@ -354,6 +398,7 @@ def test_ucf_crime_normal(tmp_path):
         write_video(folder / f"Normal_Videos{number:03d}_x264.mp4", range(3))
     suite = load_suite("ucf-crime-normal", tmp_path)
     assert [scene.name for scene in suite.scenes] == ["Normal_Videos001", "Normal_Videos002"]
+    assert wrong(suite) == []
     assert all(scene.roles == {"meta-train"} for scene in suite.scenes)
 
 
@@ -374,6 +419,7 @@ def test_umn(tmp_path, name, csv):
         text(path.parent / csv, "video,start,end\nTrim1,310,315\nTrim2,0,5\n")
     suite = load_suite(name, tmp_path)
     assert [abnormal(scene, scene.test[0]) for scene in suite.scenes] == [[310, 311, 312, 313, 314]] * 3
+    assert wrong(suite) == []
     assert suite.scenes[0].shown(suite.scenes[0].test[0]) == (0, 300)
     assert suite.scenes[0].crop == Crop(top=30)
 
