@@ -2,7 +2,8 @@
 
 from metavad.config import MetaConfig
 from metavad.meta.batched import batched_engine
-from metavad.meta.outer import Engine, loop_engine
+from metavad.meta.outer import Engine
+from metavad.meta.threads import threaded_engine
 
 __all__ = ["engine_of"]
 
@@ -13,4 +14,4 @@ def engine_of(settings: MetaConfig) -> Engine:
         from metavad.meta.learn2learn import learn2learn_engine
 
         return learn2learn_engine
-    return batched_engine if settings.engine == "batched" else loop_engine
+    return batched_engine if settings.engine == "batched" else threaded_engine

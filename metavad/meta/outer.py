@@ -29,6 +29,7 @@ __all__ = [
     "loop_engine",
     "plan_at",
     "scene_gradient",
+    "task_gradient",
 ]
 
 Kind: TypeAlias = Literal["adapt", "reptile", "joint"]
@@ -211,9 +212,14 @@ def loop_engine(experts: ExpertSet, start: Initialisation, tasks: Sequence[Task]
 
 def scene_gradient(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:
     """The query losses of one task after adapting, and their gradient for all leaves of ``start``."""
-    ways = {"adapt": _adapted, "reptile": _reptile, "joint": _joint}
     with repeatable(task.episode.number, next(iter(start.params.values())).device):
-        return ways[plan.kind](experts, start, task, plan)
+        return task_gradient(experts, start, task, plan)
+
+
+def task_gradient(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:
+    """The same in whatever state torch's random generator is."""
+    ways = {"adapt": _adapted, "reptile": _reptile, "joint": _joint}
+    return ways[plan.kind](experts, start, task, plan)
 
 
 def query_objective(
