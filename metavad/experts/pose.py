@@ -14,9 +14,8 @@ from metavad.experts.appearance import spread_choice
 from metavad.experts.base import Expert, Memory
 from metavad.experts.placing import cells_of, place
 from metavad.experts.state_space import StateSpace
-from metavad.features.poses import FACTS, STEP
+from metavad.features.poses import FACTS, JOINTS, STEP
 from metavad.features.sample import Sample
-from metavad.scenes.keypoints import JOINTS
 
 __all__ = ["Pose", "PosePrediction"]
 

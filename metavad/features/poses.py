@@ -21,7 +21,7 @@ from metavad.scenes.keypoints import JOINTS, Keypoints, keypoints_file, read_key
 from metavad.scenes.video import VideoFacts
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["FACTS", "STEP", "PosesFeature"]
+__all__ = ["FACTS", "JOINTS", "STEP", "PosesFeature"]
 
 FACTS = 6
 """Numbers of a person before the steps: there (1), box x0 y0 x1 y1 (heights of the frame), confidence."""
