@@ -35,6 +35,7 @@ __all__ = [
     "refit",
     "strengths_of",
     "surprises",
+    "together",
 ]
 
 
@@ -151,10 +152,14 @@ def surprises(model: Normality, sample: Sample) -> Surprise:
         scores = under(model.method.experts, model.params, ExpertSet.score, sample, model.memory)
         known = {name: expert.known(sample) for name, expert in model.method.experts.each()}
         maps = {name: _placed(model, name, score, known[name]) for name, score in scores.items()}
-        weights = {name: weight_at(model.method.weights[name], model.shots) for name in maps}
+    return Surprise(maps, together(model, maps), torch.stack(list(known.values())).all(0))
+
+
+def together(model: Normality, maps: Mapping[str, Tensor]) -> Tensor:
+    """The fused map of these experts' maps; that of all is the sum of each alone."""
+    weights = {name: weight_at(model.method.weights[name], model.shots) for name in maps}
     levels = levels_of(model.method, model.shots, model.loudness)
-    fused = fuse(maps, weights, levels, leaks_of(model.method.experts))
-    return Surprise(maps, fused, torch.stack(list(known.values())).all(0))
+    return fuse(maps, weights, levels, leaks_of(model.method.experts))
 
 
 def levels_of(method: Method, shots: int, loudness: Mapping[str, Tensor]) -> dict[str, float]:

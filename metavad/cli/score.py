@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 PICTURES, PICTURE_HEIGHT = "events", 240
-UNEXPLAINED = "a little unusual for some time"
+UNEXPLAINED = "something is a little unusual for some time"
 EPILOG = "Example: metavad score monday.mp4 tuesday.mp4 --detector detectors/lobby --out scores"
 
 

@@ -29,7 +29,7 @@ class Reason:
     """Why a place surprises an expert, for people."""
 
     text: str
-    """What goes after "something there": "moves 3.1 times as fast as anything shown at this place"."""
+    """What goes after "something": "moves 3.1 times as fast as anything shown at this place"."""
     distances: tuple[float, ...] = ()
     """How far each shot is from it in what the expert reads at that place; empty where the expert cannot say."""
 

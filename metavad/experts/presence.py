@@ -140,10 +140,10 @@ class Stillness(_Foreground):
     def sentence(now: float, most: float) -> str:
         """Of two seconds in which something stood still."""
         if most < NEVER:
-            return "something stays where nothing ever stayed"
+            return "stays where nothing ever stayed"
         if now > most + NOTABLE:
-            return "something stays longer than anything shown here"
-        return "something stays where little was seen to stay"
+            return "stays longer than anything shown here"
+        return "stays where little was seen to stay"
 
 
 NOTABLE, NEVER = 0.05, 0.1

@@ -10,7 +10,8 @@ from metavad.errors import ShotsError
 from metavad.protocol.bench import Bench
 from metavad.scenes.video import read_colour
 from metavad.scoring.events import alarm_intervals
-from metavad.scoring.stream import hold, score_track
+from metavad.scoring.pictures import around, nearest_shot
+from metavad.scoring.stream import explain_peak, hold, score_track
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = ["Story", "story_of"]
@@ -31,6 +32,8 @@ class Story:
     heat: FloatArray
     shots: tuple[ByteArray, ...]
     text: str
+    reason: str
+    nearest: int | None
 
 
 def story_of(bench: Bench) -> Story:
@@ -50,7 +53,9 @@ def story_of(bench: Bench) -> Story:
     found = score_track(detector.normality, bench.library, tracks[name], maps=True)
     facts = bench.library.facts(key, "test", name)
     scores = hold(found.frames, found.scores, facts.frames)
-    tick = int(np.argmax(found.scores))
+    tick, why = explain_peak(detector.normality, bench.library, tracks[name], found)
+    top = _picture(bench, "test", name, int(found.frames[tick]))
+    shown = tuple(_picture(bench, clip.side, clip.video, clip.first + clip.length // 2) for clip in shots.clips)
     assert found.fused is not None  # maps were asked for
     return Story(
         scene=bench.scene.name,
@@ -60,10 +65,12 @@ def story_of(bench: Bench) -> Story:
         threshold=detector.threshold,
         alarms=alarm_intervals(scores, facts.seconds, detector.threshold, merge=settings.scoring.merge),
         labels=bench.truth[name][0],
-        top_frame=_picture(bench, "test", name, int(found.frames[tick])),
+        top_frame=top,
         heat=found.fused[tick],
-        shots=tuple(_picture(bench, clip.side, clip.video, clip.first + clip.length // 2) for clip in shots.clips),
+        shots=shown,
         text=detector.promise.text,
+        reason="" if why is None else why.text,
+        nearest=nearest_shot(why, top, None if why is None else around(why.place, top.shape), shown),
     )
 
 

@@ -77,7 +77,11 @@ class SceneStory:
     shots: Sequence[ByteArray] = field(default=())
     """A frame (H, W, 3) RGB of each clip that was shown."""
     text: str = ""
-    """A sentence on the camera, or the reason of the alarm."""
+    """A sentence on the camera."""
+    reason: str = ""
+    """Why that frame scores highest; empty where nobody knows."""
+    nearest: int | None = None
+    """Number of the shot that is nearest to it."""
 
 
 def headline(record: Record) -> str:
@@ -172,6 +176,7 @@ class _Story:
     top: str | None
     shots: list[str]
     more: int
+    nearest: int | None
 
 
 def _story(story: SceneStory, grid: Grid, number: int) -> _Story:
@@ -179,14 +184,24 @@ def _story(story: SceneStory, grid: Grid, number: int) -> _Story:
     top = story.top_frame
     if top is not None:
         top = heat_overlay(top, story.heat, box=story.box) if story.heat is not None else top
+    chosen = _shown_shots(len(story.shots), story.nearest)
     return _Story(
         story,
         _change(grid, story.scene),
         _themed(drawn, f"t{number}", f"scores over time, {story.video}"),
         None if top is None else _embedded(top, 900),
-        [_embedded(image, 300) for image in story.shots[:_MOST_SHOTS]],
-        max(0, len(story.shots) - _MOST_SHOTS),
+        [_embedded(story.shots[number], 300) for number in chosen],
+        len(story.shots) - len(chosen),
+        None if story.nearest is None or story.nearest not in chosen else chosen.index(story.nearest),
     )
+
+
+def _shown_shots(count: int, nearest: int | None) -> list[int]:
+    """The first shots, and the nearest one among them."""
+    first = list(range(min(count, _MOST_SHOTS)))
+    if nearest is not None and first and nearest not in first and nearest < count:
+        first[-1] = nearest
+    return first
 
 
 def _change(grid: Grid, scene: str) -> str:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import Normality, Surprise, levels_of
-from metavad.calibration.fusion import fuse, weight_at
+from metavad.adaptation.adapt import Normality, Surprise, together
 from metavad.experts.base import Expert, Memory, Reason
 from metavad.experts.set import ExpertSet, memory_of, under
 from metavad.features.sample import Sample
@@ -22,7 +21,7 @@ class Explanation:
     """Why one moment surprises."""
 
     text: str
-    """What is said of something there: "moves 3.1 times as fast as anything shown at this place (bottom left)"."""
+    """"something moves 3.1 times as fast as anything shown at this place (bottom left)"."""
     shares: dict[str, float]
     """Each expert's share of the surprise at the place; they sum to 1."""
     place: tuple[float, float]
@@ -44,16 +43,13 @@ def explain(model: Normality, sample: Sample, found: Surprise, tick: int) -> Exp
     quoted = [name for name in loud if name == loud[0] or (shares[name] >= SECOND and reasons[name] is not None)]
     said = [_text(model, name, reasons[name]) for name in quoted[:2]]
     far = next((reason.distances for reason in reasons.values() if reason is not None and reason.distances), ())
-    return Explanation(f"{', and '.join(dict.fromkeys(said))} ({whereabouts(place)})", shares, place, far)
+    return Explanation(f"something {', and '.join(dict.fromkeys(said))} ({whereabouts(place)})", shares, place, far)
 
 
 def parts_at(model: Normality, found: Surprise, tick: int, cell: tuple[int, int]) -> dict[str, float]:
     """What each expert adds to the fused surprise at a cell of a tick; they sum to it."""
-    levels = levels_of(model.method, model.shots, model.loudness)
-    weights = {name: weight_at(model.method.weights[name], model.shots) for name in found.maps}
-    return {
-        name: float(fuse({name: each[0, tick, cell[0], cell[1]]}, weights, levels)) for name, each in found.maps.items()
-    }
+    row, column = cell
+    return {name: float(together(model, {name: each[0, tick, row, column]})) for name, each in found.maps.items()}
 
 
 def until(sample: Sample, tick: int) -> Sample:

@@ -9,7 +9,7 @@ from metavad.scoring.explain import Explanation
 from metavad.scoring.regions import Box
 from metavad.types import ByteArray, FloatArray
 
-__all__ = ["decoded", "framed", "nearest_shot", "side_by_side"]
+__all__ = ["around", "decoded", "framed", "nearest_shot", "side_by_side"]
 
 ALARM = (43, 57, 192)
 """Blue, green, red."""
@@ -36,6 +36,13 @@ def nearest_shot(why: Explanation | None, frame: ByteArray, box: Box | None, sho
         return None
     here = _patch(frame, box, frame.shape)
     return int(np.argmin([np.abs(here - _patch(shot, box, frame.shape)).mean() for shot in shots]))
+
+
+def around(place: tuple[float, float], shape: tuple[int, ...]) -> Box:
+    """A box of a fifth of the height around a place (shares of height and width) of a picture of this shape."""
+    height, width = shape[:2]
+    down, across, reach = place[0] * height, place[1] * width, 0.1 * height
+    return max(0.0, across - reach), max(0.0, down - reach), min(width, across + reach), min(height, down + reach)
 
 
 def framed(frame: ByteArray, box: Box | None, height: int) -> ByteArray:

@@ -21,7 +21,7 @@ from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.regions import Box, find_regions
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["FrameScore", "TrackScores", "hold", "score", "score_track"]
+__all__ = ["FrameScore", "TrackScores", "explain_peak", "hold", "score", "score_track"]
 
 CHUNK = 32
 """Ticks scored at once."""
@@ -99,6 +99,18 @@ def score_track(model: Normality, library: Library, track: Track, *, maps: bool 
     smoothed = smooth(raw, track.seconds, settings.past, settings.ahead)
     fused = np.concatenate([part[1] for part in parts]) if maps else None
     return TrackScores(track.frames, track.seconds, smoothed, raw, fused)
+
+
+def explain_peak(
+    model: Normality, library: Library, track: Track, scores: TrackScores
+) -> tuple[int, Explanation | None]:
+    """The tick that drives the highest smoothed score, and why it surprises."""
+    settings = model.method.config.scoring
+    peak = scores.seconds[int(np.argmax(scores.scores))]
+    inside = (scores.seconds >= peak - settings.past) & (scores.seconds <= peak + settings.ahead)
+    tick = int(np.argmax(np.where(inside & ~np.isnan(scores.raw), scores.raw, -np.inf)))
+    sample = library.part(track, max(0, tick - overlap(model)), tick + 1)
+    return tick, explain(model, sample, surprises(model, sample), int(sample.seconds.shape[1]) - 1)
 
 
 def hold(ticks: IntArray, values: FloatArray, frames: int) -> FloatArray:

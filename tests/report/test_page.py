@@ -64,7 +64,9 @@ def story():
         top_frame=picture,
         heat=generator.random((6, 8)),
         shots=[picture] * 15,
-        text="moves faster than shown & lies",
+        text="at most 10 false alarms a day & night",
+        reason="something moves faster than shown & lies",
+        nearest=13,
     )
 
 
@@ -120,7 +122,10 @@ def test_stories_show_timeline_frame_and_shots(record, story):
     assert len(pictures) == 1 + 12
     assert "(and 3 more)" in page.text
     assert "Test <01>.avi" in page.text
-    assert "moves faster than shown & lies" in page.text
+    assert "Something moves faster than shown & lies." in page.text
+    assert "at most 10 false alarms a day & night" in page.text
+    nearest = [value for value in page.named("alt") if value.endswith("nearest to that frame")]
+    assert nearest == ["clip 12 shown of ped_2, nearest to that frame"]
     assert "AUC 90.0 % without clips, 98.0 % with 10" in page.text
     data = base64.b64decode(pictures[0].split(",", 1)[1])
     assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (48, 64, 3)

@@ -114,9 +114,9 @@ def test_ticks_that_are_not_known_show_nothing():
     [
         (Presence, 0.6, 0.2, "covers more of the view here than anything shown (60 % against at most 20 %)"),
         (Presence, 0.2, 0.2, "covers the view where it is mostly free (20 % of it)"),
-        (Stillness, 0.9, 0.02, "something stays where nothing ever stayed"),
-        (Stillness, 0.9, 0.5, "something stays longer than anything shown here"),
-        (Stillness, 0.9, 0.9, "something stays where little was seen to stay"),
+        (Stillness, 0.9, 0.02, "stays where nothing ever stayed"),
+        (Stillness, 0.9, 0.5, "stays longer than anything shown here"),
+        (Stillness, 0.9, 0.9, "stays where little was seen to stay"),
     ],
 )
 def test_what_is_there(expert, now, most, text):
@@ -150,6 +150,7 @@ def test_the_shares_are_those_of_the_fused_surprise(scored):
         why = explain(model, sample, found, tick)
         assert sum(why.shares.values()) == pytest.approx(1)
         assert min(why.shares.values()) >= 0
+        assert why.text.startswith("something ")
         assert why.text.endswith(")")
 
 
