@@ -150,7 +150,7 @@ def _moved(sizes: Tensor, down: float) -> Tensor:
 
 def _turned(looks: Tensor) -> Tensor:
     """Histograms (..., ``LOOKS``) of the same crops turned by a quarter."""
-    cells = looks.unflatten(-1, (*GRID, ORIENTATIONS)).roll(ORIENTATIONS // 2, dims=-1)
+    cells = torch.unflatten(looks, -1, (*GRID, ORIENTATIONS)).roll(ORIENTATIONS // 2, dims=-1)
     back = torch.einsum("ia,bj,...jak->...ibk", _stretch(GRID[1], GRID[0], looks), _stretch(*GRID, looks), cells)
     return back.flatten(-3)
 

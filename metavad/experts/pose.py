@@ -1,8 +1,9 @@
 """How people hold themselves and move their limbs: densities over windows of poses."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 import zuko
@@ -98,7 +99,8 @@ class Pose(Expert):
         """Latents (..., S, 34) and log volumes (...,)."""
         if poses.numel() == 0:  # nothing was shown: torch's transforms take no empty batch
             return poses, poses.sum((-1, -2))
-        steps = [part for coupling in self.couplings for part in coupling.transforms(poses.shape[-2])]
+        couplings = cast(Iterable[_Coupling], self.couplings)
+        steps = [part for coupling in couplings for part in coupling.transforms(poses.shape[-2])]
         latents, volume = zuko.transforms.ComposedTransform(*steps).call_and_ladj(poses.flatten(-2))
         return latents.reshape(poses.shape), volume
 
@@ -123,7 +125,6 @@ class _Coupling(nn.Module):
         self.enter = nn.Conv1d(JOINTS, hidden, 5, padding=2)
         self.leave = nn.Conv1d(hidden, 2 * JOINTS, 5, padding=2)
         nn.init.normal_(self.leave.weight, std=0.01)  # begins near the identity
-        nn.init.zeros_(self.leave.bias)
 
     def transforms(self, steps: int) -> list[torch.distributions.Transform]:
         """Of flat windows (..., S x 34)."""
@@ -201,7 +202,7 @@ class PosePrediction(Expert):
 def _windows(sample: Sample, settings: PoseConfig) -> _Windows:
     """Windows as far as the sample reaches: steps before its first tick are not known, and repeat the first known."""
     people = sample["poses"]
-    table = people[..., FACTS:].unflatten(-1, (settings.steps, STEP))
+    table = torch.unflatten(people[..., FACTS:], -1, (settings.steps, STEP))
     age = torch.linspace(settings.seconds, 0, settings.steps).to(table)
     within = age <= sample.seconds[..., None] + 1e-3
     known = table[..., 0] * within[:, :, None]
@@ -221,13 +222,14 @@ def _placed(expert: Pose | PosePrediction, sample: Sample, windows: _Windows, na
 
 def _middle(poses: Tensor) -> Tensor:
     """Mean of the joints (..., 2) of poses (..., 34)."""
-    return poses.unflatten(-1, (JOINTS, 2)).mean(-2)
+    return torch.unflatten(poses, -1, (JOINTS, 2)).mean(-2)
 
 
 def _affine(shift: Tensor, scale: Tensor) -> torch.distributions.Transform:
     """y = exp(scale) x + shift, the scale bounded softly."""
     affine = zuko.transforms.MonotonicAffineTransform(shift, scale, slope=STEEPEST)
-    return zuko.transforms.DependentTransform(affine, 1)
+    dependent: torch.distributions.Transform = zuko.transforms.DependentTransform(affine, 1)
+    return dependent
 
 
 def _noise(settings: PoseConfig) -> Tensor:

@@ -38,7 +38,7 @@ def onnx_detector(path: Path, side: int) -> BoxDetector:
         square, scale = _letter_box(picture, side)
         found = _run(network, square, path)
         boxes = decode_yolox(found, side) if found.shape[-1] > 6 else _sure(found[:, :5])
-        return boxes / np.array([scale, scale, scale, scale, 1.0])
+        return np.asarray(boxes / np.array([scale, scale, scale, scale, 1.0]))
 
     return detect
 

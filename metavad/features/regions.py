@@ -111,7 +111,7 @@ class RegionsFeature(Feature):
 
 def moved(regions: Tensor) -> tuple[Tensor, Tensor]:
     """Speed (...,) in heights/second and histogram (..., WAYS, MAGNITUDES) of regions (..., ``WIDTH``)."""
-    return regions[..., 6], regions[..., FACTS : FACTS + MOTION].unflatten(-1, (WAYS, len(MAGNITUDES)))
+    return regions[..., 6], torch.unflatten(regions[..., FACTS : FACTS + MOTION], -1, (WAYS, len(MAGNITUDES)))
 
 
 def shapes(regions: Tensor) -> tuple[Tensor, Tensor]:
