@@ -94,10 +94,9 @@ class Presence(_Foreground):
     @staticmethod
     def sentence(now: float, most: float) -> str:
         """Of the neighbourhood that is covered."""
-        shares = f"{share_word(now)} against at most {share_word(most)}"
         if now > most + NOTABLE:
-            return f"covers more of the view here than anything shown ({shares})"
-        return f"covers the view where it is mostly free ({share_word(now)} of it)"
+            return f"covers {share_word(now)} of the view here, where nothing shown covered more than {share_word(most)}"
+        return f"covers {share_word(now)} of the view here, where it is mostly free"
 
 
 class Stillness(_Foreground):

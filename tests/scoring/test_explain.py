@@ -112,8 +112,8 @@ def test_ticks_that_are_not_known_show_nothing():
 @pytest.mark.parametrize(
     ("expert", "now", "most", "text"),
     [
-        (Presence, 0.6, 0.2, "covers more of the view here than anything shown (60 % against at most 20 %)"),
-        (Presence, 0.2, 0.2, "covers the view where it is mostly free (20 % of it)"),
+        (Presence, 0.6, 0.2, "covers 60 % of the view here, where nothing shown covered more than 20 %"),
+        (Presence, 0.2, 0.2, "covers 20 % of the view here, where it is mostly free"),
         (Stillness, 0.9, 0.02, "stays where nothing ever stayed"),
         (Stillness, 0.9, 0.5, "stays longer than anything shown here"),
         (Stillness, 0.9, 0.9, "stays where little was seen to stay"),

@@ -1,0 +1,115 @@
+"""What a person can do wrong with ``metavad score``, on the real command line: one line, and nothing left behind."""
+
+import json
+import resource
+import shutil
+
+import pytest
+
+from tests.footage import write_video
+
+SIZE = (48, 64)
+
+
+@pytest.fixture(scope="module")
+def detector(tiny_run, tmp_path_factory):
+    """Of a small camera of its own."""
+    from metavad.cli import main
+
+    place = tmp_path_factory.mktemp("camera")
+    video = write_video(place / "normal.mp4", range(40), size=SIZE)
+    given = ["--normal", video, "--shots", 2, "--shot-frames", 8, "--base", tiny_run, "--out", place / "made"]
+    assert main(["adapt", *map(str, given)]) == 0
+    return place / "made"
+
+
+@pytest.fixture
+def video(tmp_path):
+    return write_video(tmp_path / "today.mp4", range(30), size=SIZE)
+
+
+@pytest.fixture
+def largest_file():
+    """``largest_file(100)``: no file of this process may grow beyond so many bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_file_that_cannot_grow_leaves_nothing(metavad, detector, video, largest_file, tmp_path):
+    for size in (0, 300):
+        largest_file(size)
+        result = metavad("score", video, "--detector", detector, "--out", "made")
+        largest_file(resource.RLIM_INFINITY)
+        assert (result.code, "make room" in result.line) == (1, True), result.err
+        assert not (tmp_path / "made").exists()
+
+
+def test_a_torn_end_is_scored_as_far_as_it_goes(metavad, detector, tmp_path):
+    whole = write_video(tmp_path / "whole.mkv", range(60), size=SIZE, options={"g": "10"})
+    content = whole.read_bytes()
+    (tmp_path / "torn.mkv").write_bytes(content[: len(content) * 2 // 3])
+    result = metavad("score", "torn.mkv", "--detector", detector)
+    assert result.code == 0, result.err
+    rows = (tmp_path / "scores" / "torn" / "scores.csv").read_text().splitlines()
+    assert 10 < len(rows) - 1 < 60
+
+
+def test_one_frame_is_a_video(metavad, detector, tmp_path):
+    write_video(tmp_path / "one.mp4", range(1), size=SIZE)
+    result = metavad("score", "one.mp4", "--detector", detector)
+    assert result.code == 0, result.err
+    assert len((tmp_path / "scores" / "one" / "scores.csv").read_text().splitlines()) == 2
+
+
+def test_a_file_where_a_folder_should_be(metavad, detector, video, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    result = metavad("score", video, "--detector", detector, "--out", "file")
+    assert (result.code, "found a file" in result.line) == (1, True), result.err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"threshold": "high"}, "damaged"),
+        ({"threshold": None}, "damaged"),
+        ({"format": 99}, "another version"),
+        ({"shots": [{"x": 1}]}, "damaged"),
+        ({"camera": {"height": 48}}, "damaged"),
+        ({"config": {"experts": ["nope"]}}, "unknown expert"),
+        ({"config": {"experts": ["flow_density"]}}, "damaged"),
+    ],
+    ids=str,
+)
+def test_facts_that_do_not_fit(metavad, detector, video, tmp_path, change, said):
+    shutil.copytree(detector, tmp_path / "bad")
+    facts = json.loads((tmp_path / "bad" / "detector.json").read_text())
+    (tmp_path / "bad" / "detector.json").write_text(json.dumps(facts | change))
+    result = metavad("score", video, "--detector", "bad", "--out", "made")
+    assert result.code in (1, 2)
+    assert said in result.line
+    assert not (tmp_path / "made").exists()
+
+
+def test_videos_of_two_cameras_are_not_one(metavad, tiny_run, video, tmp_path):
+    write_video(tmp_path / "other.mp4", range(30), size=(64, 48))
+    given = ["--normal", video, "other.mp4", "--shots", 6, "--shot-frames", 8, "--base", tiny_run, "--out", "made"]
+    result = metavad("adapt", *given)
+    assert (result.code, "videos of one camera" in result.line) == (1, True), result.err
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_damaged_picture_of_a_shot_harms_no_score(metavad, detector, video, tmp_path):
+    shutil.copytree(detector, tmp_path / "some")
+    for picture in (tmp_path / "some" / "pictures").glob("*.jpg"):
+        picture.write_bytes(b"x")
+    facts = json.loads((tmp_path / "some" / "detector.json").read_text())
+    (tmp_path / "some" / "detector.json").write_text(json.dumps(facts | {"threshold": -1.0}))
+    result = metavad("score", video, "--detector", "some")
+    assert result.code == 0, result.err
+    folder = tmp_path / "scores" / "today"
+    events = json.loads((folder / "events.json").read_text())
+    assert len(events) == len(list((folder / "events").glob("*.jpg"))) == 1
+    assert events[0]["reason"] in result.out
+    assert events[0]["reason"].startswith("something ")
