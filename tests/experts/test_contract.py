@@ -23,6 +23,8 @@ OPTIONS = {
     "prediction-channel-attention": {"prediction": {"attention": "channel"}},
     "prediction-self-attention": {"prediction": {"attention": "self"}},
     "prediction-prototypes": {"prediction": {"prototypes": 5}},
+    "flow_patches-trajectory": {"flow_patches": {"stacking": "trajectory", "patch": [24, 24], "levels": 2}},
+    "embedding_memory-centroids": {"embedding": {"memory": "centroids", "centroids": 3}},
 }
 """Settings under which an expert is another model, by a name that begins with the expert's."""
 GAMES = ("prediction-adversarial",)
