@@ -32,7 +32,8 @@ class Outcome:
     stories: tuple[Story, ...]
     scores: dict[str, FloatArray] = field(default_factory=dict)
     """By ``SUITE:SCENE/VIDEO/METHOD/K/DRAW``: one score for each frame that counts (T,); beside them
-    ``.../labels`` (1 = abnormal), ``.../seconds``, and ``.../raw`` before smoothing (NaN: not known yet)."""
+    ``.../labels`` (1 = abnormal), ``.../seconds``, ``.../raw`` before smoothing (NaN: not known yet), and
+    ``.../boxes`` (N, 7): tick, x0, y0, x1, y1, score, track."""
 
 
 @dataclass(frozen=True)
@@ -122,4 +123,5 @@ def _named_scores(bench: Bench, scored: Draws) -> dict[str, FloatArray]:
             for name, smoothed, raw in held:
                 place = f"{bench.scene.key}/{name}/{method}/{shots}/{number}"
                 named |= {place: smoothed.astype(np.float32), f"{place}/raw": raw.astype(np.float32)}
+                named |= {f"{place}/boxes": draw.detections[name]} if name in draw.detections else {}
     return named

@@ -44,7 +44,7 @@ class Scored:
     """Frame score that keeps the promise of the base's config; none for what promises nothing."""
     pixel_auc: float | None = None
     detections: dict[str, FloatArray] = field(default_factory=dict)
-    """For each video (N, 6): tick, box in pixels, score; empty where nobody drew what is abnormal."""
+    """For each video (N, 7): tick, box in pixels, score, track; empty where nobody drew what is abnormal."""
 
 
 def scored_part(bench: Bench, part: Part) -> Scored:
@@ -121,13 +121,8 @@ def _scored(
         frames / spent,
         threshold,
         pixel_figure(places, maps) if maps else None,
-        {name: _detections(bench, name, each) for name, each in maps.items()},
+        {name: detect(each, places.size).astype(np.float32) for name, each in maps.items()},
     )
-
-
-def _detections(bench: Bench, name: str, maps: FloatArray) -> FloatArray:
-    seconds = bench.facts(name).seconds[bench.ticks(name)]
-    return detect(maps, seconds, bench.places.size, past=bench.base.config.scoring.past).astype(np.float32)
 
 
 def _model(bench: Bench, part: Part) -> tuple[Normality, float]:

@@ -62,11 +62,11 @@ def maps(shift=0):
 def test_a_map_that_knows_the_place_is_perfect_and_one_beside_it_is_not(scene):
     drawn = places(scene)
     assert drawn.known
-    right, beside = ({"a": m, "b": np.full((5, 6, 8), 0.05), "c": m} for m in (maps(), maps(4)))
+    right, beside = ({"a": m, "b": np.full((5, 6, 8), 0.1), "c": m} for m in (maps(), maps(4)))
     assert pixel_figure(drawn, right) == 1.0
     assert pixel_figure(drawn, beside) < 0.5
     for each, expected in ((right, (1.0, 1.0)), (beside, (0.0, 0.0))):
-        boxes = {name: detect(m, np.arange(5) / 5, SIZE) for name, m in each.items()}
+        boxes = {name: detect(m, SIZE) for name, m in each.items()}
         found = region_figures(drawn, {name: rows[rows[:, 5] > 1] for name, rows in boxes.items()})
         assert found == pytest.approx(expected)
 
@@ -74,8 +74,8 @@ def test_a_map_that_knows_the_place_is_perfect_and_one_beside_it_is_not(scene):
 def test_videos_in_which_nobody_drew_do_not_count(scene):
     """c is abnormal and has no masks: what is detected there is neither right nor wrong."""
     drawn = places(scene)
-    nothing = np.zeros((0, 6))
-    boxes = detect(maps(), np.arange(5) / 5, SIZE)
+    nothing = np.zeros((0, 7))
+    boxes = detect(maps(), SIZE)
     boxes = boxes[boxes[:, 5] > 1]
     assert drawn.videos["c"].tracks is None
     alone = region_figures(drawn, {"a": boxes, "b": nothing, "c": nothing})

@@ -8,6 +8,7 @@ from metavad.errors import DataError
 from metavad.scoring.regions import (
     Region,
     Tracks,
+    detect,
     detection_rows,
     find_regions,
     follow,
@@ -100,3 +101,29 @@ def test_what_is_no_map_is_an_error():
         find_regions(np.zeros(3), 0, (1, 1))
     with pytest.raises(DataError, match="NaN"):
         find_regions(np.full((2, 2), np.nan), 0, (2, 2))
+
+
+def test_boxes_of_a_video_by_hand():
+    """Two things: one walks to the right, one appears for a tick; nothing where nothing is."""
+    maps = np.zeros((4, 6, 8))
+    for tick in range(3):
+        maps[tick, 1:3, tick : tick + 3] = 4 + tick
+    maps[1, 5, 7] = 3.0
+    maps[2, 5, 0] = 1.0  # less than half of the tick's highest
+    found = detect(maps, (60, 80))
+    assert found.tolist() == [
+        [0, 0, 10, 30, 30, 4, 0],
+        [1, 10, 10, 40, 30, 5, 0],
+        [1, 70, 50, 80, 60, 3, 1],
+        [2, 20, 10, 50, 30, 6, 0],
+    ]
+    assert detect(np.zeros((3, 2, 2)), (2, 2)).shape == (0, 7)
+
+
+@given(arrays(float, (3, 5, 5), elements=st.integers(0, 4).map(float)), st.integers(1, 9))
+def test_boxes_do_not_depend_on_the_unit_of_scores_and_are_causal(scores, unit):
+    found = detect(scores, (5, 5))
+    scaled = detect(unit * scores, (5, 5))
+    np.testing.assert_allclose(scaled[:, [0, 1, 2, 3, 4, 6]], found[:, [0, 1, 2, 3, 4, 6]])
+    np.testing.assert_allclose(scaled[:, 5], unit * found[:, 5])
+    np.testing.assert_array_equal(detect(scores[:2], (5, 5)), found[found[:, 0] < 2])
