@@ -70,7 +70,7 @@ class Frame:
 class _Index:
     """Where the frames of a file are: presentation times in ``time_base``, and which are key frames.
 
-    Eight bytes a frame: all that grows with a video's length while it is read.
+    Eight bytes a frame each, since they grow with the length of the video.
     """
 
     times: "array[int]"
