@@ -1,5 +1,6 @@
 """How likely is this piece of motion? A Glow over patches of stacked optical flow."""
 
+import math
 from itertools import pairwise
 from typing import ClassVar
 
@@ -69,19 +70,22 @@ class FlowPatches(Expert):
         count = patches[0].shape[0] * len(patches)
         step = max(1, count // self.settings.patches) | 1
         drawn = patches.flatten(0, 1)[::step]
-        weight = torch.where(drawn.abs().amax((1, 2, 3)) > _scaled(torch.tensor(MOVING)).item(), 1.0, 0.1)
+        weight = torch.where(_moving(drawn), 1.0, 0.1)
         weight = weight * self._flags(sample, start, patches.shape[1])[::step]
         nats = self._nats(drawn + self.noise[torch.arange(len(drawn)) % PATTERNS])
         loss: Tensor = (nats * weight).sum() / weight.sum().clamp_min(1e-6)
         return loss
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
-        """Nats per dimension (B, T, h, w) of the patch around each cell; the floor where the stack is not whole."""
+        """Nats per dimension (B, T, h, w) of the patch around each cell; the floor where the stack is not whole.
+
+        A patch in which nothing moves counts as one of no motion at all: most are, and cost nothing then.
+        """
         batch, ticks = sample.seconds.shape
         height, width = sample["flow_field"].shape[-2:]
         down, across = self._origins(height, width)
         patches = self._patches(self._stacked(sample))
-        nats = self._nats(patches.flatten(0, 1)).reshape(batch, ticks, len(down), len(across))
+        nats = self._surprises(patches.flatten(0, 1)).reshape(batch, ticks, len(down), len(across))
         grid = grid_of(height, width, self.rows)
         rows = between(_middles(down, self.height), grid[0], height).to(nats)
         columns = between(_middles(across, self.width), grid[1], width).to(nats)
@@ -130,9 +134,19 @@ class FlowPatches(Expert):
     def _origins(self, height: int, width: int) -> tuple[list[int], list[int]]:
         return starts(height, self.height), starts(width, self.width)
 
+    def _surprises(self, patches: Tensor) -> Tensor:
+        """Nats per dimension (N,); what stands still is evaluated only where gradients are wanted."""
+        moving = _moving(patches)
+        still = self._nats(torch.zeros_like(patches[:1]))
+        if torch.is_grad_enabled():
+            return torch.where(moving, self._nats(patches), still)
+        nats = still.repeat(len(patches))
+        nats[moving] = self._nats(patches[moving])
+        return nats
+
     def _nats(self, patches: Tensor) -> Tensor:
         """(N, C, a, b) to nats per dimension (N,)."""
-        return -self.glow.log_prob(patches) / patches[0].numel()
+        return -self.glow.log_prob(patches) / self.noise[0].numel()
 
 
 def starts(length: int, side: int) -> list[int]:
@@ -181,6 +195,11 @@ def _sides(settings: FlowPatchesConfig) -> tuple[int, int]:
             f"{settings.levels} levels), found {list(settings.patch)}; change patch, scale or levels"
         )
     return settings.patch[0] // settings.scale, settings.patch[1] // settings.scale
+
+
+def _moving(patches: Tensor) -> Tensor:
+    """Whether anything moves in patches (N, C, a, b) of scaled flow: (N,)."""
+    return patches.abs().amax((1, 2, 3)) > math.asinh(MOVING / SPEED) / SPREAD
 
 
 def _scaled(flow: Tensor) -> Tensor:

@@ -95,7 +95,9 @@ class Presence(_Foreground):
     def sentence(now: float, most: float) -> str:
         """Of the neighbourhood that is covered."""
         if now > most + NOTABLE:
-            return f"covers {share_word(now)} of the view here, where nothing shown covered more than {share_word(most)}"
+            return (
+                f"covers {share_word(now)} of the view here, where nothing shown covered more than {share_word(most)}"
+            )
         return f"covers {share_word(now)} of the view here, where it is mostly free"
 
 

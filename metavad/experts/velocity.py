@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metavad.config import Config
-from metavad.experts.base import Expert, Memory
-from metavad.experts.placing import cells_of, place
+from metavad.experts.base import Expert, Memory, Reason
+from metavad.experts.placing import cells_of, place, thing_at
 from metavad.features.regions import MAGNITUDES, WAYS, moved
 from metavad.features.sample import Sample
 
@@ -55,7 +55,10 @@ class Velocity(Expert):
         return cls(config.data.rows, config.flow_density.horizon)
 
     def condition(self, support: Sample) -> Memory:
-        """The mixture after the shots: {"shares": (C,) logs, "means", "deviations": (C, D)}; empty: the prior's."""
+        """The mixture after the shots: {"shares": (C,) logs, "means", "deviations": (C, D)}; empty: the prior's.
+
+        {"speeds": (K, 8)}: the highest speed of a region in each direction and shot, to explain by.
+        """
         values, weight = _drawn(support)
         clips = weight / weight.sum((1, 2), keepdim=True).clamp_min(1.0)  # a clip counts once, however full it is
         prior = self._prior()
@@ -72,6 +75,7 @@ class Velocity(Expert):
             "shares": torch.log(shares / shares.sum()),
             "means": means,
             "deviations": (variances + LEAST**2).sqrt(),
+            "speeds": _fastest(support),
         }
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
@@ -86,6 +90,15 @@ class Velocity(Expert):
         nats = -torch.logsumexp(_components(values, memory), dim=-1)
         sure = self.floor + (nats - self.floor).clamp_min(0) * weight
         return place(sure, sample["regions"][..., 1:5], self.floor, cells_of(sample, self.rows))
+
+    def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
+        """The speed and direction of what is there against those of every region that was shown."""
+        regions = sample["regions"][0, -1]
+        one = thing_at(sample, regions[:, 1:5], regions[:, 6] * regions[:, 0], place)
+        if one is None or float(regions[one, 0]) == 0:
+            return None
+        speed, histogram = moved(regions[one])
+        return _sentence(float(speed), int(histogram.sum(-1).argmax()), memory["speeds"])
 
     def _prior(self) -> Memory:
         deviations = (functional.softplus(self.scales).square() + LEAST**2).sqrt()
@@ -106,6 +119,34 @@ def _variables(speed: Tensor, histogram: Tensor) -> Tensor:
     levels = torch.tensor(MAGNITUDES).to(histogram)
     ways = torch.log1p((histogram * levels).sum(-1) / SLOW)
     return torch.cat([((speed + 0.01).log() + 2.0)[..., None], ways, 2.0 * histogram.sum(-2)], dim=-1)
+
+
+def _fastest(support: Sample) -> Tensor:
+    """Highest speed (K, WAYS), heights/second, of the regions of each shot that move in a direction."""
+    speed, histogram = moved(support["regions"].detach())
+    known = support.known["regions"][..., None] & (support["regions"][..., 0] > 0)
+    ways = histogram.sum(-1)
+    along = (speed * known)[..., None] * (ways == ways.amax(-1, keepdim=True))
+    nothing = along.new_zeros((*along.shape[:1], 1, along.shape[-1]))
+    return torch.cat([nothing, along.flatten(1, 2)], dim=1).amax(1)
+
+
+def _sentence(speed: float, way: int, shown: Tensor) -> Reason:
+    """A speed in a direction against the fastest of each shot (K, WAYS)."""
+    if len(shown) == 0:
+        return Reason("moves unlike what other cameras show")
+    most, distances = float(shown.max()), tuple((shown.amax(-1) - speed).abs().tolist())
+    if speed > FASTER * most:
+        ratio = speed / max(most, SLOW)
+        return Reason(f"moves {ratio:.1f} times as fast as anything shown", distances)
+    near = [(way + turn) % WAYS for turn in (-1, 0, 1)]
+    if speed > SLOW and float(shown[:, near].max()) < SLOW:
+        return Reason(f"moves {NAMES[way]}, where nothing shown moves so", distances)
+    return Reason("moves in a way that the clips hardly show", distances)
+
+
+NAMES = ("right", "right and down", "down", "left and down", "left", "left and up", "up", "right and up")
+FASTER = 1.05
 
 
 def _components(values: Tensor, mixture: Memory) -> Tensor:
