@@ -95,10 +95,9 @@ class Presence(_Foreground):
     def sentence(now: float, most: float) -> str:
         """Of the neighbourhood that is covered."""
         if now > most + NOTABLE:
-            return (
-                f"covers {share_word(now)} of the view here, where nothing shown covered more than {share_word(most)}"
-            )
-        return f"covers {share_word(now)} of the view here, where it is mostly free"
+            shown = f"nothing shown did over more than {share_word(most)}"
+            return f"differs from the background over {share_word(now)} of the view here, where {shown}"
+        return f"differs from the background over {share_word(now)} of the view here"
 
 
 class Stillness(_Foreground):

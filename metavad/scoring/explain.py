@@ -92,9 +92,9 @@ def _asked(experts: ExpertSet, name: str, sample: Sample, memory: Memory, place:
 
 
 def _text(model: Normality, name: str, reason: Reason | None) -> str:
-    """What the expert says, else what its features let one say."""
+    """What the expert says, else the least that its features let one say."""
     if reason is not None:
         return reason.text
-    moves = dict(model.method.experts.each())[name].reads == ("flow",)
+    moves = all(read.startswith("flow") for read in dict(model.method.experts.each())[name].reads)
     against = "anything shown" if model.shots else "what other cameras show"
     return f"{'moves' if moves else 'looks'} unlike {against}"

@@ -112,8 +112,13 @@ def test_ticks_that_are_not_known_show_nothing():
 @pytest.mark.parametrize(
     ("expert", "now", "most", "text"),
     [
-        (Presence, 0.6, 0.2, "covers 60 % of the view here, where nothing shown covered more than 20 %"),
-        (Presence, 0.2, 0.2, "covers 20 % of the view here, where it is mostly free"),
+        (
+            Presence,
+            0.6,
+            0.2,
+            "differs from the background over 60 % of the view here, where nothing shown did over more than 20 %",
+        ),
+        (Presence, 0.2, 0.2, "differs from the background over 20 % of the view here"),
         (Stillness, 0.9, 0.02, "stays where nothing ever stayed"),
         (Stillness, 0.9, 0.5, "stays longer than anything shown here"),
         (Stillness, 0.9, 0.9, "stays where little was seen to stay"),
