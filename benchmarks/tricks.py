@@ -3,7 +3,7 @@
 Nothing is run anew: a benchmark with ``--scores`` and ``--json`` is read, and its frame scores are treated as published
 code treats them. The figures of this script look at the test set; that is their point, and nothing is chosen by them.
 
-    metavad benchmark --target ped2,umn,umn-banner --shots 0,10 --draws 2 --scores tricks.npz --json tricks.json ...
+    metavad benchmark --target ped2,umn,umn-banner,benchmarks/suites/umn-uncropped.toml --scores tricks.npz ...
     python benchmarks/tricks.py tricks.npz --write docs/protocol.md
 """
 
@@ -49,7 +49,8 @@ def main() -> None:
     with np.load(asked.scores) as file:
         arrays = {name: file[name] for name in file}
     scenes = list(dict.fromkeys(name.split("/")[0] for name in arrays))
-    text = table({scene: case_of(arrays, scene, asked.method) for scene in scenes}, asked.method)
+    shown = [scene for scene in scenes if not scene.startswith(tuple(f"umn{suffix}:" for suffix in OTHERS))]
+    text = table({scene: case_of(arrays, scene, asked.method) for scene in shown}, asked.method)
     text += others(arrays, scenes, asked.method)
     if asked.write:
         page = asked.write.read_text(encoding="utf-8")
@@ -194,16 +195,29 @@ def _line(name: str, values: Sequence[float], form: str) -> str:
     return f"| {name} | {' | '.join(cells)} | {mean} |"
 
 
+OTHERS = {
+    "-banner": "The same scores under the other labels of UMN, by its banner instead of by the intervals",
+    "-uncropped": "UMN by its banner, with the banner left in the picture instead of cropped away",
+}
+"""What another suite of the same footage changes, against ``umn`` and against ``umn-banner``."""
+
+
 def others(arrays: dict[str, FloatArray], scenes: Sequence[str], method: str) -> str:
-    """What changes with the labels alone: the same scores under both sets of a dataset that has two."""
-    lines = []
-    for scene in scenes:
-        other = scene.replace(":", "-banner:", 1)
-        if other in scenes:
-            ours, theirs = (100 * treated()(case_of(arrays, each, method)) for each in (scene, other))
-            name = scene.split(":")[1]
-            lines.append(f"{name} {ours:.1f} by the intervals, {theirs:.1f} by the banner ({theirs - ours:+.1f})")
-    return f"The same scores under the two label sets of UMN: {'; '.join(lines)}.\n" if lines else ""
+    """What changes with the labels alone, and what with a label in the picture."""
+    text = ""
+    for suffix, said in OTHERS.items():
+        pairs = [(f"umn{'-banner' if suffix == '-uncropped' else ''}:{name}", f"umn{suffix}:{name}") for name in UMN]
+        lines = [_moved(arrays, *pair, method) for pair in pairs if set(pair) <= set(scenes)]
+        text += f"{said}: {', '.join(lines)}.\n\n" if lines else ""
+    return text
+
+
+UMN = ("lawn", "indoor", "plaza")
+
+
+def _moved(arrays: dict[str, FloatArray], scene: str, other: str, method: str) -> str:
+    before, after = (100 * treated()(case_of(arrays, each, method)) for each in (scene, other))
+    return f"{scene.split(':')[1]} {before:.1f} to {after:.1f} ({after - before:+.1f})"
 
 
 if __name__ == "__main__":

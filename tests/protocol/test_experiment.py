@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,6 +163,31 @@ def test_scores_depend_on_no_label_and_no_other_video(copied, tiny_base, tmp_pat
         (after,) = _scores(tmp_path / "after", method, shots).values()
         assert list(after) == ["test-01"]
         np.testing.assert_array_equal(before["test-01"], after["test-01"])
+
+
+def test_scores_do_not_depend_on_the_order_of_test_videos(scenes, tiny_base):
+    """Nor on what is benchmarked beside a scene: shots, scores and figures are the same."""
+    asked = {**ASKED, "shots": (2,), "draws": 1, "methods": ("motion", "adapted"), "seed": 4}
+    turned = replace(scenes[0], test=scenes[0].test[::-1])
+    one, other = (protocol.benchmark([scene], tiny_base, **asked) for scene in (scenes[0], turned))
+    assert one.scores.keys() == other.scores.keys()
+    for name, scores in one.scores.items():
+        np.testing.assert_array_equal(scores, other.scores[name])
+    for before, after in zip(one.record["rows"], other.record["rows"], strict=True):
+        assert before["micro_auc"] == pytest.approx(after["micro_auc"], abs=1e-12)
+        assert before["rbdc"] == pytest.approx(after["rbdc"], abs=1e-12)
+
+
+def test_where_and_when_is_in_every_row_that_has_it(outcome):
+    placed = ("pixel_auc", "rbdc", "tbdc")
+    promised = ("false_alarms_per_hour", "missed_events", "latency_seconds")
+    for row in outcome.record["rows"]:
+        assert all((row[name] is None) == (row["method"] == "position") for name in placed)
+        assert all((row[name] is None) == (row["method"] in ("position", "motion")) for name in promised[:2])
+        assert row["causal_auc"] is not None
+        assert (row["latency_seconds"] is None) == (row["method"] == "position")
+        # Half a second ahead, the next tick, and computing; between two ticks of 0.1 s less of it.
+        assert row["latency_seconds"] is None or row["latency_seconds"] > 0.5
 
 
 def test_turned_labels_mirror_the_figures(copied, scenes, outcome, tiny_base):

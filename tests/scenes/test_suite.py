@@ -386,6 +386,7 @@ def test_shipped_suites_say_where_they_come_from():
         suite = about(name)
         assert all((suite.title, suite.reference, suite.terms, suite.get)), name
         assert suite.scenes == ()
+        assert "# Expected under the data root" in known[name].read_text(), name
 
 
 def test_archives_are_known_where_they_are_public():
