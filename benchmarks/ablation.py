@@ -1,0 +1,226 @@
+"""What every part of the detector gains, on generated cameras that the base has never seen.
+
+For each camera, K and draw the experts' surprises are computed once; each row of the table then fuses them with one
+part left out. Gains are paired over cameras: mean AUC of the whole minus that without the part, with a 95 % bootstrap
+interval over cameras. A second table gives the AUC of each kind of event by itself, against all normal frames of
+the same camera.
+
+    python benchmarks/ablation.py --base base --suite held/suite.toml --shots 0,1,3,10 --draws 2 --json FILE
+"""
+
+import argparse
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metavad.adaptation.adapt import Normality, adapt, leaks_of, levels_of, surprises
+from metavad.calibration.accumulation import smooth, strongest
+from metavad.calibration.fusion import fuse, weight_at
+from metavad.calibration.tails import Strengths, place_tail
+from metavad.episodes import draw_shots
+from metavad.evaluation import micro_auc
+from metavad.features.library import Library, Track
+from metavad.files import write_text
+from metavad.meta.base import Base, load_base
+from metavad.scenes.labels import frame_labels
+from metavad.scenes.store import Store
+from metavad.scenes.suite import Scene, load_suite
+from metavad.scoring.baselines import motion, position
+from metavad.scoring.stream import CHUNK, hold, overlap
+from metavad.training import describe_machine
+from metavad.types import BoolArray, FloatArray
+
+Maps = Mapping[str, Tensor]
+Scorer = Callable[[Maps], Tensor]
+"""Surprise maps (T, h, w) of the experts to one frame score each (T,)."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A test video: its ticks, labels and kinds of event of every frame."""
+
+    track: Track
+    labels: BoolArray
+    kinds: np.ndarray
+
+
+def main() -> None:
+    """Score, print both tables, write the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", type=Path, default=Path("base"))
+    parser.add_argument("--suite", required=True)
+    parser.add_argument("--shots", default="0,1,3,10")
+    parser.add_argument("--draws", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    base, shots = load_base(given.base), [int(count) for count in given.shots.split(",")]
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    kinds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for scene in load_suite(given.suite).scenes:
+        _camera(base, scene, shots, given.draws, found, kinds)
+        print(".", end="", flush=True)
+    print()
+    record = {
+        "base": base.digest,
+        "suite": given.suite,
+        "draws": given.draws,
+        **describe_machine("cpu"),
+        "auc": {name: dict(each) for name, each in found.items()},
+        "kinds": {name: dict(each) for name, each in kinds.items()},
+    }
+    _print_gains(record["auc"])
+    _print_kinds(record["kinds"])
+    if given.json:
+        write_text(given.json, json.dumps(record, indent=1) + "\n")
+
+
+def _camera(base: Base, scene: Scene, shots: list[int], draws: int, found: dict, kinds: dict) -> None:
+    library = Library([scene], base.config, base.experts.reads, Store())
+    seen = [_seen(library, scene, number) for number in range(len(scene.test))]
+    plain = {
+        "motion": [hold(each.track.frames, motion(each.track.rows["flow"]), len(each.labels)) for each in seen],
+        "position": [position(np.arange(len(each.labels), dtype=float)) for each in seen],
+    }
+    for name, scores in plain.items():
+        _note(name, scores, seen, found, kinds)
+    for count in shots:
+        each = [_draw(base, library, scene, seen, count, draw) for draw in range(draws if count else 1)]
+        for name in each[0]:
+            labels = [video.labels for video in seen]
+            found[f"{name} K={count}"]["auc"].append(
+                float(np.mean([micro_auc(scores[name], labels) for scores in each]))
+            )
+            for kind in _kinds(seen):
+                mean = float(np.mean([_kind_auc(scores[name], seen, kind) for scores in each]))
+                kinds[f"{name} K={count}"][kind].append(mean)
+
+
+def _note(name: str, scores: list[FloatArray], seen: list[Seen], found: dict, kinds: dict) -> None:
+    found[name]["auc"].append(micro_auc(scores, [each.labels for each in seen]))
+    for kind in _kinds(seen):
+        kinds[name][kind].append(_kind_auc(scores, seen, kind))
+
+
+def _draw(
+    base: Base, library: Library, scene: Scene, seen: list[Seen], count: int, draw: int
+) -> dict[str, list[FloatArray]]:
+    """Frame scores of every test video, by variant."""
+    length = base.config.data.clip_frames
+    clips = draw_shots(library.reels(scene.key), count, length, draw).clips if count else ()
+    model = adapt(base, library.sample(clips) if clips else library.nothing(scene.key))
+    anywhere = _without_place(model)
+    scores: dict[str, list[FloatArray]] = defaultdict(list)
+    for video in seen:
+        maps, known = _maps(model, library, video.track)
+        placeless, _ = _maps(anywhere, library, video.track)
+        for name, scorer in _variants(model).items():
+            used = placeless if name == "without place" else maps
+            raw = torch.where(known, scorer(used), torch.nan).numpy()
+            ahead = 0.0 if name == "strictly causal" else base.config.scoring.ahead
+            ticks = smooth(raw, video.track.seconds, base.config.scoring.past, ahead)
+            scores[name].append(hold(video.track.frames, ticks, len(video.labels)))
+    return scores
+
+
+def _variants(model: Normality) -> dict[str, Scorer]:
+    method, top = model.method, model.method.config.scoring.top
+    names = [name for name, _ in method.experts.each()]
+    weights = {name: weight_at(method.weights[name], model.shots) for name in names}
+    levels, leaks = levels_of(method, model.shots, model.loudness), leaks_of(method.experts)
+    voices = {name: torch.tensor(expert.voice) for name, expert in method.experts.each()}
+    silent, none = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
+
+    def scorer(used: list[str], weights: Mapping = weights, levels: Mapping = levels, leaks: Mapping = leaks) -> Scorer:
+        return lambda maps: strongest(fuse({name: maps[name] for name in used}, weights, levels, leaks), top)
+
+    variants = {"whole": scorer(names), "strictly causal": scorer(names), "without place": scorer(names)}
+    variants |= {f"without {name}": scorer([other for other in names if other != name]) for name in names}
+    variants |= {f"{name} alone": scorer([name], levels=none, leaks=silent) for name in names}
+    variants["without levels"] = scorer(names, levels=none)
+    variants["without whisper"] = scorer(names, leaks=silent)
+    variants["weights not learned"] = scorer(names, weights=voices)
+    return variants
+
+
+def _without_place(model: Normality) -> Normality:
+    """The same detector with the base's tail at every place."""
+    grid = next(iter(model.places.values())).log_tail.shape[-2:]
+    tail = place_tail(torch.zeros(0, 1, *grid), torch.zeros(0, 1, dtype=torch.bool), Strengths(1.0, 1.0, 0.1, 0.1))
+    return replace(model, places=dict.fromkeys(model.places, tail))
+
+
+def _maps(model: Normality, library: Library, track: Track) -> tuple[dict[str, Tensor], Tensor]:
+    maps: dict[str, list[Tensor]] = defaultdict(list)
+    known = []
+    for start in range(0, len(track), CHUNK):
+        before = max(0, start - overlap(model))
+        found = surprises(model, library.part(track, before, min(start + CHUNK, len(track))))
+        for name, each in found.maps.items():
+            maps[name].append(each[0, start - before :])
+        known.append(found.known[0, start - before :])
+    return {name: torch.cat(each) for name, each in maps.items()}, torch.cat(known)
+
+
+def _seen(library: Library, scene: Scene, number: int) -> Seen:
+    video = scene.test[number]
+    facts = library.facts(scene.key, "test", video.name)
+    kinds = np.full(facts.frames, "", dtype=object)
+    with (scene.root / "events.csv").open(newline="") as file:
+        for event in csv.DictReader(file):
+            if event["video"] == video.name:
+                kinds[int(event["start"]) : int(event["end"])] = event["kind"]
+    return Seen(library.track(scene.key, "test", video.name), frame_labels(scene, video, facts.frames), kinds)
+
+
+def _kinds(seen: list[Seen]) -> list[str]:
+    return sorted({kind for each in seen for kind in each.kinds} - {""})
+
+
+def _kind_auc(scores: list[FloatArray], seen: list[Seen], kind: str) -> float:
+    inside = [(each.kinds == kind) | (each.kinds == "") for each in seen]
+    labels = [each.kinds[flags] == kind for each, flags in zip(seen, inside, strict=True)]
+    return micro_auc([each[flags] for each, flags in zip(scores, inside, strict=True)], labels)
+
+
+def _print_gains(auc: Mapping[str, Mapping[str, list[float]]]) -> None:
+    generator = np.random.default_rng(0)
+    shots = sorted({int(name.split("K=")[1]) for name in auc if "K=" in name})
+    names = list(dict.fromkeys(name.split(" K=")[0] for name in auc if "K=" in name))
+    print("| | " + " | ".join(f"K = {count}" for count in shots) + " |")
+    print("|:--|" + "--:|" * len(shots))
+    for name in ("position", "motion"):
+        print(f"| `{name}` | {np.mean(auc[name]['auc']):.3f} |" + " |" * (len(shots) - 1))
+    for name in names:
+        cells = []
+        for count in shots:
+            mine = np.array(auc[f"{name} K={count}"]["auc"])
+            if name == "whole" or name.endswith("alone"):
+                cells.append(f"{mine.mean():.3f}")
+                continue
+            gain = np.array(auc[f"whole K={count}"]["auc"]) - mine
+            draws = gain[generator.integers(0, len(gain), (4000, len(gain)))].mean(1)
+            low, high = np.quantile(draws, [0.025, 0.975])
+            cells.append(f"{gain.mean():+.3f} [{low:+.3f}, {high:+.3f}]")
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def _print_kinds(kinds: Mapping[str, Mapping[str, list[float]]]) -> None:
+    every = sorted({kind for each in kinds.values() for kind in each})
+    rows = ["position", "motion", *(name for name in kinds if name.startswith("whole "))]
+    print("\n| kind | cameras | " + " | ".join(rows) + " |")
+    print("|:--|--:|" + "--:|" * len(rows))
+    for kind in every:
+        values = [f"{np.mean(kinds[name][kind]):.2f}" for name in rows]
+        print(f"| {kind} | {len(kinds['motion'][kind])} | " + " | ".join(values) + " |")
+
+
+if __name__ == "__main__":
+    main()
