@@ -132,7 +132,8 @@ class FlowPatches(Expert):
         return cut.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
 
     def _origins(self, height: int, width: int) -> tuple[list[int], list[int]]:
-        return starts(height, self.height), starts(width, self.width)
+        share = 2 if self.settings.overlap else 1
+        return starts(height, self.height, share), starts(width, self.width, share)
 
     def _surprises(self, patches: Tensor) -> Tensor:
         """Nats per dimension (N,); what stands still is evaluated only where gradients are wanted."""
@@ -141,7 +142,8 @@ class FlowPatches(Expert):
         if torch.is_grad_enabled():
             return torch.where(moving, self._nats(patches), still)
         nats = still.repeat(len(patches))
-        nats[moving] = self._nats(patches[moving])
+        if moving.any():
+            nats[moving] = self._nats(patches[moving])
         return nats
 
     def _nats(self, patches: Tensor) -> Tensor:
@@ -149,14 +151,14 @@ class FlowPatches(Expert):
         return -self.glow.log_prob(patches) / self.noise[0].numel()
 
 
-def starts(length: int, side: int) -> list[int]:
-    """Where patches of a side begin along a length: half overlapping, the last one ends where the length does.
+def starts(length: int, side: int, share: int = 2) -> list[int]:
+    """Where patches of a side begin along a length, at most ``side / share`` apart; the last one ends where it ends.
 
     >>> starts(20, 8), starts(8, 8), starts(5, 8)
     ([0, 4, 8, 12], [0], [0])
     """
     last = max(0, length - side)
-    count = -(-last // max(1, side // 2)) + 1
+    count = -(-last // max(1, side // share)) + 1
     return [round(last * number / max(1, count - 1)) for number in range(count)]
 
 

@@ -80,14 +80,32 @@ def test_the_place_of_what_is_strange_is_where_the_score_is_high():
     ]
 
 
+def test_scores_are_the_same_where_gradients_are_wanted():
+    expert, sample = expert_of(steps=1, hidden=4), sample_of(walking())
+    with torch.no_grad():
+        found = expert.score(sample, {})
+    torch.testing.assert_close(expert.score(sample, {}).detach(), found)
+
+
+def test_what_stands_still_counts_as_no_motion():
+    expert = expert_of(steps=1, hidden=4)
+    with torch.no_grad():
+        quiet, none = (
+            expert.score(sample_of(fields), {})
+            for fields in (0.004 * torch.randn(1, 8, 2, 20, 30), torch.zeros(1, 8, 2, 20, 30))
+        )
+    torch.testing.assert_close(quiet, none)
+
+
 def test_sides_that_the_levels_do_not_divide_are_refused():
     with pytest.raises(ConfigError, match=r"multiples of 12 pixels \(scale 3, 2 levels\), found \[24, 18\]"):
         expert_of(patch=(24, 18), levels=2)
 
 
+@pytest.mark.parametrize("share", [1, 2])
 @pytest.mark.parametrize(("length", "side"), [(20, 8), (21, 8), (80, 6), (8, 8), (7, 8)])
-def test_patches_cover_everything(length, side):
-    origins = starts(length, side)
+def test_patches_cover_everything(length, side, share):
+    origins = starts(length, side, share)
     covered = {place for origin in origins for place in range(origin, origin + side)}
     assert covered >= set(range(length))
     assert max(origins) + side == max(length, side)

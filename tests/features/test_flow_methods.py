@@ -87,6 +87,17 @@ def test_the_default_row_is_that_of_plain_dis_flow():
     np.testing.assert_array_equal(row, np.concatenate(expected).astype(np.uint8))
 
 
+def test_a_picture_that_stands_still_in_most_places_has_no_speed_there():
+    """Running sums of a blur leave tiny negative numbers beside what moves."""
+    flow = np.zeros((96, 128, 2), np.float32)
+    flow[30:50, 40:60] = 7.3
+    feature = FlowFeature(0.2, 12)
+    picture = np.zeros((96, 128), np.uint8)
+    row = feature.between(lambda *_: flow, picture, picture, 0.2)
+    assert row[2, -1].max() <= 1
+    assert row[2, 4, 6] > 50
+
+
 def test_the_field_is_flow_since_the_last_tick_forwards_and_back():
     feature = FlowFieldFeature(4, 10.0, 12, both=True)
     picture = texture()

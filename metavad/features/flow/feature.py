@@ -93,7 +93,8 @@ def way_of(settings: FlowConfig) -> dict[str, object]:
 
 def _stored(grid: FloatArray) -> ByteArray:
     """Signed bytes for the two directions, all 256 steps for the speed."""
-    speed = np.sqrt(np.minimum(grid[2:] / FASTEST, 1.0)) * 255.0
+    # Running sums of the blur may leave a zero a little below zero.
+    speed = np.sqrt(np.clip(grid[2:] / FASTEST, 0.0, 1.0)) * 255.0
     return np.concatenate([compress(grid[:2]), np.round(speed).astype(np.uint8)])
 
 
