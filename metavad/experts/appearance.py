@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metavad.config import Config
-from metavad.experts.base import Expert, Memory
-from metavad.experts.placing import cells_of, place
+from metavad.experts.base import Expert, Memory, Reason
+from metavad.experts.placing import cells_of, place, thing_at
 from metavad.features.regions import CELL, CROP, LOOKS, ORIENTATIONS, shapes
 from metavad.features.sample import Sample
 
@@ -20,6 +20,8 @@ BANK = 256
 """Regions of the shots that are remembered."""
 QUERIES = 192
 """Regions drawn of a sample for one evaluation of the loss."""
+SPREAD = 4.0
+"""What codes are stretched by, so that at the start not all of them are one neighbourhood."""
 LEVEL = 0.1
 """Weight of the density itself beside the ranking."""
 GRID = (CROP[0] // CELL, CROP[1] // CELL)
@@ -57,14 +59,25 @@ class Appearance(Expert):
         return cls(config.data.rows, config.flow_density.horizon)
 
     def condition(self, support: Sample) -> Memory:
-        """{"codes": (n, D), "weights": (n,)} of at most ``BANK`` regions of the shots; a clip's weights sum to 1."""
+        """{"codes": (n, D), "weights": (n,)} of at most ``BANK`` regions of the shots; a clip's weights sum to 1.
+
+        {"clips": (n,), "heights": (n,), "shots": (K,)}: which shot each is of and its height in the frame's, to
+        explain by.
+        """
         there = _there(support)
         weights = there / there.sum((1, 2), keepdim=True).clamp_min(1.0)
         chosen = spread_choice(there.flatten(), BANK)
         regions = support["regions"].flatten(0, 2)[chosen]
         weights = weights.flatten()[chosen]
         kept = weights.sum().clamp_min(1e-6)
-        return {"codes": self._codes(*_facts(regions)), "weights": weights * (_clips(there) / kept)}
+        each = there.shape[1] * there.shape[2]
+        return {
+            "codes": self._codes(*_facts(regions)),
+            "weights": weights * (_clips(there) / kept),
+            "clips": torch.div(chosen, max(1, each), rounding_mode="floor"),
+            "heights": (regions[:, 4] - regions[:, 2]) * regions[:, 0],
+            "shots": there.new_zeros(support.clips),
+        }
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Mean softplus of (what a changed region's likelihood has over the true one's), and a little surprise."""
@@ -83,10 +96,32 @@ class Appearance(Expert):
         sure = self.floor + (nats - self.floor).clamp_min(0) * _there(sample)
         return place(sure, shapes(sample["regions"])[0], self.floor, cells_of(sample, self.rows))
 
+    def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
+        """Its height against everything shown, and how far its code is from the nearest of each shot."""
+        regions = sample["regions"][0, -1]
+        codes = self._codes(*_facts(regions))
+        one = thing_at(
+            sample,
+            regions[:, 1:5],
+            torch.where(regions[:, 0] > 0, -self._log_density(codes, memory), -torch.inf),
+            place,
+        )
+        if one is None:
+            return None
+        shown = memory["weights"] > 0
+        if not bool(shown.any()):
+            return Reason("looks unlike what other cameras show")
+        away = _squares(codes[one], memory["codes"]).clamp_min(0).sqrt()
+        distances = [
+            float(torch.where(shown & (memory["clips"] == clip), away, FAR).min())
+            for clip in range(len(memory["shots"]))
+        ]
+        return Reason(_sentence(float(regions[one, 4] - regions[one, 2]), memory["heights"][shown]), tuple(distances))
+
     def _codes(self, looks: Tensor, sizes: Tensor) -> Tensor:
         """Codes (..., D) of gradients (..., ``LOOKS``) and size, aspect and place (..., 5)."""
         code: Tensor = self.leave(functional.silu(self.enter(torch.cat([4.0 * looks, sizes], dim=-1))))
-        return code
+        return SPREAD * code
 
     def _log_density(self, codes: Tensor, memory: Memory) -> Tensor:
         """Log kernel density (...,), relative to its peak, mixed of shots, prototypes and the leak."""
@@ -98,6 +133,18 @@ class Appearance(Expert):
         )
         near = -0.5 * _squares(codes, known) + weights - total
         return torch.logaddexp(torch.logsumexp(near, dim=-1), self.leak)
+
+
+def _sentence(height: float, shown: Tensor) -> str:
+    """A height against those of the regions that were shown (n,), in heights of the frame."""
+    tallest = float(shown.max())
+    if height > 1.2 * tallest:
+        return f"is {height / max(tallest, 0.01):.1f} times as tall as anything shown"
+    return "looks unlike anything shown"
+
+
+FAR = 1e3
+"""Distance of a shot in which nothing was seen."""
 
 
 def spread_choice(weights: Tensor, count: int) -> Tensor:

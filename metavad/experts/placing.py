@@ -6,7 +6,7 @@ from torch import Tensor
 from metavad.features.base import grid_of
 from metavad.features.sample import Sample
 
-__all__ = ["cells_of", "place"]
+__all__ = ["cells_of", "place", "thing_at"]
 
 
 def cells_of(sample: Sample, rows: int) -> tuple[int, int]:
@@ -29,6 +29,24 @@ def place(scores: Tensor, boxes: Tensor, floor: float, grid: tuple[int, int]) ->
         covered = down[..., :, None] & across[..., None, :]
         found = torch.maximum(found, torch.where(covered, scores[..., one, None, None], found.new_tensor(floor)))
     return found
+
+
+def thing_at(sample: Sample, boxes: Tensor, scores: Tensor, where: tuple[float, float]) -> int | None:
+    """Which of N boxes (N, 4) of the sample's frames scores highest (N,) among those over a place; none: none is.
+
+    ``where`` is the share of the height from the top and of the width from the left.
+    """
+    height, width = sample["frames"].shape[-2:]
+    down, across = (share * length / min(height, width) for share, length in zip(where, (height, width), strict=True))
+    slack = 0.5 / min(height, width) + REACH
+    over = (boxes[:, 0] - slack <= across) & (across <= boxes[:, 2] + slack)
+    over = over & (boxes[:, 1] - slack <= down) & (down <= boxes[:, 3] + slack)
+    best = torch.where(over, scores, -torch.inf)
+    return int(best.argmax()) if bool((best > -torch.inf).any()) else None
+
+
+REACH = 0.04
+"""Heights: a cell is covered a little beyond its box."""
 
 
 def _covered(low: Tensor, high: Tensor, edges: Tensor, cell: float) -> Tensor:
