@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from metavad.config import Config, PoseConfig
 from metavad.experts.appearance import spread_choice
-from metavad.experts.base import Expert, Memory
-from metavad.experts.placing import cells_of, place
+from metavad.experts.base import Expert, Memory, Reason
+from metavad.experts.placing import cells_of, place, thing_at
 from metavad.experts.state_space import StateSpace
 from metavad.features.poses import FACTS, JOINTS, STEP
 from metavad.features.sample import Sample
@@ -94,6 +94,10 @@ class Pose(Expert):
         """Nats per number (B, T, h, w) of who is there; the floor where nobody is."""
         windows = _windows(sample, self.settings)
         return _placed(self, sample, windows, self._nats(windows.poses, memory))
+
+    def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
+        """That somebody there stands or moves oddly, where somebody is."""
+        return _reason(sample, place, "is somebody who stands or moves like nobody shown")
 
     def _latents(self, poses: Tensor) -> tuple[Tensor, Tensor]:
         """Latents (..., S, 34) and log volumes (...,)."""
@@ -188,6 +192,10 @@ class PosePrediction(Expert):
         mean = (error.square().mean(-1) * counted).sum(-1) / counted.sum(-1).clamp_min(1)
         return _placed(self, sample, windows, (mean + 1e-4).log().reshape(shape))
 
+    def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
+        """That somebody there moves in no foreseen way, where somebody is."""
+        return _reason(sample, place, "is somebody whose next poses could not be foreseen")
+
     def _errors(self, poses: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Next pose minus what was foreseen (n, S - 1, 34), and which steps count (n, S - 1)."""
         steps = poses.diff(dim=1)
@@ -218,6 +226,12 @@ def _placed(expert: Pose | PosePrediction, sample: Sample, windows: _Windows, na
     """Map of people's scores (B, T, N); who is hardly known counts as little."""
     sure = expert.floor + (nats - expert.floor).clamp_min(0) * windows.weight
     return place(sure, windows.boxes, expert.floor, cells_of(sample, expert.rows))
+
+
+def _reason(sample: Sample, where: tuple[float, float], text: str) -> Reason | None:
+    people = sample["poses"][0, -1]
+    one = thing_at(sample, people[:, 1:5], people[:, 0], where)
+    return Reason(text) if one is not None and float(people[one, 0]) > 0 else None
 
 
 def _middle(poses: Tensor) -> Tensor:
