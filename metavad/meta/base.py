@@ -58,9 +58,9 @@ class Base:
 
     @property
     def digest(self) -> str:
-        """sha256 of all tensors and settings, 12 digits."""
+        """sha256 of all tensors and of the settings that are not the default ones, 12 digits."""
         text = hashlib.sha256(save(_flat(self)))
-        text.update(self.config.model_dump_json().encode())
+        text.update(self.config.model_dump_json(exclude_defaults=True).encode())
         return text.hexdigest()[:12]
 
 
