@@ -5,7 +5,7 @@ import math
 import platform
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,6 +32,7 @@ from metavad.meta.checkpoint import TrainingState, latest, load_state, save_stat
 from metavad.meta.control import choose_step_sizes, joint_train
 from metavad.meta.distributed import Group, joined
 from metavad.meta.inner import positive
+from metavad.meta.log import RunLog, draw_curves
 from metavad.meta.train import MetaStep, meta_train
 from metavad.progress import SILENT, Progress
 from metavad.runs import runs
@@ -41,7 +42,7 @@ from metavad.scenes.suite import Scene
 
 __all__ = ["adapt", "describe_machine", "device_of", "make_base"]
 
-RUN, LOG, BASE = "run.json", "log.jsonl", "base"
+RUN, BASE = "run.json", "base"
 QUICK = 100
 """Outer steps under which a base is for a look only: its tails and step sizes take few scenes and episodes."""
 CONTROL_SHOTS = 5
@@ -105,11 +106,13 @@ def make_base(
     store: Store | None = None,
     facts: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
+    tensorboard: bool = False,
 ) -> Base:
     """Meta-train on the normal videos of ``scenes`` and write ``run/base``; every finished stage is kept.
 
     With ``resume`` a run that was stopped goes on exactly; one that is complete is opened. Under ``torchrun``
-    the ranks share the scenes. Raises :class:`OutputError` when ``run`` holds a run and ``resume`` is not set,
+    the ranks share the scenes. Each stage logs a line of JSON a step and draws its curves; ``tensorboard`` writes
+    events beside them. Raises :class:`OutputError` when ``run`` holds a run and ``resume`` is not set,
     :class:`UsageError` when it is set and there is none or another one.
     """
     with joined(device_of(device)) as group:
@@ -117,7 +120,7 @@ def make_base(
         if (run / BASE).is_dir():
             return load_base(run / BASE)
         footage = _footage(scenes, config, store or Store(), seed, progress)
-        return _make(footage, config, run, seed, device_of(device), group, dict(facts or {}), progress)
+        return _make(footage, config, run, seed, device_of(device), group, dict(facts or {}), progress, tensorboard)
 
 
 def device_of(name: str) -> str:
@@ -213,10 +216,11 @@ def _make(
     group: Group,
     facts: dict[str, Any],
     progress: Progress,
+    tensorboard: bool,
 ) -> Base:
     started = time.monotonic()
     experts = _fresh_experts(config, seed)
-    stage = partial(_stage, footage, config, run, seed, device, group, progress, experts)
+    stage = partial(_stage, footage, config, run, seed, device, group, progress, tensorboard, experts)
     learned, joint = stage("maml"), stage("control")
     params, sizes = _best(learned)
     plain, _ = _best(joint)
@@ -300,6 +304,7 @@ def _stage(
     device: str,
     group: Group,
     progress: Progress,
+    tensorboard: bool,
     experts: ExpertSet,
     name: str,
 ) -> TrainingState:
@@ -322,12 +327,11 @@ def _stage(
         device=device,
         group=group,
     )
-    return _descend(training, run, folder, name, steps, config, group, state, progress)
+    return _descend(training, folder, name, steps, config, group, state, progress, tensorboard)
 
 
 def _descend(
     training: Iterator[MetaStep],
-    run: Path,
     folder: Path,
     name: str,
     steps: int,
@@ -335,9 +339,10 @@ def _descend(
     group: Group,
     state: TrainingState | None,
     progress: Progress,
+    tensorboard: bool,
 ) -> TrainingState:
     done = 0 if state is None else state.step
-    with progress.task(STAGES[name].capitalize(), steps) as task, _log(run / LOG, name, done, group) as write:
+    with progress.task(STAGES[name].capitalize(), steps) as task, _log(folder, done, group, tensorboard) as write:
         task.advance(done)
         for step in training:
             task.advance(note=f"loss {step.loss:.3f}")
@@ -352,29 +357,14 @@ def _descend(
 
 
 @contextmanager
-def _log(path: Path, stage: str, done: int, group: Group) -> Iterator[Any]:
-    """A line of JSON for every step; lines of steps that are taken again go."""
+def _log(folder: Path, done: int, group: Group, tensorboard: bool) -> Iterator[Callable[[MetaStep], None]]:
+    """A line of JSON for every step, and once all are taken their curves; steps that are taken again count once."""
     if group.rank != 0:
         yield lambda step: None
         return
-    kept = [line for line in _lines(path) if line["stage"] != stage or line["step"] <= done]
-    write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
-    with path.open("a", encoding="utf-8") as file:
-
-        def write(step: MetaStep) -> None:
-            line = {"stage": stage, "step": step.step, "loss": step.loss, "norm": step.gradient_norm}
-            line |= {"validation": step.validation} if step.validation else {}
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-
-        yield write
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    with RunLog(folder, done=done, tensorboard=tensorboard) as log:
+        yield log.write
+    draw_curves(folder)
 
 
 def _episodes(
@@ -389,6 +379,7 @@ def _episodes(
         length=config.data.clip_frames,
         gap=settings.gap,
         abnormal=abnormal,
+        weighting=settings.weighting,
     )
 
 

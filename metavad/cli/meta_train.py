@@ -37,6 +37,9 @@ def meta_train(
     ] = False,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")] = "auto",
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard events into the run's folder.")
+    ] = False,
 ) -> None:
     """Meta-learn a base over many cameras: hours, once; stopped runs go on with --resume."""
     from metavad.cli.terminal import bars, resuming, say
@@ -50,7 +53,16 @@ def meta_train(
     with resuming(f"go on with the same command and --resume --out {run}"):
         from metavad.training import make_base
 
-        base = make_base(chosen, settings, run=run, seed=seed, resume=resume, device=device, progress=progress)
+        base = make_base(
+            chosen,
+            settings,
+            run=run,
+            seed=seed,
+            resume=resume,
+            device=device,
+            progress=progress,
+            tensorboard=tensorboard,
+        )
     say(
         f"base {base.digest} of {len(chosen)} scenes: {run / 'base'}",
         _share(base),

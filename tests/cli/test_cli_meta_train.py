@@ -37,8 +37,10 @@ def test_a_stopped_run_goes_on_exactly(train, metavad, tmp_path, monkeypatch):
     assert train("--out", "broken", "--resume").code == 0
     made = [(tmp_path / name / "base" / "base.safetensors").read_bytes() for name in ("whole", "broken")]
     assert made[0] == made[1]
-    steps = [json.loads(line) for line in (tmp_path / "broken" / "log.jsonl").read_text().splitlines()]
-    assert [(line["stage"], line["step"]) for line in steps] == [("maml", 1), ("maml", 2), ("control", 1)]
+    logs = {stage: tmp_path / "broken" / stage / "steps.jsonl" for stage in ("maml", "control")}
+    steps = {stage: [json.loads(line)["step"] for line in log.read_text().splitlines()] for stage, log in logs.items()}
+    assert steps == {"maml": [1, 2], "control": [1]}
+    assert all((log.parent / "curves.png").is_file() for log in logs.values())
 
     again = train("--out", "broken", "--resume")
     assert again.code == 0
