@@ -97,7 +97,7 @@ class Pose(Expert):
 
     def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
         """That somebody there stands or moves oddly, where somebody is."""
-        return _reason(sample, place, "is somebody who stands or moves like nobody shown")
+        return _reason(sample, place, "stands or moves its limbs in an unusual way")
 
     def _latents(self, poses: Tensor) -> tuple[Tensor, Tensor]:
         """Latents (..., S, 34) and log volumes (...,)."""
@@ -194,7 +194,7 @@ class PosePrediction(Expert):
 
     def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
         """That somebody there moves in no foreseen way, where somebody is."""
-        return _reason(sample, place, "is somebody whose next poses could not be foreseen")
+        return _reason(sample, place, "moves its limbs in a way that could not be foreseen")
 
     def _errors(self, poses: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Next pose minus what was foreseen (n, S - 1, 34), and which steps count (n, S - 1)."""
