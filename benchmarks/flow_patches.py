@@ -1,0 +1,177 @@
+"""Density of flow patches: AUC over training steps on the source and on unseen cameras, without adapting.
+
+    python benchmarks/flow_patches.py --source cameras/suite.toml --unseen other/suite.toml > flow_patches.json
+
+Trained by maximum likelihood on normal videos of some source cameras; every so many steps the test videos of these
+cameras and of cameras that were never seen are scored. The likelihood of other normal videos of the source cameras
+and of normal videos of further cameras is what a rule for stopping may look at.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import TextIO
+
+import cv2
+import numpy as np
+import torch
+
+from metavad.calibration.accumulation import strongest
+from metavad.config import Config
+from metavad.evaluation.ranking import micro_auc
+from metavad.experts.flow_patches import FlowPatches
+from metavad.features.library import Library
+from metavad.features.sample import Sample, join
+from metavad.scenes.labels import frame_labels
+from metavad.scenes.store import Store
+from metavad.scenes.suite import Scene, load_suite
+
+SETTINGS: dict[str, dict] = {
+    "K 4, L 1, 24x18, stack 4": {},
+    "L 2, 48x36": {"levels": 2, "patch": (48, 36), "patches": 48},
+    "K 1": {"steps": 1},
+    "stack 1": {"stack": 1},
+    "L 3, 96x72": {"levels": 3, "patch": (96, 72), "patches": 24, "steps": 2},
+    "stack 10": {"stack": 10, "patches": 48},
+    "stack 4, trajectory": {"stacking": "trajectory"},
+    "K 8": {"steps": 8},
+}
+SHARES = {"a tenth of the footage": 0.1}
+
+
+def footage(scenes: Sequence[Scene], config: Config, videos: slice, side: str) -> list[tuple[Sample, np.ndarray]]:
+    """Whole videos with the labels of their ticks."""
+    library = Library(scenes, config, ("flow_field",), Store())
+    found = []
+    for scene in scenes:
+        for video in getattr(scene, side)[videos]:
+            track = library.track(scene.key, side, video.name)
+            frames = library.facts(scene.key, side, video.name).frames
+            labels = frame_labels(scene, video, frames)[track.frames] if side == "test" else np.zeros(len(track))
+            found.append((library.part(track, 0, len(track)), labels))
+    return found
+
+
+def cut(sample: Sample, start: int, length: int) -> Sample:
+    """Some ticks of a video as a clip of its own."""
+    part = slice(start, start + length)
+    features = {name: tensor[:, part] for name, tensor in sample.features.items()}
+    known = {name: tensor[:, part] for name, tensor in sample.known.items()}
+    return Sample(features, known, sample.seconds[:, part])
+
+
+def drawn(
+    videos: Sequence[tuple[Sample, np.ndarray]], length: int, generator: np.random.Generator, count: int
+) -> Sample:
+    """Clips of one shape (cameras of other shapes are drawn in other steps)."""
+    first = videos[generator.integers(len(videos))][0]
+    alike = [each for each, _ in videos if each["flow_field"].shape[2:] == first["flow_field"].shape[2:]]
+    clips = []
+    for _ in range(count):
+        video = alike[generator.integers(len(alike))]
+        clips.append(cut(video, int(generator.integers(0, video.seconds.shape[1] - length + 1)), length))
+    return join(clips)
+
+
+def auc(expert: FlowPatches, videos: Sequence[tuple[Sample, np.ndarray]]) -> float:
+    """Micro AUC in per cent over the ticks that are known; a frame's score is the mean of its strongest hundredth."""
+    scores, labels = [], []
+    with torch.no_grad():
+        for sample, truth in videos:
+            known = expert.known(sample)[0].numpy()
+            found = strongest(expert.score(sample, {}), 0.01)[0].numpy()
+            scores.append(found[known])
+            labels.append(truth[known] > 0)
+    return round(100 * micro_auc(scores, labels), 2)
+
+
+def likelihood(expert: FlowPatches, videos: Sequence[tuple[Sample, np.ndarray]], length: int) -> float:
+    """Nats per dimension of normal videos, less is better; the same clips every time."""
+    generator = np.random.default_rng(5)
+    with torch.no_grad():
+        return round(float(np.mean([expert.loss(drawn(videos, length, generator, 2), {}) for _ in range(12)])), 4)
+
+
+def run(name: str, settings: dict, share: float, steps: int, every: int, sides: dict) -> dict:
+    """One setting: the curve."""
+    config = Config.model_validate({"flow_patches": {"patches": 96, "hidden": 24, "overlap": False, **settings}})
+    torch.manual_seed(0)
+    expert = FlowPatches.build(config)
+    optimiser = torch.optim.Adam(expert.parameters(), lr=2e-3)
+    generator = np.random.default_rng(1)
+    length = config.flow_patches.stack + 6
+    train = sides["train"][: max(1, round(share * len(sides["train"])))]
+    curve, spent = [], time.process_time()
+    for step in range(steps + 1):
+        if step in every_of(steps, every):
+            row = {"step": step, "source_normal": likelihood(expert, sides["source_normal"], length)}
+            row |= {"unseen_normal": likelihood(expert, sides["unseen_normal"], length)}
+            row |= {"source_auc": auc(expert, sides["source_test"]), "unseen_auc": auc(expert, sides["unseen_test"])}
+            curve.append(row)
+            print(name, row, file=sys.stderr, flush=True)
+        loss = expert.loss(drawn(train, length, generator, 2), {})
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(expert.parameters(), 5.0)
+        optimiser.step()
+    parameters = sum(tensor.numel() for tensor in expert.parameters())
+    return {"setting": name, "parameters": parameters, "seconds": round(time.process_time() - spent), "curve": curve}
+
+
+def noted(row: dict, file: TextIO | None) -> None:
+    """Written at once: a run that is stopped leaves what it had."""
+    if file is not None:
+        file.write(json.dumps(row) + "\n")
+        file.flush()
+
+
+def every_of(steps: int, first: int) -> set[int]:
+    """The beginning, then four times as many: the early steps are where most changes."""
+    found, step = {0, steps}, first
+    while step < steps:
+        found.add(step)
+        step *= 4
+    return found
+
+
+def main() -> None:
+    """All settings as JSON on standard output."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", required=True)
+    parser.add_argument("--unseen", required=True)
+    parser.add_argument("--cameras", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=320)
+    parser.add_argument("--videos", type=int, default=3)
+    parser.add_argument("--rows", type=argparse.FileType("a"), help="JSON lines, one a setting, as they come")
+    parser.add_argument("--only", default="")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    config = Config()
+    source = load_suite(asked.source).scenes
+    own, further = source[: asked.cameras], source[asked.cameras : 2 * asked.cameras]
+    unseen = load_suite(asked.unseen).scenes[: asked.cameras]
+    sides = {
+        "train": footage(own, config, slice(0, 2), "normal"),
+        "source_normal": footage(own, config, slice(2, 3), "normal"),
+        "unseen_normal": footage(further, config, slice(0, 1), "normal"),
+        "source_test": footage(own, config, slice(0, asked.videos), "test"),
+        "unseen_test": footage(unseen, config, slice(0, asked.videos), "test"),
+    }
+    print({name: len(each) for name, each in sides.items()}, file=sys.stderr, flush=True)
+    rows = []
+    for name, settings in SETTINGS.items():
+        if asked.only in name:
+            rows.append(run(name, settings, 1.0, asked.steps, 10, sides))
+            noted(rows[-1], asked.rows)
+    for name, share in SHARES.items():
+        if asked.only in name:
+            rows.append(run(name, {}, share, asked.steps, 10, sides))
+            noted(rows[-1], asked.rows)
+    print(json.dumps({"torch": torch.__version__, "cameras": asked.cameras, "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
