@@ -93,6 +93,6 @@ def _ending(out: Path) -> list[str]:
         "",
         "For your own camera, with a few minutes of normal video (VIDEO...) and a video to look at (NEW):",
         f"  metavad adapt --normal VIDEO... --shots 10 --base {out / 'run'} --out detectors/mine",
-        "  metavad score NEW --detector detectors/mine",
+        "  metavad score NEW --detector detectors/mine      # says why, with a picture of each event",
         "For a base that knows more than the demo's: metavad meta-train --scenes synthetic",
     ]
