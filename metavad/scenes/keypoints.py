@@ -61,7 +61,7 @@ def read_keypoints(path: Path, video: Video) -> Keypoints:
     """The poses of a file, ordered by frame; raises :class:`VideoError` for a file that is something else."""
     try:
         found = _read_npz(path) if path.suffix == ".npz" else _read_json(path, video)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, BadZipFile) as error:
         raise VideoError(
             f"{path}: expected poses as AlphaPose or metavad write them, found something else ({error})"
         ) from None
@@ -72,10 +72,12 @@ def read_keypoints(path: Path, video: Video) -> Keypoints:
 def _read_npz(path: Path) -> Keypoints:
     with np.load(path, allow_pickle=False) as file:
         frames, tracks, points = file["frames"], file["tracks"], file["points"]
+    if points.shape != (len(frames), points.shape[1], 2) or points.shape[1] < JOINTS or len(tracks) != len(frames):
+        raise ValueError(f"points of the shape {points.shape}")
     return Keypoints(
         frames.astype(np.int64),
         tracks.astype(np.int64),
-        points.reshape(len(frames), -1, 2)[:, :JOINTS].astype(np.float64),
+        points[:, :JOINTS].astype(np.float64),
         np.ones(len(frames)),
     )
 

@@ -47,6 +47,16 @@ def test_what_was_not_seen_is_not_known_and_nobody_is_nobody(tmp_path):
     assert rows[:, 1:].abs().max() == 0
 
 
+@pytest.mark.parametrize("name", ["a.npz", "a.json"])
+def test_a_video_without_anybody_has_poses_of_nobody(tmp_path, name):
+    path = tmp_path / name
+    if path.suffix == ".npz":
+        np.savez(path, frames=np.zeros(0, np.int32), tracks=np.zeros(0, np.int32), points=np.zeros((0, JOINTS, 2)))
+    else:
+        path.write_text("[]")
+    assert rows_of(reading_of(path, 4)).abs().max() == 0
+
+
 def test_the_same_walk_is_the_same_window_near_and_far_and_at_other_frame_rates(tmp_path):
     near = walker(20, height=24.0, speed=24.0)
     far = walker(20, height=12.0, speed=12.0)
