@@ -113,8 +113,8 @@ def _counted_pixels(
 
 def _tracks(scene: Scene, video: Video, labels: BoolArray, counted: BoolArray) -> FloatArray | None:
     """Boxes of the frames that count, numbered by these; none where they are missing."""
-    rows = np.array(region_tracks(scene, video, len(labels)), float).reshape(-1, 6)
-    rows = rows[counted[rows[:, 1].astype(int)]]
+    drawn = np.array(region_tracks(scene, video, len(labels)), float).reshape(-1, 6)
+    rows: FloatArray = drawn[counted[drawn[:, 1].astype(int)]]
     if not len(rows) and labels[counted].any():
         return None
     rows[:, 1] = (np.cumsum(counted) - 1)[rows[:, 1].astype(int)]
@@ -129,6 +129,6 @@ def _held(detections: FloatArray, ticks: IntArray) -> FloatArray:
     count = last - first
     frames = np.repeat(np.arange(len(ticks)), count)
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    held = rows[np.repeat(first, count) + within].astype(float)
+    held: FloatArray = rows[np.repeat(first, count) + within].astype(float)
     held[:, 0] = frames
     return held

@@ -276,7 +276,7 @@ def _summed(
 
 def sources(record: Record) -> list[str]:
     """What each suite's figures rest on, where there is a choice: ``avenue: labels masks, layout official``."""
-    told = {}
+    told: dict[str, None] = {}
     for scene in record.get("scenes") or ():
         said = [f"{name} {scene[name]}" for name in ("labels", "layout") if scene.get(name)]
         if said:
