@@ -32,10 +32,16 @@ from metavad.meta.inner import inner_loop
 from metavad.meta.learn2learn import learn2learn_engine
 from metavad.meta.objective import support_loss
 from metavad.meta.outer import Engine, Task, initialise, loop_engine, plan_at
+from metavad.meta.threads import threaded_engine
 from metavad.meta.train import meta_train
 
 HERE = Path(__file__).resolve().parent
-ENGINES: dict[str, Engine] = {"learn2learn": learn2learn_engine, "loop": loop_engine, "batched": batched_engine}
+ENGINES: dict[str, Engine] = {
+    "learn2learn": learn2learn_engine,
+    "loop": loop_engine,
+    "threads": threaded_engine,
+    "batched": batched_engine,
+}
 BASE = load_config("default").experts
 SMALL = ("flow_density",)  # small operations: where batching pays
 TICKS = 7  # of 16 frames at 25 frames a second
@@ -122,7 +128,8 @@ def compared(rounds: Sequence[dict[str, tuple[float, float]]], name: str) -> dic
 
 
 def peak(name: str, order: int, experts: Sequence[str]) -> float:
-    command = [sys.executable, __file__, "--peak", name, "--order", str(order), "--threads", "1"]
+    command = [sys.executable, __file__, "--peak", name, "--order", str(order)]
+    command += ["--threads", str(torch.get_num_threads())]
     command += ["--experts", ",".join(experts)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
