@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 PICTURES, PICTURE_HEIGHT = "events", 240
-UNEXPLAINED = "something is a little unusual for some time"
 EPILOG = "Example: metavad score monday.mp4 tuesday.mp4 --detector detectors/lobby --out scores"
 
 
@@ -96,18 +95,20 @@ def _explained(detector: "Detector", video: "Video", found: "Found", path: Path)
     from metavad.scenes.video import read_colour
     from metavad.scoring.pictures import decoded, framed, nearest_shot, side_by_side
 
-    why, box, crop = found.loudest.why, found.loudest.box, detector.camera.crop
+    if found.cause is None:
+        return found.event
+    why, box, crop = found.cause.why, found.cause.box, detector.camera.crop
     inside = None if box is None else (box[0] - crop.left, box[1] - crop.top, box[2] - crop.left, box[3] - crop.top)
-    frame, shots = read_colour(video, found.loudest.index, crop), decoded(detector.pictures)
+    frame, shots = read_colour(video, found.cause.index, crop), decoded(detector.pictures)
     nearest = nearest_shot(why, frame, inside, shots)
-    pictures, words = [framed(frame, inside, PICTURE_HEIGHT)], [f"{found.loudest.seconds:.1f} s"]
+    pictures, words = [framed(frame, inside, PICTURE_HEIGHT)], [f"{found.cause.seconds:.1f} s"]
     if nearest is not None and nearest < len(shots):
         pictures.append(framed(shots[nearest], None, PICTURE_HEIGHT))
         words.append(f"nearest clip shown: {detector.shots[nearest].video}")
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(cv2.imencode(".jpg", side_by_side(pictures, words))[1].tobytes())
-    reason = UNEXPLAINED if why is None else why.text
-    return replace(found.event, box=box, reason=reason, shares={} if why is None else why.shares, nearest_shot=nearest)
+    event = replace(found.event, box=box, nearest_shot=nearest)
+    return event if why is None else replace(event, reason=why.text, shares=why.shares)
 
 
 def _line(event: "Event") -> str:

@@ -58,9 +58,11 @@ class _Foreground(Expert):
 
     def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
         """Its score there against the highest that the shots had near there."""
+        if "most" not in memory or not memory["clips"] > 0:
+            return None
         scores = self.score(sample, memory)[0, -1]
         at = cell_at(scores, place)
-        return Reason(self.sentence(float(scores[at]), float(memory["most"][at]))) if "most" in memory else None
+        return Reason(self.sentence(float(scores[at]), float(memory["most"][at])))
 
     @staticmethod
     def sentence(now: float, most: float) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from metavad.files import atomic_path
 from metavad.scoring.events import Event
-from metavad.scoring.stream import FrameScore
+from metavad.scoring.stream import FrameScore, Moment
 from metavad.types import FloatArray
 
 __all__ = ["EventFinder", "Found", "Outline", "settled", "write_stream"]
@@ -36,10 +36,10 @@ def settled(frames: Iterable[FrameScore], gap: int) -> Iterator[tuple[FrameScore
 
 @dataclass(frozen=True)
 class Found:
-    """An event, and its frame that surprises most before smoothing: what there is to explain and to show."""
+    """An event, and the tick that surprises most before smoothing: what there is to explain and to show."""
 
     event: Event
-    loudest: FrameScore
+    cause: Moment | None
 
 
 class EventFinder:
@@ -51,7 +51,7 @@ class EventFinder:
         self._frame_seconds = frame_seconds
         self._start: float | None = None
         self._peak: FrameScore | None = None
-        self._loudest: FrameScore | None = None
+        self._cause: Moment | None = None
         self._last = 0.0
 
     def add(self, frame: FrameScore, inside: bool) -> None:
@@ -59,8 +59,8 @@ class EventFinder:
         if inside:
             self._start = frame.seconds if self._start is None else self._start
             self._peak = frame if self._peak is None or frame.score > self._peak.score else self._peak
-            if frame.why is not None and (self._loudest is None or frame.raw > self._loudest.raw):
-                self._loudest = frame
+            if frame.cause is not None and (self._cause is None or frame.cause.raw > self._cause.raw):
+                self._cause = frame.cause
         else:
             self._close(frame.seconds)
         self._last = frame.seconds
@@ -73,8 +73,8 @@ class EventFinder:
     def _close(self, end: float) -> None:
         if self._start is not None and self._peak is not None:
             event = Event(self._start, end, self._peak.seconds, self._peak.score, self._peak.box, "")
-            self.found.append(Found(event, self._loudest or self._peak))
-        self._start = self._peak = self._loudest = None
+            self.found.append(Found(event, self._cause))
+        self._start = self._peak = self._cause = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.regions import Box, find_regions
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["FrameScore", "TrackScores", "explain_peak", "hold", "score", "score_track"]
+__all__ = ["FrameScore", "Moment", "TrackScores", "explain_peak", "hold", "score", "score_track"]
 
 CHUNK = 32
 """Ticks scored at once."""
@@ -38,10 +38,23 @@ class FrameScore:
     alarm: bool
     box: Box | None
     """x0, y0, x1, y1 in pixels of the file: the region of the tick's strongest place."""
-    raw: float = 0.0
-    """The tick's score before smoothing; NaN where nothing is known yet."""
-    why: Explanation | None = None
-    """Of ticks that by themselves come near the threshold or over it."""
+    cause: "Moment | None" = None
+    """The tick with the highest score before smoothing among those that the mean is of."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One tick by itself."""
+
+    index: int
+    """Its frame of the file."""
+    seconds: float
+    raw: float
+    """Its score before smoothing; NaN where nothing is known yet."""
+    box: Box | None
+    """As that of :class:`FrameScore`."""
+    why: Explanation | None
+    """Of ticks that come near the threshold, or over it."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +91,34 @@ def _frames(
 ) -> Iterator[FrameScore]:
     settings = detector.normality.method.config.scoring
     ticks = tick_frames(facts.seconds, detector.normality.method.config.data.rate)
-    found = _stream(detector, Reading(video, facts, crop, ticks), progress)
+    recent: deque[Moment] = deque()
+    found = _noted(_stream(detector, Reading(video, facts, crop, ticks), progress), recent)
     smoothed = stream_smooth(found, settings.past, settings.ahead)
     ends = [*ticks[1:].tolist(), facts.frames]
-    for (mean, told), start, end in zip(smoothed, ticks.tolist(), ends, strict=True):
+    for (mean, moment), start, end in zip(smoothed, ticks.tolist(), ends, strict=True):
+        cause = _loudest(recent, moment.seconds - settings.past, moment.seconds + settings.ahead)
         for index in range(start, end):
             seconds, alarm = float(facts.seconds[index]), mean > detector.threshold
-            yield FrameScore(index, seconds, mean, alarm, told.box, told.raw, told.why)
+            yield FrameScore(index, seconds, mean, alarm, moment.box, cause)
+
+
+def _noted(moments: Iterator[Moment], recent: deque[Moment]) -> Iterator[tuple[float, float, Moment]]:
+    """What smoothing wants of each moment, which is also put down."""
+    for moment in moments:
+        recent.append(moment)
+        yield moment.seconds, moment.raw, moment
+
+
+def _loudest(recent: deque[Moment], first: float, last: float) -> Moment | None:
+    """The highest of the moments between two times; those before the first are forgotten."""
+    while recent and recent[0].seconds < first - _SLACK:
+        recent.popleft()
+    inside = [moment for moment in recent if moment.seconds <= last + _SLACK and not np.isnan(moment.raw)]
+    return max(inside, key=lambda moment: moment.raw, default=None)
+
+
+_SLACK = 1e-6
+"""Seconds, as in smoothing."""
 
 
 def score_track(model: Normality, library: Library, track: Track, *, maps: bool = False) -> TrackScores:
@@ -141,31 +175,23 @@ def _frame_scores(model: Normality, found: Surprise) -> FloatArray:
     return np.asarray(torch.where(found.known, scores, torch.nan)[0].numpy())
 
 
-@dataclass(frozen=True)
-class _Told:
-    """What is known of one tick beside its time and its smoothed score."""
-
-    raw: float
-    box: Box | None
-    why: Explanation | None
-
-
-def _told(detector: Detector, sample: Sample, skip: int) -> Iterator[_Told]:
-    """Every tick of a clip after the first ``skip``."""
-    model = detector.normality
+def _moments(detector: Detector, sample: Sample, frames: IntArray, seconds: FloatArray) -> Iterator[Moment]:
+    """The last ticks of a clip, as many as ``frames`` and ``seconds`` (T,) name."""
+    model, skip = detector.normality, int(sample.seconds.shape[1]) - len(frames)
     found = surprises(model, sample)
     scores, boxes = _frame_scores(model, found), _boxes(detector, found.fused[0].numpy())
-    for tick in range(skip, len(scores)):
+    for tick, index, time in zip(range(skip, len(scores)), frames.tolist(), seconds.tolist(), strict=True):
         loud = scores[tick] > NEAR * detector.threshold
-        yield _Told(float(scores[tick]), boxes[tick], explain(model, sample, found, tick) if loud else None)
+        why = explain(model, sample, found, tick) if loud else None
+        yield Moment(index, time, float(scores[tick]), boxes[tick], why)
 
 
 NEAR = 0.5
-"""Share of the threshold from which a tick is explained: smoothing can lift one over it that is below."""
+"""Share of the threshold from which a tick is explained; the highest of those whose mean is over it always is."""
 
 
-def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterator[tuple[float, float, _Told]]:
-    """Time, score and the rest of every tick; holds one chunk and its overlap."""
+def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterator[Moment]:
+    """Every tick; holds one chunk and its overlap."""
     model, ticks, seconds = detector.normality, reading.frames, reading.facts.seconds[reading.frames]
     config, keep = model.method.config, overlap(model)
     features = {name: each.of(reading) for name, each in features_of(config, model.method.experts.reads).items()}
@@ -180,9 +206,8 @@ def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterato
             task.advance()
             if new == CHUNK or number == len(ticks) - 1:
                 sample = _sample(features, rows, seconds[: number + 1])
-                times = seconds[number + 1 - new : number + 1]
-                for time, told in zip(times.tolist(), _told(detector, sample, len(rows) - new), strict=True):
-                    yield time, told.raw, told
+                these = slice(number + 1 - new, number + 1)
+                yield from _moments(detector, sample, ticks[these], seconds[these])
                 new = 0
 
 

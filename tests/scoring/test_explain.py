@@ -186,3 +186,14 @@ def test_whereabouts_are_thirds():
         *("top left", "top", "top right", "left", "middle", "right"),
         *("bottom left", "bottom", "bottom right"),
     }
+
+
+def test_presence_says_nothing_before_anything_was_shown(tiny_config):
+    sample = Sample(
+        {"frames": torch.rand(1, 3, 16, 24), "flow": torch.zeros(1, 3, 3, 8, 12)},
+        {"frames": torch.ones(1, 3, dtype=torch.bool), "flow": torch.ones(1, 3, dtype=torch.bool)},
+        torch.arange(3)[None] / 10,
+    )
+    for expert in (Presence.build(tiny_config), Stillness.build(tiny_config)):
+        assert expert.explain(sample, expert.condition(sample.select([])), HERE) is None
+        assert expert.explain(sample, expert.condition(sample), HERE) is not None

@@ -51,6 +51,20 @@ def test_every_frame_has_a_finite_score_and_alarms_are_over_the_threshold(detect
         assert frame.alarm == (frame.score > detector.threshold)
 
 
+def test_what_drives_a_frame_is_the_highest_tick_of_its_mean(detector, library, scene):
+    settings = detector.normality.method.config.scoring
+    frames = list(score(detector, library.scenes[scene].test[0]))
+    ticks = {frame.cause.index: frame.cause for frame in frames if frame.cause is not None}
+    assert len(ticks) > 3
+    for frame in frames:
+        if frame.cause is None:
+            continue
+        assert -settings.past - 0.11 <= frame.cause.seconds - frame.seconds <= settings.ahead + 0.01
+        assert frame.cause.raw >= frame.score - 1e-6
+        if frame.alarm:
+            assert frame.cause.why.text.startswith("something ")
+
+
 def test_no_score_depends_on_frames_beyond_the_look_ahead(detector, library, scene, tmp_path):
     """The same video, cut: scores before the cut, less the look-ahead, stay."""
     video = library.scenes[scene].test[0]
