@@ -110,7 +110,7 @@ def refit(base: Base, seed: int) -> Method:
     """Fitted on the shots alone: random networks trained on them, tails without a prior."""
     generator = torch.Generator().manual_seed(seed)
     params = {name: _scrambled(tensor, generator) for name, tensor in base.control.params.items()}
-    sizes = {name: torch.tensor(REFIT_STEP) for name in params}
+    sizes = {name: torch.tensor(REFIT_STEP) for name in base.experts.adaptable}
     none = Strengths(1e-3, 1e-3, base.config.calibration.width_down, base.config.calibration.width_across)
     folds = base.config.adaptation.model_copy(update={"folds": min(REFIT_FOLDS, base.config.adaptation.folds)})
     config = base.config.model_copy(update={"adaptation": folds})
@@ -173,8 +173,15 @@ def levels_of(method: Method, shots: int, loudness: Mapping[str, Tensor]) -> dic
 
 
 def leaks_of(experts: ExpertSet) -> dict[str, float]:
-    """What is heard of each expert below its level."""
-    return {name: expert.whisper for name, expert in experts.each()}
+    """What is heard of each expert below its level: of those that lead; where none does, the first one leads."""
+    shares = {name: expert.whisper for name, expert in experts.each()}
+    if not any(shares.values()):
+        shares[next(iter(shares))] = WHISPER
+    return shares
+
+
+WHISPER = 0.03
+"""Share of what the first expert says below its level, in a set without one that leads."""
 
 
 def strengths_of(settings: CalibrationConfig) -> Strengths:

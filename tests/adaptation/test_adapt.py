@@ -6,13 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from metavad.adaptation.adapt import adapt, adapted, fine_tune, learn, levels_of, refit, surprises
+from metavad.adaptation.adapt import adapt, adapted, fine_tune, leaks_of, learn, levels_of, refit, surprises
 from metavad.adaptation.detector import load_detector, make_detector, save_detector
 from metavad.adaptation.oddity import odd_shots
 from metavad.adaptation.threshold import promise_threshold
 from metavad.adaptation.weights import Case, fit_weights
+from metavad.config import load_config
 from metavad.episodes import Shots, draw_shots
 from metavad.errors import BundleError, OutputError, UsageError
+from metavad.experts import build_experts
 from metavad.features.library import Library
 from metavad.scenes.store import Store
 from metavad.scenes.suite import load_suite
@@ -170,6 +172,13 @@ def test_the_level_goes_to_what_the_left_out_shots_say(tiny_base):
         distance.append([none[name] + 3.0 - levels[name] for name in none])
     for few, more, many in zip(*distance, strict=True):
         assert 2.01 > few > more > many > 0
+
+
+@pytest.mark.parametrize("names", [["direction"], ["stillness", "presence"], ["direction", "flow_density"]])
+def test_somebody_always_keeps_the_order(names):
+    leaks = leaks_of(build_experts(load_config("default", [f"experts={json.dumps(names)}"])))
+    assert sum(share > 0 for share in leaks.values()) == 1
+    assert leaks["flow_density" if "flow_density" in names else names[0]] > 0
 
 
 def test_unknown_ticks_say_nothing_of_the_level(tiny_base):
