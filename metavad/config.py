@@ -243,6 +243,8 @@ class MetaConfig(_Section):
     """Learning rate of the step sizes' logarithms, nearly: of the free tensors under their softplus."""
     separation: Annotated[float, Field(ge=0)] = 0.0
     """Weight of ranking abnormal query clips above normal ones, after adapting."""
+    corruptions: tuple[Literal["skipped", "reversed", "faster", "moved", "foreign"], ...] = ()
+    """With ``separation``, what is done to query clips to make pseudo-abnormal ones of them; each draws one."""
     clip_norm: Positive = 10.0
     """Largest norm of a meta-gradient."""
     validate_every: Count = 50

@@ -30,6 +30,7 @@ from metavad.files import write_text
 from metavad.meta.base import Base, Control, load_base, save_base
 from metavad.meta.checkpoint import TrainingState, latest, load_state, save_state
 from metavad.meta.control import choose_step_sizes, joint_train
+from metavad.meta.corruption import Corrupter
 from metavad.meta.distributed import Group, joined
 from metavad.meta.inner import positive
 from metavad.meta.log import RunLog, draw_curves
@@ -315,7 +316,7 @@ def _stage(
     steps = config.meta.outer_steps if name == "maml" else config.meta.control_steps
     if state is not None and state.step >= steps:
         return state
-    make = meta_train if name == "maml" else joint_train
+    make = partial(meta_train, corrupt=_corrupter(footage, config)) if name == "maml" else joint_train
     training = make(
         experts,
         _episodes(footage.train, footage.abnormal if config.meta.separation else {}, config, seed),
@@ -381,6 +382,13 @@ def _episodes(
         abnormal=abnormal,
         weighting=settings.weighting,
     )
+
+
+def _corrupter(footage: _Footage, config: Config) -> Corrupter | None:
+    """Pseudo-abnormal clips of training cameras, where the settings ask for them."""
+    if not (config.meta.separation and config.meta.corruptions):
+        return None
+    return Corrupter(footage.library, footage.train, config.meta.corruptions)
 
 
 def _best(state: TrainingState) -> tuple[Parameters, Parameters]:

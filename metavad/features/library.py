@@ -124,6 +124,28 @@ class Library:
         seconds = track.seconds[start:stop]
         return sample_of(self.features, rows, seconds - seconds[0], seconds - track.seconds[start if fresh else 0])
 
+    def pictures(self, clip: Clip) -> tuple[list[ByteArray], IntArray]:
+        """Working frames (H, W) of a clip's ticks, and the ticks' frame numbers.
+
+        Of a clip too short for more ticks, its first and last frame.
+        """
+        facts = self.facts(clip.scene, clip.side, clip.video)
+        ticks = clip.first + tick_frames(facts.seconds[clip.first : clip.end], self.config.data.rate)
+        if len(ticks) <= _SHORT:
+            ticks = np.unique([clip.first, clip.end - 1])
+        return self._working(clip, ticks.tolist()), ticks
+
+    def of_pictures(self, clip: Clip, pictures: Sequence[ByteArray], ticks: IntArray) -> Sample:
+        """A sample of one clip that shows these pictures at its ticks, its own or changed ones."""
+        seconds = self.facts(clip.scene, clip.side, clip.video).seconds[ticks]
+        seconds = seconds - seconds[0]
+        reading = self._reading(clip.scene, clip.side, clip.video, ticks)
+        rows = {
+            name: np.stack(list(stream(feature.of(reading), pictures, seconds)))
+            for name, feature in self.features.items()
+        }
+        return sample_of(self.features, rows, seconds, seconds)
+
     def _reel(self, scene: str, side: str, name: str, span: tuple[int, int] | None) -> Reel:
         facts = self.facts(scene, side, name)
         first, last = span or (0, facts.frames)
@@ -137,21 +159,7 @@ class Library:
         if self._whole and clip.first in ticks and len(inside) > _SHORT:
             track = self.track(clip.scene, clip.side, clip.video)
             return self.part(track, int(inside[0]), int(inside[-1]) + 1, fresh=True)
-        return self._decode(clip, facts)
-
-    def _decode(self, clip: Clip, facts: VideoFacts) -> Sample:
-        """Only this clip's frames: its own ticks, or its first and last frame where it is too short for more."""
-        ticks = clip.first + tick_frames(facts.seconds[clip.first : clip.end], self.config.data.rate)
-        if len(ticks) <= _SHORT:
-            ticks = np.unique([clip.first, clip.end - 1])
-        seconds = facts.seconds[ticks] - facts.seconds[clip.first]
-        frames = self._working(clip, ticks.tolist())
-        reading = self._reading(clip.scene, clip.side, clip.video, ticks)
-        rows = {
-            name: np.stack(list(stream(feature.of(reading), frames, seconds)))
-            for name, feature in self.features.items()
-        }
-        return sample_of(self.features, rows, seconds, seconds)
+        return self.of_pictures(clip, *self.pictures(clip))
 
     def _reading(self, scene: str, side: str, name: str, ticks: IntArray) -> Reading:
         key = (scene, side, name)

@@ -5,13 +5,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from metavad.config import Config, MetaConfig
+from metavad.config import Config, DataConfig, MetaConfig
 from metavad.episodes import Clip, Episode
 from metavad.errors import BundleError, NonFiniteError, UsageError
 from metavad.experts.base import Parameters
@@ -328,12 +328,23 @@ def _what_matters(config: Config) -> dict[str, object]:
     return {"experts": list(config.experts), "data": config.data.model_dump(mode="json"), "meta": meta}
 
 
+def _completed(settings: dict[str, Any]) -> dict[str, Any]:
+    """With the defaults of settings that came later than the state; as they are where they fit no longer."""
+    sections = (("data", DataConfig), ("meta", MetaConfig))
+    try:
+        return settings | {
+            name: section(**settings[name]).model_dump(mode="json", exclude=_MAY_CHANGE) for name, section in sections
+        }
+    except (KeyError, ValueError):
+        return settings
+
+
 def _check(resume: TrainingState, fresh: Initialisation, settings: dict[str, object], seed: int) -> None:
     wanted, found = (
         [(name, tensor.shape) for part in (state.params, state.free) for name, tensor in sorted(part.items())]
         for state in (fresh, resume)
     )
-    if wanted != found or (resume.settings, resume.seed) != (settings, seed):
+    if wanted != found or (_completed(resume.settings), resume.seed) != (settings, seed):
         raise BundleError(
             "resume: expected a state made with the same settings, seed and experts, found another; "
             "resume with the command that began the run, or begin a new one with another --out"
