@@ -50,7 +50,8 @@ class _OfClips(Expert):
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """(B, T, h, w), the same at every place."""
-        grid = grid_of(*sample["frames"].shape[-2:], self.rows)
+        height, width = sample["frames"].shape[-2:]
+        grid = grid_of(height, width, self.rows)
         values = self.nats(self.embeddings(sample), memory)
         values = torch.where(self.known(sample), values, values.new_tensor(self.floor))
         return values[:, :, None, None].expand(-1, -1, *grid)

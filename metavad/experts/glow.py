@@ -81,8 +81,8 @@ class Coupling(nn.Module):
         self.kept = channels // 2
         last = nn.Conv2d(hidden, 2 * (channels - self.kept), 3, padding=1)
         with torch.no_grad():
-            last.weight.mul_(0.05)
-            last.bias.zero_()
+            for name, tensor in last.named_parameters():
+                tensor.mul_(0.05 if name == "weight" else 0.0)
         self.network = nn.Sequential(
             nn.Conv2d(self.kept, hidden, 3, padding=1), nn.SiLU(), nn.Conv2d(hidden, hidden, 1), nn.SiLU(), last
         )
@@ -159,7 +159,7 @@ class Glow(nn.Module):
         for number in reversed(range(len(self.levels))):
             if number + 1 < len(self.levels):
                 values = torch.cat([latents[number], values], dim=1)
-            for step in reversed(self.levels[number]):  # type: ignore[arg-type]
+            for step in reversed(self.levels[number]):  # type: ignore[call-overload]
                 values = step.inverse(values)
             values = functional.pixel_shuffle(values, 2)
         return values

@@ -57,7 +57,7 @@ class EmbeddingsFeature(Feature):
         """Bytes of half floats (2 D, 1, 1)."""
         with torch.no_grad():
             found = self.network(clip_of(frames, self.backbone.preprocessing))[0]
-        return found.to(torch.float16).numpy().view(np.uint8).reshape(-1, 1, 1)
+        return np.asarray(found.to(torch.float16).numpy().view(np.uint8).reshape(-1, 1, 1))
 
     def shape(self, height: int, width: int) -> tuple[int, ...]:
         """(2 D, 1, 1) bytes, whatever the picture's size."""

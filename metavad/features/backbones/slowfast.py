@@ -5,6 +5,7 @@ path and 32 in the fast one (8 x 8, R50). Modules are called as in the weights t
 those load.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -63,7 +64,7 @@ class SlowFast(nn.Module):
 class _Stage(nn.Module):
     """One stage of both paths, and what the slow one then learns of the fast one."""
 
-    def __init__(self, paths: list[nn.Module], fusion: nn.Module | None) -> None:
+    def __init__(self, paths: Sequence[nn.Module], fusion: nn.Module | None) -> None:
         super().__init__()
         self.multipathway_blocks = nn.ModuleList(paths)
         self.multipathway_fusion = fusion

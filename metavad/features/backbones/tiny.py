@@ -78,7 +78,7 @@ def train_tiny(
         told = head(network(clips))
         loss = functional.cross_entropy(told, ways)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         yield network, float((told.argmax(1) == ways).float().mean())
 
@@ -91,7 +91,7 @@ def _drawn(videos: Sequence[ByteArray], batch: int, generator: np.random.Generat
 
 def _played(videos: Sequence[ByteArray], way: int, generator: np.random.Generator) -> Tensor:
     frames = PREPROCESSING.frames
-    video = videos[generator.integers(len(videos))]
+    video = videos[int(generator.integers(len(videos)))]
     start = int(generator.integers(0, len(video) - 2 * frames + 1))
     number = np.arange(frames)
     order = (number, number[::-1], 2 * number, np.full(frames, frames // 2))[way]

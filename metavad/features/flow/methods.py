@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -50,7 +50,7 @@ def raft_small(weights: Path | None = None) -> FlowMethod:
     return raft_of(read_weights(weights, "flow.weights"))
 
 
-def raft_of(state: dict[str, object] | None) -> FlowMethod:
+def raft_of(state: dict[str, Any] | None) -> FlowMethod:
     """RAFT-small with these weights; ``None``: random ones, which say nothing (for tests of shapes and speed)."""
     import torch
 

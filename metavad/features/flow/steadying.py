@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from metavad.types import BoolArray, FloatArray
+from metavad.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["Steadying", "global_motion", "steadied"]
 
@@ -55,7 +55,7 @@ def applied(model: FloatArray, height: int, width: int) -> FloatArray:
     return _motion(model, places)
 
 
-def _centred(at: FloatArray, height: int, width: int) -> FloatArray:
+def _centred(at: IntArray, height: int, width: int) -> FloatArray:
     """Row and column to x and y from the middle."""
     return np.stack([at[..., 1] - (width - 1) / 2, at[..., 0] - (height - 1) / 2], -1).astype(np.float64)
 

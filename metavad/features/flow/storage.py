@@ -46,7 +46,7 @@ def to_linear(values: FloatArray, largest: float) -> ByteArray:
     >>> from_linear(to_linear(np.array([-9.0, 0.0, 0.52]), 2.0), 2.0).round(2).tolist()
     [-2.0, 0.0, 0.52]
     """
-    return np.round(np.clip(values / largest, -1.0, 1.0) * 127.0 + 128.0).astype(np.uint8)
+    return np.asarray(np.round(np.clip(values / largest, -1.0, 1.0) * 127.0 + 128.0), dtype=np.uint8)
 
 
 def from_linear(stored: ByteArray, largest: float) -> FloatArray:
