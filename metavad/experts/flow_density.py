@@ -1,11 +1,10 @@
-"""Normalizing flow over local optical flow, conditioned on place and on what was shown there."""
+"""Normalizing flow over local optical flow, conditioned on place."""
 
 from typing import ClassVar
 
 import torch
 import zuko
 from torch import Tensor, nn
-from torch.nn import functional
 
 from metavad.config import Config, FlowDensityConfig
 from metavad.experts.base import Expert, Memory, Reason
@@ -37,8 +36,6 @@ class FlowDensity(Expert):
         super().__init__()
         self.history = settings.horizon
         self.cells = settings.cells
-        self.evidence = nn.Parameter(torch.zeros(()))
-        """Log of the clips that the prior of a place's statistics counts for."""
         shape = {
             "transforms": 1,
             "bins": settings.bins,
@@ -54,25 +51,16 @@ class FlowDensity(Expert):
         return cls(config.flow_density)
 
     def condition(self, support: Sample) -> Memory:
-        """{"shown": (5, h, w)}: evidence, and shrunk means of speed, moving share and direction near a cell.
+        """{"fastest": (K, h, w)}: the highest speed of each shot near a cell, to explain by.
 
-        {"fastest": (K, h, w)}: the highest speed of each shot near a cell, to explain by.
+        The density itself is not given what was shown: that comes in by gradient steps, and by place in the tails.
+        A network that reads it too trusts a few clips of a strange camera far more than they say.
         """
-        values = _variables(support["flow"].movedim(2, -1))
-        moving = (support["flow"][:, :, 2] > MOVING).to(values)
-        known = support.known["flow"].to(values)[:, :, None, None]
-        directions = (values[..., 1:] * moving[..., None]).unbind(-1)
-        summed = torch.stack([values[..., 0], moving, *directions])
-        weight = known / known.sum(1, keepdim=True).clamp_min(1)
-        near = _blur((summed * weight).sum((1, 2)))
-        clips = (known.sum((1, 2, 3)) > 0).sum().to(values)
-        shrunk = near / (clips + self.evidence.exp())
-        known_of = torch.cat([torch.log1p(clips).expand(1, *near.shape[1:]), shrunk])
-        return {"shown": known_of, "fastest": fastest(support)}
+        return {"fastest": fastest(support)}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Negative log-likelihood in nats; still cells count a tenth."""
-        values, context, weight = self._drawn(sample, memory)
+        values, context, weight = self._drawn(sample)
         speed, direction = values[..., :1], values[..., 1:]
         likelihood = self.speed(context).log_prob(speed)
         likelihood = likelihood + self.direction(torch.cat([context, speed], dim=-1)).log_prob(direction)
@@ -83,7 +71,7 @@ class FlowDensity(Expert):
         """Nats of surprise at the speed (B, T, h, w); the floor where no motion is known yet."""
         speed = _variables(sample["flow"].movedim(2, -1))[..., :1]
         # The context has no time: the spline of a place is made once, whatever the length.
-        latent = self.speed(self._context(memory)).transform(speed)[..., 0]
+        latent = self.speed(_context(speed)).transform(speed)[..., 0]
         surprise = -torch.special.log_ndtr(-latent)
         known = sample.known["flow"][:, :, None, None]
         return torch.where(known, surprise, surprise.new_tensor(self.floor))
@@ -96,22 +84,14 @@ class FlowDensity(Expert):
         shown = memory["fastest"][:, row, column] if "fastest" in memory else speeds.new_zeros(0)
         return Reason(_sentence(speed, shown), tuple((shown - speed).abs().tolist()))
 
-    def _context(self, memory: Memory) -> Tensor:
-        """(h, w, D): where a cell is and what was shown there."""
-        shown = memory["shown"]
-        height, width = shown.shape[1:]
-        down = torch.linspace(-1, 1, height).to(shown)[:, None].expand(height, width)
-        across = torch.linspace(-1, 1, width).to(shown)[None].expand(height, width)
-        return torch.stack([down, across, across**2, *shown], dim=-1)
-
-    def _drawn(self, sample: Sample, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
+    def _drawn(self, sample: Sample) -> tuple[Tensor, Tensor, Tensor]:
         """Every n-th cell, so that a loss costs the same whatever the sample's length."""
         batch, ticks, _, height, width = sample["flow"].shape
         step = max(1, batch * ticks * height * width // self.cells)
         step += step % 2 == 0  # odd, so that rows of even length do not give the same column again and again
         flow = sample["flow"].movedim(2, -1).flatten(0, -2)[::step]
         tick, cell = self._places(len(flow), step, height * width, flow.device)
-        context = self._context(memory).flatten(0, 1)[cell]
+        context = _context(sample["flow"].movedim(2, -1)).flatten(0, 1)[cell]
         known = sample.known["flow"].flatten()[tick]
         weight = torch.where(flow[:, 2] > MOVING, 1.0, 0.1) * known
         return _variables(flow), context, weight.to(flow)
@@ -123,7 +103,15 @@ class FlowDensity(Expert):
         return number // cells, number % cells
 
 
-_CONTEXT = 8
+_CONTEXT = 3
+
+
+def _context(values: Tensor) -> Tensor:
+    """(h, w, D) for values (..., h, w, C): where a cell is; people are small far away and large below."""
+    height, width = values.shape[-3:-1]
+    down = torch.linspace(-1, 1, height).to(values)[:, None].expand(height, width)
+    across = torch.linspace(-1, 1, width).to(values)[None].expand(height, width)
+    return torch.stack([down, across, across**2], dim=-1)
 
 
 FASTER = 1.05
@@ -147,12 +135,3 @@ def _variables(flow: Tensor) -> Tensor:
     speed = flow[..., 2:]
     direction = flow[..., :2] / (speed + STILL)
     return torch.cat([((speed + STILL).log() + 3.5) / 1.2, 2.0 * direction], dim=-1)
-
-
-def _blur(maps: Tensor) -> Tensor:
-    """(C, h, w) averaged over a tenth of the height and a quarter of it across."""
-    rows = maps.shape[1]
-    down, across = max(1, round(rows * 0.1)) | 1, max(1, round(rows * 0.25)) | 1
-    return functional.avg_pool2d(
-        maps, (down, across), stride=1, padding=(down // 2, across // 2), count_include_pad=False
-    )
