@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from metavad.experts.base import Memory
 from metavad.features.sample import Sample

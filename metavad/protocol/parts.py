@@ -183,5 +183,5 @@ def _kept(bench: Bench, part: Part) -> Scored | None:
         arrays = {
             name: {video: file[f"{name}-{number}"] for number, video in enumerate(facts[name])} for name in _ARRAYS
         }
-    numbers = [facts[name] for name in _NUMBERS]
-    return Scored(arrays["raw"], arrays["smoothed"], *numbers, detections=arrays["detections"])
+    numbers: dict[str, Any] = {name: facts[name] for name in _NUMBERS}
+    return Scored(**arrays, **numbers)
