@@ -184,4 +184,4 @@ def _kept(bench: Bench, part: Part) -> Scored | None:
             name: {video: file[f"{name}-{number}"] for number, video in enumerate(facts[name])} for name in _ARRAYS
         }
     numbers: dict[str, Any] = {name: facts[name] for name in _NUMBERS}
-    return Scored(**arrays, **numbers)
+    return Scored(arrays["raw"], arrays["smoothed"], **numbers, detections=arrays["detections"])
