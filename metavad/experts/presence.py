@@ -60,9 +60,9 @@ class _Foreground(Expert):
         """Its score there against the highest that the shots had near there."""
         if "most" not in memory or not memory["clips"] > 0:
             return None
-        scores = self.score(sample, memory)[0, -1]
+        scores = self.score(sample, memory)[0, -1].detach()
         at = cell_at(scores, place)
-        return Reason(self.sentence(float(scores[at]), float(memory["most"][at])))
+        return Reason(self.sentence(float(scores[at]), float(memory["most"][at].detach())))
 
     @staticmethod
     def sentence(now: float, most: float) -> str:
