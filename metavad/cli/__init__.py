@@ -1,5 +1,6 @@
 """The command line: one file per command. Heavy imports stay inside the functions."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -57,6 +58,8 @@ show.register(app)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code: 0, 1 for data and runs, 2 for usage, 130 when interrupted."""
+    # Threads that wait must sleep, or a busy machine takes four times as long; read when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     try:
