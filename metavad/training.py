@@ -197,7 +197,7 @@ def _held_out(keys: Sequence[str], wanted: int, seed: int) -> tuple[str, ...]:
 
 def _abnormal_reels(library: Library, scenes: Sequence[Scene]) -> dict[str, list[Reel]]:
     """Test videos with their labels, of generated cameras only: those of datasets are for testing."""
-    chosen = [scene for scene in scenes if (scene.root / "meta.json").is_file()]
+    chosen = [scene for scene in scenes if scene.test and (scene.root / "meta.json").is_file()]
     return {
         scene.key: [_labelled(library, scene, reel) for reel in library.reels(scene.key, "test")] for scene in chosen
     }

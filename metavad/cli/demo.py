@@ -15,8 +15,8 @@ __all__ = ["register"]
 
 TRAIN, UNSEEN, SHOTS, DRAWS = 8, 3, (0, 1, 5, 10), 2
 FOOTAGE: dict[str, Any] = {"size": "tiny", "normal_videos": 4, "normal_seconds": 8.0}
-TO_LEARN: dict[str, Any] = {**FOOTAGE, "test_videos": 3, "test_seconds": 6.0}
-TO_JUDGE: dict[str, Any] = {**FOOTAGE, "test_videos": 5, "test_seconds": 6.0}
+TO_LEARN: dict[str, Any] = {**FOOTAGE, "test_videos": 0}
+TO_JUDGE: dict[str, Any] = {**FOOTAGE, "test_videos": 4, "test_seconds": 5.0}
 EPILOG = "Example: metavad demo --out demo"
 
 
