@@ -10,14 +10,15 @@ __all__ = ["odd_shots"]
 RARE = 6.9
 """Nats of the base's frame tail, one ordinary window in a thousand, from which a shot may be odd."""
 APART = 3.0
-"""How many times as much as the others, but one of them, it must surprise: at a lively camera every shot does."""
+"""How many times as much as the others it must surprise, but for one of them where there are four or more: at a
+lively camera every shot surprises."""
 
 
 def odd_shots(model: Normality) -> tuple[int, ...]:
     """Numbers (from 0) of shots that surprise a detector made of the other shots as no ordinary clip does.
 
     The mean frame score of the clip, left out, must be rare under the base's tail and stand apart from all other
-    clips', but for one, which may be as odd. With fewer than three shots nobody can tell which is the odd one: none.
+    clips' (of five and more shots, but for one, which may be as odd). With fewer than three shots nobody can tell which is the odd one: none.
     """
     means = _means(model.frame_surprise)
     if model.shots < ENOUGH or means.isnan().all():
@@ -33,4 +34,4 @@ def _means(frames: Tensor) -> Tensor:
 
 def _apart(means: Tensor, number: int) -> bool:
     others = torch.cat([means[:number], means[number + 1 :]]).nan_to_num(0.0).sort(descending=True).values
-    return bool(means[number] > APART * others[1])
+    return bool(means[number] > APART * others[min(1, len(others) // 4)])

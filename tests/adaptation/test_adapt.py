@@ -204,7 +204,8 @@ def test_a_shot_unlike_the_others_is_named(library, scene, tiny_base):
 def test_ordinary_shots_and_lively_cameras_name_none(library, scene, tiny_base):
     model = adapt(tiny_base, support_of(library, scene, 3))
     rare = tiny_base.tails["frame"].score(9.0, 5)
-    assert odd_shots(model) == ()
+    assert odd_shots(with_frames(model, [0.1 * rare, 0.05 * rare, 0.2 * rare])) == ()
+    assert odd_shots(with_frames(model, [rare, 2 * rare, 0.1 * rare])) == (), "of three, two may not be odd"
     assert odd_shots(with_frames(model, [rare] * 6)) == ()
     assert odd_shots(with_frames(model, [0.0, 0.0, 0.5 * rare, rare, 1.2 * rare])) == ()
     assert odd_shots(with_frames(model, [0.0, rare])) == (), "of two nobody knows which"
