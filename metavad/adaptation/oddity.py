@@ -18,7 +18,8 @@ def odd_shots(model: Normality) -> tuple[int, ...]:
     """Numbers (from 0) of shots that surprise a detector made of the other shots as no ordinary clip does.
 
     The mean frame score of the clip, left out, must be rare under the base's tail and stand apart from all other
-    clips' (of five and more shots, but for one, which may be as odd). With fewer than three shots nobody can tell which is the odd one: none.
+    clips' (of five and more shots, but for one, which may be as odd). With fewer than three shots nobody can tell
+    which is the odd one: none.
     """
     means = _means(model.frame_surprise)
     if model.shots < ENOUGH or means.isnan().all():
