@@ -16,56 +16,61 @@ __all__ = ["register", "write_report"]
 EPILOG = "Example: metavad benchmark --target ped2,umn --shots 0,1,5,10 --json results.json --html report.html"
 
 
+Target = Annotated[
+    str | None, typer.Option(metavar=Scenes, help="Labelled cameras: suites by name or file.", show_default=False)
+]
+Shots = Annotated[str, typer.Option(metavar="K,...", help="Numbers of clips to show.")]
+Draws = Annotated[int, typer.Option(metavar="N", help="Draws of the clips, for mean and spread.")]
+Methods = Annotated[str, typer.Option(metavar="NAME,...", help="Rows of the table.")]
+RecordFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the record.", show_default=False)
+]
+ReportFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write a report, one self-contained page.", show_default=False)
+]
+Style = Annotated[str, typer.Option("--format", metavar="table|markdown|latex|csv", help="How to print the rows.")]
+Figures = Annotated[str, typer.Option(metavar="NAME,...|all", help="Figures to print a table of; csv has them all.")]
+PlotsFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write AUC over K of each scene, an SVG each.", show_default=False)
+]
+ScoresFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write every frame score and label (.npz).", show_default=False)
+]
+Paper = Annotated[
+    bool, typer.Option("--paper-protocol", help="Add columns made as published ones are: they look at the test set.")
+]
+Reproduce = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Run a record again and say whether it matches.", show_default=False),
+]
+Jobs = Annotated[int, typer.Option(metavar="N", help="Scenes worked on side by side.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Take nothing from an earlier run of the same experiment.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("benchmark", epilog=EPILOG, short_help="Few-shot against zero-shot, on labels.")(benchmark)
 
 
 def benchmark(
-    target: Annotated[
-        str | None, typer.Option(metavar=Scenes, help="Labelled cameras: suites by name or file.", show_default=False)
-    ] = None,
-    shots: Annotated[str, typer.Option(metavar="K,...", help="Numbers of clips to show.")] = "0,1,5,10",
-    draws: Annotated[int, typer.Option(metavar="N", help="Draws of the clips, for mean and spread.")] = 5,
-    methods: Annotated[str, typer.Option(metavar="NAME,...", help="Rows of the table.")] = (
-        "position,motion,zero-shot,fine-tune,refit,wrong-scene,adapted"
-    ),
+    target: Target = None,
+    shots: Shots = "0,1,5,10",
+    draws: Draws = 5,
+    methods: Methods = "position,motion,zero-shot,fine-tune,refit,wrong-scene,adapted",
     shot_frames: ShotFrames = 16,
     base: BaseFolder = None,
     data: Data = None,
     seed: Seed = 0,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the record.", show_default=False)
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a report, one self-contained page.", show_default=False)
-    ] = None,
-    style: Annotated[
-        str, typer.Option("--format", metavar="table|markdown|latex|csv", help="How to print the rows.")
-    ] = "table",
-    figures: Annotated[
-        str, typer.Option(metavar="NAME,...|all", help="Figures to print a table of; csv has them all.")
-    ] = "micro_auc",
-    plots: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Write AUC over K of each scene, an SVG each.", show_default=False),
-    ] = None,
-    scores: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write every frame score and label (.npz).", show_default=False),
-    ] = None,
-    paper: Annotated[
-        bool,
-        typer.Option("--paper-protocol", help="Add columns made as published ones are: they look at the test set."),
-    ] = False,
-    reproduce: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Run a record again and say whether it matches.", show_default=False),
-    ] = None,
-    jobs: Annotated[int, typer.Option(metavar="N", help="Scenes worked on side by side.")] = 1,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Take nothing from an earlier run of the same experiment.")
-    ] = False,
+    json_file: RecordFile = None,
+    html: ReportFile = None,
+    style: Style = "table",
+    figures: Figures = "micro_auc",
+    plots: PlotsFolder = None,
+    scores: ScoresFile = None,
+    paper: Paper = False,
+    reproduce: Reproduce = None,
+    jobs: Jobs = 1,
+    fresh: Fresh = False,
 ) -> None:
     """Few-shot against zero-shot: the same frames for every method, K and draw; nothing looks at the test set."""
     from metavad.cli.options import numbers
@@ -126,65 +131,18 @@ def _run(
 
 def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: int) -> None:
     """Run a record again with its own settings, taking nothing from before; exit code 1 where a figure differs."""
+    from metavad.cli.reproduce import changed_figures, changed_sources, read_record
     from metavad.cli.terminal import say
 
-    before = _read_record(record_file)
+    before = read_record(record_file)
     asked = {name: before[name] for name in ("shots", "draws", "methods", "shot_frames", "seed")}
     asked["paper"] = any("looks_at_test_set_micro_auc" in row for row in before["rows"])
     given = base or Path(before["base_from"])
     after = _run(before["target"], given, data, jobs, asked, fresh=True, quiet=False, stories=False).record
-    changed = [*_changed_sources(before, after), *_changed_figures(before, after)]
+    changed = [*changed_sources(before, after), *changed_figures(before, after)]
     say(*changed, f"{record_file}: {'does not match' if changed else 'matches'}, {len(before['rows'])} rows")
     if changed:
         raise typer.Exit(1)
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    import json
-
-    from metavad.errors import DataError
-
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"target", "base_from", "rows", "shots", "draws", "methods", "shot_frames", "seed"} - set(record)
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: expected a record that `metavad benchmark --json` wrote ({error})") from None
-    if missing:
-        raise DataError(f"{path}: expected a record of `metavad benchmark`, found one without {sorted(missing)[0]!r}")
-    return dict(record)
-
-
-def _changed_sources(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """The base and footage that are not the same."""
-    lines = [] if before["base"] == after["base"] else [f"base: was {before['base']}, is {after['base']}"]
-    footage = {scene["scene"]: scene["data"] for scene in before["scenes"]}
-    return lines + [
-        f"{scene['scene']}: other footage than before"
-        for scene in after["scenes"]
-        if footage.get(scene["scene"]) != scene["data"]
-    ]
-
-
-def _changed_figures(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    from metavad.protocol import MEASURED
-
-    key = ("suite", "scene", "method", "shots")
-    found = {tuple(row[name] for name in key): row for row in after["rows"]}
-    lines = []
-    for row in before["rows"]:
-        other = found.get(tuple(row[name] for name in key), {})
-        names = [name for name in row if name not in MEASURED and not _same(row[name], other.get(name))]
-        lines += [
-            f"{row['scene']} {row['method']} K={row['shots']}: {n} was {row[n]}, is {other.get(n)}" for n in names
-        ]
-    return lines
-
-
-def _same(one: object, other: object) -> bool:
-    """Equal, or numbers that agree to six digits: other machines round differently."""
-    if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) <= 1e-6
-    return one == other
 
 
 def _check_style(style: str) -> None:

@@ -49,6 +49,8 @@ class Expert(nn.Module, ABC):
     """Fusion weight that it starts from; 1 for what leads."""
     whisper: ClassVar[float] = 0.0
     """Share of what it says below its level that is heard; above 0 for what leads, so that order is never lost."""
+    past: int = 0
+    """Ticks before a tick without which it says nothing of it."""
     history: float = 0.0
     """Seconds of past that a score may use; less at the start of a video."""
     floor: float = 0.0
@@ -80,9 +82,14 @@ class Expert(nn.Module, ABC):
         return None
 
     def known(self, sample: Sample) -> Tensor:
-        """Ticks (B, T) at which it has enough past to say anything."""
-        flags = [sample.known[name] for name in self.reads]
-        return torch.stack(flags).all(0)
+        """Ticks (B, T) with a whole past before them; of a shorter clip, its last."""
+        flags = torch.stack([sample.known[name] for name in self.reads]).all(0)
+        flags[:, : self.first(sample)] = False
+        return flags
+
+    def first(self, sample: Sample) -> int:
+        """The first tick with a whole past; of a shorter clip, its last."""
+        return max(0, min(self.past, sample.seconds.shape[1] - 1))
 
     def forward(self, method: str, *arguments: Any) -> Any:
         """Dispatch, so that ``functional_call`` reaches every method; use :func:`call`."""

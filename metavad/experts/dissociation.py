@@ -36,7 +36,7 @@ class Dissociation(Expert):
 
     def __init__(self, settings: DissociationConfig, *, rate: float = 10.0, rows: int = 30) -> None:
         super().__init__()
-        self.settings, self.rows = settings, rows
+        self.settings, self.past, self.rows = settings, settings.past, rows
         self.history = settings.past / rate
         self.spatial = _encoder(1, settings.channels, settings.code, nn.Identity)
         self.motion = _encoder(settings.past, settings.channels, settings.code, VarianceAttention)
@@ -55,7 +55,7 @@ class Dissociation(Expert):
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Reconstruction, difference and cluster loss, weighted; of many clips, every n-th counts."""
-        start, settings = self._start(sample), self.settings
+        start, settings = self.first(sample), self.settings
         known = self.known(sample)[:, start:].flatten()
         step = max(1, known.numel() // settings.windows)
         clips = self._clips(sample, start, step)
@@ -68,7 +68,7 @@ class Dissociation(Expert):
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Fused error times distance, in decibels (B, T, h, w)."""
-        start, (batch, ticks) = self._start(sample), sample.seconds.shape
+        start, (batch, ticks) = self.first(sample), sample.seconds.shape
         clips = self._clips(sample, start, 1)
         picture, change, distance = self._seen(clips)
         fused = (clips[:, -1] - picture - change).square()[:, None] * _stretched(distance.clamp_min(0), clips)
@@ -79,22 +79,12 @@ class Dissociation(Expert):
         decibels = functional.pad(decibels, (0, 0, 0, 0, start, 0))
         return torch.where(self.known(sample)[:, :, None, None], decibels, decibels.new_tensor(self.floor))
 
-    def known(self, sample: Sample) -> Tensor:
-        """Ticks that end a whole clip; of a shorter sample, its last."""
-        flags = sample.known["frames"].clone()
-        flags[:, : self._start(sample)] = False
-        return flags
-
-    def _start(self, sample: Sample) -> int:
-        """The first tick that ends a clip."""
-        return max(0, min(self.settings.past, sample.seconds.shape[1] - 1))
-
     def _clips(self, sample: Sample, start: int, step: int) -> Tensor:
         """Every n-th clip (S, past + 1, H, W) that ends at a tick from ``start`` on, its mean grey level taken out.
 
         Before the first tick stands the first tick.
         """
-        frames, past = sample["frames"], self.settings.past
+        frames, past = sample["frames"], self.past
         before = torch.cat([frames[:, :1].expand(-1, past, -1, -1), frames], dim=1)[:, start:]
         clips = before.unfold(1, past + 1, 1)
         number = torch.arange(0, len(clips) * clips.shape[1], step, device=frames.device)

@@ -42,7 +42,7 @@ class FlowPatches(Expert):
 
     def __init__(self, settings: FlowPatchesConfig, *, rate: float = 10.0, rows: int = 30) -> None:
         super().__init__()
-        self.settings, self.rate, self.rows = settings, rate, rows
+        self.settings, self.past, self.rate, self.rows = settings, settings.stack, rate, rows
         self.history = settings.stack / rate
         self.width, self.height = _sides(settings)
         channels = 2 * settings.stack
@@ -65,7 +65,7 @@ class FlowPatches(Expert):
 
         Noise stands in for what bytes rounded away: without it, a density over repeated values has no bound.
         """
-        start = self._start(sample)
+        start = self.first(sample)
         patches = self._patches(self._stacked(sample)[:, start:])
         count = patches[0].shape[0] * len(patches)
         step = max(1, count // self.settings.patches) | 1
@@ -91,15 +91,6 @@ class FlowPatches(Expert):
         columns = between(_middles(across, self.width), grid[1], width).to(nats)
         maps = rows @ nats @ columns.T
         return torch.where(self.known(sample)[:, :, None, None], maps, maps.new_tensor(self.floor))
-
-    def known(self, sample: Sample) -> Tensor:
-        """Ticks with a whole stack behind them; of a shorter clip, its last."""
-        flags = sample.known["flow_field"].clone()
-        flags[:, : self._start(sample)] = False
-        return flags
-
-    def _start(self, sample: Sample) -> int:
-        return max(0, min(self.settings.stack, sample.seconds.shape[1] - 1))
 
     def _flags(self, sample: Sample, start: int, each: int) -> Tensor:
         """Whether each patch's tick is known (N,)."""

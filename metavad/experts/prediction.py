@@ -61,7 +61,7 @@ class Prediction(Expert):
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """The settings' losses, frames in grey steps of 0.05; of many windows, every n-th counts."""
-        start = self._start(sample)
+        start = self.first(sample)
         weight = self.known(sample)[:, start:].flatten()
         step = max(1, weight.numel() // self.windows)
         windows, targets = (part[::step] for part in self._windows(sample, start))
@@ -75,7 +75,7 @@ class Prediction(Expert):
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Minus PSNR of patches (B, T, h, w), and with prototypes the distance to them, in decibels."""
-        start, (batch, ticks) = self._start(sample), sample.seconds.shape
+        start, (batch, ticks) = self.first(sample), sample.seconds.shape
         windows, targets = self._windows(sample, start)
         change, distance = self._foresee(windows)
         error = targets - windows[:, -1] - change
@@ -91,16 +91,6 @@ class Prediction(Expert):
     def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason:
         """It keeps no picture of the shots: only that the change was not foreseen."""
         return Reason("changes in a way that the moments before do not foretell")
-
-    def known(self, sample: Sample) -> Tensor:
-        """Ticks with a whole past before them; of a shorter clip, its last."""
-        flags = sample.known["frames"].clone()
-        flags[:, : self._start(sample)] = False
-        return flags
-
-    def _start(self, sample: Sample) -> int:
-        """The first tick that is foreseen: a window before it would be evaluated and not count."""
-        return max(0, min(self.past, sample.seconds.shape[1] - 1))
 
     def _windows(self, sample: Sample, start: int) -> tuple[Tensor, Tensor]:
         """Pasts (B n, past, H, W) and targets (B n, H, W) of the n ticks from ``start`` on.

@@ -1,46 +1,56 @@
-"""Presets of further lines of work: meta-train, adapt, score and benchmark just work."""
+"""Every preset beside the default: meta-train, adapt, score and benchmark, end to end."""
 
+import csv
 import json
 
+import numpy as np
 import pytest
 
-SMALLER = [
-    "data.short_side=48",
-    "data.rows=8",
-    "meta.outer_steps=1",
-    "meta.control_steps=1",
-    "meta.scenes_per_step=1",
-    "meta.shots=[1,2]",
-    "meta.queries=1",
-    "meta.validation_scenes=0",
-    "adaptation.folds=2",
-    "prior.shots=[0,2]",
-    "prior.weigh=[0]",
-    "prior.windows=1",
-    "prior.seconds=2",
-]
-OWN = {
-    "flow-patches": ["flow_patches.hidden=4", "flow_patches.patches=16", "flow_patches.steps=1"],
-    "embedding": ["embedding.hidden=8", "embedding.code=4"],
+from tests.conftest import TINY
+
+SAYS = {
+    "adversarial": "adapts 3,665 of 6,042 parameters",  # all but the discriminator
+    "attributes": "adapts",
+    "dissociation": "(100.0%)",
+    "embedding": "adapts",
+    "flow-patches": "adapts",
+    "pose": "adapts",
+    "prototypes": "adapts 228 of 3,636 parameters (6.3%)",
+    "velocity-deep-pose": "adapts",
 }
+"""What meta-training says of the parameters that the inner steps move."""
+SMALLER = {
+    "embedding": ["embedding.hidden=8", "embedding.code=4"],
+    "flow-patches": ["flow_patches.hidden=4", "flow_patches.patches=16", "flow_patches.steps=1"],
+}
+METHODS = ["zero-shot", "fine-tune", "refit", "wrong-scene", "adapted"]
 
 
-@pytest.mark.parametrize("preset", OWN)
-def test_a_preset_from_cameras_to_figures(metavad, cameras, preset, tmp_path):
-    sets = [part for text in [*SMALLER, *OWN[preset]] for part in ("--set", text)]
-    trained = metavad("meta-train", "--scenes", cameras, "--config", preset, *sets, "--out", "run")
-    assert trained.code == 0, trained.err
-    footage = sorted((cameras.parent / "camera-000" / "normal").glob("*.mp4"))
-    adapted = metavad("adapt", "--normal", *footage, "--base", "run", "--shots", 3, "--out", "detector")
+@pytest.mark.parametrize("preset", SAYS)
+def test_from_cameras_to_a_table(metavad, cameras, preset, tmp_path):
+    sets = [part for text in [*TINY, *SMALLER.get(preset, [])] for part in ("--set", text)]
+    made = metavad("meta-train", "--scenes", cameras, "--config", preset, *sets, "--out", "run")
+    assert made.code == 0, made.err
+    assert SAYS[preset] in made.out
+
+    camera = cameras.parent / "camera-000"
+    adapted = metavad("adapt", "--normal", camera / "normal", "--shots", 3, "--base", "run", "--out", "gate")
     assert adapted.code == 0, adapted.err
-    video = next((cameras.parent / "camera-000" / "test").glob("*.mp4"))
-    scored = metavad("score", video, "--detector", "detector")
+    scored = metavad("score", camera / "test" / "test-00.mp4", "--detector", "gate")
     assert scored.code == 0, scored.err
-    assert (tmp_path / "scores" / video.stem / "scores.csv").is_file()
-    target = f"{cameras}:camera-000"
-    figures = metavad(
-        "benchmark", "--target", target, "--base", "run", "--shots", "0,2", "--draws", 1, "--json", "record.json"
-    )
-    assert figures.code == 0, figures.err
-    rows = json.loads((tmp_path / "record.json").read_text())["rows"]
-    assert {row["method"] for row in rows} >= {"adapted", "zero-shot", "wrong-scene", "motion"}
+    with (tmp_path / "scores" / "test-00" / "scores.csv").open(newline="") as file:
+        scores = [float(row["score"]) for row in csv.DictReader(file)]
+    assert len(scores) == len(np.load(camera / "labels" / "test-00.npy"))
+    assert min(scores) >= 0
+
+    asked = ["--shots", "0,1", "--draws", "1", "--methods", ",".join(METHODS)]
+    table = metavad("benchmark", "--target", f"{cameras}:camera-001", "--base", "run", *asked, "--json", "found.json")
+    assert table.code == 0, table.err
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert {row["method"] for row in rows} == set(METHODS)
+
+
+def test_no_preset_is_left_out():
+    from metavad.shipped import shipped
+
+    assert set(shipped("configs")) - {"default", "quick"} == set(SAYS)

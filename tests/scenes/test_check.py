@@ -46,7 +46,7 @@ def test_good_data_has_no_findings(lobby, jobs):
     assert findings(lobby, jobs=jobs) == []
 
 
-def only(found: list[str], *words: str) -> None:
+def assert_only(found: list[str], *words: str) -> None:
     assert len(found) == 1, found
     assert all(word in found[0] for word in words), found
 
@@ -59,17 +59,17 @@ def test_labels_of_another_length_name_both(lobby):
 
 def test_masks_that_contradict_the_labels(lobby):
     write_masks(lobby / "masks" / "b", [0, 1, 1, 1, 0, 0], suffix=".png")
-    only(findings(lobby), "warning", "differ in 1 of 6 frames")
+    assert_only(findings(lobby), "warning", "differ in 1 of 6 frames")
 
 
 def test_masks_of_another_size(lobby):
     write_image(lobby / "masks" / "b" / "003.png", 255 * box_mask(1, HEIGHT * 2))
-    only(findings(lobby), "error", "mask 2 is 64x64", "64x32")
+    assert_only(findings(lobby), "error", "mask 2 is 64x64", "64x32")
 
 
 def test_what_the_manifest_says_is_a_warning(lobby):
     write_video(lobby / "normal" / "c.mp4", range(3))
-    only(findings(lobby), "warning", "expected 1 normal videos, found 2")
+    assert_only(findings(lobby), "warning", "expected 1 normal videos, found 2")
 
 
 def test_lengths_are_named_video_by_video(lobby):
@@ -81,7 +81,7 @@ def test_lengths_are_named_video_by_video(lobby):
 
 def test_a_video_that_cannot_be_read(lobby):
     (lobby / "normal" / "a.mp4").write_bytes(b"broken")
-    only(findings(lobby), "error", "lobby/a", "expected a video")
+    assert_only(findings(lobby), "error", "lobby/a", "expected a video")
 
 
 def test_damage_inside_a_video_is_told(tmp_path):
@@ -93,13 +93,13 @@ def test_damage_inside_a_video_is_told(tmp_path):
     data[at : at + size] = bytes([255]) * size
     path.write_bytes(bytes(data))
     (tmp_path / "suite.toml").write_text('[[scenes]]\nname = "x"\nnormal = ["*.mp4"]\n')
-    only(findings(tmp_path), "warning", "40 frames, of which", "decode without damage")
+    assert_only(findings(tmp_path), "warning", "40 frames, of which", "decode without damage")
 
 
 def test_frames_of_different_sizes_are_told(tmp_path):
     write_image(write_frames(tmp_path / "a", 3) / "003.png", box_mask(0, 8, 8))
     (tmp_path / "suite.toml").write_text('[[scenes]]\nname = "x"\nnormal = ["*"]\nfps = 5\n')
-    only(findings(tmp_path), "error", "found 8x8")
+    assert_only(findings(tmp_path), "error", "found 8x8")
 
 
 def test_abnormal_frames_where_shots_come_from(tmp_path):
@@ -109,12 +109,12 @@ def test_abnormal_frames_where_shots_come_from(tmp_path):
         '[[scenes]]\nname = "x"\nnormal = ["*.mp4"]\ntest = ["*.mp4"]\nnormal_frames = [0, 3]\n'
         'labels = { format = "intervals", path = "labels.csv" }\n'
     )
-    only(findings(tmp_path), "error", "frame 2 is abnormal")
+    assert_only(findings(tmp_path), "error", "frame 2 is abnormal")
 
 
 def test_scenes_that_are_not_there_are_named(lobby):
     (lobby / "suite.toml").write_text(SUITE + '[[scenes]]\nname = "roof"\nroot = "roof"\nnormal = ["*.mp4"]\n')
-    only(findings(lobby), "warning", "roof", "matched nothing")
+    assert_only(findings(lobby), "warning", "roof", "matched nothing")
 
 
 def test_boxes_outside_the_picture(lobby):
@@ -122,7 +122,7 @@ def test_boxes_outside_the_picture(lobby):
     (lobby / "suite.toml").write_text(
         SUITE.replace("[scenes.expect]", 'tracks = { format = "tracks", path = "tracks.txt" }\n[scenes.expect]')
     )
-    only(findings(lobby), "warning", "1 boxes leave")
+    assert_only(findings(lobby), "warning", "1 boxes leave")
 
 
 # --- import --------------------------------------------------------------------------------------------------
