@@ -275,8 +275,8 @@ class CalibrationConfig(_Section):
     width_down: Positive = 0.1
     width_across: Positive = 0.233
     """Standard deviation of the neighbourhood from which a place borrows."""
-    level: Annotated[float, Field(ge=0, lt=1)] = 0.85
-    """Share of ordinary ticks at which an expert is not heard: see ``calibration.fusion.heard``."""
+    level: Annotated[float, Field(ge=0, le=1)] = 0.98
+    """Share of the left-out shots' ticks at which an expert is not heard: see ``calibration.fusion.heard``."""
 
 
 class PriorConfig(_Section):
@@ -299,8 +299,8 @@ class AdaptationConfig(_Section):
 
     steps: Annotated[int, Field(ge=0)] = 2
     """Inner steps on the shots."""
-    folds: Count = 5
-    """Cross-fitting folds of the shots."""
+    folds: Count = 2
+    """Cross-fitting folds of the shots: stretches of time."""
     alarms_per_day: Positive = 10.0
 
 

@@ -21,7 +21,6 @@ TINY = [
     "flow_density.hidden=8",
     "flow_density.cells=128",
     "adaptation.steps=1",
-    "adaptation.folds=2",
     "prior.shots=[0,2]",
     "prior.weigh=[0]",
     "prior.windows=1",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -29,10 +30,12 @@ __all__ = [
     "adapt",
     "adapted",
     "fine_tune",
+    "judges",
     "leaks_of",
     "learn",
     "levels_of",
     "refit",
+    "speaks",
     "strengths_of",
     "surprises",
     "together",
@@ -112,13 +115,10 @@ def refit(base: Base, seed: int) -> Method:
     params = {name: _scrambled(tensor, generator) for name, tensor in base.control.params.items()}
     sizes = {name: torch.tensor(REFIT_STEP) for name in base.experts.adaptable}
     none = Strengths(1e-3, 1e-3, base.config.calibration.width_down, base.config.calibration.width_across)
-    folds = base.config.adaptation.model_copy(update={"folds": min(REFIT_FOLDS, base.config.adaptation.folds)})
-    config = base.config.model_copy(update={"adaptation": folds})
-    return Method(base.experts, params, sizes, REFIT_STEPS, base.control.tails, base.weights, config, none)
+    return Method(base.experts, params, sizes, REFIT_STEPS, base.control.tails, base.weights, base.config, none)
 
 
-REFIT_STEPS, REFIT_STEP, REFIT_FOLDS = 8, 0.003, 2
-"""Refitting trains from nothing in every fold: fewer folds than adapting."""
+REFIT_STEPS, REFIT_STEP = 8, 0.003
 
 
 def adapt(base: Base, support: Sample) -> Normality:
@@ -213,18 +213,27 @@ def _cross_fitted(
     """Base surprise (K, T, h, w) of every shot by a model that did not see it, and known (K, T), by expert."""
     folds = _folds(support.clips, method.config)
     parts = [_base_nats(method, support.select(rest), support.select(held), grid) for held, rest in folds]
-    back = torch.tensor([clip for held, _ in folds for clip in held]).argsort()
     names = parts[0][0]
-    nats = {name: torch.cat([part[0][name] for part in parts])[back] for name in names}
-    known = {name: torch.cat([part[1][name] for part in parts])[back] for name in names}
+    nats = {name: torch.cat([part[0][name] for part in parts]) for name in names}
+    known = {name: torch.cat([part[1][name] for part in parts]) for name in names}
     return nats, known
 
 
 def _folds(clips: int, config: Config) -> list[tuple[list[int], list[int]]]:
-    """Clips held out, and the rest, for each fold."""
+    """Clips held out, and the rest, for each fold.
+
+    A fold is a stretch of time: what comes tomorrow is not between the clips but after them, so a clip must not be
+    judged by its neighbours on both sides.
+    """
     count = max(1, min(config.adaptation.folds, clips))
-    held = [list(range(fold, clips, count)) for fold in range(count)]
+    edges = [clips * fold // count for fold in range(count + 1)]
+    held = [list(range(first, last)) for first, last in pairwise(edges)]
     return [(part, [clip for clip in range(clips) if clip not in part]) for part in held]
+
+
+def judges(model: Normality) -> int:
+    """How many clips a left-out shot was judged by, at least."""
+    return min((len(rest) for _, rest in _folds(model.shots, model.method.config)), default=0)
 
 
 def _base_nats(
@@ -278,11 +287,11 @@ def _placed(model: Normality, name: str, score: Tensor, known: Tensor) -> Tensor
     place = model.places[name]
     score = _on((int(place.log_tail.shape[-2]), int(place.log_tail.shape[-1])), score)
     nats = model.method.tails[name].nats(score, model.shots if model.method.strengths else 0)
-    known = known & _heard(model.method, name, model.shots)
+    known = known & speaks(model.method, name, model.shots)
     return torch.where(known[:, :, None, None], surprise(nats, place), nats.new_zeros(()))
 
 
-def _heard(method: Method, name: str, shots: int) -> bool:
+def speaks(method: Method, name: str, shots: int) -> bool:
     """Whether an expert may speak after so many shots.
 
     One that knows only what it was shown must have been checked on shots that it was not shown; before that, what
@@ -323,7 +332,7 @@ def _level(method: Method, name: str, shots: int, loudness: Tensor | None) -> fl
     if len(own) == 0 or loudness is None or method.strengths is None:
         return common
     trust = len(loudness) / (len(loudness) + float(method.strengths.scene))
-    return trust * float(own.quantile(settings.level)) + (1 - trust) * common
+    return trust * float(own.quantile(settings.level, interpolation="higher")) + (1 - trust) * common
 
 
 def _shown_frames(
@@ -333,7 +342,7 @@ def _shown_frames(
     sure = torch.stack([flags for flags in known.values() if flags.any()]).all(0)
     frames = torch.full(sure.shape, torch.nan)
     for held, rest in _folds(len(sure), method.config):
-        weights = {name: weight_at(method.weights[name], len(rest)) * _heard(method, name, len(sure)) for name in maps}
+        weights = {name: weight_at(method.weights[name], len(rest)) * speaks(method, name, len(sure)) for name in maps}
         levels = levels_of(method, len(rest), {name: each[rest] for name, each in loudness.items()})
         fused = fuse({name: each[held] for name, each in maps.items()}, weights, levels, leaks_of(method.experts))
         frames[held] = strongest(fused, method.config.scoring.top)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import ENOUGH, Normality
+from metavad.adaptation.adapt import ENOUGH, Normality, judges
 
 __all__ = ["odd_shots"]
 
@@ -24,7 +24,7 @@ def odd_shots(model: Normality) -> tuple[int, ...]:
     means = _means(model.frame_surprise)
     if model.shots < ENOUGH or means.isnan().all():
         return ()
-    nats = model.method.tails["frame"].nats(means.nan_to_num(0.0), model.shots - 1)
+    nats = model.method.tails["frame"].nats(means.nan_to_num(0.0), judges(model))
     return tuple(number for number in range(len(means)) if nats[number] > RARE and _apart(means, number))
 
 

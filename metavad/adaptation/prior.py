@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import Method, Normality, adapted, learn, surprises
+from metavad.adaptation.adapt import Method, Normality, adapted, learn, speaks, surprises
 from metavad.adaptation.weights import Case, fit_weights
 from metavad.calibration.accumulation import smooth, strongest
 from metavad.calibration.fusion import compress
@@ -89,13 +89,19 @@ def fit_prior(
 def _with_loudness(
     base: Base, learned: Mapping[int, Sequence[tuple[Normality, Sequence[Sample]]]], unseen: Sequence[_Known]
 ) -> Base:
-    """The base with the tail of each expert's own frame scores, under ``"frame:<expert>"``."""
+    """The base with the tail of each expert's own frame scores, under ``"frame:<expert>"``.
+
+    Those of an expert that is silent after few shots begin where it speaks.
+    """
     loud = {count: [_loudness(model, seen) for model, seen in each] for count, each in learned.items()}
     plain = _of_control(base)
     unadapted = [_loudness(learn(plain, each.support.select([])), each.windows) for each in unseen]
+    spoken = {
+        name: [count for count in loud if speaks(adapted(base), name, count)] or list(loud) for name in base.weights
+    }
     tails = {
-        f"frame:{name}": BaseTail.fit([_pooled(loud[count], name) for count in loud], list(loud))
-        for name in base.weights
+        f"frame:{name}": BaseTail.fit([_pooled(loud[count], name) for count in counts], counts)
+        for name, counts in spoken.items()
     }
     control = {f"frame:{name}": BaseTail.fit([_pooled(unadapted, name)], [0]) for name in base.weights}
     return replace(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from metavad.adaptation.adapt import Normality
+from metavad.adaptation.adapt import Normality, judges
 from metavad.errors import UsageError
 
 __all__ = ["Promise", "promise_threshold"]
@@ -50,7 +50,7 @@ def _spread(model: Normality) -> float:
     shown = model.frame_surprise[~model.frame_surprise.isnan()]
     if len(shown) == 0:
         return 1.0
-    nats = model.method.tails["frame"].nats(shown, model.shots)
+    nats = model.method.tails["frame"].nats(shown, judges(model))
     # Neighbouring ticks say the same thing: a clip counts as three of them.
     count = 3.0 * model.shots
     share = count / (count + PRIOR_TICKS)

@@ -34,6 +34,7 @@ class Prediction(Expert):
     name: ClassVar[str] = "prediction"
     reads: ClassVar[tuple[str, ...]] = ("frames",)
     fixed: ClassVar[tuple[str, ...]] = ("discriminator.*",)
+    voice: ClassVar[float] = 0.1
     floor: float = -60.0
 
     def __init__(self, settings: PredictionConfig, *, rate: float = 10.0, rows: int = 30) -> None:

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from metavad.adaptation.adapt import adapt, adapted, fine_tune, leaks_of, learn, levels_of, refit, surprises
+from metavad.adaptation.adapt import _folds, adapt, adapted, fine_tune, leaks_of, learn, levels_of, refit, surprises
 from metavad.adaptation.detector import load_detector, make_detector, save_detector
 from metavad.adaptation.oddity import odd_shots
+from metavad.adaptation.prior import fit_prior
 from metavad.adaptation.threshold import promise_threshold
 from metavad.adaptation.weights import Case, fit_weights
 from metavad.config import load_config
@@ -217,3 +218,18 @@ def test_facts_are_plain_json(library, scene, tiny_base, tmp_path):
     facts = json.loads((tmp_path / "detector" / "detector.json").read_text())
     assert facts["promise"]["alarms_per_day"] == 5
     assert len(facts["shots"]) == 2
+
+
+@pytest.mark.parametrize(("clips", "held"), [(1, [[0]]), (2, [[0], [1]]), (5, [[0, 1], [2, 3, 4]])])
+def test_a_fold_is_a_stretch_of_time(tiny_config, clips, held):
+    folds = _folds(clips, tiny_config)
+    assert [part for part, _ in folds] == held
+    assert all(sorted(part + rest) == list(range(clips)) for part, rest in folds)
+
+
+def test_what_is_silent_after_few_shots_has_a_level_from_where_it_speaks(library, scene, tiny_config, tiny_base):
+    config = tiny_config.model_copy(update={"prior": tiny_config.prior.model_copy(update={"shots": (0, 3)})})
+    reels = {scene: library.reels(scene)}
+    base = fit_prior(replace(tiny_base, config=config), reels, library.sample)
+    assert base.tails["frame:stillness"].shots.tolist() == [3]
+    assert base.tails["frame:flow_density"].shots.tolist() == [0, 3]
