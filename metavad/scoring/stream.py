@@ -17,6 +17,7 @@ from metavad.features.sample import Sample
 from metavad.progress import SILENT, Progress
 from metavad.scenes.suite import Crop, Video
 from metavad.scenes.video import VideoFacts, probe, read_frames, tick_frames
+from metavad.scoring.ahead import ahead
 from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.regions import Box, find_regions
 from metavad.types import ByteArray, FloatArray, IntArray
@@ -198,10 +199,14 @@ def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterato
     frames = read_frames(reading.video, short_side=config.data.short_side, crop=reading.crop, every=ticks)
     rows: deque[dict[str, ByteArray]] = deque(maxlen=keep + CHUNK)
     streams = {name: feature.start() for name, feature in features.items()}
+    made = (
+        {name: row(frame.image, float(time)) for name, row in streams.items()}
+        for frame, time in zip(frames, seconds, strict=True)
+    )
     new = 0
     with progress.task(f"Scoring {reading.video.name}", len(ticks)) as task:
-        for number, frame in enumerate(frames):
-            rows.append({name: row(frame.image, float(seconds[number])) for name, row in streams.items()})
+        for number, row in enumerate(ahead(made, CHUNK)):
+            rows.append(row)
             new += 1
             task.advance()
             if new == CHUNK or number == len(ticks) - 1:
