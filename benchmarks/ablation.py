@@ -9,46 +9,35 @@ the same camera.
 """
 
 import argparse
-import csv
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from cameras import Maps, Seen, auc_of, maps_of, on_frames, seen_of
 from torch import Tensor
 
-from metavad.adaptation.adapt import Normality, adapt, leaks_of, levels_of, surprises
-from metavad.calibration.accumulation import smooth, strongest
+from metavad.adaptation.adapt import Normality, adapt, leaks_of, levels_of
+from metavad.calibration.accumulation import strongest
 from metavad.calibration.fusion import fuse, weight_at
 from metavad.calibration.tails import Strengths, place_tail
 from metavad.episodes import draw_shots
 from metavad.evaluation import micro_auc
-from metavad.features.library import Library, Track
+from metavad.features.library import Library
 from metavad.files import write_text
 from metavad.meta.base import Base, load_base
-from metavad.scenes.labels import frame_labels
 from metavad.scenes.store import Store
 from metavad.scenes.suite import Scene, load_suite
 from metavad.scoring.baselines import motion, position
-from metavad.scoring.stream import CHUNK, hold, overlap
+from metavad.scoring.stream import hold
 from metavad.training import describe_machine
-from metavad.types import BoolArray, FloatArray
+from metavad.types import FloatArray
 
-Maps = Mapping[str, Tensor]
 Scorer = Callable[[Maps], Tensor]
 """Surprise maps (T, h, w) of the experts to one frame score each (T,)."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A test video: its ticks, labels and kinds of event of every frame."""
-
-    track: Track
-    labels: BoolArray
-    kinds: np.ndarray
 
 
 def main() -> None:
@@ -84,7 +73,7 @@ def main() -> None:
 
 def _camera(base: Base, scene: Scene, shots: list[int], draws: int, found: dict, kinds: dict) -> None:
     library = Library([scene], base.config, base.experts.reads, Store())
-    seen = [_seen(library, scene, number) for number in range(len(scene.test))]
+    seen = seen_of(library, scene)
     plain = {
         "motion": [hold(each.track.frames, motion(each.track.rows["flow"]), len(each.labels)) for each in seen],
         "position": [position(np.arange(len(each.labels), dtype=float)) for each in seen],
@@ -94,17 +83,14 @@ def _camera(base: Base, scene: Scene, shots: list[int], draws: int, found: dict,
     for count in shots:
         each = [_draw(base, library, scene, seen, count, draw) for draw in range(draws if count else 1)]
         for name in each[0]:
-            labels = [video.labels for video in seen]
-            found[f"{name} K={count}"]["auc"].append(
-                float(np.mean([micro_auc(scores[name], labels) for scores in each]))
-            )
+            found[f"{name} K={count}"]["auc"].append(float(np.mean([auc_of(scores[name], seen) for scores in each])))
             for kind in _kinds(seen):
                 mean = float(np.mean([_kind_auc(scores[name], seen, kind) for scores in each]))
                 kinds[f"{name} K={count}"][kind].append(mean)
 
 
 def _note(name: str, scores: list[FloatArray], seen: list[Seen], found: dict, kinds: dict) -> None:
-    found[name]["auc"].append(micro_auc(scores, [each.labels for each in seen]))
+    found[name]["auc"].append(auc_of(scores, seen))
     for kind in _kinds(seen):
         kinds[name][kind].append(_kind_auc(scores, seen, kind))
 
@@ -119,14 +105,12 @@ def _draw(
     anywhere = _without_place(model)
     scores: dict[str, list[FloatArray]] = defaultdict(list)
     for video in seen:
-        maps, known = _maps(model, library, video.track)
-        placeless, _ = _maps(anywhere, library, video.track)
+        maps, known = maps_of(model, library, video.track)
+        placeless, _ = maps_of(anywhere, library, video.track)
         for name, scorer in _variants(model).items():
             used = placeless if name == "without place" else maps
-            raw = torch.where(known, scorer(used), torch.nan).numpy()
-            ahead = 0.0 if name == "strictly causal" else base.config.scoring.ahead
-            ticks = smooth(raw, video.track.seconds, base.config.scoring.past, ahead)
-            scores[name].append(hold(video.track.frames, ticks, len(video.labels)))
+            ahead = 0.0 if name == "strictly causal" else None
+            scores[name].append(on_frames(scorer(used), known, video, base.config.scoring, ahead=ahead))
     return scores
 
 
@@ -155,29 +139,6 @@ def _without_place(model: Normality) -> Normality:
     grid = next(iter(model.places.values())).log_tail.shape[-2:]
     tail = place_tail(torch.zeros(0, 1, *grid), torch.zeros(0, 1, dtype=torch.bool), Strengths(1.0, 1.0, 0.1, 0.1))
     return replace(model, places=dict.fromkeys(model.places, tail))
-
-
-def _maps(model: Normality, library: Library, track: Track) -> tuple[dict[str, Tensor], Tensor]:
-    maps: dict[str, list[Tensor]] = defaultdict(list)
-    known = []
-    for start in range(0, len(track), CHUNK):
-        before = max(0, start - overlap(model))
-        found = surprises(model, library.part(track, before, min(start + CHUNK, len(track))))
-        for name, each in found.maps.items():
-            maps[name].append(each[0, start - before :])
-        known.append(found.known[0, start - before :])
-    return {name: torch.cat(each) for name, each in maps.items()}, torch.cat(known)
-
-
-def _seen(library: Library, scene: Scene, number: int) -> Seen:
-    video = scene.test[number]
-    facts = library.facts(scene.key, "test", video.name)
-    kinds = np.full(facts.frames, "", dtype=object)
-    with (scene.root / "events.csv").open(newline="") as file:
-        for event in csv.DictReader(file):
-            if event["video"] == video.name:
-                kinds[int(event["start"]) : int(event["end"])] = event["kind"]
-    return Seen(library.track(scene.key, "test", video.name), frame_labels(scene, video, facts.frames), kinds)
 
 
 def _kinds(seen: list[Seen]) -> list[str]:

@@ -1,0 +1,85 @@
+"""What the scripts here share: labelled videos of a camera, and the experts' surprises over them."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metavad.adaptation.adapt import Normality, surprises
+from metavad.calibration.accumulation import smooth
+from metavad.config import ScoringConfig
+from metavad.evaluation import micro_auc
+from metavad.features.library import Library, Track
+from metavad.scenes.labels import frame_labels
+from metavad.scenes.suite import Scene
+from metavad.scoring.stream import CHUNK, hold, overlap
+from metavad.types import BoolArray, FloatArray
+
+__all__ = ["Maps", "Seen", "auc_of", "maps_of", "on_frames", "seen_of"]
+
+Maps = Mapping[str, Tensor]
+"""Surprise maps (T, h, w) of the experts."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A test video: its ticks; of every frame its label, whether it counts, and its kind of event ("": none)."""
+
+    track: Track
+    labels: BoolArray
+    counted: BoolArray
+    kinds: np.ndarray
+
+
+def seen_of(library: Library, scene: Scene) -> list[Seen]:
+    """All test videos of a scene; kinds where a camera is a generated one."""
+    return [_seen(library, scene, number) for number in range(len(scene.test))]
+
+
+def _seen(library: Library, scene: Scene, number: int) -> Seen:
+    video = scene.test[number]
+    facts = library.facts(scene.key, "test", video.name)
+    counted, kinds = np.ones(facts.frames, bool), np.full(facts.frames, "", dtype=object)
+    shown = scene.shown(video)
+    if shown is not None:
+        counted[slice(*shown)] = False
+    events = scene.root / "events.csv"
+    if events.is_file():
+        with events.open(newline="") as file:
+            for event in csv.DictReader(file):
+                if event["video"] == video.name:
+                    kinds[int(event["start"]) : int(event["end"])] = event["kind"]
+    track = library.track(scene.key, "test", video.name)
+    return Seen(track, frame_labels(scene, video, facts.frames), counted, kinds)
+
+
+def maps_of(model: Normality, library: Library, track: Track) -> tuple[dict[str, Tensor], Tensor]:
+    """Every expert's surprise (T, h, w) over a whole video, and which ticks are known (T,)."""
+    maps: dict[str, list[Tensor]] = defaultdict(list)
+    known = []
+    for start in range(0, len(track), CHUNK):
+        before = max(0, start - overlap(model))
+        found = surprises(model, library.part(track, before, min(start + CHUNK, len(track))))
+        for name, each in found.maps.items():
+            maps[name].append(each[0, start - before :])
+        known.append(found.known[0, start - before :])
+    return {name: torch.cat(each) for name, each in maps.items()}, torch.cat(known)
+
+
+def on_frames(
+    raw: Tensor, known: Tensor, video: Seen, scoring: ScoringConfig, *, ahead: float | None = None
+) -> FloatArray:
+    """Scores of ticks (T,) to smoothed scores of frames."""
+    ticks = torch.where(known, raw, torch.nan).numpy()
+    smoothed = smooth(ticks, video.track.seconds, scoring.past, scoring.ahead if ahead is None else ahead)
+    return hold(video.track.frames, smoothed, len(video.labels))
+
+
+def auc_of(scores: Sequence[FloatArray], seen: Sequence[Seen]) -> float:
+    """Micro AUC of the frames that count."""
+    pairs = list(zip(scores, seen, strict=True))
+    return micro_auc([row[each.counted] for row, each in pairs], [each.labels[each.counted] for _, each in pairs])
