@@ -85,11 +85,43 @@ def _show_base(given: Path | None) -> None:
 
     base, where = open_base(given)
     facts = base.facts
-    say(f"{where}", f"  digest   {base.digest}", f"  experts  {', '.join(base.config.experts)}")
-    for name in ("scenes", "steps", "validation", "seed", "seconds", "device", "versions"):
+    say(f"{where}", f"  digest    {base.digest}", f"  experts   {', '.join(base.config.experts)}")
+    for name in ("scenes", "steps", "seed", "seconds", "device", "versions"):
         if name in facts:
-            value = ", ".join(facts[name]) if isinstance(facts[name], list) else facts[name]
-            say(f"  {name:<8} {value}")
+            say(f"  {name:<9} {_plain(facts[name])}")
+    _show_figures(where / FIGURES, base.digest)
+
+
+FIGURES = "figures.json"
+"""Beside a base: what was measured with it, as benchmarks/figures.py writes it."""
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    if isinstance(value, list):
+        return f"{len(value)}: {', '.join(map(str, value))}"
+    return str(value)
+
+
+def _show_figures(path: Path, digest: str) -> None:
+    """How it was made and what was measured, where a record of this very base lies beside it."""
+    import json
+
+    from metavad.cli.terminal import say
+
+    if not path.is_file():
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found["base"] != digest:
+        return
+    say("  made by", *(f"    {line}" for line in found["made_by"]), "  measured by", f"    {found['command']}")
+    shots = sorted({count for row in found["rows"] for count in row["micro_auc"]}, key=int)
+    width = max(len(row["scene"]) for row in found["rows"])
+    say(f"    {'micro AUC in %':<{width}}" + "".join(f"  K = {count:<4}" for count in shots))
+    for row in found["rows"]:
+        cells = (f"{100 * row['micro_auc'][count]:8.1f}" if count in row["micro_auc"] else " " * 8 for count in shots)
+        say(f"    {row['scene']:<{max(width, 14)}}" + "  ".join(cells))
 
 
 def _show_algorithms(name: str | None) -> None:

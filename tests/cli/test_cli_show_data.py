@@ -1,5 +1,6 @@
 """``metavad show`` and ``metavad data``."""
 
+import json
 import shutil
 
 import numpy as np
@@ -23,6 +24,19 @@ def test_the_base_and_the_algorithms(metavad, tiny_run, tiny_base):
     shown = metavad("show", "base", "--base", tiny_run)
     assert (shown.code, tiny_base.digest in shown.out) == (0, True)
     assert metavad("show", "base", tiny_run / "base").out == shown.out
+
+
+def test_figures_of_this_very_base_are_shown(metavad, tiny_run, tiny_base, tmp_path):
+    shutil.copytree(tiny_run / "base", tmp_path / "base")
+    rows = [{"scene": "site:gate", "micro_auc": {"0": 0.5, "10": 0.875}}]
+    found = {"base": tiny_base.digest, "made_by": ["metavad meta-train"], "command": "metavad benchmark", "rows": rows}
+    (tmp_path / "base" / "figures.json").write_text(json.dumps(found))
+    assert "87.5" in metavad("show", "base", "base").out
+    (tmp_path / "base" / "figures.json").write_text(json.dumps(found | {"base": "another"}))
+    assert "87.5" not in metavad("show", "base", "base").out
+
+
+def test_algorithms_are_shown(metavad):
     assert "1703.03400" in metavad("show", "algorithms", "maml").out
     assert "did you mean 'maml'" in metavad("show", "algorithms", "mamll").line
 
