@@ -197,6 +197,10 @@ class PoseConfig(_Section):
     """Length of a window."""
     sure: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Confidence under which a pose is left out."""
+    network: str = ""
+    """ONNX file of a network that finds poses in the pictures; empty: poses come from files beside the videos."""
+    network_side: Count = 640
+    """Pixels of the square that the network sees."""
     flow_steps: Count = 4
     """Couplings of the normalizing flow."""
     hidden: Count = 24

@@ -1,14 +1,17 @@
-"""Poses over the last second, person by person, from a tracker's files.
+"""Poses over the last second, person by person, from a tracker's files or from a network.
 
-Poses come from files beside the videos (:mod:`metavad.scenes.keypoints`); who is who is the file's word, else the
-boxes are followed (:mod:`metavad.features.tracking`).
+Poses come from files beside the videos (:mod:`metavad.scenes.keypoints`), or from a network that the user names
+(:mod:`metavad.features.pose_networks`); who is who is the file's word, else the boxes are followed
+(:mod:`metavad.features.tracking`).
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -16,6 +19,8 @@ from torch import Tensor
 
 from metavad.config import PoseConfig
 from metavad.features.base import Feature, Reading
+from metavad.features.networks import digest_of
+from metavad.features.pose_networks import PoseFinder, onnx_poses
 from metavad.features.tracking import Follower
 from metavad.scenes.keypoints import JOINTS, Keypoints, keypoints_file, read_keypoints
 from metavad.scenes.video import VideoFacts
@@ -31,6 +36,10 @@ FOLLOWED = 64
 """People that are told apart in one frame where the file does not say who is who."""
 GAP = 0.25
 """Seconds without a pose that are bridged."""
+SLACK = 1.5
+"""Frames of the file within which the next pose of a slow video comes."""
+MILLISECONDS = 1000.0
+"""What a network's poses are numbered by; there are no frames of a file between ticks."""
 LEAST = 1e-3
 """Heights under which a pose has no size."""
 
@@ -39,31 +48,33 @@ class PosesFeature(Feature):
     """Rows (N, 2 x D) of bytes, half-precision numbers: ``FACTS``, then ``STEP`` for each step, the last one now.
 
     Joints are seen from the middle of the last pose, in sizes of the person (the diagonal of its box, the median
-    over the window), so that a window is the same near and far. A stream that was told of no video sees nobody.
+    over the window), so that a window is the same near and far. Without a network, a stream that was told of no video
+    sees nobody. With one, people are looked for in the working picture of every tick and followed from tick to tick;
+    ``finder`` stands in for the network of the settings.
     """
 
     name = "poses"
     picture: ClassVar[bool] = False
 
-    def __init__(self, settings: PoseConfig, reading: Reading | None = None) -> None:
-        self.settings, self.reading = settings, reading
+    def __init__(self, settings: PoseConfig, reading: Reading | None = None, finder: PoseFinder | None = None) -> None:
+        self.settings, self.reading, self.finder = settings, reading, finder
         self.past = settings.seconds * _ENOUGH
 
     def of(self, reading: Reading) -> "PosesFeature":
-        """For one video; raises :class:`VideoError` where it has no file of poses."""
-        keypoints_file(reading.video)
-        return PosesFeature(self.settings, reading)
+        """For one video; raises :class:`VideoError` where it has no file of poses and no network finds any."""
+        if not self._looks:
+            keypoints_file(reading.video)
+        return PosesFeature(self.settings, reading, self.finder)
 
     def start(self) -> Callable[[ByteArray, float], ByteArray]:
-        """Reads the poses of the whole video; a row uses those up to its tick."""
-        people = None if self.reading is None else self._people(self.reading)
-        tick = iter([] if self.reading is None else self.reading.frames.tolist())
+        """Reads the poses of the whole video, or finds them; a row uses those up to its tick."""
+        seen = self._found() if self._looks else self._told()
 
         def row(frame: ByteArray, seconds: float) -> ByteArray:
             rows = np.zeros((self.settings.people, self._width), np.float16)
-            if people is not None:
-                found = self._described(people, int(next(tick)), frame.shape)
-                rows[: len(found)] = found
+            people, now = seen(frame, seconds)
+            found = self._described(people, now, frame.shape)
+            rows[: len(found)] = found
             return rows.view(np.uint8)
 
         return row
@@ -77,16 +88,37 @@ class PosesFeature(Feature):
         return torch.from_numpy(np.ascontiguousarray(rows).view(np.float16).astype(np.float32))
 
     def key(self) -> Mapping[str, object]:
-        """Settings, and what the file of poses says."""
+        """Settings, and what the file of poses says, or which network looks for them."""
         settings, reading = self.settings, self.reading
-        path = None if reading is None else keypoints_file(reading.video)
+        path = None if reading is None or self._looks else keypoints_file(reading.video)
         digest = "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
         plain = [settings.people, settings.steps, settings.seconds, settings.sure]
-        return {"feature": "poses", "version": 1, "settings": plain, "keypoints": digest}
+        found = {"network": [digest_of(Path(settings.network)), settings.network_side]} if self._looks else {}
+        return {"feature": "poses", "version": 1, "settings": plain, "keypoints": digest, **found}
 
     @property
     def _width(self) -> int:
         return FACTS + STEP * self.settings.steps
+
+    @property
+    def _looks(self) -> bool:
+        """Whether people are looked for in the pictures."""
+        return self.finder is not None or bool(self.settings.network)
+
+    def _told(self) -> "_Seen":
+        """Everybody that the file of poses tells of, and the number of each tick's frame."""
+        if self.reading is None:
+            return lambda frame, seconds: (_People(NOBODY, 1.0), 0)
+        people, ticks = self._people(self.reading), iter(self.reading.frames.tolist())
+        return lambda frame, seconds: (people, int(next(ticks)))
+
+    def _found(self) -> "_Seen":
+        """Those whom the network has found up to each tick, numbered by milliseconds."""
+        settings = self.settings
+        find = self.finder or onnx_poses(Path(settings.network), settings.network_side, settings.sure)
+        slow = 0.0 if self.reading is None else SLACK / self.reading.facts.rate
+        watched = _Watched(settings.seconds, max(GAP, slow))
+        return lambda frame, seconds: watched.step(*find(frame), min(frame.shape), seconds)
 
     def _people(self, reading: Reading) -> "_People":
         found = read_keypoints(keypoints_file(reading.video), reading.video)
@@ -95,7 +127,8 @@ class PosesFeature(Feature):
         scale = min(reading.facts.height, reading.facts.width)
         corner = np.array([reading.crop.left, reading.crop.top])
         placed = Keypoints(kept.frames, kept.tracks, (kept.points - corner) / scale, kept.sure)
-        return _People(placed, reading.facts)
+        who = placed.tracks if (placed.tracks >= 0).all() else _followed(placed, reading.facts)
+        return _People(Keypoints(placed.frames, who, placed.points, placed.sure), reading.facts.rate)
 
     def _described(self, people: "_People", frame: int, shape: tuple[int, ...]) -> FloatArray:
         """Rows (n, D) of those who are there at a frame, the largest first."""
@@ -107,21 +140,38 @@ class PosesFeature(Feature):
 
     def _spacing(self, people: "_People") -> float:
         """Frames of the file between two steps."""
-        return self.settings.seconds * people.facts.rate / max(1, self.settings.steps - 1)
+        return self.settings.seconds * people.rate / max(1, self.settings.steps - 1)
 
 
 class _People:
-    """Everybody in a video, by track."""
+    """Everybody of whom anything is known, by track; ``rate``: frames a second, ``gap``: frames that are bridged."""
 
-    def __init__(self, found: Keypoints, facts: VideoFacts) -> None:
-        self.facts = facts
-        who = found.tracks if (found.tracks >= 0).all() else _followed(found, facts)
-        gap = max(1, round(GAP * facts.rate))
-        self.tracks = [_Track(int(one), found, np.flatnonzero(who == one), gap) for one in np.unique(who)]
+    def __init__(self, found: Keypoints, rate: float, gap: float = GAP) -> None:
+        self.rate, bridged = rate, max(1, round(gap * rate))
+        each = [(int(one), np.flatnonzero(found.tracks == one)) for one in np.unique(found.tracks)]
+        self.tracks = [_Track(number, found, rows, bridged) for number, rows in each]
 
     def at(self, frame: int) -> "list[_Track]":
         """Those who were seen at this frame, or just before it."""
         return [track for track in self.tracks if track.seen(frame)]
+
+
+class _Watched:
+    """Those who were found over the last ``seconds``, and a ``gap`` more: bounded memory."""
+
+    def __init__(self, seconds: float, gap: float) -> None:
+        self.gap, self.reach = gap, seconds + gap
+        self.follower = Follower(FOLLOWED)
+        self.past: deque[tuple[float, Keypoints]] = deque()
+
+    def step(self, points: FloatArray, sure: FloatArray, unit: float, seconds: float) -> "tuple[_People, int]":
+        """With the poses (M, 17, 2) of this tick, in pixels of which ``unit`` are a height; and the tick's number."""
+        points, sure, now = points[:FOLLOWED] / unit, sure[:FOLLOWED], round(seconds * MILLISECONDS)
+        who = self.follower.step(_boxes(points), seconds)[1]
+        self.past.append((seconds, Keypoints(np.full(len(who), now), who, points, sure)))
+        while self.past[0][0] < seconds - self.reach:
+            self.past.popleft()
+        return _People(_joined([found for _, found in self.past]), MILLISECONDS, self.gap), now
 
 
 @dataclass(frozen=True)
@@ -195,13 +245,31 @@ def _first_kept(known: BoolArray) -> int:
 def _followed(found: Keypoints, facts: VideoFacts) -> IntArray:
     """Track numbers (n,) by following boxes from frame to frame."""
     follower, who = Follower(FOLLOWED), np.full(len(found.frames), -1, dtype=np.int64)
-    boxes = np.concatenate([found.points.min(1), found.points.max(1)], axis=1)
+    boxes = _boxes(found.points)
     for frame in np.unique(found.frames):
         rows = np.flatnonzero(found.frames == frame)[:FOLLOWED]
         who[rows] = follower.step(boxes[rows], float(frame) / facts.rate)[1]
     return who
 
 
+def _boxes(points: FloatArray) -> FloatArray:
+    """Boxes (n, 4) around points (n, 17, 2)."""
+    return np.concatenate([points.min(1), points.max(1)], axis=1)
+
+
+def _joined(parts: Sequence[Keypoints]) -> Keypoints:
+    """One after the other."""
+    return Keypoints(
+        np.concatenate([part.frames for part in parts]),
+        np.concatenate([part.tracks for part in parts]),
+        np.concatenate([part.points for part in parts]),
+        np.concatenate([part.sure for part in parts]),
+    )
+
+
+NOBODY = Keypoints(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, JOINTS, 2)), np.zeros(0))
+_Seen: TypeAlias = Callable[[ByteArray, float], "tuple[_People, int]"]
+"""A tick's frame and time to the people known by then, and the tick's number in their count."""
 FARTHEST = 8.0
 """Sizes of the person beyond which a joint is not followed."""
 _ENOUGH = 0.4

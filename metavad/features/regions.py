@@ -19,7 +19,8 @@ from torch import Tensor
 
 from metavad.config import RegionsConfig
 from metavad.features.base import Feature
-from metavad.features.boxes import BoxDetector, digest_of, onnx_detector
+from metavad.features.boxes import BoxDetector, onnx_detector
+from metavad.features.networks import digest_of
 from metavad.features.tracking import Follower
 from metavad.types import BoolArray, ByteArray, FloatArray
 

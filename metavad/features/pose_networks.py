@@ -1,0 +1,70 @@
+"""Poses of people in one picture, by a network in ONNX that the user names."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from metavad.errors import ConfigError
+from metavad.features.boxes import surest
+from metavad.features.networks import letter_box, open_network, picture_of
+from metavad.scenes.keypoints import JOINTS
+from metavad.types import ByteArray, FloatArray
+
+__all__ = ["PoseFinder", "decode_poses", "onnx_poses"]
+
+PoseFinder: TypeAlias = Callable[[ByteArray], tuple[FloatArray, FloatArray]]
+"""A grey picture (H, W) to points (M, 17, 2) in its pixels and how sure each pose is (M,), the surest first."""
+RAW = 5 + 3 * JOINTS
+"""Numbers of a person: box and confidence; x, y and confidence of each joint."""
+
+
+def onnx_poses(path: Path, side: int, least: float) -> PoseFinder:
+    """Poses by an ONNX file of one of the layouts that :func:`decode_poses` reads.
+
+    It sees the picture in the upper left of a square of ``side`` pixels, (1, 3, side, side) of 0 to 1, and runs in
+    OpenCV. Poses less sure than ``least`` are left out. Raises :class:`ConfigError` for a file that is not there or is
+    no such network.
+    """
+    network = open_network(path, "pose.network")
+
+    def find(picture: ByteArray) -> tuple[FloatArray, FloatArray]:
+        square, scale = letter_box(picture, side)
+        found = network(picture_of(square, 1 / 255))
+        try:
+            points, sure = decode_poses(found, least)
+        except ValueError as error:
+            raise ConfigError(f"{path}: {error}; name another network in pose.network") from None
+        return points / scale, sure
+
+    return find
+
+
+def decode_poses(found: FloatArray, least: float) -> tuple[FloatArray, FloatArray]:
+    """A network's output to points (M, 17, 2) in pixels of its square, and how sure they are (M,), the surest first.
+
+    Layouts of YOLO's pose networks (Maji et al. 2022, https://arxiv.org/abs/2204.06806; as YOLOv8-pose and later ones
+    are exported), with the 17 keypoints of COCO, all lengths in pixels: (1, 56, N) or (1, N, 56), a box by its middle
+    and size, confidence, then x, y, confidence for each joint, overlapping boxes left out here; (1, N, 57), the same
+    with the box by its corners and a class after the confidence, overlaps left out by the network. Raises
+    :class:`ValueError` for another layout.
+    """
+    rows = found[0] if found.ndim == 3 and len(found) == 1 else np.zeros((0, 0))
+    if RAW in rows.shape:
+        rows = rows.T if rows.shape[0] == RAW else rows
+        rows = rows[surest(_cornered(rows), least)]
+    elif rows.shape[1] == RAW + 1:
+        rows = np.delete(rows[rows[:, 4] >= least], 5, axis=1)
+    else:
+        raise ValueError(
+            f"expected poses (1, {RAW}, N), (1, N, {RAW}) or (1, N, {RAW + 1}) of {JOINTS} joints, found {found.shape}"
+        )
+    rows = rows[np.argsort(-rows[:, 4], kind="stable")]
+    return rows[:, 5:].reshape(-1, JOINTS, 3)[..., :2], rows[:, 4].clip(0, 1)
+
+
+def _cornered(rows: FloatArray) -> FloatArray:
+    """Boxes (N, 5) by their corners, and confidence."""
+    middle, half = rows[:, :2], rows[:, 2:4] / 2
+    return np.column_stack([middle - half, middle + half, rows[:, 4]])
