@@ -61,7 +61,7 @@ def _anchors(side: int) -> tuple[FloatArray, FloatArray]:
 
 
 def surest(boxes: FloatArray, least: float) -> IntArray:
-    """Which of the boxes (M, 5) are at least so sure, without those that overlap a surer one."""
+    """Which of the boxes (M, 5) are at least so sure, without those that overlap a surer one, the surest first."""
     corners = np.column_stack([boxes[:, :2], boxes[:, 2:4] - boxes[:, :2]])
     kept = cv2.dnn.NMSBoxes(corners.tolist(), boxes[:, 4].tolist(), least, SAME) if len(boxes) else []
     return np.array(kept, dtype=np.int64).reshape(-1)

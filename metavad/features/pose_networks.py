@@ -44,27 +44,27 @@ def onnx_poses(path: Path, side: int, least: float) -> PoseFinder:
 def decode_poses(found: FloatArray, least: float) -> tuple[FloatArray, FloatArray]:
     """A network's output to points (M, 17, 2) in pixels of its square, and how sure they are (M,), the surest first.
 
-    Layouts of YOLO's pose networks (Maji et al. 2022, https://arxiv.org/abs/2204.06806; as YOLOv8-pose and later ones
-    are exported), with the 17 keypoints of COCO, all lengths in pixels: (1, 56, N) or (1, N, 56), a box by its middle
-    and size, confidence, then x, y, confidence for each joint, overlapping boxes left out here; (1, N, 57), the same
-    with the box by its corners and a class after the confidence, overlaps left out by the network. Raises
-    :class:`ValueError` for another layout.
+    Layouts of YOLO's pose networks (Maji et al. 2022, https://arxiv.org/abs/2204.06806) with the 17 keypoints of COCO,
+    all lengths in pixels: (1, 56, N) or (1, N, 56), as YOLOv8-pose and later ones are exported: a box by its middle and
+    size, confidence, then x, y, confidence for each joint; (1, N, 57), as they are exported with their own suppression
+    of overlaps, and YOLOv7-pose: the same with a class after the confidence, the box in any form. Of people who overlap
+    the surest is kept. Raises :class:`ValueError` for another layout.
     """
     rows = found[0] if found.ndim == 3 and len(found) == 1 else np.zeros((0, 0))
     if RAW in rows.shape:
         rows = rows.T if rows.shape[0] == RAW else rows
-        rows = rows[surest(_cornered(rows), least)]
+        boxes = np.column_stack([rows[:, :2] - rows[:, 2:4] / 2, rows[:, :2] + rows[:, 2:4] / 2])
     elif rows.shape[1] == RAW + 1:
-        rows = np.delete(rows[rows[:, 4] >= least], 5, axis=1)
+        rows = np.delete(rows, 5, axis=1)
+        boxes = np.column_stack([_joints(rows).min(1), _joints(rows).max(1)])
     else:
         raise ValueError(
             f"expected poses (1, {RAW}, N), (1, N, {RAW}) or (1, N, {RAW + 1}) of {JOINTS} joints, found {found.shape}"
         )
-    rows = rows[np.argsort(-rows[:, 4], kind="stable")]
-    return rows[:, 5:].reshape(-1, JOINTS, 3)[..., :2], rows[:, 4].clip(0, 1)
+    rows = rows[surest(np.column_stack([boxes, rows[:, 4]]), least)]
+    return _joints(rows), rows[:, 4].clip(0, 1)
 
 
-def _cornered(rows: FloatArray) -> FloatArray:
-    """Boxes (N, 5) by their corners, and confidence."""
-    middle, half = rows[:, :2], rows[:, 2:4] / 2
-    return np.column_stack([middle - half, middle + half, rows[:, 4]])
+def _joints(rows: FloatArray) -> FloatArray:
+    """Points (N, 17, 2) of rows (N, 56)."""
+    return rows[:, 5:].reshape(-1, JOINTS, 3)[..., :2]
