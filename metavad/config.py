@@ -17,6 +17,7 @@ from metavad.shipped import shipped
 
 __all__ = [
     "AdaptationConfig",
+    "AppearanceConfig",
     "CalibrationConfig",
     "Config",
     "DataConfig",
@@ -186,6 +187,24 @@ class RegionsConfig(_Section):
     """Pixels of the square that the detector sees."""
 
 
+class AppearanceConfig(_Section):
+    """What ``appearance`` sees of a region."""
+
+    features: Literal["gradients", "network"] = "gradients"
+    """A histogram of gradients, or an output of a network."""
+    network: str = ""
+    """ONNX file of the network (``features = "network"``)."""
+    layer: str = ""
+    """Name of the tensor within it that is taken; empty: its first output."""
+    network_side: Count = 64
+    """Pixels of the square that the network sees."""
+    mean: float = 0.0
+    deviation: Positive = 1.0
+    """Of the grey steps (0 to 255) that the network was trained with: it sees (pixel - mean) / deviation."""
+    numbers: Count = 64
+    """Numbers that are kept of its output."""
+
+
 class PoseConfig(_Section):
     """Poses of people, and the densities over them."""
 
@@ -332,6 +351,7 @@ class Config(_Section):
     prediction: PredictionConfig = PredictionConfig()
     dissociation: DissociationConfig = DissociationConfig()
     regions: RegionsConfig = RegionsConfig()
+    appearance: AppearanceConfig = AppearanceConfig()
     pose: PoseConfig = PoseConfig()
     meta: MetaConfig = MetaConfig()
     calibration: CalibrationConfig = CalibrationConfig()

@@ -2,7 +2,8 @@
 
 import torch
 
-from metavad.features.regions import FACTS, LOOKS, MAGNITUDES, MOTION, WAYS, WIDTH
+from metavad.features.looks import LOOKS
+from metavad.features.regions import FACTS, MAGNITUDES, MOTION, WAYS, WIDTH
 from metavad.features.sample import Sample
 
 SLOTS = 4

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metavad.config import Config
+from metavad.config import AppearanceConfig, Config
 from metavad.experts.base import Expert, Memory, Reason
 from metavad.experts.placing import cells_of, place, thing_at
-from metavad.features.regions import CELL, CROP, LOOKS, ORIENTATIONS, shapes
+from metavad.features.looks import CELL, CROP, LOOKS, ORIENTATIONS
+from metavad.features.regions import shapes
 from metavad.features.sample import Sample
 
 __all__ = ["Appearance", "spread_choice"]
@@ -28,7 +29,9 @@ GRID = (CROP[0] // CELL, CROP[1] // CELL)
 
 
 class Appearance(Expert):
-    """Density of a region's code (gradients, size, aspect, place) among those of the shots and the base's prototypes.
+    """Density of a region's code (looks, size, aspect, place) among those of the shots and the base's prototypes.
+
+    Looks are a histogram of gradients, or what a network that the user names gives of the region's crop.
 
     A kernel density in a small learned space: neighbours in it are what one camera shows as normal. The space is
     learned by ranking (Goldberger et al. 2004, https://papers.nips.cc/paper/2566, learn neighbourhoods so): every
@@ -40,10 +43,12 @@ class Appearance(Expert):
     reads: ClassVar[tuple[str, ...]] = ("frames", "regions")
     floor: float = 0.0
 
-    def __init__(self, rows: int, horizon: float) -> None:
+    def __init__(self, rows: int, horizon: float, settings: AppearanceConfig = AppearanceConfig()) -> None:
         super().__init__()
         self.rows, self.history = rows, horizon
-        self.enter = nn.Linear(LOOKS + 5, HIDDEN)
+        self.network = settings.features == "network"
+        self.numbers = settings.numbers if self.network else LOOKS
+        self.enter = nn.Linear(self.numbers + 5, HIDDEN)
         self.leave = nn.Linear(HIDDEN, CODE)
         self.prototypes = nn.Parameter(torch.randn(PROTOTYPES, CODE))
         self.shares = nn.Parameter(torch.zeros(PROTOTYPES))
@@ -55,8 +60,8 @@ class Appearance(Expert):
 
     @classmethod
     def build(cls, config: Config) -> "Appearance":
-        """On the config's grid."""
-        return cls(config.data.rows, config.flow_density.horizon)
+        """On the config's grid, with the features of the section ``appearance``."""
+        return cls(config.data.rows, config.flow_density.horizon, config.appearance)
 
     def condition(self, support: Sample) -> Memory:
         """{"codes": (n, D), "weights": (n,)} of at most ``BANK`` regions of the shots; a clip's weights sum to 1.
@@ -86,7 +91,8 @@ class Appearance(Expert):
         weight = there.flatten()[chosen]
         looks, sizes = _facts(sample["regions"].flatten(0, 2)[chosen])
         true = self._log_density(self._codes(looks, sizes), memory)
-        changed = torch.stack([self._log_density(self._codes(*other), memory) for other in _changes(looks, sizes)])
+        others = _changes(looks, self._turned(looks), sizes)
+        changed = torch.stack([self._log_density(self._codes(*other), memory) for other in others])
         each = functional.softplus(changed - true).mean(0) - LEVEL * true
         return (each * weight).sum() / weight.sum().clamp_min(1e-3)
 
@@ -119,9 +125,14 @@ class Appearance(Expert):
         return Reason(_sentence(float(regions[one, 4] - regions[one, 2]), memory["heights"][shown]), tuple(distances))
 
     def _codes(self, looks: Tensor, sizes: Tensor) -> Tensor:
-        """Codes (..., D) of gradients (..., ``LOOKS``) and size, aspect and place (..., 5)."""
-        code: Tensor = self.leave(functional.silu(self.enter(torch.cat([4.0 * looks, sizes], dim=-1))))
+        """Codes (..., D) of looks and size, aspect and place (..., 5)."""
+        seen = torch.cat([4.0 * looks[..., : self.numbers], sizes], dim=-1)
+        code: Tensor = self.leave(functional.silu(self.enter(seen)))
         return SPREAD * code
+
+    def _turned(self, looks: Tensor) -> Tensor:
+        """Looks of the same crops turned by a quarter: a network's come with them."""
+        return looks.roll(self.numbers, dims=-1) if self.network else _turned(looks)
 
     def _log_density(self, codes: Tensor, memory: Memory) -> Tensor:
         """Log kernel density (...,), relative to its peak, mixed of shots, prototypes and the leak."""
@@ -169,7 +180,7 @@ def _clips(there: Tensor) -> Tensor:
 
 
 def _facts(regions: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients (..., ``LOOKS``) and log height, log aspect, and place of the middle and the foot (..., 5)."""
+    """Looks and log height, log aspect, and place of the middle and the foot (..., 5)."""
     boxes, looks = shapes(regions)
     width, height = (boxes[..., 2:] - boxes[..., :2]).clamp_min(0.01).unbind(-1)
     middle, foot = (boxes[..., 0] + boxes[..., 2]) / 2, boxes[..., 3]
@@ -178,13 +189,13 @@ def _facts(regions: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _changes(looks: Tensor, sizes: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _changes(looks: Tensor, aside: Tensor, sizes: Tensor) -> list[tuple[Tensor, Tensor]]:
     """What a region is not: turned by a quarter, nearer, farther, and where it would be too large or too small."""
     upright = sizes[..., 1] - 0.7
     wide = torch.stack([sizes[..., 0] + upright, 0.7 - upright], dim=-1)
     turned = torch.cat([wide, sizes[..., 2:]], dim=-1)
     return [
-        (_turned(looks), turned),
+        (aside, turned),
         *((looks, torch.cat([sizes[..., :1] + grow, sizes[..., 1:]], dim=-1)) for grow in (0.6, -0.6)),
         *((looks, _moved(sizes, down)) for down in (0.6, -0.6)),
     ]

@@ -33,7 +33,7 @@ def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
         "embeddings": lambda: EmbeddingsFeature(config.embedding),
         "frames": lambda: FramesFeature(config.prediction.short_side),
         "poses": lambda: PosesFeature(config.pose),
-        "regions": lambda: RegionsFeature(config.regions, config.flow_density.horizon),
+        "regions": lambda: RegionsFeature(config.regions, config.flow_density.horizon, looks=config.appearance),
     }
     return {name: makers[name]() for name in names}
 

@@ -2,7 +2,8 @@
 
 A region has a box, how it moves (histogram of flow orientation and magnitude, as Reiss and Hoshen 2022 do for
 velocities, https://arxiv.org/abs/2212.00789) and what it looks like (histogram of gradients, Dalal and Triggs 2005,
-https://doi.org/10.1109/CVPR.2005.177). The background is learned while watching: no labels, no later frames.
+https://doi.org/10.1109/CVPR.2005.177, or features of a network). The background is learned while watching: no labels,
+no later frames.
 """
 
 import math
@@ -17,27 +18,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metavad.config import RegionsConfig
+from metavad.config import AppearanceConfig, RegionsConfig
 from metavad.features.base import Feature
 from metavad.features.boxes import BoxDetector, onnx_detector
+from metavad.features.looks import LOOKS, Looks, looks_key, looks_of
 from metavad.features.networks import digest_of
 from metavad.features.tracking import Follower
 from metavad.types import BoolArray, ByteArray, FloatArray
 
-__all__ = ["LOOKS", "MAGNITUDES", "MOTION", "WAYS", "WIDTH", "RegionsFeature", "moved", "shapes"]
+__all__ = ["MAGNITUDES", "MOTION", "WAYS", "WIDTH", "RegionsFeature", "moved", "shapes"]
 
 WAYS = 8
 """Octants of motion: right, right and down, down, ..."""
 MAGNITUDES = (0.05, 0.15, 0.45, 1.35)
 """Heights/second at the middle of each level of speed; between two levels a pixel counts for both."""
-CROP, CELL, ORIENTATIONS = (32, 24), 8, 8
-"""Pixels (down, across) that a region is scaled to, of a cell in it, and directions of a gradient in a cell."""
 MOTION = WAYS * len(MAGNITUDES)
-LOOKS = ORIENTATIONS * (CROP[0] // CELL) * (CROP[1] // CELL)
 FACTS = 10
-WIDTH = FACTS + MOTION + LOOKS
+LOOKED = FACTS + MOTION
+WIDTH = LOOKED + LOOKS
 """Numbers of one region: there (1), box x0 y0 x1 y1 (heights of the frame), area (heights squared), speed
-(heights/second), stillness (seconds), track (1, 2, ...), confidence; then histograms of motion and of gradients."""
+(heights/second), stillness (seconds), track (1, 2, ...), confidence; then the histogram of motion and, from ``LOOKED``
+on, the looks, here those of gradients."""
 
 MOVING = 0.04
 """Heights/second from which a pixel moves."""
@@ -51,27 +52,38 @@ HALF = 2
 
 
 class RegionsFeature(Feature):
-    """Rows (N, 2 x ``WIDTH``) of bytes: half-precision numbers; a track keeps its place among the N while it lives."""
+    """Rows (N, 2 x D) of bytes: half-precision numbers; a track keeps its place among the N while it lives.
+
+    D is ``WIDTH``, or what comes of it where ``looks`` are those of a network.
+    """
 
     name = "regions"
     picture: ClassVar[bool] = False
 
-    def __init__(self, settings: RegionsConfig, horizon: float, detector: BoxDetector | None = None) -> None:
-        self.settings, self.horizon, self.detector = settings, horizon, detector
+    def __init__(
+        self,
+        settings: RegionsConfig,
+        horizon: float,
+        detector: BoxDetector | None = None,
+        looks: AppearanceConfig = AppearanceConfig(),
+    ) -> None:
+        self.settings, self.horizon, self.detector, self.looks = settings, horizon, detector, looks
+        self.width = LOOKED + (LOOKS if looks.features == "gradients" else 2 * looks.numbers)
         self.past = horizon * _ENOUGH
 
     def start(self) -> Callable[[ByteArray, float], ByteArray]:
         """Keeps the frames of the last ``horizon`` seconds, a background, and the tracks."""
-        motion, finder = _Motion(self.horizon), self._finder()
+        motion, finder, looks = _Motion(self.horizon), self._finder(), looks_of(self.looks)
         follower, count = Follower(self.settings.count), self.settings.count
 
         def row(frame: ByteArray, seconds: float) -> ByteArray:
             flow = motion.step(frame, seconds)
             found = finder(frame, flow)
-            rows = np.zeros((count, WIDTH), np.float16)
+            rows = np.zeros((count, self.width), np.float16)
             if len(found.boxes):
                 slots, tracks, still = follower.step(found.boxes / min(frame.shape), seconds)
-                rows[slots] = _described(found, frame, flow, tracks % TRACKS + 1, still)
+                rows[slots, :LOOKED] = _described(found, frame, flow, tracks % TRACKS + 1, still)
+                rows[slots, LOOKED:] = _looked(found, frame, looks)
             else:
                 follower.step(np.zeros((0, 4)), seconds)
             return rows.view(np.uint8)
@@ -79,15 +91,15 @@ class RegionsFeature(Feature):
         return row
 
     def shape(self, height: int, width: int) -> tuple[int, ...]:
-        """(N, 2 x ``WIDTH``)."""
-        return self.settings.count, 2 * WIDTH
+        """(N, 2 x D)."""
+        return self.settings.count, 2 * self.width
 
     def tensor(self, rows: np.ndarray) -> Tensor:
-        """(T, N, ``WIDTH``) float32."""
+        """(T, N, D) float32."""
         return torch.from_numpy(np.ascontiguousarray(rows).view(np.float16).astype(np.float32))
 
     def key(self) -> Mapping[str, object]:
-        """Where regions come from, and how many."""
+        """Where regions come from, how many, and what describes their looks."""
         settings = self.settings
         network = [digest_of(Path(settings.detector)), settings.detector_side] if settings.source == "boxes" else []
         return {
@@ -97,6 +109,7 @@ class RegionsFeature(Feature):
             "count": settings.count,
             "horizon": self.horizon,
             "detector": network,
+            **looks_key(self.looks),
         }
 
     def _finder(self) -> "Callable[[ByteArray, FloatArray], _Found]":
@@ -111,13 +124,13 @@ class RegionsFeature(Feature):
 
 
 def moved(regions: Tensor) -> tuple[Tensor, Tensor]:
-    """Speed (...,) in heights/second and histogram (..., WAYS, MAGNITUDES) of regions (..., ``WIDTH``)."""
-    return regions[..., 6], torch.unflatten(regions[..., FACTS : FACTS + MOTION], -1, (WAYS, len(MAGNITUDES)))
+    """Speed (...,) in heights/second and histogram (..., WAYS, MAGNITUDES) of regions (..., D)."""
+    return regions[..., 6], torch.unflatten(regions[..., FACTS:LOOKED], -1, (WAYS, len(MAGNITUDES)))
 
 
 def shapes(regions: Tensor) -> tuple[Tensor, Tensor]:
-    """Boxes (..., 4) in heights of the frame and histograms of gradients (..., ``LOOKS``)."""
-    return regions[..., 1:5], regions[..., FACTS + MOTION :]
+    """Boxes (..., 4) in heights of the frame and looks (..., ``LOOKS``, or twice a network's numbers)."""
+    return regions[..., 1:5], regions[..., LOOKED:]
 
 
 @dataclass(frozen=True)
@@ -212,20 +225,29 @@ def _detected(boxes: FloatArray, frame: ByteArray, count: int) -> _Found:
 
 
 def _described(found: _Found, frame: ByteArray, flow: FloatArray, tracks: np.ndarray, still: FloatArray) -> FloatArray:
-    """Rows (M, ``WIDTH``)."""
-    rows = np.zeros((len(found.boxes), WIDTH), np.float32)
+    """Rows (M, ``LOOKED``): all but what they look like."""
+    rows = np.zeros((len(found.boxes), LOOKED), np.float32)
     unit = min(frame.shape)
     rows[:, 0], rows[:, 1:5] = 1.0, found.boxes / unit
     rows[:, 7], rows[:, 8], rows[:, 9] = np.minimum(still, LONGEST), tracks, found.sure
-    for row, (x0, y0, x1, y1) in zip(rows, found.boxes.round().astype(int), strict=True):
-        part = slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1))
+    for row, part in zip(rows, _parts(found), strict=True):
         inside = np.ones_like(frame[part], dtype=bool) if found.mask is None else found.mask[part]
         row[5] = inside.sum() / unit**2
         # Every other row and column: a histogram of thousands of pixels knows as much from a quarter of them.
         few = flow[part][::2, ::2][inside[::2, ::2]]
-        row[6], row[FACTS : FACTS + MOTION] = _motion_histogram(few)
-        row[FACTS + MOTION :] = _gradient_histogram(frame[part])
+        row[6], row[FACTS:] = _motion_histogram(few)
     return rows
+
+
+def _looked(found: _Found, frame: ByteArray, looks: Looks) -> FloatArray:
+    """What the regions look like (M, ...)."""
+    return np.stack([looks(frame[part]) for part in _parts(found)])
+
+
+def _parts(found: _Found) -> list[tuple[slice, slice]]:
+    """Rows and columns of each region."""
+    corners = found.boxes.round().astype(int)
+    return [(slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1))) for x0, y0, x1, y1 in corners]
 
 
 def _motion_histogram(flow: FloatArray) -> tuple[float, FloatArray]:
@@ -245,26 +267,10 @@ def _motion_histogram(flow: FloatArray) -> tuple[float, FloatArray]:
     return float(speed.mean()), (table[:, 1:-1] / len(flow)).reshape(-1).astype(np.float32)
 
 
-def _gradient_histogram(crop: ByteArray) -> FloatArray:
-    """Histogram of gradients (``LOOKS``,) of a crop scaled to ``CROP``: length 1; zero where it is flat."""
-    small = cv2.resize(crop, CROP[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
-    right, down = cv2.Sobel(small, cv2.CV_32F, 1, 0, ksize=1), cv2.Sobel(small, cv2.CV_32F, 0, 1, ksize=1)
-    length = np.hypot(right, down)
-    turn = np.arctan2(down, right) * (ORIENTATIONS / np.pi) % ORIENTATIONS
-    low = np.minimum(turn.astype(int), ORIENTATIONS - 1)
-    rows, columns = np.indices(CROP) // CELL
-    cell = (rows * (CROP[1] // CELL) + columns) * ORIENTATIONS
-    table = np.bincount((cell + low).ravel(), (length * (1 - turn + low)).ravel(), LOOKS)
-    table += np.bincount((cell + (low + 1) % ORIENTATIONS).ravel(), (length * (turn - low)).ravel(), LOOKS)
-    return np.asarray(table / math.hypot(float(np.linalg.norm(table)), CONTRAST), dtype=np.float32)
-
-
 TRACKS = 2000
 """Half precision counts exactly to 2048."""
 LONGEST = 600.0
 """Seconds of stillness that are told apart."""
-CONTRAST = 100.0
-"""Gradients (grey steps in a crop) under which looks fade to nothing."""
 CHANGE = 8
 """Grey steps from which a pixel has changed."""
 AROUND = 0.03

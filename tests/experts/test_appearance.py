@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from metavad.config import Config
-from metavad.experts.appearance import LOOKS, Appearance, _changes, _facts, _turned, spread_choice
+from metavad.experts.appearance import Appearance, _changes, _facts, _turned, spread_choice
 from metavad.experts.base import call
+from metavad.features.looks import LOOKS
 from metavad.meta.inner import inner_loop
 from tests.things import bars, region, sample_of_regions
 
@@ -57,7 +58,7 @@ def test_a_quarter_turn_twice_is_half_a_turn_of_the_looks():
 
 def test_changed_boxes_keep_their_foot_or_their_size():
     looks, sizes = _facts(region(box=(0.4, 0.4, 0.5, 0.8)))
-    turned, larger, smaller, lower, higher = (other for _, other in _changes(looks, sizes))
+    turned, larger, smaller, lower, higher = (other for _, other in _changes(looks, _turned(looks), sizes))
     wide = region(box=(0.25, 0.7, 0.65, 0.8))
     torch.testing.assert_close(turned[:2], _facts(wide)[1][:2], rtol=1e-4, atol=1e-4)
     assert larger[0] > sizes[0] > smaller[0]

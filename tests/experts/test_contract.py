@@ -25,6 +25,8 @@ OPTIONS = {
     "prediction-prototypes": {"prediction": {"prototypes": 5}},
     "flow_patches-trajectory": {"flow_patches": {"stacking": "trajectory", "patch": [24, 24], "levels": 2}},
     "embedding_memory-centroids": {"embedding": {"memory": "centroids", "centroids": 3}},
+    # A network gives twice 48 numbers, as many as there are of gradients: to the expert they are numbers.
+    "appearance-network": {"appearance": {"features": "network", "numbers": 48}},
 }
 """Settings under which an expert is another model, by a name that begins with the expert's."""
 GAMES = ("prediction-adversarial",)
