@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from metavad.features.sample import Sample
 
-__all__ = ["cell_at", "fastest", "headings", "largest", "octant", "share_word"]
+__all__ = ["ACROSS", "DOWN", "cell_at", "fastest", "headings", "largest", "octant", "share_word"]
 
 DOWN, ACROSS = 0.1, 0.2
 """How far "at this place" reaches, in heights of the frame from end to end."""

@@ -10,6 +10,7 @@ from torch.nn import functional
 from metavad.config import Config
 from metavad.experts.base import Expert, Memory, Reason
 from metavad.experts.placing import cells_of, place, thing_at
+from metavad.experts.shown import ACROSS, DOWN
 from metavad.features.regions import MAGNITUDES, WAYS, moved
 from metavad.features.sample import Sample
 
@@ -57,7 +58,7 @@ class Velocity(Expert):
     def condition(self, support: Sample) -> Memory:
         """The mixture after the shots: {"shares": (C,) logs, "means", "deviations": (C, D)}; empty: the prior's.
 
-        {"speeds": (K, 8)}: the highest speed of a region in each direction and shot, to explain by.
+        {"regions": (K, n, 6)}: box, speed and octant of each shot's regions, to explain by.
         """
         values, weight = _drawn(support)
         clips = weight / weight.sum((1, 2), keepdim=True).clamp_min(1.0)  # a clip counts once, however full it is
@@ -75,7 +76,7 @@ class Velocity(Expert):
             "shares": torch.log(shares / shares.sum()),
             "means": means,
             "deviations": (variances + LEAST**2).sqrt(),
-            "speeds": _fastest(support),
+            "regions": _shown(support),
         }
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
@@ -92,13 +93,16 @@ class Velocity(Expert):
         return place(sure, sample["regions"][..., 1:5], self.floor, cells_of(sample, self.rows))
 
     def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
-        """The speed and direction of what is there against those of every region that was shown."""
+        """The speed and direction of what is there against those of the regions that were shown near there."""
         regions = sample["regions"][0, -1]
-        one = thing_at(sample, regions[:, 1:5], regions[:, 6] * regions[:, 0], place)
-        if one is None or float(regions[one, 0]) == 0:
+        fastest = torch.where(regions[:, 0] > 0, regions[:, 6], -torch.inf)
+        one = thing_at(sample, regions[:, 1:5], fastest, place)
+        if one is None:
             return None
         speed, histogram = moved(regions[one])
-        return _sentence(float(speed), int(histogram.sum(-1).argmax()), memory["speeds"])
+        near = _near(memory["regions"], sample, place)
+        said = _sentence(float(speed), int(histogram.sum(-1).argmax()), near)
+        return Reason(said, tuple((near.amax((1, 2)) - speed).abs().tolist()))
 
     def _prior(self) -> Memory:
         deviations = (functional.softplus(self.scales).square() + LEAST**2).sqrt()
@@ -121,32 +125,47 @@ def _variables(speed: Tensor, histogram: Tensor) -> Tensor:
     return torch.cat([((speed + 0.01).log() + 2.0)[..., None], ways, 2.0 * histogram.sum(-2)], dim=-1)
 
 
-def _fastest(support: Sample) -> Tensor:
-    """Highest speed (K, WAYS), heights/second, of the regions of each shot that move in a direction."""
-    speed, histogram = moved(support["regions"].detach())
-    known = support.known["regions"][..., None] & (support["regions"][..., 0] > 0)
-    ways = histogram.sum(-1)
-    along = (speed * known)[..., None] * (ways == ways.amax(-1, keepdim=True))
-    nothing = along.new_zeros((*along.shape[:1], 1, along.shape[-1]))
-    return torch.cat([nothing, along.flatten(1, 2)], dim=1).amax(1)
+def _shown(support: Sample) -> Tensor:
+    """Boxes, speeds and octants (K, T x N, 6) of the regions of each shot; what is not there has no speed."""
+    regions = support["regions"].detach()
+    speed, histogram = moved(regions)
+    speed = speed * regions[..., 0] * support.known["regions"][..., None]
+    way = histogram.sum(-1).argmax(-1)
+    return torch.cat([regions[..., 1:5], speed[..., None], way[..., None].to(speed)], dim=-1).flatten(1, 2)
 
 
-def _sentence(speed: float, way: int, shown: Tensor) -> Reason:
-    """A speed in a direction against the fastest of each shot (K, WAYS)."""
-    if len(shown) == 0:
-        return Reason("moves unlike what other cameras show")
-    most, distances = float(shown.max()), tuple((shown.amax(-1) - speed).abs().tolist())
+def _near(shown: Tensor, sample: Sample, where: tuple[float, float]) -> Tensor:
+    """Speeds (K, n, 8), by octant, of the regions shown near a place of the sample's frames; 0 of all others."""
+    height, width = sample["frames"].shape[-2:]
+    down, across = (share * length / min(height, width) for share, length in zip(where, (height, width), strict=True))
+    left, top, right, bottom, speed, way = shown.unbind(-1)
+    over = (left - ACROSS / 2 <= across) & (across <= right + ACROSS / 2)
+    over = over & (top - DOWN / 2 <= down) & (down <= bottom + DOWN / 2)
+    return (speed * over)[..., None] * functional.one_hot(way.long(), WAYS)
+
+
+def _sentence(speed: float, way: int, near: Tensor) -> str:
+    """A speed in a direction against those that the shots showed near there (K, n, 8)."""
+    if speed < STILL:
+        return "is there and hardly moves"
+    if len(near) == 0:
+        return "moves unlike what other cameras show"
+    ways = near.amax((0, 1))
+    most = float(ways.max())
+    if most < STILL:
+        return "moves where nothing shown ever moved"
     if speed > FASTER * most:
-        ratio = speed / max(most, SLOW)
-        return Reason(f"moves {ratio:.1f} times as fast as anything shown", distances)
-    near = [(way + turn) % WAYS for turn in (-1, 0, 1)]
-    if speed > SLOW and float(shown[:, near].max()) < SLOW:
-        return Reason(f"moves {NAMES[way]}, where nothing shown moves so", distances)
-    return Reason("moves in a way that the clips hardly show", distances)
+        return f"moves {speed / most:.1f} times as fast as anything shown at this place"
+    if float(ways[[(way + turn) % WAYS for turn in (-1, 0, 1)]].max()) < STILL:
+        return f"moves {NAMES[way]}, which nothing shown did at this place"
+    return "moves in a way that the clips hardly show"
 
 
 NAMES = ("right", "right and down", "down", "left and down", "left", "left and up", "up", "right and up")
 FASTER = 1.05
+"""Ratio of speeds from which one is faster than another."""
+STILL = 0.03
+"""Heights/second under which a region stands."""
 
 
 def _components(values: Tensor, mixture: Memory) -> Tensor:
