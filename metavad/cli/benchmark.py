@@ -74,6 +74,7 @@ def benchmark(
 ) -> None:
     """Few-shot against zero-shot: the same frames for every method, K and draw; nothing looks at the test set."""
     from metavad.cli.options import numbers
+    from metavad.cli.recognition import asked_classes, print_recognition, run_recognition
     from metavad.cli.terminal import resuming
 
     _check_style(style)
@@ -89,6 +90,12 @@ def benchmark(
         "seed": seed,
         "paper": paper,
     }
+    if target is not None and (classes := asked_classes(target, data)) is not None:
+        _refuse(classes.name, html=html, plots=plots, scores=scores, paper_protocol=paper)
+        record = run_recognition(classes, base, asked, _facts(target), quiet=style != "table")
+        _write_record(record, json_file)
+        print_recognition(record, style)
+        return
     with resuming("the same command goes on where it stopped"):
         outcome = _run(target, base, data, jobs, asked, fresh=fresh, quiet=style != "table", stories=html is not None)
     _write(outcome, json_file, html, scores)
@@ -125,24 +132,38 @@ def _run(
     from metavad.training import describe_machine
 
     parts = None if fresh else parts_folder(found, asked["shot_frames"], asked["seed"])
-    facts = {"command": _command(), "target": target, "base_from": str(where), **describe_machine("cpu")}
+    facts = {**_facts(target), "base_from": str(where), **describe_machine("cpu")}
     return run(scenes, found, **asked, parts=parts, stories=stories, jobs=jobs, facts=facts, progress=progress)
 
 
 def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: int) -> None:
     """Run a record again with its own settings, taking nothing from before; exit code 1 where a figure differs."""
+    from metavad.cli.recognition import asked_classes, run_recognition
     from metavad.cli.reproduce import changed_figures, changed_sources, read_record
     from metavad.cli.terminal import say
 
     before = read_record(record_file)
     asked = {name: before[name] for name in ("shots", "draws", "methods", "shot_frames", "seed")}
     asked["paper"] = any("looks_at_test_set_micro_auc" in row for row in before["rows"])
-    given = base or Path(before["base_from"])
-    after = _run(before["target"], given, data, jobs, asked, fresh=True, quiet=False, stories=False).record
+    given, target = base or Path(before["base_from"]), before["target"]
+    if (classes := asked_classes(target, data)) is not None:
+        after = run_recognition(classes, given, asked, _facts(target), quiet=False)
+    else:
+        after = _run(target, given, data, jobs, asked, fresh=True, quiet=False, stories=False).record
     changed = [*changed_sources(before, after), *changed_figures(before, after)]
     say(*changed, f"{record_file}: {'does not match' if changed else 'matches'}, {len(before['rows'])} rows")
     if changed:
         raise typer.Exit(1)
+
+
+def _refuse(suite: str, **given: Any) -> None:
+    """What is made of cameras alone."""
+    from metavad.errors import UsageError
+
+    for name, value in given.items():
+        if value:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option}: expected cameras, found the classes of {suite}; leave it out, or use --json")
 
 
 def _check_style(style: str) -> None:
@@ -166,6 +187,10 @@ def _names(asked: str) -> list[str]:
     return [name.strip() for name in asked.split(",") if name.strip()]
 
 
+def _facts(target: str) -> dict[str, Any]:
+    return {"command": _command(), "target": target}
+
+
 def _command() -> str:
     import shlex
 
@@ -173,19 +198,25 @@ def _command() -> str:
 
 
 def _write(outcome: "Outcome", json_file: Path | None, html: Path | None, scores: Path | None) -> None:
-    import json
-
-    from metavad.files import atomic_path, write_text
+    from metavad.files import atomic_path
 
     if scores is not None:
         import numpy as np
 
         with atomic_path(scores) as beside, beside.open("wb") as file:
             np.savez_compressed(file, **outcome.scores)  # type: ignore[arg-type]
-    if json_file is not None:
-        write_text(json_file, json.dumps(outcome.record, indent=1, allow_nan=False) + "\n")
+    _write_record(outcome.record, json_file)
     if html is not None:
         write_report(outcome, html)
+
+
+def _write_record(record: dict[str, Any], path: Path | None) -> None:
+    import json
+
+    from metavad.files import write_text
+
+    if path is not None:
+        write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
 
 
 def write_report(outcome: "Outcome", path: Path) -> None:

@@ -37,15 +37,14 @@ def changed_figures(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """A line for each figure that is not the same; what is measured (time) is not compared."""
     from metavad.protocol import MEASURED
 
-    key = ("suite", "scene", "method", "shots")
-    found = {tuple(row[name] for name in key): row for row in after["rows"]}
+    key = ("suite", "scene", "method", "score", "shots")
+    found = {tuple(row.get(name) for name in key): row for row in after["rows"]}
     lines = []
     for row in before["rows"]:
-        other = found.get(tuple(row[name] for name in key), {})
+        other = found.get(tuple(row.get(name) for name in key), {})
         names = [name for name in row if name not in MEASURED and not _same(row[name], other.get(name))]
-        lines += [
-            f"{row['scene']} {row['method']} K={row['shots']}: {n} was {row[n]}, is {other.get(n)}" for n in names
-        ]
+        where = " ".join(str(row[name]) for name in ("scene", "method", "score") if name in row)
+        lines += [f"{where} K={row['shots']}: {n} was {row[n]}, is {other.get(n)}" for n in names]
     return lines
 
 

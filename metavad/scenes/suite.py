@@ -271,6 +271,15 @@ class _ArchiveTable(_Strict):
     creates: str
 
 
+class _RecognitionTable(_Strict):
+    root: str = "."
+    train: str = "."
+    test: str = "."
+    allowed: tuple[str, ...] = ()
+    accept: float = Field(default=0.9, gt=0, lt=1)
+    fps: float | None = Field(default=None, gt=0)
+
+
 class _SuiteTable(_Strict):
     title: str = ""
     reference: str = ""
@@ -281,12 +290,13 @@ class _SuiteTable(_Strict):
     scenes: tuple[_SceneTable, ...] = ()
     layouts: tuple[_LayoutTable, ...] = ()
     generate: tuple[_GenerateTable, ...] = ()
+    recognition: _RecognitionTable | None = None
     archives: tuple[_ArchiveTable, ...] = ()
     expect: _ExpectTable = _ExpectTable()
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """Where a suite was asked for: its name, its file, and the folders its roots may lie under."""
 
     name: str
@@ -324,11 +334,15 @@ def load_suite(name_or_path: str, data: Path | None = None, progress: Progress =
     Raises :class:`UsageError` for an unknown name and :class:`SuiteError` for what the file says wrong or
     for files that are not there.
     """
-    place = _place(name_or_path, data)
-    return _loaded(place, _table(place.path), progress)
+    place = place_of(name_or_path, data)
+    return _loaded(place, table_of(place.path), progress)
 
 
-def _loaded(place: _Place, table: _SuiteTable, progress: Progress) -> Suite:
+def _loaded(place: Place, table: _SuiteTable, progress: Progress) -> Suite:
+    if table.recognition:
+        raise UsageError(
+            f"{place.name}: expected cameras, found folders of classes; they are for `metavad benchmark --target` alone"
+        )
     if table.generate:
         return _generated(place, table, progress)
     there, failures = _there(place, table)
@@ -339,8 +353,8 @@ def _loaded(place: _Place, table: _SuiteTable, progress: Progress) -> Suite:
 
 def about(name_or_path: str) -> Suite:
     """What the file of a suite says about it, without looking for its videos: no scenes."""
-    place = _place(name_or_path, None)
-    return _suite(place, _table(place.path), _LayoutTable.model_construct(name="", scenes=(), label_set=None), [], [])
+    place = place_of(name_or_path, None)
+    return _suite(place, table_of(place.path), _LayoutTable.model_construct(name="", scenes=(), label_set=None), [], [])
 
 
 def select_scenes(spec: str, data: Path | None = None, *, role: Role, progress: Progress = SILENT) -> tuple[Scene, ...]:
@@ -375,23 +389,23 @@ def videos_under(root: Path, patterns: Iterable[str], fps: float | None = None) 
     return _unique([Video(_name(path), path, fps if path.is_dir() else None) for path in paths], root)
 
 
-def _place(name_or_path: str, data: Path | None) -> _Place:
+def place_of(name_or_path: str, data: Path | None) -> Place:
     known = shipped("tasks")
     ambient = os.environ.get("METAVAD_DATA")
     given = () if data is None else (data.expanduser().absolute(),)
     around = (Path(ambient).expanduser().absolute(),) if ambient else ()
     if name_or_path in known:
-        return _Place(name_or_path, known[name_or_path], given or around)
+        return Place(name_or_path, known[name_or_path], given or around)
     path = Path(name_or_path).expanduser()
     path = path / "suite.toml" if path.is_dir() else path
     if not path.is_file():
         what = "a suite by name or the path of a TOML file"
         raise UsageError(f"expected {what}, found {name_or_path!r}; {nearest(name_or_path, known)}")
     beside = path.absolute().parent
-    return _Place(beside.name if path.name == "suite.toml" else path.stem, path, (*given, beside, *around), beside)
+    return Place(beside.name if path.name == "suite.toml" else path.stem, path, (*given, beside, *around), beside)
 
 
-def _table(path: Path) -> _SuiteTable:
+def table_of(path: Path) -> _SuiteTable:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         table = _SuiteTable.model_validate(raw)
@@ -399,8 +413,10 @@ def _table(path: Path) -> _SuiteTable:
         raise SuiteError(f"{path}: expected TOML, found a mistake: {error}") from error
     except ValidationError as error:
         raise SuiteError(f"{path}: {_first_mistake(error)}") from error
-    if sum(map(bool, (table.scenes, table.layouts, table.generate))) != 1:
-        raise SuiteError(f"{path}: expected one of [[scenes]], [[layouts]], [[generate]], found none or several")
+    if sum(map(bool, (table.scenes, table.layouts, table.generate, table.recognition))) != 1:
+        raise SuiteError(
+            f"{path}: expected one of [[scenes]], [[layouts]], [[generate]], [recognition], found none or several"
+        )
     return table
 
 
@@ -409,6 +425,7 @@ _TABLES: dict[str, type[_Strict]] = {
     "layouts": _LayoutTable,
     "generate": _GenerateTable,
     "archives": _ArchiveTable,
+    "recognition": _RecognitionTable,
     "labels": _LabelTable,
     "pixel_masks": _LabelTable,
     "tracks": _LabelTable,
@@ -436,7 +453,7 @@ def _layouts(table: _SuiteTable) -> tuple[_LayoutTable, ...]:
 _Found = tuple[_LayoutTable, list[Scene], list[str]]
 
 
-def _there(place: _Place, table: _SuiteTable) -> tuple[list[_Found], list[SuiteError]]:
+def _there(place: Place, table: _SuiteTable) -> tuple[list[_Found], list[SuiteError]]:
     """Layouts that have scenes here, and what is wrong with the others: half a layout tells more than none."""
     found: list[_Found] = []
     halves: list[SuiteError] = []
@@ -455,7 +472,7 @@ def _there(place: _Place, table: _SuiteTable) -> tuple[list[_Found], list[SuiteE
     return found, halves
 
 
-def _scenes(place: _Place, layout: _LayoutTable) -> tuple[list[Scene], list[str]]:
+def _scenes(place: Place, layout: _LayoutTable) -> tuple[list[Scene], list[str]]:
     """Scenes whose files are there, and a line for each that is not."""
     scenes: list[Scene] = []
     missing: list[str] = []
@@ -478,18 +495,18 @@ class _HalfThereError(SuiteError):
     """One side of a scene is there, and the other is not."""
 
 
-def _found(place: _Place, layout: _LayoutTable, table: _SceneTable) -> list[Scene]:
+def _found(place: Place, layout: _LayoutTable, table: _SceneTable) -> list[Scene]:
     root, normal, test = _sides(place, table)
     groups = _grouped(place, table, normal, test)
     return [_scene(place, layout, table, root, *group) for group in groups]
 
 
-def _sides(place: _Place, table: _SceneTable) -> tuple[Path, tuple[Video, ...], tuple[Video, ...]]:
+def _sides(place: Place, table: _SceneTable) -> tuple[Path, tuple[Video, ...], tuple[Video, ...]]:
     """The first root under which the normal or the test side of a scene has videos."""
     patterns = [*table.normal, *table.test]
     if not patterns:
         raise SuiteError(f"{place.path}: scene {table.name!r}: expected normal = [...] or test = [...]")
-    roots = _roots(place, table)
+    roots = roots_of(place, table.root)
     for root in roots:
         normal = _listed(root, table.normal_list, videos_under(root, table.normal, table.fps))
         test = _listed(root, table.test_list, videos_under(root, table.test, table.fps))
@@ -499,9 +516,9 @@ def _sides(place: _Place, table: _SceneTable) -> tuple[Path, tuple[Video, ...], 
     raise _NothingThereError(f"{table.name}: {patterns[0]!r} matched nothing under {roots[0]}")
 
 
-def _roots(place: _Place, table: _SceneTable) -> list[Path]:
-    """Where a scene may lie, best first; without a root of its own it lies beside its file, if anywhere."""
-    root = Path(table.root).expanduser()
+def roots_of(place: Place, given: str) -> list[Path]:
+    """Where files may lie, best first; without a root of their own they lie beside the suite's file, if anywhere."""
+    root = Path(given).expanduser()
     if root.is_absolute():
         return [root]
     if not place.roots:
@@ -511,7 +528,7 @@ def _roots(place: _Place, table: _SceneTable) -> list[Path]:
 
 
 def _both_sides(
-    place: _Place, table: _SceneTable, root: Path, normal: tuple[Video, ...], test: tuple[Video, ...]
+    place: Place, table: _SceneTable, root: Path, normal: tuple[Video, ...], test: tuple[Video, ...]
 ) -> None:
     for patterns, videos in ((table.normal, normal), (table.test, test)):
         if patterns and not videos:
@@ -535,7 +552,7 @@ def _listed(root: Path, listings: Sequence[str], videos: tuple[Video, ...]) -> t
 _Group = tuple[str, tuple[Video, ...], tuple[Video, ...]]
 
 
-def _grouped(place: _Place, table: _SceneTable, normal: tuple[Video, ...], test: tuple[Video, ...]) -> list[_Group]:
+def _grouped(place: Place, table: _SceneTable, normal: tuple[Video, ...], test: tuple[Video, ...]) -> list[_Group]:
     """One scene, or with ``pattern`` one for each different name it makes of the videos' names."""
     if table.pattern is None:
         return [(table.name, normal, test)]
@@ -554,7 +571,7 @@ def _grouped(place: _Place, table: _SceneTable, normal: tuple[Video, ...], test:
     return [(name, tuple(sides[name][0]), tuple(sides[name][1])) for name in sorted(sides, key=natural)]
 
 
-def _compiled(place: _Place, table: _SceneTable) -> re.Pattern[str]:
+def _compiled(place: Place, table: _SceneTable) -> re.Pattern[str]:
     """The pattern of a scene, once it is sure that it has the groups that the name asks for."""
     try:
         pattern = re.compile(table.pattern or "")
@@ -570,7 +587,7 @@ def _compiled(place: _Place, table: _SceneTable) -> re.Pattern[str]:
 
 
 def _scene(
-    place: _Place,
+    place: Place,
     layout: _LayoutTable,
     table: _SceneTable,
     root: Path,
@@ -615,7 +632,7 @@ def _source(table: _LabelTable | None, root: Path, scene: str) -> LabelSource | 
     return None if table is None else LabelSource(**table.model_dump(), root=root, scene=scene)
 
 
-def _suite(place: _Place, table: _SuiteTable, layout: _LayoutTable, scenes: list[Scene], missing: list[str]) -> Suite:
+def _suite(place: Place, table: _SuiteTable, layout: _LayoutTable, scenes: list[Scene], missing: list[str]) -> Suite:
     label_set = layout.label_set or table.label_set
     return Suite(
         name=place.name,
@@ -640,7 +657,7 @@ def _labelled(scenes: list[Scene]) -> bool:
     return all(labels.of(test).exists() or labels.normal_throughout(test) for labels, test in sides)
 
 
-def _nothing(place: _Place, failure: str, layouts: list[str]) -> str:
+def _nothing(place: Place, failure: str, layouts: list[str]) -> str:
     others = f" (nor do the layouts {', '.join(layouts[1:])})" if len(layouts) > 1 else ""
     return (
         f"{place.name}: expected videos, but {failure}{others}; "
@@ -648,13 +665,13 @@ def _nothing(place: _Place, failure: str, layouts: list[str]) -> str:
     )
 
 
-def _generated(place: _Place, table: _SuiteTable, progress: Progress) -> Suite:
+def _generated(place: Place, table: _SuiteTable, progress: Progress) -> Suite:
     """Scenes of generated cameras: from the data root where they are, else made once, in the cache."""
     scenes: dict[str, Scene] = {}
     for block in table.generate:
         folder = _generated_folder(place, block, progress)
-        inner = _Place(place.name, folder / "suite.toml", (folder,), folder)
-        for scene in _loaded(inner, _table(inner.path), progress).scenes:
+        inner = Place(place.name, folder / "suite.toml", (folder,), folder)
+        for scene in _loaded(inner, table_of(inner.path), progress).scenes:
             name = scene.name if scene.name not in scenes else f"{scene.name}-{block.seed}"
             roles = scene.roles & frozenset(block.roles)
             scenes[name] = replace(scene, name=name, roles=roles)
@@ -662,7 +679,7 @@ def _generated(place: _Place, table: _SuiteTable, progress: Progress) -> Suite:
     return _suite(place, table, layout, list(scenes.values()), [])
 
 
-def _generated_folder(place: _Place, block: _GenerateTable, progress: Progress) -> Path:
+def _generated_folder(place: Place, block: _GenerateTable, progress: Progress) -> Path:
     from metavad.scenes import synthetic
     from metavad.scenes.store import cache_folder
 

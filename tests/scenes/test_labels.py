@@ -426,7 +426,7 @@ def test_umn(tmp_path, name, csv):
 
 def test_shipped_suites_use_formats_that_exist():
     for path in (*shipped("tasks").values(), *Path(__file__).parents[2].glob("benchmarks/suites/*.toml")):
-        table = suites._table(path)
+        table = suites.table_of(path)
         for scene in (*table.scenes, *(scene for layout in table.layouts for scene in layout.scenes)):
             assert scene.labels is None or scene.labels.format in formats.FORMATS | formats.MASK_FORMATS, path
             assert scene.pixel_masks is None or scene.pixel_masks.format in formats.MASK_FORMATS, path

@@ -1,0 +1,284 @@
+"""Recognition of forbidden activities: whole clips, classes that are allowed, all others forbidden.
+
+K clips of each allowed class are shown to the base's experts of embeddings. A clip's score is the mean over its
+ticks; one over the threshold is flagged. The threshold comes from the shown clips alone, each judged by a model that
+did not see it; test clips are only counted.
+"""
+
+import hashlib
+import json
+import math
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from metavad import __version__
+from metavad.adaptation.adapt import Method, Normality, adapted, fine_tune, learn, refit
+from metavad.errors import BundleError, ShotsError, UsageError, VideoError
+from metavad.evaluation.ranking import micro_auc
+from metavad.experts.base import Parameters
+from metavad.experts.set import ExpertSet, under
+from metavad.features.library import Library
+from metavad.features.sample import Sample, join
+from metavad.meta.base import Base, Control
+from metavad.progress import SILENT, Progress
+from metavad.protocol.figures import defined
+from metavad.scenes.recognition import Recognition
+from metavad.scenes.store import Store, content_key
+from metavad.scenes.suite import Scene, Video
+from metavad.types import BoolArray, FloatArray
+
+__all__ = ["RECOGNISERS", "accept_threshold", "recognise", "two_sides"]
+
+RECOGNISERS = ("refit", "fine-tune", "adapted")
+"""Methods that make something of shown clips alone."""
+TOGETHER = "together"
+"""The score that is the mean of all experts'."""
+FOLDS = 5
+"""Parts of the shown clips that are left out in turn for the threshold."""
+
+
+def accept_threshold(scores: FloatArray, share: float) -> float:
+    """The score that a new clip of the allowed classes is at most with probability ``share`` or more.
+
+    Of n left-out scores (n,) the one of rank ceil((n + 1) share), or the highest where that is beyond them: split
+    conformal prediction (Vovk, Gammerman and Shafer 2005, https://doi.org/10.1007/b106715).
+    """
+    rank = math.ceil((len(scores) + 1) * share - 1e-9)
+    return float(np.sort(scores)[min(rank, len(scores)) - 1])
+
+
+def two_sides(scores: FloatArray, forbidden: BoolArray, threshold: float) -> dict[str, float]:
+    """Share of allowed clips at or under the threshold, share of forbidden ones over it, their mean, and the AUC."""
+    flagged = scores > threshold
+    accepted, found = float((~flagged[~forbidden]).mean()), float(flagged[forbidden].mean())
+    return {
+        "allowed_accepted": accepted,
+        "forbidden_flagged": found,
+        "balanced_accuracy": (accepted + found) / 2,
+        "auc": micro_auc([scores], [forbidden]),
+    }
+
+
+def recognise(
+    suite: Recognition,
+    base: Base,
+    *,
+    shots: Sequence[int] = (1, 5, 10),
+    draws: int = 5,
+    methods: Sequence[str] = RECOGNISERS,
+    seed: int = 0,
+    store: Store | None = None,
+    facts: Mapping[str, Any] | None = None,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """The record of a suite of classes: a row for each method and K, averaged over draws of the shown clips.
+
+    K counts clips of each allowed class; K = 0 is undefined (nothing says what is allowed) and left out. Raises
+    :class:`BundleError` where the base has no expert of embeddings, :class:`ShotsError` where a class has fewer than
+    K training clips, and :class:`UsageError` where nothing that is asked for is defined.
+    """
+    asked = tuple(sorted(set(shots) - {0}))
+    chosen = tuple(name for name in RECOGNISERS if name in methods)
+    if not asked or min(asked) < 0 or not chosen or draws < 1:
+        raise UsageError(
+            f"{suite.name}: expected shots of 1 or more, draws of 1 or more, and methods of {', '.join(RECOGNISERS)}, "
+            f"found {list(shots)}, {draws} and {', '.join(methods)}"
+        )
+    seeds, seeing = [seed * 1000 + draw for draw in range(draws)], of_embeddings(base)
+    _enough(suite, asked[-1])
+    bench = _Bench(suite, seeing, store or Store(), progress)
+    rows = []
+    with progress.task("Benchmark", len(chosen) * len(asked) * draws) as task:
+        for method in chosen:
+            for count in asked:
+                found = []
+                for draw in seeds:
+                    found.append(bench.tried(method, count, draw))
+                    task.advance(1, note=f"{suite.name} {method} K={count}")
+                rows += [_row(suite, method, count, name, [each[name] for each in found]) for name in found[0]]
+    asking = {"shots": list(asked), "draws": draws, "methods": list(chosen), "seed": seed, "draw_seeds": seeds}
+    whole = {"shot_frames": None}  # a shot is a clip, however long
+    return {**_record(suite, base, rows), **asking, **whole, **dict(facts or {})}
+
+
+def of_embeddings(base: Base) -> Base:
+    """The base with its experts of embeddings alone, on a map of one cell: a clip has no places.
+
+    Raises :class:`BundleError` where it has none.
+    """
+    names = tuple(name for name, expert in base.experts.each() if "embeddings" in expert.reads)
+    if not names:
+        raise BundleError(
+            f"base {base.digest}: expected an expert of embeddings, found {', '.join(base.config.experts)}; "
+            "make a base with `metavad meta-train --config embedding`"
+        )
+
+    def kept(tensors: Parameters) -> Parameters:
+        return {key: tensor for key, tensor in tensors.items() if key.partition(".")[0] in names}
+
+    control = Control(kept(base.control.params), kept(base.control.step_sizes), base.control.tails)
+    data = base.config.data.model_copy(update={"rows": 1})
+    config = base.config.model_copy(update={"experts": names, "data": data})
+    return replace(base, config=config, params=kept(base.params), step_sizes=kept(base.step_sizes), control=control)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """One draw by one score: figures, the share flagged of each class, the threshold, and what the draw cost."""
+
+    figures: dict[str, float]
+    flagged: dict[str, float]
+    threshold: float
+    seconds: float
+
+
+@dataclass
+class _Bench:
+    """The clips of a suite as samples; each is read once."""
+
+    suite: Recognition
+    base: Base
+    store: Store
+    progress: Progress
+    _samples: dict[str, Sample] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        allowed, forbidden = self.suite.side(allowed=True), self.suite.side(allowed=False)
+        clips = [clip for each in (*allowed, *forbidden) for clip in (*each.train, *each.test)]
+        scene = Scene(self.suite.name, "clips", self.suite.root, normal=tuple(clips))
+        library = Library([scene], self.base.config, ("embeddings",), self.store)
+        with self.progress.task("Embeddings", len(clips)) as task:
+            for clip in clips:
+                self._samples[clip.name] = _sample(library, scene, clip)
+                task.advance(1, note=clip.name)
+
+    def tried(self, name: str, shots: int, seed: int) -> dict[str, _Tried]:
+        """One method after K clips of each allowed class: by each expert's score, and by their mean."""
+        started = time.perf_counter()
+        makers = {"refit": lambda: refit(self.base, seed), "fine-tune": lambda: fine_tune(self.base)}
+        method = makers.get(name, lambda: adapted(self.base))()
+        shown = [self._samples[clip.name] for clip in shown_clips(self.suite, shots, seed)]
+        left_out = _left_out(method, shown)
+        model = learn(method, join(shown))
+        seconds = time.perf_counter() - started
+        found = np.stack([clip_scores(model, self._samples[clip.name]) for clip in self._tested()])
+        columns = dict(zip(self.base.config.experts, zip(left_out.T, found.T, strict=True), strict=True))
+        if len(columns) > 1:
+            columns[TOGETHER] = together(left_out, left_out), together(left_out, found)
+        return {name: self._judged(*column, seconds) for name, column in columns.items()}
+
+    def _tested(self) -> list[Video]:
+        return [clip for each in self.suite.classes for clip in each.test]
+
+    def _judged(self, left_out: FloatArray, scores: FloatArray, seconds: float) -> _Tried:
+        counts = [len(each.test) for each in self.suite.classes]
+        forbidden = np.repeat([not each.allowed for each in self.suite.classes], counts)
+        threshold = accept_threshold(left_out, self.suite.accept)
+        parts = np.split(scores > threshold, np.cumsum(counts)[:-1])
+        flagged = {each.name: float(part.mean()) for each, part in zip(self.suite.classes, parts, strict=True)}
+        return _Tried(two_sides(scores, forbidden, threshold), flagged, threshold, seconds)
+
+
+def shown_clips(suite: Recognition, shots: int, seed: int) -> list[Video]:
+    """K training clips of each allowed class, drawn by seed: the first of every class, then the second of every one.
+
+    Neighbours in this order are left out together, so that as few classes as possible go with all their clips.
+    """
+    generator = random.Random(f"classes-{seed}-{shots}")
+    drawn = [generator.sample(each.train, shots) for each in suite.side(allowed=True)]
+    return [clip for group in zip(*drawn, strict=True) for clip in group]
+
+
+def clip_scores(model: Normality, sample: Sample) -> FloatArray:
+    """Each expert's own score of one clip, mean over its known ticks (E,); higher = more anomalous.
+
+    Neither tails by place nor levels of hearing: these are of a camera's ticks, most of which are ordinary.
+    """
+    experts = model.method.experts
+    with torch.no_grad():
+        maps = under(experts, model.params, ExpertSet.score, sample, model.memory)
+        found = [float(maps[name][..., 0, 0][expert.known(sample)].mean()) for name, expert in experts.each()]
+    return np.array(found)
+
+
+def together(left_out: FloatArray, scores: FloatArray) -> FloatArray:
+    """Mean over experts of scores (n, E), each in deviations of the left-out ones (m, E) from their mean: (n,)."""
+    spread = left_out.std(0)
+    return np.asarray(((scores - left_out.mean(0)) / np.where(spread > 0, spread, 1.0)).mean(1))
+
+
+def _left_out(method: Method, shown: Sequence[Sample]) -> FloatArray:
+    """The scores of each shown clip by a model that was shown the others (n, E)."""
+    scores = []
+    for held in np.array_split(np.arange(len(shown)), min(FOLDS, len(shown))):
+        rest = [sample for number, sample in enumerate(shown) if number not in held]
+        model = learn(method, join(rest) if rest else shown[0].select([]))
+        scores += [clip_scores(model, shown[number]) for number in held]
+    return np.stack(scores)
+
+
+def _sample(library: Library, scene: Scene, clip: Video) -> Sample:
+    """A whole clip; of its pictures one point stands for all, so that clips of any size meet."""
+    track = library.track(scene.key, "normal", clip.name)
+    found = library.part(track, 0, len(track), fresh=True)
+    if not found.known["embeddings"].any():
+        raise VideoError(f"{clip.path}: expected a clip of several frames, found one too short; take it away")
+    point = torch.zeros(*found.seconds.shape, 1, 1)
+    known = {**found.known, "frames": torch.ones_like(found.known["embeddings"])}
+    return Sample({**found.features, "frames": point}, known, found.seconds)
+
+
+def _enough(suite: Recognition, shots: int) -> None:
+    for each in suite.side(allowed=True):
+        if len(each.train) < shots:
+            raise ShotsError(
+                f"{suite.name}: class {each.name!r}: expected {shots} training clips, found {len(each.train)}; "
+                "give more clips or fewer --shots"
+            )
+
+
+def _row(suite: Recognition, method: str, shots: int, score: str, found: Sequence[_Tried]) -> dict[str, Any]:
+    """Figures averaged over draws, with their spread; what is flagged of each class."""
+    row: dict[str, Any] = {"suite": suite.name, "method": method, "score": score, "shots": shots, "draws": len(found)}
+    for name in found[0].figures:
+        values = [each.figures[name] for each in found]
+        row[name] = defined(float(np.mean(values)))
+        row[f"{name}_std"] = defined(float(np.std(values, ddof=1))) if len(values) > 1 else None
+    row["threshold"] = defined(float(np.mean([each.threshold for each in found])))
+    row["flagged"] = {name: float(np.mean([each.flagged[name] for each in found])) for name in found[0].flagged}
+    row["adapt_seconds"] = float(np.mean([each.seconds for each in found]))
+    return row
+
+
+def _record(suite: Recognition, base: Base, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    config = base.config.model_dump(mode="json")
+    return {
+        "metavad": __version__,
+        "kind": "recognition",
+        "suite": suite.name,
+        "accept": suite.accept,
+        "base": base.digest,
+        "config": config,
+        "config_digest": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
+        "scenes": [{"scene": suite.name, "data": _digest(suite)}],
+        "rows": rows,
+        "classes": [
+            {"class": each.name, "allowed": each.allowed, "train": len(each.train), "test": len(each.test)}
+            for each in suite.classes
+        ],
+    }
+
+
+def _digest(suite: Recognition) -> str:
+    """sha256 over the content of all clips and which class they are of, 12 digits."""
+    summed = hashlib.sha256()
+    for each in suite.classes:
+        for clip in (*each.train, *each.test):
+            summed.update(json.dumps([each.allowed, clip.name, content_key(clip)], sort_keys=True).encode())
+    return summed.hexdigest()[:12]
