@@ -227,7 +227,13 @@ def _make(
     plain, _ = _best(joint)
     tuning = _sampler(footage.all, config, seed + 2, 5)
     plain_sizes = choose_step_sizes(
-        experts, plain, tuning, footage.library.sample, steps=config.adaptation.steps, count=min(6, len(footage.all))
+        experts,
+        plain,
+        tuning,
+        footage.library.sample,
+        steps=config.adaptation.steps,
+        count=min(6, len(footage.all)),
+        names=tuple(sizes),
     )
     facts |= {
         "scenes": sorted(footage.all),

@@ -50,16 +50,19 @@ def choose_step_sizes(
     steps: int,
     count: int = 8,
     grid: Sequence[float] = STEP_SIZES,
+    names: Sequence[str] | None = None,
 ) -> Parameters:
     """For each expert, the step size of the grid with the lowest query loss after fine-tuning.
 
-    Measured on the first ``count`` episodes of meta-training scenes, never on a target. Gives a scalar for each
-    parameter that may adapt, as :func:`metavad.meta.inner.inner_loop` takes them. A size that diverges loses.
+    Measured on the first ``count`` episodes of meta-training scenes, never on a target. Gives a scalar for each of
+    the parameters ``names`` (all that may adapt), as :func:`metavad.meta.inner.inner_loop` takes them: only those are
+    fine-tuned, so that the control changes what adaptation changes. A size that diverges loses.
     """
+    tuned = experts.adaptable if names is None else tuple(names)
     tasks = [_task(episodes, resolve, number, params) for number in range(count)]
-    losses = {size: _fine_tuned(experts, params, tasks, size, steps) for size in grid}
+    losses = {size: _fine_tuned(experts, params, tasks, size, steps, tuned) for size in grid}
     best = {name: min(grid, key=lambda size: losses[size][name]) for name, _ in experts.each()}
-    return {name: params[name].new_tensor(best[name.partition(".")[0]]) for name in experts.adaptable}
+    return {name: params[name].new_tensor(best[name.partition(".")[0]]) for name in tuned}
 
 
 def _task(episodes: Episodes, resolve: Resolve, number: int, params: Parameters) -> Task:
@@ -69,10 +72,10 @@ def _task(episodes: Episodes, resolve: Resolve, number: int, params: Parameters)
 
 
 def _fine_tuned(
-    experts: ExpertSet, params: Parameters, tasks: Sequence[Task], size: float, steps: int
+    experts: ExpertSet, params: Parameters, tasks: Sequence[Task], size: float, steps: int, names: Sequence[str]
 ) -> Mapping[str, float]:
     """Each expert's mean query loss; infinite where it is not finite."""
-    free = {name: params[name].new_tensor(free_of(size)) for name in experts.adaptable}
+    free = {name: params[name].new_tensor(free_of(size)) for name in names}
     start = Initialisation(params, free)
     plan = Plan("adapt", steps, 1, (*(0.0 for _ in range(steps)), 1.0), gradient=False)
     found = [scene_gradient(experts, start, task, plan).losses for task in tasks]

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from metavad.meta.base import load_base
 from tests.conftest import TINY
 
 SAYS = {
@@ -32,6 +33,8 @@ def test_from_cameras_to_a_table(metavad, cameras, preset, tmp_path):
     made = metavad("meta-train", "--scenes", cameras, "--config", preset, *sets, "--out", "run")
     assert made.code == 0, made.err
     assert SAYS[preset] in made.out
+    base = load_base(tmp_path / "run" / "base")
+    assert base.control.step_sizes.keys() == base.step_sizes.keys()  # fine-tuning changes what adapting changes
 
     camera = cameras.parent / "camera-000"
     adapted = metavad("adapt", "--normal", camera / "normal", "--shots", 3, "--base", "run", "--out", "gate")

@@ -43,6 +43,26 @@ def test_the_chosen_step_size_is_the_best_of_the_grid_for_each_expert():
         assert size.shape == ()
 
 
+def test_only_the_named_parameters_are_fine_tuned_and_the_size_is_chosen_for_them():
+    experts = toy_experts([Foresight]).double()
+    params, grid = params_of(experts), (1e-4, 1.0, 30.0)
+    names = ("foresight.leave.bias",)
+    chosen = choose_step_sizes(experts, params, sampler(), resolve, steps=2, count=3, grid=grid, names=names)
+    assert tuple(chosen) == names
+    losses = {}
+    for size in grid:
+        losses[size] = 0.0
+        for number in range(3):
+            support, query = resolve(sampler()(number).support), resolve(sampler()(number).query)
+            tuned = {name: tensor.clone() for name, tensor in params.items()}
+            for _ in range(2):
+                leaf = tuned[names[0]].requires_grad_()
+                (slope,) = torch.autograd.grad(under(experts, tuned, support_loss, support), [leaf])
+                tuned[names[0]] = (leaf - size * slope).detach()
+            losses[size] += under(experts, tuned, query_losses, query, support)["foresight"].item()
+    assert chosen[names[0]].item() == pytest.approx(min(losses, key=losses.get))
+
+
 def test_a_step_size_that_diverges_loses():
     experts = toy_experts([Foresight]).double()
     chosen = choose_step_sizes(experts, params_of(experts), sampler(), resolve, steps=6, count=2, grid=(1e300, 1e-3))
