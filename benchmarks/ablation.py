@@ -117,8 +117,8 @@ def _draw(
 def _variants(model: Normality) -> dict[str, Scorer]:
     method, top = model.method, model.method.config.scoring.top
     names = [name for name, _ in method.experts.each()]
-    weights = {name: weight_at(method.weights[name], model.shots) for name in names}
-    levels, leaks = levels_of(method, model.shots, model.loudness), leaks_of(method.experts)
+    weights = {name: weight_at(method.weights[name], model.evidence) for name in names}
+    levels, leaks = levels_of(method, model.evidence, model.loudness), leaks_of(method.experts)
     voices = {name: torch.tensor(expert.voice) for name, expert in method.experts.each()}
     silent, none = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
 

@@ -89,7 +89,7 @@ def _scores(
 ) -> dict[tuple[str, ...], list[FloatArray]]:
     """Frame scores of every test video by each group of experts."""
     experts, config = dict(model.method.experts.each()), model.method.config
-    levels = levels_of(model.method, model.shots, model.loudness)
+    levels = levels_of(model.method, model.evidence, model.loudness)
     found: dict[tuple[str, ...], list[FloatArray]] = defaultdict(list)
     for video in seen:
         maps, _ = maps_of(model, library, video.track)

@@ -203,6 +203,8 @@ class AppearanceConfig(_Section):
     """Of the grey steps (0 to 255) that the network was trained with: it sees (pixel - mean) / deviation."""
     numbers: Count = 64
     """Numbers that are kept of its output."""
+    prototypes: Count = 16
+    """The base's memory: meta-learned codes of regions, neighbours beside those of the shots."""
 
 
 class PoseConfig(_Section):
@@ -324,6 +326,8 @@ class AdaptationConfig(_Section):
     """Inner steps on the shots."""
     folds: Count = 2
     """Cross-fitting folds of the shots: stretches of time."""
+    apart: Positive = 5.0
+    """Seconds after which a camera shows something else: clips of one video that are closer are less evidence."""
     alarms_per_day: Positive = 10.0
 
 

@@ -63,6 +63,8 @@ class Normality:
 
     method: Method
     shots: int
+    evidence: float
+    """Times of the camera that the shots show (see ``Sample.moments``): what they count for."""
     params: Parameters
     memory: Memory
     places: Mapping[str, PlaceTail]
@@ -134,16 +136,17 @@ def learn(method: Method, support: Sample, grid: tuple[int, int] | None = None) 
     if grid is not None:
         support = _regridded(support, grid, method.config)
     params, memory = _fit(method, support)
-    grid = _grid_of(support, method.config)
+    grid, evidence = _grid_of(support, method.config), support.moments(method.config.adaptation.apart)
     if support.clips == 0 or method.strengths is None:
         places = {name: _anywhere(grid) for name, _ in method.experts.each()}
-        return Normality(method, support.clips, params, memory, places, {}, torch.zeros(0, 1))
+        return Normality(method, support.clips, evidence, params, memory, places, {}, torch.zeros(0, 1))
+    each = evidence / support.clips
     nats, known = _cross_fitted(method, support, grid)
-    places = {name: place_tail(nats[name], known[name], method.strengths) for name in nats}
-    maps = _left_out(method, nats, known)
-    loudness = {name: _frames(method, each, known[name]) for name, each in maps.items()}
-    frame = _shown_frames(method, maps, loudness, known)
-    return Normality(method, support.clips, params, memory, places, loudness, frame)
+    places = {name: place_tail(nats[name], known[name], method.strengths.against(each)) for name in nats}
+    maps = _left_out(method, nats, known, each)
+    loudness = {name: _frames(method, found, known[name]) for name, found in maps.items()}
+    frame = _shown_frames(method, maps, loudness, known, each)
+    return Normality(method, support.clips, evidence, params, memory, places, loudness, frame)
 
 
 def surprises(model: Normality, sample: Sample) -> Surprise:
@@ -157,19 +160,19 @@ def surprises(model: Normality, sample: Sample) -> Surprise:
 
 def together(model: Normality, maps: Mapping[str, Tensor]) -> Tensor:
     """The fused map of these experts' maps; that of all is the sum of each alone."""
-    weights = {name: weight_at(model.method.weights[name], model.shots) for name in maps}
-    levels = levels_of(model.method, model.shots, model.loudness)
+    weights = {name: weight_at(model.method.weights[name], model.evidence) for name in maps}
+    levels = levels_of(model.method, model.evidence, model.loudness)
     return fuse(maps, weights, levels, leaks_of(model.method.experts))
 
 
-def levels_of(method: Method, shots: int, loudness: Mapping[str, Tensor]) -> dict[str, float]:
+def levels_of(method: Method, evidence: float, loudness: Mapping[str, Tensor]) -> dict[str, float]:
     """What each expert says of ordinary footage anyway, in compressed nats: see :func:`heard`.
 
-    That of the shots left out in turn, and that of the base's cameras after as many shots, mixed by the number of
-    clips. While little was shown nobody knows how loud an expert is here: the cameras' level leaves out all but one
-    ordinary tick in a hundred.
+    That of the shots left out in turn, and that of the base's cameras after as many shots, mixed by the times of the
+    camera that they show. While little was shown nobody knows how loud an expert is here: the cameras' level leaves
+    out all but one ordinary tick in a hundred.
     """
-    return {name: _level(method, name, shots, loudness.get(name)) for name, _ in method.experts.each()}
+    return {name: _level(method, name, evidence, loudness.get(name)) for name, _ in method.experts.each()}
 
 
 def leaks_of(experts: ExpertSet) -> dict[str, float]:
@@ -231,9 +234,10 @@ def _folds(clips: int, config: Config) -> list[tuple[list[int], list[int]]]:
     return [(part, [clip for clip in range(clips) if clip not in part]) for part in held]
 
 
-def judges(model: Normality) -> int:
-    """How many clips a left-out shot was judged by, at least."""
-    return min((len(rest) for _, rest in _folds(model.shots, model.method.config)), default=0)
+def judges(model: Normality) -> float:
+    """How many times of the camera a left-out shot was judged by, at least."""
+    least = min((len(rest) for _, rest in _folds(model.shots, model.method.config)), default=0)
+    return least * model.evidence / max(model.shots, 1)
 
 
 def _base_nats(
@@ -242,7 +246,8 @@ def _base_nats(
     params, memory = _fit(method, support)
     with torch.no_grad():
         scores = under(method.experts, params, ExpertSet.score, held, memory)
-    nats = {name: method.tails[name].nats(_on(grid, score), support.clips) for name, score in scores.items()}
+    evidence = support.moments(method.config.adaptation.apart)
+    nats = {name: method.tails[name].nats(_on(grid, score), evidence) for name, score in scores.items()}
     # What an expert says that has seen nothing is no evidence of what is normal here.
     told = {name: support.clips > 0 or not expert.blind for name, expert in method.experts.each()}
     return nats, {name: expert.known(held) & told[name] for name, expert in method.experts.each()}
@@ -286,31 +291,33 @@ def _on(grid: tuple[int, int], score: Tensor) -> Tensor:
 def _placed(model: Normality, name: str, score: Tensor, known: Tensor) -> Tensor:
     place = model.places[name]
     score = _on((int(place.log_tail.shape[-2]), int(place.log_tail.shape[-1])), score)
-    nats = model.method.tails[name].nats(score, model.shots if model.method.strengths else 0)
-    known = known & speaks(model.method, name, model.shots)
+    nats = model.method.tails[name].nats(score, model.evidence if model.method.strengths else 0)
+    known = known & speaks(model.method, name, model.evidence)
     return torch.where(known[:, :, None, None], surprise(nats, place), nats.new_zeros(()))
 
 
-def speaks(method: Method, name: str, shots: int) -> bool:
-    """Whether an expert may speak after so many shots.
+def speaks(method: Method, name: str, evidence: float) -> bool:
+    """Whether an expert may speak after so many times of the camera.
 
     One that knows only what it was shown must have been checked on shots that it was not shown; before that, what
     is new to it is no news.
     """
-    return shots >= ENOUGH or not cast("Expert", method.experts[name]).blind
+    return evidence >= ENOUGH or not cast("Expert", method.experts[name]).blind
 
 
-ENOUGH = 3
-"""Shots from which leaving some out says how an expert does on the others."""
+ENOUGH = 4
+"""Times of a camera from which leaving some out says how an expert does on the others."""
 
 
-def _left_out(method: Method, nats: Mapping[str, Tensor], known: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Surprise (K, T, h, w) of every shot under the tails of the other shots, by expert."""
+def _left_out(
+    method: Method, nats: Mapping[str, Tensor], known: Mapping[str, Tensor], evidence: float
+) -> dict[str, Tensor]:
+    """Surprise (K, T, h, w) of every shot under the tails of the other shots, by expert; ``evidence`` of one shot."""
     assert method.strengths is not None  # the caller's branch
     found = {name: torch.zeros_like(each) for name, each in nats.items()}
     for held, rest in _folds(len(next(iter(nats.values()))), method.config):
         for name, each in nats.items():
-            tail = place_tail(each[rest], known[name][rest], method.strengths)
+            tail = place_tail(each[rest], known[name][rest], method.strengths.against(evidence))
             found[name][held] = surprise(each[held], tail)
     return found
 
@@ -324,26 +331,31 @@ COMMON = 0.01
 """Share of the cameras' ordinary ticks at which an expert is heard before anything was shown."""
 
 
-def _level(method: Method, name: str, shots: int, loudness: Tensor | None) -> float:
+def _level(method: Method, name: str, evidence: float, loudness: Tensor | None) -> float:
     settings = method.config.calibration
     tail = method.tails.get(f"frame:{name}")
-    common = 0.0 if tail is None else tail.score(-math.log(COMMON), shots if method.strengths else 0)
+    common = 0.0 if tail is None else tail.score(-math.log(COMMON), evidence if method.strengths else 0)
     own = torch.zeros(0) if loudness is None else loudness[~loudness.isnan()]
     if len(own) == 0 or loudness is None or method.strengths is None:
         return common
-    trust = len(loudness) / (len(loudness) + float(method.strengths.scene))
+    trust = evidence / (evidence + float(method.strengths.scene))
     return trust * float(own.quantile(settings.level, interpolation="higher")) + (1 - trust) * common
 
 
 def _shown_frames(
-    method: Method, maps: Mapping[str, Tensor], loudness: Mapping[str, Tensor], known: Mapping[str, Tensor]
+    method: Method,
+    maps: Mapping[str, Tensor],
+    loudness: Mapping[str, Tensor],
+    known: Mapping[str, Tensor],
+    evidence: float,
 ) -> Tensor:
     """Frame score (K, T) of every shot by the tails and levels of the other shots; NaN where not known."""
     sure = torch.stack([flags for flags in known.values() if flags.any()]).all(0)
     frames = torch.full(sure.shape, torch.nan)
     for held, rest in _folds(len(sure), method.config):
-        weights = {name: weight_at(method.weights[name], len(rest)) * speaks(method, name, len(sure)) for name in maps}
-        levels = levels_of(method, len(rest), {name: each[rest] for name, each in loudness.items()})
+        seen, spoken = len(rest) * evidence, {name: speaks(method, name, len(sure) * evidence) for name in maps}
+        weights = {name: weight_at(method.weights[name], seen) * spoken[name] for name in maps}
+        levels = levels_of(method, seen, {name: each[rest] for name, each in loudness.items()})
         fused = fuse({name: each[held] for name, each in maps.items()}, weights, levels, leaks_of(method.experts))
         frames[held] = strongest(fused, method.config.scoring.top)
     return torch.where(sure, frames, torch.nan)

@@ -133,6 +133,7 @@ def _facts(detector: Detector) -> dict[str, Any]:
         "camera": asdict(detector.camera),
         "shots": [asdict(clip) for clip in detector.shots],
         "independent": detector.independent,
+        "evidence": detector.normality.evidence,
         "config": detector.normality.method.config.model_dump(mode="json"),
     }
 
@@ -174,7 +175,7 @@ def _of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], pictures: tuple
     shots = tuple(Clip(**clip) for clip in facts["shots"])
     frame = groups["frame"]["surprise"]
     memory, loudness = groups.get("memory", {}), groups.get("loudness", {})
-    model = Normality(method, len(shots), groups["params"], memory, places, loudness, frame)
+    model = Normality(method, len(shots), facts["evidence"], groups["params"], memory, places, loudness, frame)
     camera = Camera(**{**facts["camera"], "crop": Crop(**facts["camera"]["crop"])})
     return Detector(
         model,

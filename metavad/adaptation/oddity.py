@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import ENOUGH, Normality, judges
+from metavad.adaptation.adapt import Normality, judges
 
 __all__ = ["odd_shots"]
 
@@ -14,6 +14,10 @@ APART = 3.0
 lively camera every shot surprises."""
 
 
+FEWEST = 3
+"""Shots of which one can be told from the others."""
+
+
 def odd_shots(model: Normality) -> tuple[int, ...]:
     """Numbers (from 0) of shots that surprise a detector made of the other shots as no ordinary clip does.
 
@@ -22,7 +26,7 @@ def odd_shots(model: Normality) -> tuple[int, ...]:
     which is the odd one: none.
     """
     means = _means(model.frame_surprise)
-    if model.shots < ENOUGH or means.isnan().all():
+    if model.shots < FEWEST or means.isnan().all():
         return ()
     nats = model.method.tails["frame"].nats(means.nan_to_num(0.0), judges(model))
     return tuple(number for number in range(len(means)) if nats[number] > RARE and _apart(means, number))

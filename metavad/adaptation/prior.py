@@ -91,19 +91,21 @@ def _with_loudness(
 ) -> Base:
     """The base with the tail of each expert's own frame scores, under ``"frame:<expert>"``.
 
-    Those of an expert that is silent after few shots begin where it speaks.
+    Those of an expert that is silent after little was shown begin where it speaks; of one that never speaks nothing
+    is known, and a score is its own surprise.
     """
     loud = {count: [_loudness(model, seen) for model, seen in each] for count, each in learned.items()}
     plain = _of_control(base)
     unadapted = [_loudness(learn(plain, each.support.select([])), each.windows) for each in unseen]
-    spoken = {
-        name: [count for count in loud if speaks(adapted(base), name, count)] or list(loud) for name in base.weights
-    }
-    tails = {
-        f"frame:{name}": BaseTail.fit([_pooled(loud[count], name) for count in counts], counts)
-        for name, counts in spoken.items()
-    }
-    control = {f"frame:{name}": BaseTail.fit([_pooled(unadapted, name)], [0]) for name in base.weights}
+    spoken = {name: [count for count in loud if any(name in each for each in loud[count])] for name in base.weights}
+    tails, control = (
+        {f"frame:{name}": tail for name, tail in unit_tails(list(base.weights)).items()} for _ in range(2)
+    )
+    for name, counts in spoken.items():
+        if counts:
+            tails[f"frame:{name}"] = BaseTail.fit([_pooled(loud[count], name) for count in counts], counts)
+        if name in unadapted[0]:
+            control[f"frame:{name}"] = BaseTail.fit([_pooled(unadapted, name)], [0])
     return replace(
         base,
         tails={**base.tails, **tails},
@@ -112,12 +114,13 @@ def _with_loudness(
 
 
 def _loudness(model: Normality, seen: Sequence[Sample]) -> dict[str, Tensor]:
-    """Frame scores of each expert by itself on ordinary footage, in compressed nats."""
+    """Frame scores on ordinary footage of each expert that speaks, by itself, in compressed nats."""
     found = [surprises(model, window) for window in seen]
     top = model.method.config.scoring.top
     return {
         name: torch.cat([strongest(compress(each.maps[name]), top)[each.known] for each in found])
         for name in model.method.weights
+        if speaks(model.method, name, model.evidence)
     }
 
 
@@ -128,7 +131,7 @@ def _again(model: Normality, base: Base) -> Normality:
 
 def unit_tails(names: Sequence[str]) -> dict[str, BaseTail]:
     """Tails under which a score is its own surprise: what a base has before :func:`fit_prior`."""
-    return {name: BaseTail(torch.tensor([0]), levels()[None]) for name in names}
+    return {name: BaseTail(torch.tensor([0]), levels()[None].clone()) for name in names}
 
 
 def first_weights(experts: ExpertSet) -> dict[str, Tensor]:
@@ -207,7 +210,7 @@ def _spread(values: Tensor, count: int) -> Tensor:
 
 
 def _pooled(scores: Sequence[Mapping[str, Tensor]], name: str) -> Tensor:
-    return torch.cat([each[name] for each in scores])
+    return torch.cat([each[name] for each in scores if name in each])
 
 
 def _frame_scores(model: Normality, seen: Sequence[Sample]) -> Tensor:

@@ -41,7 +41,7 @@ def promise_threshold(model: Normality, alarms_per_day: float, *, normal_ticks: 
     nats = math.log(SECONDS_PER_DAY / (alarms_per_day * window))
     reach = math.log(max(normal_ticks, 20) / 20.0)
     scale = _spread(model)
-    score = model.method.tails["frame"].score(nats * scale, model.shots)
+    score = model.method.tails["frame"].score(nats * scale, model.evidence)
     return score, Promise(alarms_per_day, nats <= reach, _sentence(model.shots, alarms_per_day, nats, reach, window))
 
 
@@ -51,8 +51,8 @@ def _spread(model: Normality) -> float:
     if len(shown) == 0:
         return 1.0
     nats = model.method.tails["frame"].nats(shown, judges(model))
-    # Neighbouring ticks say the same thing: a clip counts as three of them.
-    count = 3.0 * model.shots
+    # Neighbouring ticks say the same thing: a clip by itself counts as three of them.
+    count = 3.0 * model.evidence
     share = count / (count + PRIOR_TICKS)
     upper = float(stats.gamma.ppf(CAUTION, count + PRIOR_TICKS, scale=1.0 / (count + PRIOR_TICKS)))
     return max(1.0, (share * float(nats.mean()) + (1 - share)) * upper)

@@ -88,7 +88,7 @@ def _paired(found: Sequence[_Ranked]) -> list[_Ranked]:
 
 def _collect(base: Base, case: Case) -> _Ranked:
     model = learn(adapted(base), case.support)
-    levels, leaks = levels_of(model.method, model.shots, model.loudness), leaks_of(base.experts)
+    levels, leaks = levels_of(model.method, model.evidence, model.loudness), leaks_of(base.experts)
     normal: list[Tensor] = []
     abnormal: list[Tensor] = []
     for sample, labels in case.videos:

@@ -10,7 +10,7 @@ Every expert's score s becomes a surprise in nats, -log P(score >= s | this plac
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -100,6 +100,10 @@ class Strengths:
     scene: Tensor | float
     down: float
     across: float
+
+    def against(self, clip: float) -> "Strengths":
+        """The same priors where a clip is only a part of the evidence that it would be by itself."""
+        return replace(self, place=self.place / clip, scene=self.scene / clip)
 
 
 @dataclass(frozen=True)

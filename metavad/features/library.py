@@ -1,11 +1,12 @@
 """Clip references to samples: decoding, features and their cache in one place."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from metavad.config import Config
 from metavad.episodes import Clip, Reel
@@ -105,7 +106,7 @@ class Library:
 
     def sample(self, clips: Sequence[Clip]) -> Sample:
         """The clips of one scene as one sample (B = clips, T ticks)."""
-        return join([self._clip(clip) for clip in clips])
+        return join([replace(self._clip(clip), origins=self._origin(clip)) for clip in clips])
 
     def nothing(self, scene: str, side: str = "normal") -> Sample:
         """A sample of no clip (B = 0) with this camera's shapes: what zero-shot is shown."""
@@ -151,6 +152,11 @@ class Library:
         first, last = span or (0, facts.frames)
         ticks = tick_frames(facts.seconds, self.config.data.rate)
         return Reel(scene, name, min(last, facts.frames), facts.rate, tuple(ticks.tolist()), first, side)
+
+    def _origin(self, clip: Clip) -> Tensor:
+        facts = self.facts(clip.scene, clip.side, clip.video)
+        videos = [video.name for video in getattr(self.scenes[clip.scene], clip.side)]
+        return torch.tensor([[float(videos.index(clip.video)), float(facts.seconds[clip.first])]])
 
     def _clip(self, clip: Clip) -> Sample:
         facts = self.facts(clip.scene, clip.side, clip.video)

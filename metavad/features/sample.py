@@ -1,7 +1,7 @@
 """A clip resolved: what experts read, as tensors."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,11 +15,14 @@ class Sample:
 
     ``features[name]`` has the shape (B, T, ...); ``known[name]`` (B, T) is false where the clip is too short
     for the feature (no past yet) or already over; ``seconds`` (B, T) counts from the clip's first tick.
+    ``origins`` (B, 2) says of each clip the number of its video and the second at which it begins there; without
+    it every clip is of a time of its own.
     """
 
     features: Mapping[str, Tensor]
     known: Mapping[str, Tensor]
     seconds: Tensor
+    origins: Tensor | None = None
 
     def __getitem__(self, name: str) -> Tensor:
         return self.features[name]
@@ -43,19 +46,39 @@ class Sample:
             {name: change(tensor) for name, tensor in self.features.items()},
             {name: change(tensor) for name, tensor in self.known.items()},
             change(self.seconds),
+            None if self.origins is None else change(self.origins),
         )
+
+    def moments(self, apart: float) -> float:
+        """How many times of the camera the clips show, at most B: those of one video by the time that they span.
+
+        Two clips a second apart show the same people at the same places: of one video, clips count as one and one
+        more for every ``apart`` seconds from the first to the last.
+        """
+        if self.origins is None:
+            return float(self.clips)
+        begins: dict[float, list[float]] = {}
+        for video, second in self.origins.tolist():
+            begins.setdefault(video, []).append(second)
+        return sum(min(len(each), 1.0 + (max(each) - min(each)) / apart) for each in begins.values())
 
 
 def join(samples: Sequence[Sample]) -> Sample:
     """One sample of all clips; shorter clips are padded with ticks that are not known."""
     longest = max(int(sample.seconds.shape[1]) for sample in samples)
-    padded = [sample._each(lambda tensor: _pad(tensor, longest)) for sample in samples]
+    padded = [replace(sample, origins=None)._each(lambda tensor: _pad(tensor, longest)) for sample in samples]
     first = padded[0]
     return Sample(
         {name: torch.cat([sample.features[name] for sample in padded]) for name in first.features},
         {name: torch.cat([sample.known[name] for sample in padded]) for name in first.known},
         torch.cat([sample.seconds for sample in padded]),
+        _origins(samples),
     )
+
+
+def _origins(samples: Sequence[Sample]) -> Tensor | None:
+    known = [sample.origins for sample in samples if sample.origins is not None]
+    return torch.cat(known) if len(known) == len(samples) else None
 
 
 def _pad(tensor: Tensor, length: int) -> Tensor:

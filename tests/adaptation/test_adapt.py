@@ -165,11 +165,11 @@ def test_without_shots_the_level_is_that_of_the_cameras(tiny_base):
 
 def test_the_level_goes_to_what_the_left_out_shots_say(tiny_base):
     method = adapted(tiny_base)
-    none = levels_of(method, 10, {})
     distance = []
-    for clips in (1, 4, 100):
-        loud = {name: torch.full((clips, 5), none[name] + 3.0) for name in none}
-        levels = levels_of(method, 10, loud)
+    for evidence in (1.0, 4.0, 100.0):
+        none = levels_of(method, evidence, {})
+        loud = {name: torch.full((4, 5), none[name] + 3.0) for name in none}
+        levels = levels_of(method, evidence, loud)
         distance.append([none[name] + 3.0 - levels[name] for name in none])
     for few, more, many in zip(*distance, strict=True):
         assert 2.01 > few > more > many > 0
@@ -228,8 +228,23 @@ def test_a_fold_is_a_stretch_of_time(tiny_config, clips, held):
 
 
 def test_what_is_silent_after_few_shots_has_a_level_from_where_it_speaks(library, scene, tiny_config, tiny_base):
-    config = tiny_config.model_copy(update={"prior": tiny_config.prior.model_copy(update={"shots": (0, 3)})})
+    config = tiny_config.model_copy(update={"prior": tiny_config.prior.model_copy(update={"shots": (0, 1, 8)})})
+    config = config.model_copy(update={"adaptation": config.adaptation.model_copy(update={"apart": 0.1})})
     reels = {scene: library.reels(scene)}
     base = fit_prior(replace(tiny_base, config=config), reels, library.sample)
-    assert base.tails["frame:stillness"].shots.tolist() == [3]
-    assert base.tails["frame:flow_density"].shots.tolist() == [0, 3]
+    assert base.tails["frame:flow_density"].shots.tolist() == [0, 1, 8]
+    assert base.tails["frame:stillness"].shots.tolist() == [8]
+    never = fit_prior(replace(tiny_base, config=tiny_config), reels, library.sample)
+    assert levels_of(adapted(never), 0.0, {})["stillness"] == pytest.approx(4.605, abs=0.01)
+
+
+def test_clips_of_one_moment_are_little_evidence(library, scene, tiny_base):
+    clips = draw_shots(library.reels(scene), 6, 16, 0).clips
+    spread, close = library.sample(clips), replace(library.sample(clips), origins=torch.zeros(6, 2))
+    far, near = adapt(tiny_base, spread), adapt(tiny_base, close)
+    assert (far.shots, near.shots, near.evidence) == (6, 6, 1.0)
+    assert far.evidence > near.evidence
+    prior = adapt(tiny_base, spread.select([])).places["flow_density"].log_tail
+    distance = [(model.places["flow_density"].log_tail - prior).abs().mean() for model in (near, far)]
+    assert distance[0] < distance[1]
+    assert not surprises(near, video_of(library, scene)).maps["stillness"].any(), "silent after one moment"
