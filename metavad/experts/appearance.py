@@ -16,7 +16,6 @@ from metavad.features.sample import Sample
 __all__ = ["Appearance", "spread_choice"]
 
 HIDDEN, CODE = 32, 12
-PROTOTYPES = 16
 BANK = 256
 """Regions of the shots that are remembered."""
 QUERIES = 192
@@ -50,8 +49,9 @@ class Appearance(Expert):
         self.numbers = settings.numbers if self.network else LOOKS
         self.enter = nn.Linear(self.numbers + 5, HIDDEN)
         self.leave = nn.Linear(HIDDEN, CODE)
-        self.prototypes = nn.Parameter(torch.randn(PROTOTYPES, CODE))
-        self.shares = nn.Parameter(torch.zeros(PROTOTYPES))
+        self.prototypes = nn.Parameter(torch.randn(settings.prototypes, CODE))
+        """The base's memory: what regions of many cameras are like."""
+        self.shares = nn.Parameter(torch.zeros(settings.prototypes))
         """Logits of the prototypes' weights."""
         self.evidence = nn.Parameter(torch.zeros(()))
         """Log of the clips that the prototypes count for."""

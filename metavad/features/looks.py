@@ -60,7 +60,7 @@ def looks_key(settings: AppearanceConfig) -> dict[str, object]:
     """What looks depend on, for the cache; nothing for gradients."""
     if settings.features == "gradients":
         return {}
-    plain = settings.model_dump(exclude={"features", "network"})
+    plain = settings.model_dump(exclude={"features", "network", "prototypes"})
     return {"looks": {**plain, "network": digest_of(Path(settings.network))}}
 
 

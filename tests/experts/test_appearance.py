@@ -1,5 +1,6 @@
 """Neighbours of regions: what was shown is near, and learning puts odd ones further away."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -27,6 +28,25 @@ def test_what_was_shown_is_less_surprising_than_before_it_was(expert):
     before = expert.score(people(), expert.condition(people().select([])))
     after = expert.score(people(), expert.condition(people()))
     assert after.amax() < before.amax()
+
+
+@torch.no_grad()
+def test_the_density_is_that_of_neighbours_among_the_shots_and_the_memory_of_the_base():
+    """Against a sum of kernels in NumPy: three clips of one region each, four prototypes that count for e^0.7 clips."""
+    torch.manual_seed(0)
+    expert = Appearance.build(Config.model_validate({"data": {"rows": 6}, "appearance": {"prototypes": 4}}))
+    expert.evidence.fill_(0.7)
+    expert.shares.copy_(torch.tensor([0.0, 1.0, -1.0, 0.5]))
+    shown, one = people(3), people(4).select([3])
+    codes = [expert._codes(*_facts(clips["regions"][:, 0, 0])).double().numpy() for clips in (shown, one)]
+    known = codes[0], expert.prototypes.double().numpy()
+    kernels = [np.exp(-0.5 * ((each - codes[1]) ** 2).sum(1)) for each in known]
+    shares = np.exp(expert.shares.double().numpy())
+    prior, leak = (kernels[1] * shares / shares.sum()).sum(), np.exp(float(expert.leak))
+    density = (kernels[0].sum() + np.exp(0.7) * prior) / (3 + np.exp(0.7)) + leak
+    for memory, wanted in [(shown, density), (shown.select([]), prior + leak)]:
+        found = expert.score(one, expert.condition(memory)).amax()
+        assert found == pytest.approx(-np.log(wanted), rel=1e-3)
 
 
 def test_the_surprise_is_bounded_by_the_leak(expert):

@@ -127,6 +127,8 @@ def test_the_cache_tells_looks_apart_and_old_keys_stay(tmp_path):
     keys = [str(RegionsFeature(RegionsConfig(), 0.2, looks=each).key()) for each in others]
     assert len({str(plain.key()), *keys}) == 4
     assert str(tmp_path) not in keys[0]
+    more = settings_of(path, prototypes=99)  # the expert's, not the feature's
+    assert str(RegionsFeature(RegionsConfig(), 0.2, looks=more).key()) == keys[0]
 
 
 def test_a_network_that_is_not_there_is_named():
