@@ -117,9 +117,21 @@ def _summary(scene: "Scene", detector: "Detector", place: Path, left_out: list[i
     return [
         f"{scene.key}: shown {shots} clips{overlap}, threshold {detector.threshold:.2f}",
         f"  {detector.promise.text}",
+        *_close(detector),
         *_odd(detector, left_out),
         f"  next: metavad score VIDEO --detector {place}",
     ]
+
+
+CLOSE = 0.7
+"""Share of the clips for which they must count, or it is said."""
+
+
+def _close(detector: "Detector") -> list[str]:
+    evidence, shots = detector.normality.evidence, len(detector.shots)
+    if evidence >= CLOSE * shots:
+        return []
+    return [f"  the clips lie so close in time that they count for {evidence:.1f} of {shots}; give longer footage"]
 
 
 def _odd(detector: "Detector", left_out: list[int]) -> list[str]:

@@ -72,6 +72,14 @@ def test_scores_of_every_frame(metavad, camera, detector, tmp_path):
     assert (taken.code, "free place" in taken.line) == (1, True)
 
 
+def test_clips_of_one_moment_are_called_so(metavad, camera, tiny_run):
+    one = next((camera / "normal").glob("*.mp4"))
+    close = metavad("adapt", "--normal", one, "--shots", 12, "--base", tiny_run, "--out", "close")
+    assert (close.code, "so close in time that they count for" in close.out) == (0, True)
+    apart = metavad("adapt", "--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--out", "apart")
+    assert (apart.code, "close in time" in apart.out) == (0, False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
