@@ -10,9 +10,11 @@ import torch
 from metavad.config import AppearanceConfig, Config, RegionsConfig
 from metavad.errors import ConfigError
 from metavad.experts.appearance import Appearance
+from metavad.features.boxes import onnx_detector
 from metavad.features.library import features_of
 from metavad.features.looks import looks_of, pooled, projected
 from metavad.features.networks import open_network
+from metavad.features.pose_networks import onnx_poses
 from metavad.features.regions import LOOKED, WIDTH, RegionsFeature, shapes
 from tests.onnx_files import write_line, write_onnx
 
@@ -145,3 +147,12 @@ def test_a_layer_of_a_released_detector_tells_stripes_apart():
     found = [looks(crop)[:64] for crop in (fine, fine + 10, coarse)]
     assert found[0] @ found[1] > 0.95
     assert found[0] @ found[2] < found[0] @ found[1] - 0.03
+
+
+@pytest.mark.skipif("METAVAD_MODELS" not in os.environ, reason="METAVAD_MODELS names no folder with yolox_nano.onnx")
+def test_a_released_detector_is_no_network_of_poses_and_finds_nothing_in_grey():
+    path = Path(os.environ["METAVAD_MODELS"]) / "yolox_nano.onnx"
+    grey = np.full((60, 80), 128, np.uint8)
+    assert onnx_detector(path, 416)(grey).shape == (0, 5)
+    with pytest.raises(ConfigError, match=r"expected poses \(1, 56, N\), .* found \(1, 3549, 85\)"):
+        onnx_poses(path, 416, 0.2)(grey)
