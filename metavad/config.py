@@ -124,6 +124,8 @@ class EmbeddingConfig(_Section):
     memory: Literal["neighbours", "centroids"] = "neighbours"
     """What of the shots ``embedding_memory`` measures the distance to."""
     centroids: Count = 8
+    unfrozen: Annotated[int, Field(ge=0)] = 0
+    """Last blocks of the backbone that ``embedding`` has as its own: they are meta-learned and adapt. 0: frozen."""
 
 
 class PredictionConfig(_Section):

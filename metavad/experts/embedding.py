@@ -1,5 +1,6 @@
 """What a space-time network makes of the last moments: does this camera's autoencoder know it, was it shown?"""
 
+import copy
 from typing import ClassVar
 
 import torch
@@ -8,7 +9,7 @@ from torch.nn import functional
 
 from metavad.config import Config, EmbeddingConfig
 from metavad.experts.base import Expert, Memory
-from metavad.features.backbones import backbone_of
+from metavad.features.backbones import backbone_of, cut_of
 from metavad.features.base import grid_of
 from metavad.features.sample import Sample
 
@@ -43,7 +44,7 @@ class _OfClips(Expert):
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Mean over known ticks; of many, every n-th counts."""
         step = max(1, sample.seconds.numel() // self.settings.draws)
-        values = self.nats(self.embeddings(sample).flatten(0, 1)[::step], memory)
+        values = self.told(sample["embeddings"][..., 0, 0].flatten(0, 1)[::step], memory)
         weight = self.known(sample).to(values).flatten()[::step]
         loss: Tensor = (values * weight).sum() / weight.sum().clamp_min(1e-6)
         return loss
@@ -52,20 +53,31 @@ class _OfClips(Expert):
         """(B, T, h, w), the same at every place."""
         height, width = sample["frames"].shape[-2:]
         grid = grid_of(height, width, self.rows)
-        values = self.nats(self.embeddings(sample), memory)
+        values = self.told(sample["embeddings"][..., 0, 0], memory)
         values = torch.where(self.known(sample), values, values.new_tensor(self.floor))
         return values[:, :, None, None].expand(-1, -1, *grid)
 
     def embeddings(self, sample: Sample) -> Tensor:
         """(B, T, D), each with mean 0 and mean square 1: of its own numbers, never over a batch."""
-        return functional.layer_norm(sample["embeddings"][..., 0, 0], (self.dimension,))
+        return self.normed(sample["embeddings"][..., 0, 0])
+
+    def normed(self, rows: Tensor) -> Tensor:
+        """The embeddings in rows (..., n), normalised: (..., D)."""
+        return functional.layer_norm(rows[..., : self.dimension], (self.dimension,))
+
+    def told(self, rows: Tensor, memory: Memory) -> Tensor:
+        """How strange what the feature's rows (..., n) hold is: (...)."""
+        return self.nats(self.normed(rows), memory)
 
 
 class Embedding(_OfClips):
     """An autoencoder of embeddings, D -> 128 -> D; what it cannot rebuild is strange.
 
     Layer normalisation in place of batch normalisation: one clip's error must not depend on the others'. Score: log
-    of the mean squared error of the rebuilt embedding (higher = more anomalous). The backbone stays as it is
+    of the mean squared error of the rebuilt embedding (higher = more anomalous). With ``unfrozen`` the last blocks of
+    the backbone are parameters of its own, from the backbone's weights on, and what they make goes into the code; what
+    is rebuilt is the frozen backbone's embedding, since blocks that could move their own target would send everything
+    to one place, where nothing is strange. Backbones
     (Tran et al. 2018, https://arxiv.org/abs/1711.11248; Bertasius et al. 2021, https://arxiv.org/abs/2102.05095;
     Feichtenhofer et al. 2019, https://arxiv.org/abs/1812.03982).
     """
@@ -75,6 +87,7 @@ class Embedding(_OfClips):
 
     def __init__(self, settings: EmbeddingConfig, *, dimension: int, rows: int = 30) -> None:
         super().__init__(settings, dimension=dimension, rows=rows)
+        self.blocks, self.shape = _blocks(settings)
         self.encoder = _layers(dimension, settings.hidden, settings.code)
         self.decoder = _layers(settings.code, settings.hidden, dimension)
 
@@ -84,7 +97,18 @@ class Embedding(_OfClips):
 
     def nats(self, embeddings: Tensor, memory: Memory) -> Tensor:
         """Log of the mean squared error."""
-        error = (self.decoder(self.encoder(embeddings)) - embeddings).square().mean(-1)
+        return self._strange(embeddings, embeddings)
+
+    def told(self, rows: Tensor, memory: Memory) -> Tensor:
+        """From what its own blocks make of what goes into them, where it has some."""
+        if self.blocks is None:
+            return super().told(rows, memory)
+        passing = rows[..., self.dimension :].reshape(-1, *self.shape)
+        embeddings = self.normed(rows)
+        return self._strange(self.normed(self.blocks(passing)).reshape(embeddings.shape), embeddings)
+
+    def _strange(self, seen: Tensor, embeddings: Tensor) -> Tensor:
+        error = (self.decoder(self.encoder(seen)) - embeddings).square().mean(-1)
         return torch.log(error + 1e-3)
 
 
@@ -153,6 +177,17 @@ def centroids(values: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tens
 def _normal(away: Tensor, log_width: Tensor) -> Tensor:
     """Log density of a diagonal normal distribution at distances (..., D), per dimension, without its constant."""
     return (-0.5 * (away / log_width.exp()).square() - log_width).mean(-1)
+
+
+def _blocks(settings: EmbeddingConfig) -> tuple[nn.Module | None, tuple[int, ...]]:
+    """The unfrozen blocks with the backbone's weights, and the shape of what goes into them; none where all is frozen.
+
+    Their statistics over batches, where they have some, stay those of the backbone.
+    """
+    if not settings.unfrozen:
+        return None, ()
+    cut = cut_of(settings.backbone, settings.weights, settings.unfrozen)
+    return copy.deepcopy(cut.after), cut.shape
 
 
 def _layers(inside: int, hidden: int, outside: int) -> nn.Sequential:

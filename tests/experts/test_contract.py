@@ -16,6 +16,8 @@ from metavad.meta.inner import inner_loop
 from tests.people import reading_of, walker, write_people
 
 SMALL = Config.model_validate({"data": {"rows": 6}, "prediction": {"short_side": 12, "channels": 4}})
+SEEN = SMALL.model_copy(update={"embedding": SMALL.embedding.model_copy(update={"unfrozen": 1})})
+"""Features with what every option reads."""
 TICKS = 7
 OPTIONS = {
     "prediction-flow": {"prediction": {"flow_weight": 2.0}},
@@ -24,6 +26,7 @@ OPTIONS = {
     "prediction-self-attention": {"prediction": {"attention": "self"}},
     "prediction-prototypes": {"prediction": {"prototypes": 5}},
     "flow_patches-trajectory": {"flow_patches": {"stacking": "trajectory", "patch": [24, 24], "levels": 2}},
+    "embedding-unfrozen": {"embedding": {"unfrozen": 1}},
     "embedding_memory-centroids": {"embedding": {"memory": "centroids", "centroids": 3}},
     # A network gives twice 48 numbers, as many as there are of gradients: to the expert they are numbers.
     "appearance-network": {"appearance": {"features": "network", "numbers": 48}},
@@ -53,7 +56,7 @@ def params_of(expert, dtype=torch.float32):
 def moving_pictures(clips, seed=0, ticks=TICKS):
     """B clips of bright squares that move over noise, through the real features."""
     generator = torch.Generator().manual_seed(seed)
-    features = features_of(SMALL, ("frames", "flow", *_further()))
+    features = features_of(SEEN, ("frames", "flow", *_further()))
     samples = []
     for clip in range(clips):
         noise = torch.rand(48, 64, generator=generator) * 60 + 60

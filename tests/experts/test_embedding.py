@@ -3,6 +3,7 @@ import torch
 
 from metavad.config import Config
 from metavad.experts.embedding import Embedding, EmbeddingMemory, centroids
+from metavad.features.backbones import cut_of
 from metavad.features.sample import Sample
 
 SIZE = 216
@@ -86,3 +87,56 @@ def test_centroids_find_the_heaps():
     assert sorted(counts.tolist()) == [20.0, 20.0, 20.0]
     nearest = torch.cdist(heaps, places).min(1).values
     assert nearest.max() < 1.0
+
+
+def behind(clips, seed=0, ticks=4):
+    """Rows that hold an embedding of the tiny backbone, and behind it what goes into its last block."""
+    cut = cut_of("tiny", "", 1)
+    passing = torch.rand(clips * ticks, *cut.shape, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        return torch.cat([cut.after(passing), passing.flatten(1)], dim=1).unflatten(0, (clips, ticks))
+
+
+def test_unfrozen_blocks_begin_as_the_backbone_s():
+    frozen, unfrozen = expert_of(Embedding), expert_of(Embedding, unfrozen=1)
+    unfrozen.load_state_dict(frozen.state_dict(), strict=False)
+    sample = sample_of(behind(2))
+    torch.testing.assert_close(unfrozen.score(sample, {}), frozen.score(sample, {}))
+    whole = dict(cut_of("tiny", "", 1).after.named_parameters())
+    mine = {name.removeprefix("blocks."): tensor for name, tensor in unfrozen.named_parameters() if "blocks." in name}
+    assert mine.keys() == whole.keys()
+    assert all(torch.equal(mine[name], whole[name]) for name in whole)
+
+
+def test_what_is_rebuilt_stays_the_frozen_embedding():
+    """Blocks that send everything to one place rebuild nothing: the error is that of one guess for all."""
+    expert, sample = expert_of(Embedding, unfrozen=1), sample_of(behind(3))
+    before = expert.loss(sample, {})
+    with torch.no_grad():
+        for tensor in expert.blocks.parameters():
+            tensor.zero_()
+    guess = expert.decoder(expert.encoder(torch.zeros(SIZE)))
+    error = (guess - expert.embeddings(sample)).square().mean(-1)
+    torch.testing.assert_close(expert.told(sample["embeddings"][..., 0, 0], {}), torch.log(error + 1e-3))
+    assert expert.loss(sample, {}) != before
+
+
+def test_learning_moves_its_own_blocks_alone():
+    expert, sample = expert_of(Embedding, unfrozen=1), sample_of(behind(3))
+    shared = [tensor.clone() for tensor in cut_of("tiny", "", 1).after.parameters()]
+    optimiser = torch.optim.Adam(expert.parameters(), lr=0.01)
+    before = expert.loss(sample, {})
+    for _ in range(10):
+        optimiser.zero_grad()
+        expert.loss(sample, {}).backward()
+        optimiser.step()
+    assert expert.loss(sample, {}) < before
+    after = list(cut_of("tiny", "", 1).after.parameters())
+    assert all(torch.equal(one, other) for one, other in zip(shared, after, strict=True))
+    assert any((one != other).any() for one, other in zip(shared, expert.blocks.parameters(), strict=True))
+
+
+def test_neighbours_are_of_the_frozen_embedding():
+    expert, sample = expert_of(EmbeddingMemory, unfrozen=1), sample_of(behind(3))
+    alone = sample_of(behind(3)[..., :SIZE])
+    assert torch.equal(expert.score(sample, expert.condition(sample)), expert.score(alone, expert.condition(alone)))

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from metavad.errors import BundleError, ConfigError, DataError
-from metavad.features.backbones import backbone_of
+from metavad.features.backbones import backbone_of, cut_of
 from metavad.features.backbones.base import Preprocessing, clip_of
 from metavad.features.backbones.slowfast import ALPHA, SlowFast, slowfast_backbone
 from metavad.features.backbones.tiny import SHIPPED, Tiny, train_tiny
@@ -212,3 +212,45 @@ def test_a_digest_is_of_the_content(tmp_path):
     two.write_bytes(b"a")
     assert digest_of(str(one)) == digest_of(str(two)) != ""
     assert digest_of(str(tmp_path / "none")) == ""
+
+
+@pytest.mark.parametrize(("name", "unfrozen"), [("tiny", 1), ("tiny", 2), ("r3d_18", 1), ("mc3_18", 3)])
+def test_what_is_cut_makes_the_same_together(name, unfrozen):
+    backbone, cut = backbone_of(name, "random"), cut_of(name, "random", unfrozen)
+    settings = backbone.preprocessing
+    clip = torch.randn(1, len(settings.mean), 8, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(cut.after(cut.before(clip)), backbone.make()(clip))
+    assert not any(part.training for part in cut.after.modules())
+
+
+def test_where_it_is_cut():
+    """The last convolution of the tiny network sees 16 channels; the last block of a residual one 512."""
+    assert cut_of("tiny", "", 1).shape == (16, 4, 12, 12)
+    assert cut_of("tiny", "", 2).shape == (8, 8, 24, 24)
+    assert cut_of("r2plus1d_18", "random", 1).shape == (512, 2, 7, 7)
+    assert sum(tensor.numel() for tensor in cut_of("tiny", "", 1).after.parameters()) == 24 * 16 * 9 + 24
+
+
+@pytest.mark.parametrize(
+    ("name", "unfrozen", "said"),
+    [
+        ("mvit_v2_s", 1, "expected 0 for mvit_v2_s, whose blocks do not follow one another, found 1; choose tiny"),
+        ("slowfast_r50", 2, "expected 0 for slowfast_r50"),
+        ("tiny", 3, "expected 0 to 2 for tiny, found 3; unfreeze fewer"),
+        ("r3d_18", 9, "expected 0 to 8 for r3d_18, found 9"),
+    ],
+)
+def test_what_cannot_be_cut(name, unfrozen, said):
+    with pytest.raises(ConfigError, match=f"embedding.unfrozen: {said}") as caught:
+        cut_of(name, "random", unfrozen)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["tiny", "mc3_18"])
+def test_random_weights_are_the_same_every_time(name):
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    first, second = (backbone_of(name, "random").make().state_dict() for _ in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert torch.equal(before, torch.random.get_rng_state())

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from metavad.config import EmbeddingConfig
 from metavad.features.embeddings import EmbeddingsFeature
@@ -48,3 +49,18 @@ def test_other_weights_are_other_keys():
     keys = [EmbeddingsFeature(EmbeddingConfig(weights=weights)).key() for weights in ("", "random")]
     assert keys[0]["weights"] != keys[1]["weights"]
     assert len(str(keys[0]["weights"])) == 64
+
+
+def test_what_goes_into_the_unfrozen_blocks_is_kept_behind_the_vector(frames):
+    frozen = EmbeddingsFeature(EmbeddingConfig(weights="random"))
+    feature = EmbeddingsFeature(EmbeddingConfig(weights="random", unfrozen=1))
+    seconds = np.arange(12) / 10
+    rows = rows_of(feature, frames, seconds)
+    found = feature.tensor(rows)[..., 0, 0]
+    assert rows.shape == (12, *feature.shape(48, 64))
+    size = frozen.backbone.dimension
+    torch.testing.assert_close(found[:, :size], frozen.tensor(rows_of(frozen, frames, seconds))[..., 0, 0])
+    with torch.no_grad():
+        again = feature.cut.after(found[:, size:].reshape(-1, *feature.cut.shape))
+    torch.testing.assert_close(again, found[:, :size], rtol=1e-2, atol=1e-3)  # half floats
+    assert feature.key() == {**frozen.key(), "unfrozen": 1}

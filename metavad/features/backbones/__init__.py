@@ -1,9 +1,12 @@
 """Networks over clips of frames that others trained, or that are trained here, each with its own preprocessing."""
 
-from metavad.errors import ConfigError, nearest
-from metavad.features.backbones.base import Backbone, Preprocessing, clip_of
+from functools import lru_cache
 
-__all__ = ["Backbone", "Preprocessing", "backbone_of", "clip_of"]
+from metavad.errors import ConfigError, nearest
+from metavad.features.backbones.base import Backbone, Cut, Preprocessing, clip_of, cut
+from metavad.features.backbones.weights import digest_of
+
+__all__ = ["Backbone", "Cut", "Preprocessing", "backbone_of", "clip_of", "cut_of"]
 
 
 def backbone_of(name: str, weights: str) -> Backbone:
@@ -30,6 +33,20 @@ def backbone_of(name: str, weights: str) -> Backbone:
     if name not in known:
         raise ConfigError(f"embedding.backbone: unknown backbone {name!r}; {nearest(name, known)}")
     return torchvision_backbone(name, _named(name, weights))
+
+
+def cut_of(name: str, weights: str, unfrozen: int) -> Cut:
+    """The backbone of this name before and after the start of its last ``unfrozen`` blocks; not to be changed.
+
+    Raises what :func:`backbone_of` and :func:`metavad.features.backbones.base.cut` raise.
+    """
+    backbone = backbone_of(name, weights)
+    return _cut(name, weights, unfrozen, digest_of(backbone.weights))
+
+
+@lru_cache(maxsize=2)
+def _cut(name: str, weights: str, unfrozen: int, digest: str) -> Cut:
+    return cut(backbone_of(name, weights), unfrozen)
 
 
 def _named(name: str, weights: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from metavad.features.backbones.base import Backbone, Preprocessing
+from metavad.features.backbones.base import Backbone, Preprocessing, seeded
 from metavad.features.backbones.weights import load_weights, read_weights
 
 __all__ = ["SlowFast", "slowfast_backbone"]
@@ -150,7 +150,7 @@ def _convolution(inside: int, outside: int, kernel: tuple[int, int, int], stride
 
 
 def _made(weights: str) -> nn.Module:
-    network = SlowFast()
+    network = seeded(SlowFast)
     if weights == "default":
         load_weights(network, _fetched(), "embedding.weights", spare=("blocks.5.", "blocks.6."))
     elif weights != "random":

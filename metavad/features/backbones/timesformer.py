@@ -10,7 +10,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from metavad.errors import ConfigError
-from metavad.features.backbones.base import Backbone, Preprocessing
+from metavad.features.backbones.base import Backbone, Preprocessing, seeded
 from metavad.features.backbones.weights import load_weights, read_weights
 
 __all__ = ["timesformer_backbone"]
@@ -48,7 +48,7 @@ def _made(weights: str) -> nn.Module:
 
         source = f"https://huggingface.co/{MODEL}"
         return _Clip(fetched(partial(library.TimesformerModel.from_pretrained, MODEL), "timesformer", source)).eval()
-    network = library.TimesformerModel(library.TimesformerConfig())
+    network = seeded(lambda: cast(nn.Module, library.TimesformerModel(library.TimesformerConfig())))
     if weights != "random":
         state = read_weights(Path(weights), "embedding.weights")
         # Files of the classifier hold the model under its name, beside the head.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metavad.errors import DataError
-from metavad.features.backbones.base import Backbone, Preprocessing, clip_of
+from metavad.features.backbones.base import Backbone, Preprocessing, clip_of, seeded
 from metavad.features.backbones.weights import load_weights, read_weights
 from metavad.types import ByteArray
 
@@ -31,7 +31,7 @@ WAYS = 4
 def tiny_backbone(weights: str) -> Backbone:
     """216 numbers a clip; ``weights`` is a file, ``random``, or empty: those that ship."""
     weights = weights or str(SHIPPED)
-    return Backbone("tiny", DIMENSION, PREPROCESSING, weights, partial(_made, weights))
+    return Backbone("tiny", DIMENSION, PREPROCESSING, weights, partial(_made, weights), _blocks)
 
 
 class Tiny(nn.Module):
@@ -39,6 +39,7 @@ class Tiny(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.apart, self.ninths = _Apart(), _Ninths()
         self.layers = nn.Sequential(
             nn.Conv3d(2, 8, (3, 5, 5), (1, 2, 2), (1, 2, 2)),
             nn.SiLU(),
@@ -49,13 +50,35 @@ class Tiny(nn.Module):
         )
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Means over time and ninths of the picture.
+        """Means over time and ninths of the picture."""
+        found: Tensor = self.ninths(self.layers(self.apart(clips)))
+        return found
 
-        The first layer sees the mean picture and what differs from it, four times as strong: what moves is small.
-        """
+
+class _Apart(nn.Module):
+    """The mean picture and what differs from it, four times as strong: what moves is small."""
+
+    def forward(self, clips: Tensor) -> Tensor:
         mean = clips.mean(2, keepdim=True)
-        seen = torch.cat([mean.expand_as(clips), GAIN * (clips - mean)], dim=1)
-        return functional.adaptive_avg_pool3d(self.layers(seen), (1, PLACES, PLACES)).flatten(1)
+        return torch.cat([mean.expand_as(clips), GAIN * (clips - mean)], dim=1)
+
+
+class _Ninths(nn.Module):
+    """Means over time and ninths of the picture."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return functional.adaptive_avg_pool3d(maps, (1, PLACES, PLACES)).flatten(1)
+
+
+def _blocks(network: nn.Module) -> list[nn.Module]:
+    """A convolution each, with what is before the first and after the last."""
+    assert isinstance(network, Tiny)  # made here
+    first, bend, second, again, third, last = network.layers
+    return [
+        nn.Sequential(network.apart, first, bend),
+        nn.Sequential(second, again),
+        nn.Sequential(third, last, network.ninths),
+    ]
 
 
 def train_tiny(
@@ -100,9 +123,7 @@ def _played(videos: Sequence[ByteArray], way: int, generator: np.random.Generato
 
 def _made(weights: str) -> nn.Module:
     if weights == "random":
-        with torch.random.fork_rng(devices=[]):
-            torch.random.manual_seed(0)
-            return Tiny().eval()
+        return seeded(Tiny).eval()
     network = Tiny()
     load_weights(network, read_weights(Path(weights), "embedding.weights"), "embedding.weights")
     return network.eval()

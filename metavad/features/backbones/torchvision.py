@@ -11,13 +11,15 @@ import torch
 from torch import nn
 
 from metavad.errors import ConfigError, DataError
-from metavad.features.backbones.base import Backbone, Preprocessing
+from metavad.features.backbones.base import Backbone, Preprocessing, seeded
 from metavad.features.backbones.weights import load_weights, read_weights
 
 __all__ = ["imported", "names", "torchvision_backbone"]
 
 HEADS = ("fc", "head", "classifier")
 """What torchvision calls the layers that tell classes apart; they go."""
+LAYERS = ("layer1", "layer2", "layer3", "layer4")
+"""What it calls the layers of a residual network, each of which is several blocks."""
 FRAMES = 16
 KINETICS = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
 """Mean and deviation where a model's weights do not say their own: those of torchvision's video presets."""
@@ -67,10 +69,18 @@ def names() -> list[str]:
 def torchvision_backbone(name: str, weights: str) -> Backbone:
     """A video model without its head; ``weights`` is a file, ``default`` or ``random``."""
     with torch.device("meta"):  # no memory, no random numbers: only to see how wide it is
-        head = _head(imported().get_model(name, weights=None))
+        network = imported().get_model(name, weights=None)
+        head = _head(network)
     wide = next(part for part in head.modules() if hasattr(part, "in_features") or hasattr(part, "in_channels"))
     dimension = int(getattr(wide, "in_features", 0) or getattr(wide, "in_channels", 0))
-    return Backbone(name, dimension, _preprocessing(name), weights, partial(_made, name, weights))
+    blocks = _blocks if all(hasattr(network, part) for part in ("stem", *LAYERS)) else None
+    return Backbone(name, dimension, _preprocessing(name), weights, partial(_made, name, weights), blocks)
+
+
+def _blocks(network: Any) -> list[nn.Module]:
+    """Of a residual network: its stem, then its residual blocks; pooling goes with the last."""
+    blocks = [block for layer in LAYERS for block in getattr(network, layer)]
+    return [network.stem, *blocks[:-1], nn.Sequential(blocks[-1], network.avgpool, nn.Flatten(1))]
 
 
 def _preprocessing(name: str) -> Preprocessing:
@@ -86,7 +96,7 @@ def _head(network: nn.Module) -> nn.Module:
 
 
 def _made(name: str, weights: str) -> nn.Module:
-    network: nn.Module = imported().get_model(name, weights=None)
+    network = seeded(partial(imported().get_model, name, weights=None))
     if weights == "default":
         best = imported().get_model_weights(name).DEFAULT
         network.load_state_dict(fetched(partial(best.get_state_dict, progress=False, check_hash=True), name, best.url))
