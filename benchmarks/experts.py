@@ -60,7 +60,6 @@ def main() -> None:
     print()
     record = {
         "base": base.digest,
-        "targets": given.targets,
         **describe_machine("cpu"),
         "scenes": [scene.key for scene in scenes],
         "auc": {suite: dict(each) for suite, each in auc.items()},
