@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import cast
 
@@ -72,6 +73,11 @@ class Normality:
     """For each expert the frame scores (K, T) of the shots, each left out in turn; NaN where not known."""
     frame_surprise: Tensor
     """The same of all experts together."""
+
+    @cached_property
+    def levels(self) -> dict[str, float]:
+        """What each expert says here of ordinary footage anyway: :func:`levels_of`."""
+        return levels_of(self.method, self.evidence, self.loudness)
 
 
 @dataclass(frozen=True)
@@ -161,8 +167,7 @@ def surprises(model: Normality, sample: Sample) -> Surprise:
 def together(model: Normality, maps: Mapping[str, Tensor]) -> Tensor:
     """The fused map of these experts' maps; that of all is the sum of each alone."""
     weights = {name: weight_at(model.method.weights[name], model.evidence) for name in maps}
-    levels = levels_of(model.method, model.evidence, model.loudness)
-    return fuse(maps, weights, levels, leaks_of(model.method.experts))
+    return fuse(maps, weights, model.levels, leaks_of(model.method.experts))
 
 
 def levels_of(method: Method, evidence: float, loudness: Mapping[str, Tensor]) -> dict[str, float]:

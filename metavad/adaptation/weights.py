@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import adapted, leaks_of, learn, levels_of, surprises
+from metavad.adaptation.adapt import adapted, leaks_of, learn, surprises
 from metavad.calibration.fusion import heard, weight_at
 from metavad.features.sample import Sample
 from metavad.meta.base import Base
@@ -88,7 +88,7 @@ def _paired(found: Sequence[_Ranked]) -> list[_Ranked]:
 
 def _collect(base: Base, case: Case) -> _Ranked:
     model = learn(adapted(base), case.support)
-    levels, leaks = levels_of(model.method, model.evidence, model.loudness), leaks_of(base.experts)
+    levels, leaks = model.levels, leaks_of(base.experts)
     normal: list[Tensor] = []
     abnormal: list[Tensor] = []
     for sample, labels in case.videos:

@@ -37,8 +37,13 @@ def score(
     from metavad.scenes.suite import scene_of_files
 
     _check_paths(videos)
+    import os
+
+    import torch
+
     from metavad.adaptation.detector import load_detector
 
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the other half decodes and computes flow ahead
     found = load_detector(detector)
     chosen = scene_of_files(videos, fps=fps or found.camera.fps).normal
     _check_places([out / video.name for video in chosen])
