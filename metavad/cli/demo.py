@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 TRAIN, UNSEEN, SHOTS, DRAWS = 8, 3, (0, 1, 5, 10), 2
-FOOTAGE: dict[str, Any] = {"size": "tiny", "normal_videos": 6, "normal_seconds": 6.0}
+FOOTAGE: dict[str, Any] = {"size": "tiny", "normal_videos": 6, "normal_seconds": 5.0}
 TO_LEARN: dict[str, Any] = {**FOOTAGE, "test_videos": 0}
 TO_JUDGE: dict[str, Any] = {**FOOTAGE, "test_videos": 4, "test_seconds": 5.0}
 EPILOG = "Example: metavad demo --out demo"
