@@ -273,8 +273,8 @@ def main() -> None:
     }
     path = HERE / "engine.json"
     record = json.loads(path.read_text()) if path.exists() else {}
-    record["machine"] = machine(options.threads)
     for name in options.only.split(","):
+        record.setdefault("machine", {})[name] = machine(options.threads)
         record[name] = parts[name]()
         print(name, json.dumps(record[name], indent=1), flush=True)
         path.write_text(json.dumps(record, indent=1) + "\n")

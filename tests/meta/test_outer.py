@@ -5,7 +5,8 @@ from meta_toys import Foresight, Level, Recurrent, resolve, sampler, toy_config,
 from metavad.errors import ConfigError
 from metavad.experts.set import under
 from metavad.features.sample import join
-from metavad.meta.objective import query_losses, support_loss, total
+from metavad.meta.inner import inner_loop
+from metavad.meta.objective import clip_scores, query_losses, support_loss, total
 from metavad.meta.outer import ALGORITHMS, Task, initialise, loop_engine, plan_at, scene_gradient
 
 
@@ -157,13 +158,41 @@ def test_the_loss_before_adapting_is_measured_where_asked_for():
     assert loop_engine(experts, start, [task], plan_at(toy_config().meta, 0))[0].before == {}
 
 
-def test_separation_changes_the_meta_gradient_and_is_that_of_finite_differences():
+def test_separation_adds_the_slope_of_ranking_after_adapting():
+    """Finite differences of query loss plus ranking at the adapted point; the unit of scores is held constant."""
     experts, start, _, plan = setting("meta.separation=0.5")
     episode = sampler(shots=(3, 3))(0)
-    samples = [resolve(clips) for clips in (episode.support, episode.query, episode.abnormal)]
-    with_it = scene_gradient(experts, start, Task(episode, *samples), plan).gradient
-    without = scene_gradient(experts, start, Task(episode, *samples[:2]), plan).gradient
-    assert any(not torch.allclose(with_it[name], without[name]) for name in with_it)
+    support, query, abnormal = (resolve(clips) for clips in (episode.support, episode.query, episode.abnormal))
+    found = scene_gradient(experts, start, Task(episode, support, query, abnormal), plan).gradient
+    without = scene_gradient(experts, start, Task(episode, support, query), plan).gradient
+    assert any(not torch.allclose(found[name], without[name]) for name in found)
+
+    units = {}
+
+    def ranking(scores):
+        terms = []
+        for name in scores:
+            low, high = (clip_scores(part) for part in scores[name])
+            spread = units.setdefault(name, torch.cat([low, high]).std(correction=0))
+            terms.append(torch.nn.functional.softplus((low[:, None] - high) / spread).mean())
+        return torch.stack(terms).sum()
+
+    def value():
+        params = {name: tensor.detach() for name, tensor in start.params.items()}
+        adapted = inner_loop(
+            lambda these, shown: under(experts, these, support_loss, shown),
+            params, start.step_sizes, support, steps=plan.steps, order=1,
+        )  # fmt: skip
+        losses = under(experts, adapted, query_losses, query, support)
+        memory = under(experts, adapted, type(experts).condition, support)
+        maps = [under(experts, adapted, type(experts).score, sample, memory) for sample in (query, abnormal)]
+        scores = {name: [each[name] for each in maps] for name in losses}
+        return float(total(losses) + 0.5 * ranking(scores))
+
+    value()
+    for name, leaf in list(start.leaves().items())[::3]:
+        expected = finite_difference(value, leaf, leaf.numel() // 2)
+        assert float(found[name].view(-1)[leaf.numel() // 2]) == pytest.approx(expected, rel=2e-5, abs=2e-8), name
 
 
 def test_every_algorithm_says_where_it_comes_from():
