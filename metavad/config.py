@@ -4,6 +4,7 @@
 3
 """
 
+import hashlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -263,6 +264,8 @@ class MetaConfig(_Section):
     queries: Count = 4
     gap: Annotated[float, Field(ge=0)] = 1.0
     """Seconds between support and query clips of one video."""
+    footage: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of each video's normal footage that is used, from its beginning."""
     weighting: Literal["even", "footage"] = "even"
     """Scenes come equally often, or as often as they have footage."""
     learning_rate: Positive = 1e-3
@@ -364,6 +367,12 @@ class Config(_Section):
     prior: PriorConfig = PriorConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
     scoring: ScoringConfig = ScoringConfig()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of all settings, 12 digits."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def load_config(name_or_path: str = "default", overrides: Sequence[str] = ()) -> Config:

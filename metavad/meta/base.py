@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,21 @@ class Base:
     def experts(self) -> ExpertSet:
         """The experts, whose own parameters are never used."""
         return build_experts(self.config).requires_grad_(False)
+
+    def only(self, names: Sequence[str]) -> "Base":
+        """The base of some of its experts; their tensors are disjoint, so each is what it was among the others."""
+
+        def kept(tensors: Parameters) -> Parameters:
+            return {key: tensor for key, tensor in tensors.items() if key.partition(".")[0] in names}
+
+        return replace(
+            self,
+            config=self.config.model_copy(update={"experts": tuple(names)}),
+            params=kept(self.params),
+            step_sizes=kept(self.step_sizes),
+            weights={name: self.weights[name] for name in names},
+            control=replace(self.control, params=kept(self.control.params), step_sizes=kept(self.control.step_sizes)),
+        )
 
     @property
     def digest(self) -> str:

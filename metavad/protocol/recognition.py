@@ -21,11 +21,10 @@ from metavad import __version__
 from metavad.adaptation.adapt import Method, Normality, adapted, fine_tune, learn, refit
 from metavad.errors import BundleError, ShotsError, UsageError, VideoError
 from metavad.evaluation.ranking import micro_auc
-from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet, under
 from metavad.features.library import Library
 from metavad.features.sample import Sample, join
-from metavad.meta.base import Base, Control
+from metavad.meta.base import Base
 from metavad.progress import SILENT, Progress
 from metavad.protocol.figures import defined
 from metavad.scenes.recognition import Recognition
@@ -118,14 +117,9 @@ def of_embeddings(base: Base) -> Base:
             f"base {base.digest}: expected an expert of embeddings, found {', '.join(base.config.experts)}; "
             "make a base with `metavad meta-train --config embedding`"
         )
-
-    def kept(tensors: Parameters) -> Parameters:
-        return {key: tensor for key, tensor in tensors.items() if key.partition(".")[0] in names}
-
-    control = Control(kept(base.control.params), kept(base.control.step_sizes), base.control.tails)
-    data = base.config.data.model_copy(update={"rows": 1})
-    config = base.config.model_copy(update={"experts": names, "data": data})
-    return replace(base, config=config, params=kept(base.params), step_sizes=kept(base.step_sizes), control=control)
+    some = base.only(names)
+    data = some.config.data.model_copy(update={"rows": 1})
+    return replace(some, config=some.config.model_copy(update={"data": data}))
 
 
 @dataclass(frozen=True)
@@ -257,15 +251,14 @@ def _row(suite: Recognition, method: str, shots: int, score: str, found: Sequenc
 
 
 def _record(suite: Recognition, base: Base, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    config = base.config.model_dump(mode="json")
     return {
         "metavad": __version__,
         "kind": "recognition",
         "suite": suite.name,
         "accept": suite.accept,
         "base": base.digest,
-        "config": config,
-        "config_digest": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
+        "config": base.config.model_dump(mode="json"),
+        "config_digest": base.config.digest,
         "scenes": [{"scene": suite.name, "data": _digest(suite)}],
         "rows": rows,
         "classes": [

@@ -1,7 +1,6 @@
 """What an experiment says of itself: enough to run it again and see whether it matches."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +29,7 @@ def record_of(
         "methods": list(settings.methods),
         "shot_frames": settings.shot_frames,
         "draw_seeds": [settings.draw_seed(draw) for draw in range(settings.draws)],
-        "config_digest": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
+        "config_digest": base.config.digest,
         "scenes": [_scene_facts(bench) for bench in benches],
         **facts,
         "differences": found["differences"],
