@@ -20,7 +20,7 @@ import torch
 from cameras import Maps, Seen, auc_of, maps_of, on_frames, seen_of
 from torch import Tensor
 
-from metavad.adaptation.adapt import Normality, adapt, leaks_of, levels_of
+from metavad.adaptation.adapt import Normality, adapt, leaks_of
 from metavad.calibration.accumulation import strongest
 from metavad.calibration.fusion import fuse, weight_at
 from metavad.calibration.tails import Strengths, place_tail
@@ -118,7 +118,7 @@ def _variants(model: Normality) -> dict[str, Scorer]:
     method, top = model.method, model.method.config.scoring.top
     names = [name for name, _ in method.experts.each()]
     weights = {name: weight_at(method.weights[name], model.evidence) for name in names}
-    levels, leaks = levels_of(method, model.evidence, model.loudness), leaks_of(method.experts)
+    levels, leaks = model.levels, leaks_of(method.experts)
     voices = {name: torch.tensor(expert.voice) for name, expert in method.experts.each()}
     silent, none = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
 

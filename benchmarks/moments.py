@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from metavad.adaptation.adapt import Normality, adapt, levels_of, surprises
+from metavad.adaptation.adapt import Normality, adapt, surprises
 from metavad.adaptation.prior import halves
 from metavad.calibration.accumulation import strongest
 from metavad.calibration.fusion import compress
@@ -91,7 +91,7 @@ def _windows(library: Library, reel: Reel) -> list[Sample]:
 
 
 def _loud(model: Normality, windows: Sequence[Sample]) -> dict[str, float]:
-    top, levels = model.method.config.scoring.top, levels_of(model.method, model.evidence, model.loudness)
+    top, levels = model.method.config.scoring.top, model.levels
     limit = model.method.tails["frame"].score(-math.log(RARE), model.evidence)
     over: dict[str, list[torch.Tensor]] = defaultdict(list)
     for window in windows:

@@ -1,5 +1,6 @@
 """``metavad score``: what does not belong in a video."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,8 +38,6 @@ def score(
     from metavad.scenes.suite import scene_of_files
 
     _check_paths(videos)
-    import os
-
     import torch
 
     from metavad.adaptation.detector import load_detector
