@@ -5,6 +5,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any machine", deadline=None)  # how long a test takes is no business of a test
+settings.load_profile("any machine")
 
 TINY = [
     "meta.outer_steps=2",

@@ -61,7 +61,7 @@ def torchmetrics():
     return classification
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(case=videos())
 def test_micro_auc_and_average_precision_agree_with_torchmetrics(torchmetrics, case):
     scores, labels = pooled(*case)

@@ -68,7 +68,7 @@ box = st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 3), st.inte
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), box), min_size=1, max_size=6),
     st.lists(st.tuples(st.integers(0, 3), box, st.integers(0, 3)), max_size=8),

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from metavad.experts.placing import place
@@ -10,7 +10,6 @@ from metavad.experts.placing import place
 SHARES = some.floats(0, 1)
 
 
-@settings(deadline=None)
 @given(some.lists(some.tuples(SHARES, SHARES, SHARES, SHARES, some.floats(-5, 5)), min_size=1, max_size=4))
 def test_a_cell_has_the_highest_score_of_the_boxes_over_its_middle(found):
     boxes = torch.tensor([[x, y, x + w, y + h] for x, y, w, h, _ in found])

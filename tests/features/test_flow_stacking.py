@@ -32,7 +32,7 @@ def read(field, x, y):
     ).tolist()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(some.integers(0, 1000), some.integers(1, 5))
 def test_displacements_along_the_way(seed, length):
     fields = flows(length, seed=seed)

@@ -1,20 +1,18 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from metavad.errors import DataError
 from metavad.features.flow.storage import FASTEST, compress, decoded, encoded, expand, from_linear, to_linear
 
 
-@settings(deadline=None)
 @given(some.floats(-20, 20), some.floats(0.5, 20))
 def test_the_linear_law_s_error_is_the_stated_one(value, largest):
     back = float(from_linear(to_linear(np.array([value]), largest), largest)[0])
     assert abs(back - np.clip(value, -largest, largest)) <= largest / 254 * (1 + 1e-5)
 
 
-@settings(deadline=None)
 @given(some.floats(-FASTEST, FASTEST))
 def test_the_root_law_s_error_is_the_stated_one(speed):
     back = float(expand(compress(np.array([speed])))[0])

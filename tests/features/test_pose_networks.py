@@ -40,7 +40,7 @@ def test_rows_with_a_class_say_the_same_whatever_their_boxes():
     assert points[:, 0, 0].tolist() == [0.0, 90.0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(some.lists(some.integers(1, 60), min_size=1, max_size=4).filter(lambda shape: not {56, 57} & set(shape)))
 def test_every_other_layout_is_refused(shape):
     with pytest.raises(ValueError, match=r"expected poses \(1, 56, N\)"):

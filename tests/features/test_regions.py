@@ -94,7 +94,7 @@ def test_looks_have_length_one_and_tell_bars_apart():
     assert looks[0] @ looks[2] > 0.98
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(some.integers(1, 24), some.integers(40, 120), some.integers(40, 200))
 def test_a_grid_covers_the_frame_without_overlap(count, height, width):
     rows = regions_of(

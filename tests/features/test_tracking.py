@@ -43,7 +43,7 @@ def test_standing_is_counted_in_seconds_and_ends_with_leaving():
     assert still[0] < 0.3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(some.lists(some.lists(some.tuples(some.floats(0, 2), some.floats(0, 1)), max_size=5), max_size=12))
 def test_slots_are_within_bounds_and_never_shared(ticks):
     follower = Follower(5)
