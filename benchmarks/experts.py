@@ -4,10 +4,11 @@
     python benchmarks/experts.py --base runs/all/base --targets held/suite.toml,ped2,umn --json FILE
 
 One base holds all experts (their parameters are disjoint, so each is what it would be alone but for the norm at which
-meta-gradients are clipped). Every expert's surprises are computed once for each camera, K and draw; a row takes one
-expert, or two, as a detector of those alone would: above their levels, with their voices. Cost is measured expert by
-expert, one thread: features and scores of the first test video of each target, and adapting with K = 10, nothing
-cached.
+meta-gradients are clipped); several bases of other experts with the same settings, with commas between them, count as
+one. Experts of poses have no row where a camera has no poses. Every expert's surprises are computed once for each
+camera, K and draw; a row takes one expert, or two, as a detector of those alone would: above their levels, with their
+voices. Cost is measured expert by expert, one thread: features and scores of the first test video of each target, and
+adapting with K = 10, nothing cached.
 """
 
 import argparse
@@ -16,22 +17,25 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from cameras import Seen, auc_of, maps_of, on_frames, seen_of
 
-from metavad.adaptation.adapt import Normality, adapt, leaks_of, levels_of
+from metavad.adaptation.adapt import Normality, adapt, leaks_of
 from metavad.calibration.accumulation import strongest
 from metavad.calibration.fusion import fuse
-from metavad.config import Config
 from metavad.episodes import draw_shots
+from metavad.errors import VideoError
 from metavad.experts.set import ExpertSet
 from metavad.features.library import Library, stream
 from metavad.files import write_text
 from metavad.meta.base import Base, load_base
+from metavad.scenes.keypoints import keypoints_file
 from metavad.scenes.store import Store
 from metavad.scenes.suite import Scene, select_scenes
 from metavad.scenes.video import read_frames
@@ -42,36 +46,82 @@ from metavad.types import FloatArray
 def main() -> None:
     """Score, print the tables, write the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--base", required=True)
     parser.add_argument("--targets", required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--shots", default="0,1,10")
     parser.add_argument("--pairs-at", type=int, default=10)
+    parser.add_argument("--only", default="", help="some of the experts, with commas between them")
+    parser.add_argument("--cameras", type=int, default=0, help="so many cameras of each target; 0: all")
     parser.add_argument("--without-cost", action="store_true")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    base, shots = load_base(given.base), [int(count) for count in given.shots.split(",")]
+    bases, shots = [load_base(Path(path)) for path in given.base.split(",")], [int(k) for k in given.shots.split(",")]
+    base = reduce(joined, bases)
+    base = base.only(given.only.split(",")) if given.only else base
     auc: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    scenes = [scene for name in given.targets.split(",") for scene in select_scenes(name, given.data, role="meta-test")]
+    scenes = chosen(given.targets, given.data, "meta-test", given.cameras)
     for scene in scenes:
-        _camera(base, scene, shots, given.pairs_at, auc)
+        camera(base, scene, shots, given.pairs_at, auc)
         print(".", end="", flush=True)
     print()
     record = {
-        "base": base.digest,
+        "bases": [each.digest for each in bases],
         **describe_machine("cpu"),
         "scenes": [scene.key for scene in scenes],
         "auc": {suite: dict(each) for suite, each in auc.items()},
-        "cost": {} if given.without_cost else {name: _cost(base, name, scenes[0]) for name in base.weights},
+        "cost": {} if given.without_cost else {name: cost(base, name, scenes[0]) for name in base.weights},
     }
-    _print_alone(record, shots)
+    print_rows(record["auc"], record["cost"], list(base.weights), shots)
     _print_pairs(record, list(base.weights), given.pairs_at)
     if given.json:
         write_text(given.json, json.dumps(record, indent=1) + "\n")
 
 
-def _camera(base: Base, scene: Scene, shots: Sequence[int], pairs_at: int, auc: dict) -> None:
+def chosen(names: str, data: Path | None, role: Literal["meta-train", "meta-test"], count: int) -> list[Scene]:
+    """Cameras of suites, the first ``count`` of each where it is not 0."""
+    suites = [list(select_scenes(name, data, role=role)) for name in names.split(",")]
+    return [scene for suite in suites for scene in suite[: count or None]]
+
+
+def joined(one: Base, other: Base) -> Base:
+    """The base of both bases' experts, which must differ: their tensors are disjoint, so each stays what it is."""
+    names = (*one.config.experts, *other.config.experts)
+    config = one.config.model_copy(update={"experts": names})
+    if other.config.model_copy(update={"experts": names}) != config or len(set(names)) < len(names):
+        raise SystemExit("--base: expected bases of other experts with the same settings, found others")
+    mine, theirs = one.control, other.control
+    control = replace(
+        mine, params={**mine.params, **theirs.params}, step_sizes={**mine.step_sizes, **theirs.step_sizes}
+    )
+    return replace(
+        one,
+        config=config,
+        params={**one.params, **other.params},
+        step_sizes={**one.step_sizes, **other.step_sizes},
+        tails={**other.tails, **one.tails},
+        weights={**one.weights, **other.weights},
+        control=control,
+    )
+
+
+def readable(base: Base, scene: Scene) -> Base | None:
+    """The base of the experts that can read this camera: those of poses need poses; none where none is left."""
+    try:
+        keypoints_file(scene.test[0])
+        return base
+    except VideoError:
+        looks = bool(base.config.pose.network)
+        names = [name for name, expert in base.experts.each() if looks or "poses" not in expert.reads]
+    return base.only(names) if names else None
+
+
+def camera(whole: Base, scene: Scene, shots: Sequence[int], pairs_at: int, auc: dict) -> None:
+    """AUC on one camera of every expert alone, and at one number of shots of every pair, into ``auc`` by suite."""
+    base = readable(whole, scene)
+    if base is None:
+        return
     library = Library([scene], base.config, base.experts.reads, Store())
     seen = seen_of(library, scene)
     for count in shots:
@@ -88,7 +138,6 @@ def _scores(
 ) -> dict[tuple[str, ...], list[FloatArray]]:
     """Frame scores of every test video by each group of experts."""
     experts, config = dict(model.method.experts.each()), model.method.config
-    levels = levels_of(model.method, model.evidence, model.loudness)
     found: dict[tuple[str, ...], list[FloatArray]] = defaultdict(list)
     for video in seen:
         maps, _ = maps_of(model, library, video.track)
@@ -97,15 +146,15 @@ def _scores(
         for used in asked:
             chosen = ExpertSet([experts[name] for name in used])
             voices = {name: torch.tensor(experts[name].voice) for name in used}
-            fused = fuse({name: maps[name] for name in used}, voices, levels, leaks_of(chosen))
+            fused = fuse({name: maps[name] for name in used}, voices, model.levels, leaks_of(chosen))
             both = torch.stack([known[name] for name in used]).all(0)
             found[used].append(on_frames(strongest(fused, config.scoring.top), both, video, config.scoring))
     return found
 
 
-def _cost(base: Base, name: str, scene: Scene) -> dict[str, float]:
+def cost(base: Base, name: str, scene: Scene) -> dict[str, float]:
     """Of one expert by itself: parameters, seconds to adapt with K = 10, frames of the file a second."""
-    alone = _only(base, name)
+    alone = base.only([name])
     library = Library([scene], alone.config, alone.experts.reads, Store(), whole=False)
     begun = time.perf_counter()
     model = adapt(alone, library.sample(draw_shots(library.reels(scene.key), 10, 16, 0).clips))
@@ -124,39 +173,20 @@ def _cost(base: Base, name: str, scene: Scene) -> dict[str, float]:
     return {"parameters": count, "adapt_seconds": round(adapted, 2), "fps": round(facts.frames / scored, 1)}
 
 
-def _only(base: Base, name: str) -> Base:
-    """The base of one expert of several."""
-
-    def mine(tensors: Mapping) -> dict:
-        return {key: each for key, each in tensors.items() if key.startswith(f"{name}.")}
-
-    tails = {key: base.tails[key] for key in (name, f"frame:{name}", "frame")}
-    config = Config.model_validate({**base.config.model_dump(), "experts": (name,)})
-    weights = {name: base.weights[name]}
-    return replace(
-        base,
-        config=config,
-        params=mine(base.params),
-        step_sizes=mine(base.step_sizes),
-        tails=tails,
-        weights=weights,
-        control=replace(base.control, params=mine(base.control.params), step_sizes=mine(base.control.step_sizes)),
-    )
-
-
-def _print_alone(record: Mapping, shots: Sequence[int]) -> None:
-    suites = list(record["auc"])
-    heads = [f"{suite}, K = {count}" for suite in suites for count in shots]
+def print_rows(auc: Mapping, costs: Mapping, names: Sequence[str], shots: Sequence[int]) -> None:
+    """A row for each name: AUC in per cent by suite and K, a dash where a suite has nothing that it reads; cost."""
+    heads = [f"{suite}, K = {count}" for suite in auc for count in shots]
     print("| expert | " + " | ".join(heads) + " | parameters | adapting, s | frames/s |")
     print("|:--|" + "--:|" * (len(heads) + 3))
-    names = [key.removesuffix(f" K={shots[0]}") for key in record["auc"][suites[0]] if key.endswith(f" K={shots[0]}")]
     for name in names:
-        cells = [
-            f"{100 * np.mean(record['auc'][suite][f'{name} K={count}']):.1f}" for suite in suites for count in shots
-        ]
-        cost = record["cost"].get(name, {})
-        cells += [f"{cost.get(key, '')}" for key in ("parameters", "adapt_seconds", "fps")]
+        cells = [_percent(auc[suite].get(f"{name} K={count}")) for suite in auc for count in shots]
+        spent = costs.get(name, {})
+        cells += [f"{spent.get(key, '')}" for key in ("parameters", "adapt_seconds", "fps")]
         print(f"| `{name}` | " + " | ".join(cells) + " |")
+
+
+def _percent(values: Sequence[float] | None) -> str:
+    return "–" if values is None else f"{100 * np.mean(values):.1f}"
 
 
 def _print_pairs(record: Mapping, names: Sequence[str], shots: int) -> None:
@@ -166,7 +196,7 @@ def _print_pairs(record: Mapping, names: Sequence[str], shots: int) -> None:
         print("|:--|" + "--:|" * len(names))
         for row, one in enumerate(names):
             pairs = [one, *(f"{one}+{other}" for other in names[row + 1 :])]
-            cells = [""] * row + [f"{100 * np.mean(auc[f'{pair} K={shots}']):.1f}" for pair in pairs]
+            cells = [""] * row + [_percent(auc.get(f"{pair} K={shots}")) for pair in pairs]
             print(f"| `{one}` | " + " | ".join(cells) + " |")
 
 

@@ -1,17 +1,19 @@
 """Density of flow patches: AUC over training steps on the source and on unseen cameras, without adapting.
 
-    python benchmarks/flow_patches.py --source cameras/suite.toml --unseen other/suite.toml > flow_patches.json
+    python benchmarks/flow_patches.py --source cameras/suite.toml --unseen other/suite.toml --json FILE
 
 Trained by maximum likelihood on normal videos of some source cameras; every so many steps the test videos of these
 cameras and of cameras that were never seen are scored. The likelihood of other normal videos of the source cameras
-and of normal videos of further cameras is what a rule for stopping may look at.
+and of normal videos of further cameras is what a rule for stopping may look at: it takes the step at which normal
+footage of further cameras is likeliest, and knows no label.
 """
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TextIO
 
 import cv2
@@ -24,9 +26,11 @@ from metavad.evaluation.ranking import micro_auc
 from metavad.experts.flow_patches import FlowPatches
 from metavad.features.library import Library
 from metavad.features.sample import Sample, join
+from metavad.files import write_text
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.store import Store
 from metavad.scenes.suite import Scene, load_suite
+from metavad.training import describe_machine
 
 SETTINGS: dict[str, dict] = {
     "K 4, L 1, 24x18, stack 4": {},
@@ -117,7 +121,28 @@ def run(name: str, settings: dict, share: float, steps: int, every: int, sides: 
         torch.nn.utils.clip_grad_norm_(expert.parameters(), 5.0)
         optimiser.step()
     parameters = sum(tensor.numel() for tensor in expert.parameters())
-    return {"setting": name, "parameters": parameters, "seconds": round(time.process_time() - spent), "curve": curve}
+    cost = {"parameters": parameters, "seconds": round(time.process_time() - spent)}
+    return {"setting": name, **cost, "stopped": stopped(curve)["step"], "curve": curve}
+
+
+def stopped(curve: Sequence[dict]) -> dict:
+    """The row at which normal footage of cameras that are neither trained on nor tested is likeliest."""
+    return min(curve, key=lambda row: row["unseen_normal"])
+
+
+def table(rows: Sequence[dict]) -> Iterator[str]:
+    """AUC over steps on the source and on unseen cameras, bold where the rule stops."""
+    steps = [row["step"] for row in rows[0]["curve"]]
+    yield "| setting | cameras | " + " | ".join(f"{step} steps" for step in steps) + " | parameters | s |"
+    yield "|:--|:--|" + "--:|" * (len(steps) + 2)
+    for row in rows:
+        for place, (name, sides) in enumerate({"source": "source_auc", "unseen": "unseen_auc"}.items()):
+            cells = [
+                f"**{each[sides]:.1f}**" if each["step"] == row["stopped"] else f"{each[sides]:.1f}"
+                for each in row["curve"]
+            ]
+            facts = ["", ""] if place else [f"{row['parameters']:,}", str(row["seconds"])]
+            yield "| " + " | ".join(["" if place else row["setting"], name, *cells, *facts]) + " |"
 
 
 def noted(row: dict, file: TextIO | None) -> None:
@@ -137,7 +162,7 @@ def every_of(steps: int, first: int) -> set[int]:
 
 
 def main() -> None:
-    """All settings as JSON on standard output."""
+    """All settings: the table, and the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", required=True)
     parser.add_argument("--unseen", required=True)
@@ -146,6 +171,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=3)
     parser.add_argument("--rows", type=argparse.FileType("a"), help="JSON lines, one a setting, as they come")
     parser.add_argument("--only", default="")
+    parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -170,7 +196,12 @@ def main() -> None:
         if asked.only in name:
             rows.append(run(name, {}, share, asked.steps, 10, sides))
             noted(rows[-1], asked.rows)
-    print(json.dumps({"torch": torch.__version__, "cameras": asked.cameras, "rows": rows}, indent=1))
+    print("\n".join(table(rows)))
+    if asked.json:
+        cameras = {"source": [each.key for each in own], "unseen": [each.key for each in unseen]}
+        sizes = {name: len(each) for name, each in sides.items()}
+        record = {**describe_machine("cpu"), **cameras, "videos": sizes, "rows": rows}
+        write_text(asked.json, json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ An episode is a pure function of (seed, n), so that a run can be resumed, sharde
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from metavad.errors import DataError, ShotsError, UsageError
@@ -45,6 +45,10 @@ class Reel:
     side: str = "normal"
     abnormal: tuple[tuple[int, int], ...] = ()
     """Known abnormal intervals (generated cameras), for episodes that ask to rank them."""
+
+    def begun(self, share: float) -> "Reel":
+        """The reel with the first ``share`` of its footage; never less than two frames."""
+        return replace(self, frames=min(self.frames, self.first + max(2, round(share * (self.frames - self.first)))))
 
     def clips(self, length: int) -> list[Clip]:
         """Every clip of this length; a video shorter than that is one shorter clip."""

@@ -177,7 +177,8 @@ def _footage(scenes: Sequence[Scene], config: Config, store: Store, seed: int, p
     usable = [scene for scene in scenes if scene.normal]
     if not usable:
         raise DataError("meta-training: expected scenes with normal videos, found none; choose other --scenes")
-    reels = {scene.key: library.reels(scene.key) for scene in usable}
+    share = config.meta.footage
+    reels = {scene.key: [reel.begun(share) for reel in library.reels(scene.key)] for scene in usable}
     abnormal = _abnormal_reels(library, usable)
     every = [reel for each in (*reels.values(), *abnormal.values()) for reel in each]
     with progress.task("Decoding and features", len(every)) as task:

@@ -2,7 +2,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from metavad.episodes import Clip, EpisodeSampler, Reel, draw_shots
@@ -32,12 +32,20 @@ def test_clips_of_a_reel_lie_between_its_first_and_last_frame():
     assert [(clip.first, clip.end) for clip in clips] == [(10, 26), (20, 36)]
 
 
+@given(st.integers(2, 400), st.integers(0, 100), st.floats(0.01, 1.0))
+def test_a_share_of_a_reel_is_its_beginning(frames, first, share):
+    whole = reel(first + frames, first=first)
+    begun = whole.begun(share)
+    assert begun.frames - first == min(frames, max(2, round(share * frames)))
+    assert set(begun.clips(2)) <= set(whole.clips(2))
+    assert whole.begun(1.0) == whole
+
+
 def test_a_video_shorter_than_a_clip_is_one_shorter_clip():
     assert reel(9).clips(16) == [Clip("yard", "01", 0, 9)]
     assert reel(1).clips(16) == []
 
 
-@settings(deadline=None)
 @given(reels, st.integers(1, 12), st.integers(1, 24), st.integers(0, 99))
 def test_shots_are_distinct_disjoint_while_possible_and_counted(reels, shots, length, seed):
     pool = [clip for each in reels for clip in each.clips(length)]
@@ -53,7 +61,6 @@ def test_shots_are_distinct_disjoint_while_possible_and_counted(reels, shots, le
     assert draw_shots(reels, shots, length, seed) == drawn
 
 
-@settings(deadline=None)
 @given(st.integers(1, 8), st.integers(0, 50))
 def test_with_ample_footage_shots_share_no_frame_and_are_spread(shots, seed):
     clips = draw_shots([reel(3000)], shots, 16, seed).clips
@@ -80,7 +87,6 @@ def test_too_few_distinct_clips_are_one_line():
         draw_shots([], 1, 16, 0)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(0, 9), st.floats(0, 3))
 def test_support_and_query_are_apart_by_the_gap(number, seed, gap):
     scenes = {name: [reel(400, "01", name), reel(300, "02", name)] for name in ("yard", "hall")}
@@ -94,7 +100,6 @@ def test_support_and_query_are_apart_by_the_gap(number, seed, gap):
                 assert max(one.first - other.end, other.first - one.end) >= round(gap * 25)
 
 
-@settings(deadline=None)
 @given(st.integers(57, 200), st.integers(0, 30))
 def test_with_little_footage_there_are_fewer_clips_but_never_a_shared_frame(frames, number):
     """A bug once: where the support filled the video, queries were drawn from the support."""
@@ -109,7 +114,6 @@ def test_a_scene_without_room_for_both_is_one_line():
         sampler({"yard": [reel(30)]})(0)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000))
 def test_an_episode_is_a_function_of_seed_and_number(number):
     scenes = {"yard": [reel(300)], "hall": [reel(300, scene="hall")]}

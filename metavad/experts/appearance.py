@@ -1,5 +1,6 @@
 """What things look like here, and how large they are where: neighbours of a region among those that were shown."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -118,11 +119,12 @@ class Appearance(Expert):
         if not bool(shown.any()):
             return Reason("looks unlike what other cameras show")
         away = _squares(codes[one], memory["codes"]).clamp_min(0).sqrt()
-        distances = [
+        distances = tuple(
             float(torch.where(shown & (memory["clips"] == clip), away, FAR).min())
             for clip in range(len(memory["shots"]))
-        ]
-        return Reason(_sentence(float(regions[one, 4] - regions[one, 2]), memory["heights"][shown]), tuple(distances))
+        )
+        said = _sentence(float(regions[one, 4] - regions[one, 2]), memory["heights"][shown], distances)
+        return Reason(said, distances)
 
     def _codes(self, looks: Tensor, sizes: Tensor) -> Tensor:
         """Codes (..., D) of looks and size, aspect and place (..., 5)."""
@@ -146,12 +148,13 @@ class Appearance(Expert):
         return torch.logaddexp(torch.logsumexp(near, dim=-1), self.leak)
 
 
-def _sentence(height: float, shown: Tensor) -> str:
-    """A height against those of the regions that were shown (n,), in heights of the frame."""
+def _sentence(height: float, shown: Tensor, distances: Sequence[float]) -> str:
+    """A height against those of the regions that were shown (n,), in heights of the frame; else the nearest shot."""
     tallest = float(shown.max())
     if height > 1.2 * tallest:
         return f"is {height / max(tallest, 0.01):.1f} times as tall as anything shown"
-    return "looks unlike anything shown"
+    nearest = min(range(len(distances)), key=distances.__getitem__)
+    return f"looks unlike anything shown, nearest to shot {nearest + 1}"
 
 
 FAR = 1e3

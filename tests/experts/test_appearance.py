@@ -104,7 +104,9 @@ def test_it_says_why(expert):
     assert reason.text == "is 2.5 times as tall as anything shown"
     assert len(reason.distances) == 3
     odd = sample_of_regions([[region(box=(0.1, 0.4, 0.25, 0.8), looks=torch.ones(LOOKS) / LOOKS**0.5)]])
-    assert expert.explain(odd, memory, (0.5, 0.15)).text == "looks unlike anything shown"
+    unlike = expert.explain(odd, memory, (0.5, 0.15))
+    nearest = unlike.distances.index(min(unlike.distances))
+    assert unlike.text == f"looks unlike anything shown, nearest to shot {nearest + 1}"
     assert expert.explain(odd, memory, (0.05, 0.9)) is None
     nothing = expert.condition(people(3).select([]))
     assert "other cameras" in expert.explain(odd, nothing, (0.5, 0.15)).text

@@ -1,5 +1,6 @@
 """The published single models under every engine: the same meta-gradients."""
 
+import math
 from importlib.util import find_spec
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from metavad.config import Config
 from metavad.episodes import Episode
 from metavad.experts import build_experts
+from metavad.features.backbones import backbone_of, cut_of
 from metavad.features.sample import Sample
 from metavad.meta.control import choose_step_sizes
 from metavad.meta.engines import engine_of
@@ -17,6 +19,7 @@ OPTIONS = {"flow_weight": 1.0, "adversarial_weight": 0.1, "attention": "self", "
 SMALL = {
     "prediction": {"short_side": 12, "channels": 4, **OPTIONS},
     "dissociation": {"channels": 4, "code": 4, "clusters": 3},
+    "embedding": {"hidden": 8, "code": 4, "unfrozen": 1, "draws": 12},
 }
 
 
@@ -29,8 +32,18 @@ def frames(clips, seed):
     return Sample({"frames": values}, {"frames": torch.ones(clips, 6, dtype=torch.bool)}, torch.zeros(clips, 6))
 
 
-def tasks_of(count=2):
-    return [Task(Episode(n, "camera", (), ()), frames(2, n), frames(1, 10 + n)) for n in range(count)]
+def embedded(clips, seed):
+    """Frames, and rows of embeddings with what goes into the unfrozen block behind them."""
+    sample = frames(clips, seed)
+    numbers = backbone_of("tiny", "").dimension + math.prod(cut_of("tiny", "", 1).shape)
+    rows = torch.rand(clips, 6, numbers, 1, 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    known = {**sample.known, "embeddings": sample.known["frames"]}
+    return Sample({**sample.features, "embeddings": rows}, known, sample.seconds)
+
+
+def tasks_of(name, count=2):
+    clips = embedded if name == "embedding" else frames
+    return [Task(Episode(n, "camera", (), ()), clips(2, n), clips(1, 10 + n)) for n in range(count)]
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -41,7 +54,7 @@ def test_the_same_gradients(name, engine):
     config = config_of(name, engine)
     torch.manual_seed(0)
     experts = build_experts(config).double()
-    start, plan, tasks = initialise(experts, config.meta), plan_at(config.meta, 0), tasks_of()
+    start, plan, tasks = initialise(experts, config.meta), plan_at(config.meta, 0), tasks_of(name)
     other = engine_of(config.meta)(experts, start, tasks, plan)
     for one, many in zip(loop_engine(experts, start, tasks, plan), other, strict=True):
         for key, part in one.gradient.items():
