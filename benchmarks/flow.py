@@ -256,11 +256,11 @@ class _Tally:
             key: round(100 * micro_auc([np.array(getattr(self, key))], [np.array(self.labels) > 0]), 2)
             for key in ("motion", "density")
         }
-        largest = {"mean_error": float(np.mean(self.errors)), "largest_error": float(np.max(self.errors))}
+        errors = {"mean_error": float(np.mean(self.errors)), "worst_field_error": float(np.max(self.errors))}
         return {
             "storage": name,
             "bytes": round(float(np.mean(self.bytes))),
-            **{k: round(v, 4) for k, v in largest.items()},
+            **{k: round(v, 4) for k, v in errors.items()},
             **aucs,
         }
 
