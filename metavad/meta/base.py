@@ -119,7 +119,7 @@ def load_base(folder: Path) -> Base:
 
 def _of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], folder: Path) -> Base:
     groups: dict[str, Parameters] = {name: {} for name in _GROUPS}
-    for key, tensor in tensors.items():
+    for key, tensor in sorted(tensors.items()):  # a file gives them in any order, and `refit` draws in this one
         group, name = key.split("/", 1)
         groups[group][name] = tensor
     control = Control(groups["control"], groups["control-step-sizes"], _tails(groups["control-tails"]))
