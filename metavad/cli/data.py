@@ -122,14 +122,23 @@ def fetch(
 
     from metavad.cli.terminal import bars, resuming, say
     from metavad.errors import UsageError
+    from metavad.scenes.download import by_hand, still_missing
     from metavad.scenes.download import fetch as fetched
+    from metavad.scenes.suite import about
 
     root = data or (Path(os.environ["METAVAD_DATA"]) if os.environ.get("METAVAD_DATA") else None)
-    if root is None:
+    if not about(name).archives:
+        say(*by_hand(name))
+    elif root is None:
         raise UsageError("expected a place for datasets, found none; say it with --data or METAVAD_DATA")
+    root = root or Path()
     with resuming("the same command goes on with the download"):
         folders = fetched(name, root, bars(), keep=keep)
-    say(*(f"{folder}" for folder in folders), f"next: metavad data check {name}")
+    say(*(f"{folder}" for folder in folders))
+    if missing := still_missing(name, root):
+        say(*by_hand(name), *(f"still missing: {path}" for path in missing))
+        raise typer.Exit(1)
+    say(f"next: metavad data check {name}")
 
 
 @app.command(epilog="Example: metavad data check ped2; metavad data check mysite.toml")

@@ -44,13 +44,14 @@ _DAMAGE = (
 class Limits:
     """What an archive may unpack to: members, bytes, bytes per byte of the archive, levels of folders.
 
-    The ratio counts from ``ratio_from`` bytes on: small archives of blank masks shrink a lot.
+    The ratio counts from ``ratio_from`` bytes on: a few blank masks shrink a lot. The largest honest archive known has
+    some hundred thousand members.
     """
 
-    members: int = 2_000_000
+    members: int = 500_000
     bytes: int = 500 * 10**9
     ratio: float = 200.0
-    ratio_from: int = 256 * 10**6
+    ratio_from: int = 16 * 10**6
     depth: int = 24
     header: int = 1 << 20
 
@@ -162,10 +163,26 @@ def _moved(beside: Path, into: Path) -> list[Path]:
 
 
 def _members(archive: Path, limits: Limits) -> Iterator[_Member]:
-    return _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive, limits)
+    return _zip_members(archive, limits) if zipfile.is_zipfile(archive) else _tar_members(archive, limits)
 
 
-def _zip_members(archive: Path) -> Iterator[_Member]:
+_END = b"PK\x05\x06"
+_END_64 = b"PK\x06\x06"
+
+
+def _zip_count(archive: Path) -> int:
+    """How many members the end of a .zip says it has: read before its directory, which would fill the memory."""
+    with archive.open("rb") as file:
+        file.seek(max(archive.stat().st_size - 70_000, 0))  # as far back as a comment can push it
+        tail = file.read()
+    large, plain = tail.rfind(_END_64), tail.rfind(_END)
+    counts = [tail[plain + 10 : plain + 12]] + [tail[large + 32 : large + 40]] * (large >= 0)
+    return max(int.from_bytes(count, "little") for count in counts)
+
+
+def _zip_members(archive: Path, limits: Limits) -> Iterator[_Member]:
+    if _zip_count(archive) > limits.members:
+        raise DataError(f"{archive}: expected at most {limits.members} members, found more")
     with zipfile.ZipFile(archive) as container:
         for info in container.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)

@@ -4,26 +4,30 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from joblib import Parallel, delayed
 
 from metavad.errors import DataError
 from metavad.progress import SILENT, Progress
+from metavad.scenes.formats import table_rows
 from metavad.scenes.labels import frame_labels, pixel_masks, region_tracks
 from metavad.scenes.suite import Expect, Scene, Suite, Video, frame_files, is_junk, natural, videos_under
 from metavad.scenes.video import VideoFacts, decodable_frames, probe
 from metavad.types import BoolArray
 
-__all__ = ["Finding", "check_suite", "empty_intervals", "import_folder"]
+__all__ = ["Finding", "Level", "check_suite", "empty_intervals", "import_folder"]
+
+Level: TypeAlias = Literal["error", "warning"]
+"""Whether figures would be wrong."""
 
 
 @dataclass(frozen=True)
 class Finding:
     """Something about the data that a user should know: ``error`` where figures would be wrong."""
 
-    level: Literal["error", "warning"]
+    level: Level
     where: str
     what: str
 
@@ -58,7 +62,22 @@ def check_suite(suite: Suite, *, jobs: int = 1, progress: Progress = SILENT) -> 
     missing = [Finding("warning", suite.name, f"not there: {line}") for line in suite.missing]
     found = [finding for result in seen for finding in result.findings]
     counted = [finding for scene in suite.scenes for finding in _against_expected(scene.key, scene.expect, seen, scene)]
-    return [*missing, *found, *counted, *_against_expected(suite.name, suite.expect, seen, None)]
+    strangers = [finding for scene in suite.scenes for finding in _labelled_strangers(scene)]
+    return [*missing, *found, *strangers, *counted, *_against_expected(suite.name, suite.expect, seen, None)]
+
+
+def _labelled_strangers(scene: Scene) -> Iterator[Finding]:
+    """Rows of an intervals table about no video of the scene: a misspelt name would make its video normal."""
+    if scene.labels is None or scene.labels.format != "intervals" or not scene.test:
+        return
+    names = {name for video in _videos(scene) for name in (video.name, video.path.name)}
+    for path in sorted({scene.labels.of(video) for video in scene.test}):
+        try:
+            found = {row.get("video", "") for row in table_rows(path)}
+        except DataError:
+            continue  # told where its videos are looked at
+        for name in sorted(found - names - {""}, key=natural):
+            yield Finding("warning", scene.key, f"{path.name} has rows of {name!r}, which is no video of this scene")
 
 
 def empty_intervals(*videos: Video) -> str:
@@ -82,7 +101,7 @@ def _look(scene: Scene, video: Video) -> _Seen:
     try:
         facts = probe(video, scene.crop)
         whole = decodable_frames(video)
-    except DataError as error:
+    except (DataError, OSError) as error:
         return _Seen(scene, video, findings=(Finding("error", where, str(error)),))
     findings = []
     if whole != facts.frames:
@@ -92,7 +111,7 @@ def _look(scene: Scene, video: Video) -> _Seen:
     try:
         labels = frame_labels(scene, video, facts.frames)
         findings += _against_labels(scene, video, facts, labels, where)
-    except DataError as error:
+    except (DataError, OSError) as error:
         return _Seen(scene, video, facts.frames, findings=(*findings, Finding("error", where, str(error))))
     return _Seen(scene, video, facts.frames, int(labels.sum()), tuple(findings))
 
@@ -131,34 +150,47 @@ def _inside(box: tuple[int, int, int, int], facts: VideoFacts) -> bool:
 
 
 def _against_expected(where: str, expect: Expect, seen: Sequence[_Seen], scene: Scene | None) -> Iterator[Finding]:
-    """What the suite file says the dataset holds, where it says so; ``scene`` or, with ``None``, all."""
+    """What the suite file says the dataset holds, where it says so; ``scene`` or, with ``None``, all.
+
+    Of a side that is there in part only its size is told. Where all test videos are there, other lengths or labels
+    than those known are an error: figures would be of something else.
+    """
     of = [one for one in seen if scene is None or one.scene is scene]
     normal = [one for one in of if one.video in one.scene.normal]
     test = [one for one in of if one.video in one.scene.test]
-    pairs = {
-        "normal videos": (expect.normal_videos or len(expect.normal_lengths), len(normal)),
-        "frames of normal videos": (expect.normal_frames or sum(expect.normal_lengths), _total(normal)),
-        "test videos": (expect.test_videos or len(expect.test_lengths), len(test)),
-        "frames of test videos": (expect.test_frames or sum(expect.test_lengths), _total(test)),
-        "abnormal frames": (expect.abnormal_frames, sum(one.abnormal for one in test)),
-    }
-    for what, (expected, found) in pairs.items():
-        if expected and expected != found:
-            yield Finding("warning", where, f"expected {expected} {what}, found {found}")
-    yield from _against_lengths(where, expect.normal_lengths, normal)
-    yield from _against_lengths(where, expect.test_lengths, test)
+    sides: tuple[tuple[str, Level, list[_Seen], int, tuple[int, ...], int], ...] = (
+        ("normal", "warning", normal, *_known(expect.normal_videos, expect.normal_lengths, expect.normal_frames)),
+        (
+            "test",
+            "warning" if expect.unverified else "error",
+            test,
+            *_known(expect.test_videos, expect.test_lengths, expect.test_frames),
+        ),
+    )
+    for side, level, videos, count, lengths, total in sides:
+        if count and count != len(videos):
+            yield Finding("warning", where, f"expected {count} {side} videos, found {len(videos)}")
+        if count > len(videos) or any(finding.level == "error" for one in videos for finding in one.findings):
+            continue  # a part of them, or some are wrong already: what follows would only say so again
+        yield from _against_lengths(where, level, lengths, videos)
+        if total and total != (found := sum(one.frames for one in videos)):
+            yield Finding(level, where, f"expected {total} frames of {side} videos, found {found}")
+        abnormal = sum(one.abnormal for one in videos)
+        if side == "test" and expect.abnormal_frames not in (0, abnormal):
+            yield Finding(level, where, f"expected {expect.abnormal_frames} abnormal frames, found {abnormal}")
 
 
-def _total(seen: Iterable[_Seen]) -> int:
-    return sum(one.frames for one in seen)
+def _known(videos: int, lengths: tuple[int, ...], frames: int) -> tuple[int, tuple[int, ...], int]:
+    """Videos, their lengths, all frames: lengths tell the other two."""
+    return videos or len(lengths), lengths, frames or sum(lengths)
 
 
-def _against_lengths(where: str, lengths: tuple[int, ...], seen: Sequence[_Seen]) -> Iterator[Finding]:
+def _against_lengths(where: str, level: Level, lengths: tuple[int, ...], seen: Sequence[_Seen]) -> Iterator[Finding]:
     if len(lengths) != len(seen):
         return
     for length, one in zip(lengths, seen, strict=True):
         if length != one.frames:
-            yield Finding("warning", f"{where}/{one.video.name}", f"expected {length} frames, found {one.frames}")
+            yield Finding(level, f"{where}/{one.video.name}", f"expected {length} frames, found {one.frames}")
 
 
 # --- a first suite file -------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Fetching of datasets that have a public address and a known digest; the others say where to ask."""
 
+import itertools
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,9 +14,9 @@ from typing import Any
 from metavad.errors import DataError, OutputError, UsageError
 from metavad.progress import SILENT, Progress
 from metavad.scenes.archive import Limits, extract
-from metavad.scenes.suite import Archive, about
+from metavad.scenes.suite import Archive, Suite, about, load_suite
 
-__all__ = ["Limits", "extract", "fetch"]
+__all__ = ["Limits", "by_hand", "extract", "fetch", "still_missing"]
 
 Downloader = Callable[[str, str, Any], None]
 """What pooch calls: address, file to write, and the pooch itself (not used)."""
@@ -36,15 +37,44 @@ def fetch(name: str, data: Path, progress: Progress = SILENT, *, keep: bool = Tr
     """
     suite = about(name)
     if not suite.archives:
-        where = f"{suite.get or 'its authors'} (terms: {suite.terms or 'not stated'})"
-        raise UsageError(f"{name}: expected a dataset with a public archive, found none; get it from {where}")
+        raise UsageError(f"{name}: expected a dataset with a public archive, found none; {_where(suite)}")
     return [_ready(archive, data, progress, keep) for archive in suite.archives]
+
+
+def _where(suite: Suite) -> str:
+    if suite.get.startswith("made "):  # generated cameras
+        return f"they are {suite.get}"
+    return f"get it from {suite.get or 'its authors'} (terms: {suite.terms or 'not stated'})"
+
+
+def by_hand(name: str) -> list[str]:
+    """What to download by hand for suite ``name``, under which terms, and where its files are expected: lines."""
+    suite = about(name)
+    if suite.path is None:
+        return []
+    text = suite.path.read_text(encoding="utf-8").splitlines()
+    begin = next((n for n, line in enumerate(text) if line.startswith("# Expected under")), len(text))
+    expected = itertools.takewhile(lambda line: line.startswith("#"), text[begin:])
+    facts = {"get": suite.get, "terms": suite.terms, "cite": suite.reference}
+    lines = [f"{key}: {value}" for key, value in facts.items() if value]
+    return [suite.title, *lines, *(line.removeprefix("#").removeprefix(" ") for line in expected)]
+
+
+def still_missing(name: str, data: Path) -> list[str]:
+    """Label files of suite ``name`` that its archives do not hold: a path for each scene; empty once all are there."""
+    return [
+        str(scene.labels.of(scene.test[0]))
+        for scene in load_suite(name, data).scenes
+        if scene.labels and scene.test
+        if not (scene.labels.of(scene.test[0]).exists() or scene.labels.normal_throughout(scene.test[0]))
+    ]
 
 
 def _ready(archive: Archive, data: Path, progress: Progress, keep: bool) -> Path:
     folder = data / archive.creates
-    if folder.exists():
-        return folder
+    for there in (folder, data / folder.name):  # with or without the folder that holds several archives
+        if there.exists():
+            return there
     file = _archive_file(archive, data / "archives", progress)
     extract(file, folder.parent, progress=progress)
     if not folder.exists():

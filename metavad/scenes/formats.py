@@ -5,6 +5,7 @@ frames counted from 0, intervals and boxes half-open, whatever the files say.
 """
 
 import csv
+import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ __all__ = [
     "TrackFormat",
     "checked_labels",
     "clip_number",
+    "table_rows",
 ]
 
 Box: TypeAlias = tuple[int, int, int, int, int, int]
@@ -63,8 +65,8 @@ def _existing(path: Path) -> Path:
 def _text(path: Path) -> str:
     try:
         return _existing(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise LabelError(f"{path}: expected text, found something else; fetch or save it again") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelError(f"{path}: expected a text file, found something else; fetch or save it again") from error
 
 
 def _array(path: Path, *, memory_map: bool = False) -> NDArray[np.generic]:
@@ -102,19 +104,23 @@ def _from_intervals(intervals: list[tuple[int, int]], frames: int, path: Path) -
     return labels
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a table with a header, without blank lines and comments; keys in lower case."""
-    text = _text(path)
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return [
-        {str(key).strip().lower(): (value or "").strip() for key, value in row.items()} for row in csv.DictReader(lines)
-    ]
+def table_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a table with a header, without blank lines and comments; keys in lower case.
+
+    Cells beyond the header (a remark, a comma at the end) are left out. Raises :class:`LabelError` for what is no text.
+    """
+    lines = [line for line in _text(path).splitlines() if line.strip() and not line.startswith("#")]
+    try:
+        rows = list(csv.DictReader(lines, restkey=""))
+    except csv.Error as error:
+        raise LabelError(f"{path}: expected a table of commas, found something else ({error})") from error
+    return [{key.strip().lower(): (value or "").strip() for key, value in row.items() if key} for row in rows]
 
 
 def _intervals(source: LabelSource, video: Video, frames: int) -> BoolArray:
     """A table ``video,start,end`` for one or many videos; the column ``video`` may be left out."""
     path = source.of(video)
-    rows = _rows(path)
+    rows = table_rows(path)
     if rows and not {"start", "end"} <= set(rows[0]):
         raise LabelError(f"{path}: expected columns video,start,end, found {','.join(rows[0])}")
     own = [row for row in rows if row.get("video", video.name) in (video.name, video.path.name)]
@@ -129,9 +135,12 @@ def _intervals(source: LabelSource, video: Video, frames: int) -> BoolArray:
 
 def _number(text: str, path: Path) -> float:
     try:
-        return float(text)
-    except ValueError as error:
-        raise LabelError(f"{path}: expected a number, found {text!r}") from error
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise LabelError(f"{path}: expected a number, found {text!r}; mend that line")
+    return number
 
 
 def _in_seconds(rows: list[dict[str, str]], path: Path, video: Video, frames: int) -> BoolArray:
@@ -155,8 +164,8 @@ def _ucsd_m(source: LabelSource, video: Video, frames: int) -> BoolArray:
     number = clip_number(video)
     if not 1 <= number <= len(lines):
         raise LabelError(f"{path}: expected a line for clip {number} ({video.name}), found {len(lines)}")
-    pairs = re.findall(r"(\d+)\s*:\s*(\d+)", lines[number - 1])
-    return _from_intervals([(int(start) - 1, int(end)) for start, end in pairs], frames, path)
+    pairs = re.findall(r"(\d+)(?:\s*:\s*(\d+))?", lines[number - 1])
+    return _from_intervals([(int(start) - 1, int(end or start)) for start, end in pairs], frames, path)
 
 
 def _mask_images(source: LabelSource, video: Video, frames: int) -> Iterator[BoolArray] | None:
@@ -172,7 +181,7 @@ def _mask_images(source: LabelSource, video: Video, frames: int) -> Iterator[Boo
 
 def _mask(path: Path) -> BoolArray:
     picture = _picture(path)
-    return np.asarray(picture.any(axis=2) if picture.ndim == 3 else picture > 0, bool)
+    return np.asarray(picture[..., :3].any(axis=2) if picture.ndim == 3 else picture > 0, bool)  # not how opaque it is
 
 
 def _picture(path: Path) -> NDArray[Any]:
@@ -302,8 +311,14 @@ def _maps(source: LabelSource, video: Video, frames: int) -> Iterator[NDArray[An
         raise LabelError(f"{source.of(video)}: expected object maps (*_gt.png), found none")
     if max(files) >= frames:
         raise LabelError(f"{source.of(video)}: expected maps up to frame {frames - 1}, found {max(files)}")
-    blank = np.zeros_like(_picture(next(iter(files.values()))))
-    return (_picture(files[frame]) if frame in files else blank for frame in range(frames))
+    blank = np.zeros_like(_object_ids(next(iter(files.values()))))
+    return (_object_ids(files[frame]) if frame in files else blank for frame in range(frames))
+
+
+def _object_ids(path: Path) -> NDArray[Any]:
+    """A map (H, W): in a picture of colours, every colour but black is an object."""
+    picture = _picture(path)
+    return picture if picture.ndim == 2 else picture[..., :3].astype(np.int32) @ np.array([1, 256, 65536], np.int32)
 
 
 def _maps_by_frame(folder: Path) -> dict[int, Path]:
@@ -382,20 +397,29 @@ def _postures(source: LabelSource, video: Video, frames: int) -> BoolArray:
     """``fall-01,97,0,...`` a line, frames from 1: a posture holds until the next row says another."""
     path = source.of(video)
     postures = np.full(frames, -1)
-    rows = [row for row in _plain_rows(path) if re.match(rf"{re.escape(row[0])}\b", video.name)]
+    rows = [row for row in _plain_rows(path) if row[0] and re.match(rf"{re.escape(row[0])}\b", video.name)]
     if not rows:
         raise LabelError(f"{path}: expected rows of {video.name}, found none")
-    for _, frame, posture in sorted((row[0], int(row[1]), int(row[2])) for row in rows):
+    for frame, posture in sorted((int(_number(row[1], path)), int(_number(row[2], path))) for row in rows):
         if not 1 <= frame <= frames:
             raise LabelError(f"{path}: expected frames 1 to {frames} of {video.name}, found {frame}")
+        if posture not in _POSTURES:
+            raise LabelError(f"{path}: expected postures -1, 0 or 1 of {video.name}, found {posture} at frame {frame}")
         postures[frame - 1 :] = posture
     return np.isin(postures, source.abnormal)
+
+
+_POSTURES = (-1, 0, 1)
+"""On one's feet, falling, lying."""
 
 
 def _plain_rows(path: Path) -> list[list[str]]:
     """Rows without header that have three columns or more."""
     text = _text(path)
-    rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
+    try:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
+    except csv.Error as error:
+        raise LabelError(f"{path}: expected a table of commas, found something else ({error})") from error
     return [row for row in rows if len(row) >= 3]
 
 
@@ -406,7 +430,7 @@ def _one_interval(source: LabelSource, video: Video, frames: int) -> BoolArray:
     """
     path = source.of(video)
     first, last = "starting frame of anomaly", "ending frame of anomaly"
-    rows = _rows(path)
+    rows = table_rows(path)
     if rows and not {"name", first, last} <= set(rows[0]):
         raise LabelError(f"{path}: expected columns name, {first}, {last}, found {','.join(rows[0])}")
     own = [row for row in rows if Path(row["name"]).stem == video.name]

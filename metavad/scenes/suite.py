@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from metavad.errors import SuiteError, UsageError, VideoError, nearest
 from metavad.progress import SILENT, Progress
@@ -123,7 +123,10 @@ class LabelSource:
 
 @dataclass(frozen=True)
 class Expect:
-    """What a dataset is known to hold; zero or empty: not known. Checked by ``data check``."""
+    """What a dataset is known to hold; zero or empty: not known. Checked by ``data check``.
+
+    ``unverified`` counts were read about, not counted in the files: what differs is then no error.
+    """
 
     normal_videos: int = 0
     normal_frames: int = 0
@@ -132,6 +135,7 @@ class Expect:
     abnormal_frames: int = 0
     normal_lengths: tuple[int, ...] = ()
     test_lengths: tuple[int, ...] = ()
+    unverified: bool = False
 
 
 @dataclass(frozen=True)
@@ -229,6 +233,7 @@ class _ExpectTable(_Strict):
     abnormal_frames: int = 0
     normal_lengths: tuple[int, ...] = ()
     test_lengths: tuple[int, ...] = ()
+    unverified: bool = False
 
 
 class _SceneTable(_Strict):
@@ -249,6 +254,14 @@ class _SceneTable(_Strict):
     roles: tuple[Role, ...] = ROLES
     label_set: str | None = None
     expect: _ExpectTable = _ExpectTable()
+
+    @field_validator("normal_frames")
+    @classmethod
+    def _a_span(cls, span: tuple[int, int] | None) -> tuple[int, int] | None:
+        """Frames that count backwards would be shown and scored as well."""
+        if span is not None and not 0 <= span[0] < span[1]:
+            raise ValueError("expected [first, last) with 0 <= first < last")
+        return span
 
 
 class _LayoutTable(_Strict):
@@ -366,7 +379,12 @@ def select_scenes(spec: str, data: Path | None = None, *, role: Role, progress: 
     for part in filter(None, (part.strip() for part in spec.split(","))):
         name, wanted = _split(part)
         suite = load_suite(name, data, progress)
-        chosen |= {scene.key: scene for scene in _matching(suite, wanted, role)}
+        for scene in _matching(suite, wanted, role):
+            if (other := chosen.setdefault(scene.key, scene)).root != scene.root:
+                raise UsageError(
+                    f"{scene.key}: expected suites with different names, found one in {other.root} and one in "
+                    f"{scene.root}; rename a suite's file or folder"
+                )
     if not chosen:
         raise UsageError(f"scenes: expected suites such as 'ped2' or 'site.toml:lobby', found {spec!r}")
     return tuple(chosen.values())

@@ -68,7 +68,7 @@ def test_list_says_what_is_there(metavad, tmp_path):
 
 
 def test_fetch_says_where_to_ask(metavad, tmp_path):
-    assert "--data" in metavad("data", "fetch", "msad").line
+    assert "--data" in metavad("data", "fetch", "ped2").line
     result = metavad("data", "fetch", "msad", "--data", tmp_path)
     assert (result.code, "get it from" in result.line) == (2, True)
 

@@ -75,8 +75,34 @@ def test_what_the_manifest_says_is_a_warning(lobby):
 def test_lengths_are_named_video_by_video(lobby):
     text = SUITE.replace("test_lengths = [6]", "test_lengths = [7]")
     (lobby / "suite.toml").write_text(text)
-    found = findings(lobby)
-    assert "warning: " + f"{lobby.name}:lobby/b: expected 7 frames, found 6" in found
+    assert findings(lobby) == [
+        f"error: {lobby.name}:lobby/b: expected 7 frames, found 6",
+        f"error: {lobby.name}:lobby: expected 7 frames of test videos, found 6",
+    ]
+    (lobby / "suite.toml").write_text(text + "unverified = true\n")
+    assert {line.split(":")[0] for line in findings(lobby)} == {"warning"}
+
+
+def test_labels_of_the_same_videos_that_are_not_those_known(lobby):
+    """As of Avenue's two sets: every video is there and of its length, and other frames are abnormal."""
+    (lobby / "suite.toml").write_text(SUITE.replace("abnormal_frames = 2", "abnormal_frames = 3"))
+    assert_only(findings(lobby), "error", "expected 3 abnormal frames, found 2")
+
+
+def test_a_part_of_the_videos_is_told_once(lobby):
+    text = SUITE.replace("test_lengths = [6]", "test_lengths = [6, 9]").replace(
+        "abnormal_frames = 2", "abnormal_frames = 4"
+    )
+    (lobby / "suite.toml").write_text(text)
+    assert_only(findings(lobby), "warning", "expected 2 test videos, found 1")
+
+
+def test_rows_about_no_video_are_told(lobby):
+    """A misspelt name makes its video normal throughout."""
+    (lobby / "marks.csv").write_text("video,start,end\nB,2,4\nb,2,4\nb.mp4,2,3\n")
+    text = SUITE.replace('format = "npy", path = "labels/{video}.npy"', 'format = "intervals", path = "marks.csv"')
+    (lobby / "suite.toml").write_text(text)
+    assert_only(findings(lobby), "warning", "marks.csv has rows of 'B', which is no video of this scene")
 
 
 def test_a_video_that_cannot_be_read(lobby):

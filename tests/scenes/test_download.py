@@ -5,12 +5,15 @@ import http.server
 import io
 import os
 import stat
+import struct
 import tarfile
 import threading
+import time
 import zipfile
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from metavad.errors import DataError, OutputError, UsageError
@@ -221,6 +224,49 @@ def test_compressed_tar_of_zeros_stops_early(tmp_path):
     (tmp_path / "bomb.tgz").write_bytes(body)
     with pytest.raises(DataError, match="at most 800000 bytes"):
         extract(tmp_path / "bomb.tgz", tmp_path / "data", SMALL)
+
+
+def large_directory(path: Path, members: int, said: int) -> None:
+    """A .zip of so many empty files, whose end says another number of them."""
+    letters = np.char.zfill(np.arange(members).astype("S7"), 7).view(np.uint8).reshape(-1, 7)
+    heads = np.zeros((members, 46), np.uint8)
+    heads[:, :4], heads[:, 28] = list(b"PK\x01\x02"), 7
+    heads[:, 42:46] = (37 * np.arange(members, dtype="<u4")).view(np.uint8).reshape(-1, 4)
+    first = np.zeros((members, 30), np.uint8)
+    first[:, :4], first[:, 26] = list(b"PK\x03\x04"), 7
+    body = np.hstack([first, letters]).tobytes()
+    directory = np.hstack([heads, letters]).tobytes()
+    start = len(body) + len(directory)
+    wide = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, said, said, len(directory), len(body))
+    place = b"PK\x06\x07" + struct.pack("<IQI", 0, start, 1)
+    end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 65535, 65535, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    path.write_bytes(body + directory + wide + place + end)
+
+
+def test_a_million_members_are_refused_before_they_are_read(tmp_path):
+    large_directory(tmp_path / "a.zip", 1_000_000, 1_000_000)
+    started = time.process_time()
+    with pytest.raises(DataError, match="at most 500000 members"):
+        extract(tmp_path / "a.zip", tmp_path / "data")
+    assert time.process_time() - started < 1
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize("said", [3, 300])
+def test_members_are_counted_whatever_the_archive_says(tmp_path, said):
+    large_directory(tmp_path / "a.zip", 300, said)
+    with pytest.raises(DataError, match="at most 50 members"):
+        extract(tmp_path / "a.zip", tmp_path / "data", SMALL)
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize("container", [tar_of, zip_of])
+def test_five_hundred_to_one_is_refused_by_default(tmp_path, container):
+    container(tmp_path / "bomb", [("a", bytes(20_000_000))])
+    assert (tmp_path / "bomb").stat().st_size < 20_000_000 / 500
+    with pytest.raises(DataError, match="200 times the archive"):
+        extract(tmp_path / "bomb", tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 # --- fetching ------------------------------------------------------------------------------------------------

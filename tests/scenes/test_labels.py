@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.io
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,43 +17,33 @@ from metavad.scenes.labels import frame_labels, pixel_masks, region_tracks
 from metavad.scenes.suite import Crop, LabelSource, Scene, Video, load_suite
 from metavad.scenes.video import probe
 from metavad.shipped import shipped
-from tests.footage import (
-    HEIGHT,
-    WIDTH,
-    box_mask,
-    write_frames,
-    write_image,
-    write_masks,
-    write_video,
+from tests.footage import HEIGHT, WIDTH, box_mask, write_image, write_masks, write_video
+from tests.layouts import (
+    BOX,
+    avenue,
+    avenue_intervals,
+    avenue_repacked,
+    avenue_videos,
+    cells,
+    mat,
+    msad,
+    nwpu_campus,
+    ped2_as_hf2_vad,
+    ped2_as_mp4,
+    ped_official,
+    ped_repacked,
+    save,
+    shanghaitech,
+    shanghaitech_converted,
+    shanghaitech_frames,
+    street_scene,
+    text,
+    ubnormal,
+    ubnormal_by_lists,
+    ucf_crime,
+    umn,
+    ur_fall,
 )
-
-BOX = (10, 4, 20, 8)
-
-
-def text(path: Path, content: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
-    return path
-
-
-def save(path: Path, array: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, array)
-    return path
-
-
-def cells(items: list[np.ndarray]) -> np.ndarray:
-    """A 1xN cell array."""
-    array = np.empty((1, len(items)), object)
-    for place, item in enumerate(items):
-        array[0, place] = item
-    return array
-
-
-def mat(path: Path, **variables) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scipy.io.savemat(path, variables)
-    return path
 
 
 def abnormal(scene: Scene, video: Video) -> list[int]:
@@ -80,26 +69,6 @@ def wrong(suite) -> list[str]:
 # --- miniatures of the released trees ------------------------------------------------------------------------
 
 
-def ped_official(data: Path, number: int = 2) -> None:
-    root = data / "UCSD_Anomaly_Dataset.v1p2" / f"UCSDped{number}"
-    for name in ("Train/Train001", "Train/Train002", "Test/Test001", "Test/Test002"):
-        write_frames(root / name, 9, suffix=".tif", first=1)
-    write_masks(root / "Test" / "Test001_gt", [0, 0, 1, 1, 1, 0, 0, 1, 1])
-    (root / "Test" / "Test001_gt" / "._001.bmp").write_bytes(b"junk")
-    text(
-        root / "Test" / f"UCSDped{number}.m",
-        "TestVideoFile = {};\nTestVideoFile{end+1}.gt_frame = [3:5, 8:9];\nTestVideoFile{end+1}.gt_frame = [1:9];\n",
-    )
-    for junk in (
-        ".DS_Store",
-        "Test/.DS_Store",
-        "Train/._.DS_Store",
-        f"Test/UCSDped{number}.m~",
-        f"Test/._UCSDped{number}.m",
-    ):
-        text(root / junk, "junk")
-
-
 @pytest.mark.parametrize("number", [1, 2])
 def test_ucsd_as_released(tmp_path, number):
     ped_official(tmp_path, number)
@@ -122,18 +91,13 @@ def test_ucsd_as_released(tmp_path, number):
 @pytest.mark.parametrize("number", [1, 2])
 def test_ucsd_as_repacked(tmp_path, number):
     name = f"ped{number}"
-    for folder in ("training/frames/01", "testing/frames/01", "testing/frames/02"):
-        write_frames(tmp_path / name / folder, 9, suffix=".jpg")
-    intervals = [np.array([[3, 8], [5, 9]], np.uint8), np.array([[1], [9]], np.uint8)]
-    mat(tmp_path / name / f"{name}.mat", gt=cells(intervals))
+    ped_repacked(tmp_path, number)
     assert load_suite(name, tmp_path).layout == "repacked"
     assert all_abnormal(name, tmp_path) == {f"{name}/01": [2, 3, 4, 7, 8], f"{name}/02": list(range(9))}
 
 
 def test_ped2_as_hf2_vad_lays_it_out(tmp_path):
-    for folder in ("training/frames/Train001", "testing/frames/Test001"):
-        write_frames(tmp_path / "ped2" / folder, 4, suffix=".tif", first=1)
-    write_masks(tmp_path / "ped2" / "testing/frames/Test001_gt", [0, 1, 1, 0])
+    ped2_as_hf2_vad(tmp_path)
     assert load_suite("ped2", tmp_path).layout == "hf2-vad"
     assert all_abnormal("ped2", tmp_path) == {"ped2/Test001": [1, 2]}
 
@@ -146,18 +110,9 @@ def test_intervals_stored_in_bytes_do_not_wrap(tmp_path):
     assert np.flatnonzero(found).tolist() == list(range(199, 255))
 
 
-def avenue_videos(data: Path) -> None:
-    for name, frames in (("training_videos/01", 6), ("testing_videos/01", 6), ("testing_videos/02", 5)):
-        write_video(data / "Avenue Dataset" / f"{name}.avi", range(frames), codec="mpeg4", fps=25)
-    text(data / "Avenue Dataset" / "testing_vol" / "vol01.mat", "not read")
-
-
-@pytest.mark.parametrize(("root", "layout"), [(".", "official"), ("avenue", "official, in a folder avenue")])
+@pytest.mark.parametrize(("root", "layout"), [("avenue", "official"), (".", "official, without the folder avenue")])
 def test_avenue_by_masks(tmp_path, root, layout):
-    avenue_videos(tmp_path / root)
-    folder = tmp_path / root / "ground_truth_demo" / "testing_label_mask"
-    for clip, marks in ((1, [0, 1, 1, 0, 0, 0]), (2, [1] * 5)):
-        mat(folder / f"{clip}_label.mat", volLabel=cells([box_mask(mark) for mark in marks]))
+    avenue(tmp_path, root)
     suite = load_suite("avenue", tmp_path)
     assert (suite.layout, suite.label_set) == (layout, "masks")
     assert all_abnormal("avenue", tmp_path) == {"avenue/01": [1, 2], "avenue/02": [0, 1, 2, 3, 4]}
@@ -166,8 +121,7 @@ def test_avenue_by_masks(tmp_path, root, layout):
 
 
 def test_avenue_by_intervals(tmp_path):
-    avenue_videos(tmp_path)
-    mat(tmp_path / "avenue.mat", gt=cells([np.array([[2, 5], [3, 6]], np.uint16), np.zeros((2, 0), np.uint16)]))
+    avenue_intervals(tmp_path)
     assert load_suite("avenue-intervals", tmp_path).label_set == "intervals"
     assert all_abnormal("avenue-intervals", tmp_path) == {"avenue/01": [1, 2, 4, 5], "avenue/02": []}
 
@@ -177,18 +131,6 @@ def test_the_other_avenue_mat_is_told_by_its_variables(tmp_path):
     labels = {"01": np.array([[0, 1, 1, 0, 0, 1]], np.int32), "02": np.ones((1, 5), np.int32)}
     mat(tmp_path / "avenue.mat", **labels)
     assert all_abnormal("avenue-intervals", tmp_path) == {"avenue/01": [1, 2, 5], "avenue/02": [0, 1, 2, 3, 4]}
-
-
-def shanghaitech(data: Path) -> Path:
-    root = data / "shanghaitech"
-    for name in ("01_001", "02_001", "13_001"):
-        write_video(root / "training" / "videos" / f"{name}.avi", range(3), codec="mpeg4", fps=24)
-    for name, first, digits in (("01_0014", 0, 3), ("02_0002", 1, 6)):
-        write_frames(root / "testing" / "frames" / name, 4, suffix=".jpg", first=first, digits=digits)
-        save(root / "testing" / "test_frame_mask" / f"{name}.npy", np.array([0, 1, 1, 0], np.uint8))
-        masks = np.stack([box_mask(mark) for mark in (0, 1, 1, 0)])
-        save(root / "testing" / "test_pixel_mask" / f"{name}.npy", masks)
-    return root
 
 
 def test_shanghaitech(tmp_path):
@@ -214,62 +156,26 @@ def test_the_split_of_six_and_seven_cameras(tmp_path):
 
 @pytest.mark.parametrize("layout", ["frames", "converted"])
 def test_shanghaitech_as_others_lay_it_out(tmp_path, layout):
-    root = shanghaitech(tmp_path)
-    if layout == "converted":
-        (root / "training" / "videos").rename(root / "training" / "converted_videos")
-    else:
-        for video in sorted((root / "training" / "videos").iterdir()):
-            write_frames(root / "training" / "frames" / video.stem, 3, suffix=".jpg")
-            video.unlink()
+    (shanghaitech_converted if layout == "converted" else shanghaitech_frames)(tmp_path)
     for name in ("shanghaitech", "shanghaitech-6-7"):
         assert load_suite(name, tmp_path).layout == layout
         assert all_abnormal(name, tmp_path) == {"01/01_0014": [1, 2], "02/02_0002": [1, 2]}
 
 
 def test_ped2_as_mp4_files(tmp_path):
-    for name in ("training/01", "testing/01"):
-        write_video(tmp_path / "ped2" / f"{name}.mp4", range(4))
-    save(tmp_path / "ped2" / "labels" / "01.npy", np.array([0, 1, 1, 0], np.uint8))
-    write_masks(tmp_path / "ped2" / "pixel_masks" / "01", [0, 1, 1, 0], suffix=".png", first=0)
+    ped2_as_mp4(tmp_path)
     assert load_suite("ped2", tmp_path).layout == "mp4"
     assert all_abnormal("ped2", tmp_path) == {"ped2/01": [1, 2]}
 
 
 @pytest.mark.parametrize("name", ["avenue", "avenue-intervals"])
 def test_avenue_as_repacked(tmp_path, name):
-    for folder, frames in (("training/frames/01", 4), ("testing/frames/01", 6), ("testing/frames/02", 5)):
-        write_frames(tmp_path / "avenue" / folder, frames, suffix=".jpg", digits=4)
-    place = tmp_path / "avenue" / "ground_truth_demo" / "testing_label_mask"
-    for clip, marks in ((1, [0, 1, 1, 0, 0, 0]), (2, [1] * 5)):
-        mat(place / f"{clip}_label.mat", volLabel=cells([box_mask(mark) for mark in marks]))
-    intervals = [np.array([[2], [3]], np.uint16), np.array([[1], [5]], np.uint16)]
-    mat(tmp_path / "avenue" / "avenue.mat", gt=cells(intervals))
+    avenue_repacked(tmp_path)
     assert load_suite(name, tmp_path).layout == "repacked"
     assert all_abnormal(name, tmp_path) == {"avenue/01": [1, 2], "avenue/02": [0, 1, 2, 3, 4]}
 
 
 UBNORMAL_TRACKS = "Scene1/abnormal_scene_1_scenario_3_fog_annotations/abnormal_scene_1_scenario_3_fog_tracks.txt"
-
-
-def ubnormal(data: Path) -> Path:
-    root = data / "UBnormal"
-    for scene, name, count in (
-        (1, "normal_scene_1_scenario_1", 4),
-        (1, "normal_scene_1_scenario_2", 4),
-        (1, "abnormal_scene_1_scenario_3_fog", 5),
-        (11, "normal_scene_11_scenario_6_1", 4),
-    ):
-        write_video(root / f"Scene{scene}" / f"{name}.mp4", range(count), fps=30)
-    folder = root / "Scene1" / "abnormal_scene_1_scenario_3_fog_annotations"
-    for frame, objects in enumerate(({}, {1: 0, 2: 20}, {1: 1}, {1: 2, 3: 40}, {})):
-        ids = np.zeros((HEIGHT, WIDTH), np.uint8)
-        for name, x in objects.items():
-            ids[2:6, x : x + 3] = name
-            ids[20, x] = name  # a stray pixel: the largest contour counts
-        write_image(folder / f"abnormal_scene_1_scenario_3_fog_{frame:04d}_gt.png", ids)
-    rows = "1.000000000000000000e+00,1.000000000000000000e+00,3.000000000000000000e+00\n"
-    text(folder / "abnormal_scene_1_scenario_3_fog_tracks.txt", rows)
-    return root
 
 
 def test_ubnormal_by_name(tmp_path):
@@ -288,13 +194,7 @@ def test_ubnormal_by_name(tmp_path):
 
 
 def test_ubnormal_by_the_official_lists(tmp_path):
-    root = ubnormal(tmp_path)
-    text(
-        root / "scripts" / "normal_training_video_names.txt",
-        "normal_scene_1_scenario_1\nnormal_scene_11_scenario_6_1\n",
-    )
-    text(root / "scripts" / "normal_test_video_names.txt", "normal_scene_1_scenario_2\n")
-    text(root / "scripts" / "abnormal_test_video_names.txt", "abnormal_scene_1_scenario_3_fog\n")
+    ubnormal_by_lists(tmp_path)
     suite = load_suite("ubnormal", tmp_path)
     assert suite.layout == "official split"
     assert all_abnormal("ubnormal", tmp_path) == {
@@ -328,17 +228,7 @@ def test_arrays_named_txt_are_told_and_inverted(tmp_path):
 
 @pytest.mark.parametrize("form", ["one npz", "npz per video", "npy per video"])
 def test_nwpu_campus(tmp_path, form):
-    root = tmp_path / "NWPU_Campus"
-    for name in ("Train/D001_01", "Train/D002_01", "Test/D001_02"):
-        write_video(root / f"{name}.avi", range(4), codec="mpeg4")
-    marks = np.array([0, 0, 1, 1], np.uint8)
-    (root / "gt").mkdir()
-    if form == "one npz":
-        np.savez(root / "gt.npz", **{"D001_02": marks, "D009_01": marks[:2]})
-    elif form == "npz per video":
-        np.savez(root / "gt" / "D001_02.npz", marks)
-    else:
-        np.save(root / "gt" / "D001_02.npy", marks)
+    nwpu_campus(tmp_path, form)
     assert load_suite("nwpu-campus", tmp_path).layout == form
     assert all_abnormal("nwpu-campus", tmp_path) == {"D001/D001_02": [2, 3]}
     roles = {scene.name: sorted(scene.roles) for scene in load_suite("nwpu-campus", tmp_path).scenes}
@@ -346,13 +236,7 @@ def test_nwpu_campus(tmp_path, form):
 
 
 def test_street_scene(tmp_path):
-    root = tmp_path / "StreetScene"
-    for name in ("Train/Train001", "Test/Test001"):
-        write_frames(root / name, 5, suffix=".jpg", first=1)
-    text(
-        root / "Test/Test001/Test001_gt.txt",
-        "Test001/002.jpg 0 10 4 10 4\nTest001/003.jpg 0 10 4 10 4\n\n003.jpg 1 0 0 5 5\n",
-    )
+    street_scene(tmp_path)
     assert all_abnormal("street-scene", tmp_path) == {"street/Test001": [1, 2]}
     (scene,) = load_suite("street-scene", tmp_path).scenes
     assert region_tracks(scene, scene.test[0], 5) == [(0, 1, *BOX), (0, 2, *BOX), (1, 2, 0, 0, 5, 5)]
@@ -360,11 +244,7 @@ def test_street_scene(tmp_path):
 
 
 def test_ur_fall(tmp_path):
-    root = tmp_path / "ur-fall"
-    for name in ("adl-01-cam0-rgb", "fall-01-cam0-rgb", "fall-10-cam0-rgb"):
-        write_frames(root / name, 8)
-    rows = [("fall-01", 1, -1), ("fall-01", 3, 0), ("fall-01", 4, 1), ("fall-01", 8, -1), ("fall-10", 6, 1)]
-    text(root / "urfall-cam0-falls.csv", "".join(f"{a},{b},{c},3.2,0.4\n" for a, b, c in rows))
+    ur_fall(tmp_path)
     assert load_suite("ur-fall", tmp_path).label_set == "falling and lying"
     assert all_abnormal("ur-fall", tmp_path) == {
         "cam0/fall-01-cam0-rgb": [2, 3, 4, 5, 6],
@@ -373,16 +253,7 @@ def test_ur_fall(tmp_path):
 
 
 def test_msad(tmp_path):
-    root = tmp_path / "MSAD"
-    for name in (
-        "normal_training_blur/shop_1",
-        "normal_training_blur/perdestrian_street_2",
-        "normal_testing_blur/shop_9",
-    ):
-        write_video(root / f"MSAD_{name}.mp4", range(5), fps=30)
-    write_video(root / "MSAD_anomaly_blur" / "Assault" / "Assault_1.mp4", range(6), fps=30)
-    header = "name,scenario,total frames,starting frame of anomaly,ending frame of anomaly\n"
-    text(root / "anomaly_annotation.csv", header + "Assault_1,shop,6,3,6\n")
+    msad(tmp_path)
     suite = load_suite("msad", tmp_path)
     assert {scene.name: sorted(scene.roles) for scene in suite.scenes} == {
         "perdestrian_street_2": ["meta-train"],
@@ -393,9 +264,7 @@ def test_msad(tmp_path):
 
 
 def test_ucf_crime_normal(tmp_path):
-    folder = tmp_path / "UCF-Crime" / "Training_Normal_Videos_Anomaly"
-    for number in (1, 2):
-        write_video(folder / f"Normal_Videos{number:03d}_x264.mp4", range(3))
+    ucf_crime(tmp_path)
     suite = load_suite("ucf-crime-normal", tmp_path)
     assert [scene.name for scene in suite.scenes] == ["Normal_Videos001", "Normal_Videos002"]
     assert wrong(suite) == []
@@ -412,11 +281,9 @@ def test_ucf_crime_lines(tmp_path):
         read(source, Video("Abuse99", tmp_path), 9)
 
 
-@pytest.mark.parametrize(("name", "csv"), [("umn", "intervals.csv"), ("umn-banner", "banner.csv")])
-def test_umn(tmp_path, name, csv):
-    for scene in ("lawn", "indoor", "plaza"):
-        path = write_video(tmp_path / "umn" / scene / "Trim1.mp4", range(320), fps=30, size=(64, 64))
-        text(path.parent / csv, "video,start,end\nTrim1,310,315\nTrim2,0,5\n")
+@pytest.mark.parametrize("name", ["umn", "umn-banner"])
+def test_umn(tmp_path, name):
+    umn(tmp_path)
     suite = load_suite(name, tmp_path)
     assert [abnormal(scene, scene.test[0]) for scene in suite.scenes] == [[310, 311, 312, 313, 314]] * 3
     assert wrong(suite) == []
@@ -520,6 +387,7 @@ TABLE = {"labels": {"format": "intervals", "path": "t.csv"}}
         ("\ufeffvideo,start,end\nv1,0,1\n", {}, [0]),
         ("video,start,end\nv1,0.15,0.35\n", {"unit": "seconds"}, [2, 3]),
         ("video,start,end\nv1,0.2,0.2\nv1,0.5,99\n", {"unit": "seconds"}, [5]),
+        ("video,start,end\nv1,1,3,a man falls\nv1,5,6,\n", {}, [1, 2, 5]),
     ],
 )
 def test_intervals(tmp_path, content, options, expected):
@@ -537,6 +405,16 @@ def test_intervals(tmp_path, content, options, expected):
         ("intervals", "video,start,end\nv1,one,2\n", "expected a number, found 'one'"),
         ("intervals", "video,from,to\nv1,1,2\n", "expected columns video,start,end, found video,from,to"),
         ("ucsd-m", "TestVideoFile{end+1}.gt_frame = [2:9];", "found 1 to 9"),
+        ("intervals", "video,start,end\nv1,nan,2\n", "expected a number, found 'nan'"),
+        ("intervals", "video,start,end\nv1,0,inf\n", "expected a number, found 'inf'"),
+        ("intervals", "video,start,end\nv1\n", "expected a number, found ''"),
+        ("intervals", "video,start,end\nv1,\0,2\n", "expected a (number|table)"),
+        ("intervals", f'video,start,end\n"{"x" * 200_000}",1,2\n', "expected a table of commas"),
+        ("ur-fall", "v1,1.5e400,1\n", "expected a number"),
+        ("ur-fall", "v1,two,1\n", "expected a number, found 'two'"),
+        ("ur-fall", "v1,2,7\n", "expected postures -1, 0 or 1 of v1, found 7 at frame 2"),
+        ("ur-fall", ",2,1\n", "rows of v1, found none"),
+        ("ucf-crime", "v1.mp4 Abuse nan 2 -1 -1\n", "expected a number, found 'nan'"),
         ("ucsd-m", "TestVideoFile = {};", "a line for clip 1"),
         ("ubnormal", "1,0\n", "expected 3 numbers a line, found '1,0'"),
         ("ubnormal", "1,0,6\n", "inside 0 to 6"),
@@ -643,6 +521,45 @@ def test_masks_of_another_number(tmp_path, form):
     scene, video = scene_with(tmp_path, pixel_masks={"format": form, "path": form})
     with pytest.raises(LabelError, match=r"6.*found \(?3"):
         frame_labels(scene, video, 6)
+
+
+@pytest.mark.parametrize("form", ["ucsd-m", "intervals", "ur-fall", "tracks"])
+def test_a_folder_where_a_file_should_be(tmp_path, form):
+    (tmp_path / "t").mkdir()
+    side = "tracks" if form == "tracks" else "labels"
+    scene, video = scene_with(tmp_path, **{side: {"format": form, "path": "t"}})
+    with pytest.raises((LabelError, OSError)) as caught:
+        region_tracks(scene, video, 6) if side == "tracks" else frame_labels(scene, video, 6)
+    assert "\n" not in str(caught.value)
+
+
+def test_single_frames_of_a_clip(tmp_path):
+    text(tmp_path / "t.m", "TestVideoFile{end+1}.gt_frame = [2, 4:5];\n")
+    scene, video = scene_with(tmp_path, labels={"format": "ucsd-m", "path": "t.m"})
+    assert abnormal(scene, video) == [1, 3, 4]
+
+
+def test_what_is_opaque_is_not_abnormal(tmp_path):
+    """An image program saves masks with a channel that says how opaque they are: everywhere."""
+    for frame in range(6):
+        picture = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+        picture[..., 3] = 255
+        picture[..., :3] = 255 * box_mask(frame == 2)[..., None]
+        write_image(tmp_path / "m" / f"{frame:03d}.png", picture)
+    scene, video = scene_with(tmp_path, pixel_masks={"format": "png", "path": "m"})
+    assert abnormal(scene, video) == [2]
+    assert region_tracks(scene, video, 6) == [(0, 2, *BOX)]
+
+
+def test_maps_of_colours_hold_an_object_each(tmp_path):
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    picture[4:8, 10:20], picture[20:24, 30:40] = (0, 0, 200), (0, 200, 0)
+    write_image(tmp_path / "m" / "v1_0003_gt.png", picture)
+    maps = {"format": "object-maps", "path": "m"}
+    scene, video = scene_with(tmp_path, pixel_masks=maps, tracks=maps)
+    assert abnormal(scene, video) == [3]
+    assert [mask.shape for mask in pixel_masks(scene, video, 6) or []] == [(HEIGHT, WIDTH)] * 6
+    assert sorted(box[2:] for box in region_tracks(scene, video, 6)) == [BOX, (30, 20, 40, 24)]
 
 
 def test_frame_labels_of_masks_alone(tmp_path):

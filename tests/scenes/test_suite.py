@@ -127,6 +127,8 @@ def test_absolute_roots(tmp_path):
         ('"seconds"', '"minutes"', r"unit.*'minutes'"),
         ('name = "lobby"', "name = 3", r"scenes\.0\.name.*string"),
         ("normal_frames = [0, 30]", "normal_frames = [30]", "normal_frames"),
+        ("normal_frames = [0, 30]", "normal_frames = [30, 0]", r"normal_frames: .*0 <= first < last.*found \[30, 0\]"),
+        ("normal_frames = [0, 30]", "normal_frames = [-5, 30]", r"0 <= first < last"),
         ("fps = 12", "fps = 0", "fps.*greater than 0"),
         ("[[scenes]]", "[[scenes]", "TOML"),
         ("[[scenes]]", "[scenes]", "scenes"),
@@ -301,6 +303,16 @@ def test_selections_that_cannot_be(cameras, scene, reason):
         select_scenes(cameras + scene, role="meta-train")
 
 
+def test_two_suites_of_one_name_are_not_mistaken_for_each_other(tmp_path):
+    for place in ("a", "b"):
+        touch(tmp_path / place / "site", "normal/1.mp4")
+        (tmp_path / place / "site" / "suite.toml").write_text('[[scenes]]\nname = "x"\nnormal = ["normal/*.mp4"]\n')
+    one, other = (str(tmp_path / place / "site") for place in ("a", "b"))
+    with pytest.raises(UsageError, match="site:x: expected suites with different names"):
+        select_scenes(f"{one},{other}", role="meta-train")
+    assert keys(select_scenes(f"{one},{one}:x", role="meta-train")) == ["site:x"]
+
+
 def test_an_empty_selection():
     with pytest.raises(UsageError, match="expected suites"):
         select_scenes(" , ", role="meta-test")
@@ -392,7 +404,10 @@ def test_shipped_suites_say_where_they_come_from():
 def test_archives_are_known_where_they_are_public():
     with_archives = {name for name in shipped("tasks") if about(name).archives}
     assert {"ped1", "ped2", "avenue", "shanghaitech"} <= with_archives
-    assert {archive.creates for archive in about("avenue").archives} == {"Avenue Dataset", "ground_truth_demo"}
+    assert {archive.creates for archive in about("avenue").archives} == {
+        "avenue/Avenue Dataset",
+        "avenue/ground_truth_demo",
+    }
 
 
 @pytest.mark.parametrize("name", sorted(set(shipped("tasks")) - {"synthetic"}))
