@@ -132,14 +132,14 @@ def _run(
     from metavad.training import describe_machine
 
     parts = None if fresh else parts_folder(found, asked["shot_frames"], asked["seed"])
-    facts = {**_facts(target), "base_from": str(where), **describe_machine("cpu")}
+    facts = {**_facts(target), "base_from": str(where), **describe_machine("cpu"), "jobs": jobs}
     return run(scenes, found, **asked, parts=parts, stories=stories, jobs=jobs, facts=facts, progress=progress)
 
 
 def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: int) -> None:
     """Run a record again with its own settings, taking nothing from before; exit code 1 where a figure differs."""
     from metavad.cli.recognition import asked_classes, run_recognition
-    from metavad.cli.reproduce import changed_figures, changed_sources, read_record
+    from metavad.cli.reproduce import changed_differences, changed_figures, changed_sources, read_record
     from metavad.cli.terminal import say
 
     before = read_record(record_file)
@@ -150,7 +150,11 @@ def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: in
         after = run_recognition(classes, given, asked, _facts(target), quiet=False)
     else:
         after = _run(target, given, data, jobs, asked, fresh=True, quiet=False, stories=False).record
-    changed = [*changed_sources(before, after), *changed_figures(before, after)]
+    changed = [
+        *changed_sources(before, after),
+        *changed_figures(before, after),
+        *changed_differences(before, after),
+    ]
     say(*changed, f"{record_file}: {'does not match' if changed else 'matches'}, {len(before['rows'])} rows")
     if changed:
         raise typer.Exit(1)
@@ -245,6 +249,7 @@ def _print(record: dict[str, Any], style: str, figures: str) -> None:
     from metavad.report.table import format_table, known_figures, sources, terminal_table
 
     asked = known_figures(record) if "all" in _names(figures) else _names(figures)
+    asked += [name for name in known_figures(record) if name.startswith("looks_at_test_set") and name not in asked]
     if style == "csv":
         say(format_table(record, style).rstrip("\n"))
         return
@@ -269,4 +274,5 @@ def _print_differences(record: dict[str, Any]) -> None:
             value, low, high = (100 * each[name] for name in ("value", "low", "high"))
             sure = "" if each["certain"] else "  (not certain)"
             what = f"{each['scene']}: adapted, K = {most}, minus {each['minus']}"
-            say(f"{what}: {value:+.1f}, 95 % from {low:+.1f} to {high:+.1f} over {each['videos']} videos{sure}")
+            units = f"{each['scenes']} scenes" if "scenes" in each else f"{each['videos']} videos"
+            say(f"{what}: {value:+.1f}, 95 % from {low:+.1f} to {high:+.1f} over {units}{sure}")

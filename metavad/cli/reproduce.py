@@ -1,9 +1,9 @@
 """A record of ``metavad benchmark`` against the same experiment run again."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-__all__ = ["changed_figures", "changed_sources", "read_record"]
+__all__ = ["changed_differences", "changed_figures", "changed_sources", "read_record"]
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -23,14 +23,23 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def changed_sources(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """The base and footage that are not the same."""
+    """The base (and with it the settings), footage and labels that are not the same."""
     lines = [] if before["base"] == after["base"] else [f"base: was {before['base']}, is {after['base']}"]
-    footage = {scene["scene"]: scene["data"] for scene in before["scenes"]}
-    return lines + [
-        f"{scene['scene']}: other footage than before"
-        for scene in after["scenes"]
-        if footage.get(scene["scene"]) != scene["data"]
-    ]
+    scenes = {scene["scene"]: scene for scene in before["scenes"]}
+    there = {scene["scene"] for scene in after["scenes"]}
+    lines += [f"{name}: was there, is not" for name in scenes if name not in there]
+    for scene in after["scenes"]:
+        was = scenes.get(scene["scene"], {})
+        lines += [f"{scene['scene']}: was not there, is"] if not was else []
+        lines += [
+            f"{scene['scene']}: other {what} than before"
+            for name, what in _SOURCES.items()
+            if name in was and was[name] != scene.get(name)
+        ]
+    return lines
+
+
+_SOURCES = {"data": "footage", "truth": "labels", "layout": "layout", "wrong_scene": "wrong scene"}
 
 
 def changed_figures(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
@@ -38,14 +47,38 @@ def changed_figures(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     from metavad.protocol import MEASURED
 
     key = ("suite", "scene", "method", "score", "shots")
-    found = {tuple(row.get(name) for name in key): row for row in after["rows"]}
-    lines = []
-    for row in before["rows"]:
-        other = found.get(tuple(row.get(name) for name in key), {})
-        names = [name for name in row if name not in MEASURED and not _same(row[name], other.get(name))]
-        where = " ".join(str(row[name]) for name in ("scene", "method", "score") if name in row)
-        lines += [f"{where} K={row['shots']}: {n} was {row[n]}, is {other.get(n)}" for n in names]
-    return lines
+    return [line for pair in _pairs(before["rows"], after["rows"], key) for line in _changed(*pair, MEASURED)]
+
+
+def changed_differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """A line for each difference between methods whose value, interval or certainty is not the same."""
+    key = ("suite", "scene", "method", "shots", "minus", "figure")
+    pairs = _pairs(before.get("differences", []), after.get("differences", []), key)
+    return [line for row, other in pairs if row for line in _changed(row, other, ())]
+
+
+_Row: TypeAlias = dict[str, Any]
+
+
+def _pairs(before: list[_Row], after: list[_Row], key: tuple[str, ...]) -> list[tuple[_Row, _Row]]:
+    """Rows that agree in ``key``; an empty one where a row is on one side only."""
+    sides = [{tuple(row.get(name) for name in key): row for row in rows} for rows in (before, after)]
+    return [(sides[0].get(each, {}), sides[1].get(each, {})) for each in {**sides[0], **sides[1]}]
+
+
+def _changed(row: _Row, other: _Row, measured: tuple[str, ...]) -> list[str]:
+    """Names that only the later row has are of a later version: nothing was said about them."""
+    where = _where(row or other)
+    if not row or not other:
+        return [f"{where}: {'was there, is not' if row else 'was not there, is'}"]
+    names = [name for name in row if name not in measured and not _same(row[name], other.get(name))]
+    return [f"{where}: {name} was {row[name]}, is {other.get(name)}" for name in names]
+
+
+def _where(row: _Row) -> str:
+    """Such as ``ped2 adapted K=10 minus zero-shot``."""
+    said = [str(row[name]) for name in ("scene", "method", "score") if name in row]
+    return " ".join([*said, f"K={row['shots']}", *([f"minus {row['minus']}"] if "minus" in row else [])])
 
 
 def _same(one: object, other: object) -> bool:

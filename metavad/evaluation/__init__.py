@@ -7,7 +7,7 @@ from metavad.evaluation.alarms import (
     false_alarms_per_hour,
     score_latency,
 )
-from metavad.evaluation.intervals import FEWEST, Difference, auc_difference, paired_bootstrap
+from metavad.evaluation.intervals import FEWEST, Difference, auc_difference, mean_difference, paired_bootstrap
 from metavad.evaluation.ranking import (
     abnormal_pixels,
     average_precision,
@@ -37,6 +37,7 @@ __all__ = [
     "equal_error_rate",
     "false_alarms_per_hour",
     "macro_auc",
+    "mean_difference",
     "micro_auc",
     "one_class_videos",
     "paired_bootstrap",

@@ -9,7 +9,7 @@ import numpy as np
 from metavad.errors import DataError, UsageError
 from metavad.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["FEWEST", "Difference", "auc_difference", "paired_bootstrap"]
+__all__ = ["FEWEST", "Difference", "auc_difference", "mean_difference", "paired_bootstrap"]
 
 _Label = TypeVar("_Label")
 
@@ -96,6 +96,23 @@ def auc_difference(
     ours, theirs = (_aucs(scores, labels, times) for scores in (a, b))
     value, *draws = ours - theirs
     return _summary(float(value), np.array(draws), level, len(units))
+
+
+def mean_difference(
+    differences: FloatArray, *, generator: np.random.Generator, resamples: int = 1000, level: float = 0.95
+) -> Difference:
+    """The mean of paired differences (N,), one of each camera, resampling whole cameras with replacement.
+
+    What a claim about unseen cameras needs: an interval over videos only says whether it was these videos. NaN where
+    a difference is. Efron and Tibshirani 1993, https://doi.org/10.1201/9780429246593.
+    """
+    values = np.asarray(differences, dtype=float)
+    if values.ndim != 1 or not values.size:
+        raise DataError(f"expected a difference for each camera (N,), found shape {values.shape}")
+    if resamples < 1 or not 0 < level < 1:
+        raise UsageError(f"expected resamples >= 1 and level in (0, 1), found {resamples} and {level}; try 1000")
+    picks = generator.integers(values.size, size=(resamples, values.size))
+    return _summary(float(values.mean()), values[picks].mean(axis=1), level, values.size)
 
 
 def _aucs(scores: Sequence[FloatArray], labels: Sequence[BoolArray], times: FloatArray) -> FloatArray:

@@ -70,7 +70,11 @@ class Bench:
             raise DataError(
                 f"{self.scene.key}: expected test videos with labels, found none; adapt and score it instead"
             )
-        self.truth  # noqa: B018 - reads every label file
+        if not self.truth:  # reads every label file
+            raise DataError(
+                f"{self.scene.key}: expected frames to score, found that shots may come from all of them; "
+                "shorten normal_frames"
+            )
         for shots in self.settings.shots:
             if shots and set(SHOWN) & set(self.settings.methods):
                 self.shots(shots, 0)
@@ -90,8 +94,12 @@ class Bench:
 
     @cached_property
     def truth(self) -> dict[str, tuple[BoolArray, BoolArray]]:
-        """For each test video its labels (T,), and which frames are scored (T,): none that may be shown."""
-        return {video.name: self._truth(video) for video in self.scene.test}
+        """For each test video its labels (T,), and which frames are scored (T,): none that may be shown.
+
+        A video all of which may be shown is left out.
+        """
+        found = {video.name: self._truth(video) for video in self.scene.test}
+        return {name: (labels, counted) for name, (labels, counted) in found.items() if counted.any()}
 
     def _truth(self, video: Video) -> tuple[BoolArray, BoolArray]:
         frames = self.facts(video.name).frames
@@ -109,7 +117,7 @@ class Bench:
     @cached_property
     def places(self) -> Places:
         """Where what is abnormal is, as far as anybody drew it."""
-        ticks = {video.name: self.ticks(video.name) for video in self.scene.test}
+        ticks = {name: self.ticks(name) for name in self.truth}
         first = self.facts(self.scene.test[0].name)
         return places_of(self.scene, self.truth, ticks, self.grid, (first.height, first.width))
 
@@ -161,9 +169,9 @@ class Bench:
         return Library([self.scene], self.base.config, ("flow",), self.store, whole=False)
 
     def tracks(self, library: Library | None = None) -> Iterable[tuple[str, Track]]:
-        """Test videos with the features of all their ticks."""
+        """Test videos that are scored, with the features of all their ticks."""
         read = library or self.library
-        return ((video.name, read.track(self.scene.key, "test", video.name)) for video in self.scene.test)
+        return ((name, read.track(self.scene.key, "test", name)) for name in self.truth)
 
 
 def data_digest(scene: Scene) -> str:

@@ -6,14 +6,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from metavad.evaluation.intervals import auc_difference
+from metavad.evaluation.intervals import Difference, auc_difference, mean_difference
 from metavad.protocol.bench import Bench
 from metavad.protocol.figures import defined, frame_scores
 from metavad.protocol.parts import Scored
 from metavad.protocol.settings import ONCE
 from metavad.types import FloatArray
 
-__all__ = ["RIVALS", "Draws", "differences"]
+__all__ = ["RIVALS", "Draws", "differences", "mean_differences"]
 
 RIVALS = ("zero-shot", "fine-tune")
 """What every method is held against: the base without shots, and the jointly trained control with them."""
@@ -45,17 +45,35 @@ def _difference(
     generator = np.random.default_rng([bench.settings.seed, zlib.crc32(bench.scene.key.encode())])
     ours, theirs = drawn[method, shots], drawn[rival, _shots(rival, shots)]
     found = auc_difference(ours, theirs, bench.labels, generator=generator, resamples=RESAMPLES)
+    where = {"suite": bench.scene.suite, "scene": bench.scene.name, "method": method, "shots": shots, "minus": rival}
+    return {**where, **_told(found, "videos")}
+
+
+def _told(found: Difference, units: str) -> dict[str, Any]:
     return {
-        "suite": bench.scene.suite,
-        "scene": bench.scene.name,
-        "method": method,
-        "shots": shots,
-        "minus": rival,
         "figure": "micro_auc",
         **{name: defined(getattr(found, name)) for name in ("value", "low", "high", "level", "share_above")},
-        "videos": found.units,
+        units: found.units,
         "certain": bool(found.certain),
     }
+
+
+def mean_differences(found: Sequence[Mapping[str, Any]], seed: int) -> list[dict[str, Any]]:
+    """The mean over scenes of each difference that is defined in all of them, with an interval over whole cameras.
+
+    Scenes are the units: what holds on the videos of four cameras need not hold on a fifth. None for one scene.
+    """
+    scenes = {(each["suite"], each["scene"]) for each in found}
+    grouped: dict[tuple[str, int, str], list[float]] = {}
+    for each in found:
+        if each["value"] is not None:
+            grouped.setdefault((each["method"], each["shots"], each["minus"]), []).append(each["value"])
+    return [
+        {"suite": "", "scene": "mean", "method": method, "shots": shots, "minus": rival}
+        | _told(mean_difference(np.array(values), generator=np.random.default_rng(seed), resamples=RESAMPLES), "scenes")
+        for (method, shots, rival), values in grouped.items()
+        if len(values) == len(scenes) > 1
+    ]
 
 
 def _drawn(bench: Bench, draws: Sequence[Scored]) -> list[FloatArray]:

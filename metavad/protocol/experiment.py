@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 from metavad.meta.base import Base
 from metavad.progress import SILENT, Progress
 from metavad.protocol.bench import Bench
-from metavad.protocol.differences import Draws, differences
+from metavad.protocol.differences import Draws, differences, mean_differences
 from metavad.protocol.figures import frame_scores, row
 from metavad.protocol.parts import Scored, scored_part
 from metavad.protocol.record import record_of
@@ -76,9 +76,10 @@ def benchmark(
     for bench in benches:
         bench.check()
     found = _all(benches, jobs, len(settings.parts), progress)
+    apart = [each for one in found for each in one.differences]
     joined = {
         "rows": [each for one in found for each in one.rows],
-        "differences": [each for one in found for each in one.differences],
+        "differences": [*apart, *mean_differences(apart, seed)],
     }
     record = record_of(benches, base, settings, joined, dict(facts or {}))
     told = tuple(story_of(bench) for bench in benches) if stories else ()

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -147,11 +149,16 @@ def _model(bench: Bench, part: Part) -> tuple[Normality, float]:
 
 
 def _file(folder: Path, bench: Bench, part: Part) -> Path:
-    """A file for each part, under the digest of the footage that it saw."""
+    """A file for each part, under the digest of the footage that it saw, and of what is drawn into it.
+
+    No label is known to what is kept but the count of abnormal pixels in its pixel AUC: suites of the same footage
+    whose labels differ share their parts, those with and without masks do not.
+    """
     digest = bench.digest
     if part.method == "wrong-scene":
         digest += "-" + data_digest(next(iter(bench.stranger.scenes.values())))
-    return folder / digest / f"{part.method}-{part.shots}-{part.draw}.npz"
+    drawn = f"-drawn{bench.places.digest}" if bench.places.known else ""
+    return folder / digest / f"{part.method}-{part.shots}-{part.draw}{drawn}.npz"
 
 
 _NUMBERS = ("adapt_seconds", "fps", "threshold", "pixel_auc")
@@ -162,7 +169,6 @@ def _keep(bench: Bench, part: Part, scored: Scored) -> None:
     if bench.folder is None:
         return
     facts = {name: getattr(scored, name) for name in _NUMBERS}
-    facts |= {"places": bench.places.digest, "drawn": bench.places.known}
     facts |= {name: list(getattr(scored, name)) for name in _ARRAYS}
     arrays: dict[str, Any] = {
         f"{name}-{number}": row for name in _ARRAYS for number, row in enumerate(getattr(scored, name).values())
@@ -173,13 +179,18 @@ def _keep(bench: Bench, part: Part, scored: Scored) -> None:
 
 
 def _kept(bench: Bench, part: Part) -> Scored | None:
-    """What was kept, unless masks or tracks have changed since: what else is kept knows no label."""
+    """What was kept; nothing where there is none, or what there is has been damaged."""
     if bench.folder is None or not _file(bench.folder, bench, part).is_file():
         return None
-    with np.load(_file(bench.folder, bench, part), allow_pickle=False) as file:
+    try:
+        return _read(_file(bench.folder, bench, part))
+    except (BadZipFile, EOFError, KeyError, OSError, ValueError, zlib.error):
+        return None
+
+
+def _read(path: Path) -> Scored:
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         facts = json.loads(file["facts"].tobytes())
-        if (facts["places"], facts["drawn"]) != (bench.places.digest, bench.places.known):
-            return None
         arrays = {
             name: {video: file[f"{name}-{number}"] for number, video in enumerate(facts[name])} for name in _ARRAYS
         }

@@ -61,10 +61,14 @@ def places_of(
     grid: tuple[int, int],
     size: tuple[int, int],
 ) -> Places:
-    """Masks and tracks of every test video; ``truth`` holds its labels and which frames count."""
+    """Masks and tracks of every test video in ``truth``, which holds its labels and which frames count."""
     drawn = scene.pixel_masks is not None or scene.tracks is not None
-    videos = {video.name: _drawn(scene, video, *truth[video.name], ticks[video.name], grid) for video in scene.test}
-    return Places(size, videos if drawn else {})
+    videos = {
+        video.name: _drawn(scene, video, *truth[video.name], ticks[video.name], grid)
+        for video in scene.test
+        if drawn and video.name in truth
+    }
+    return Places(size, videos)
 
 
 def pixel_figure(places: Places, maps: Mapping[str, FloatArray]) -> float:

@@ -141,7 +141,7 @@ def pivot(record: Record, figure: str = "micro_auc") -> Grid:
     scenes = list(dict.fromkeys(scene for scene, _, _ in cells))
     whole = [scene for scene in scenes if _complete(cells, scene)]
     if len(scenes) > 1:
-        cells |= _means(cells, whole)
+        cells |= _means(cells, whole, marks if len(whole) == len(scenes) else {})
         scenes.append(MEAN)
     lower = _figure(figure).lower
     lines = [(scene, _lines(cells, scene, methods, shots, lower=lower)) for scene in scenes]
@@ -212,13 +212,17 @@ def _complete(cells: Mapping[_Key, Cell], scene: str) -> bool:
     return wanted == found
 
 
-def _means(cells: Mapping[_Key, Cell], scenes: Sequence[str]) -> dict[_Key, Cell]:
+def _means(
+    cells: Mapping[_Key, Cell], scenes: Sequence[str], marks: Mapping[tuple[object, ...], str]
+) -> dict[_Key, Cell]:
     """The mean over ``scenes`` for each method and number of shots; none where it is defined nowhere."""
     values = {key[1:]: [cells.get((scene, *key[1:]), Cell()).value for scene in scenes] for key in cells}
     means = {key: [value for value in column if value is not None] for key, column in values.items()}
     figure = next(iter(cells.values())).figure
     return {
-        (MEAN, *key): Cell(sum(column) / len(column) if column else None, figure=figure)
+        (MEAN, *key): Cell(
+            sum(column) / len(column) if column else None, marks=marks.get(("", MEAN, *key), ""), figure=figure
+        )
         for key, column in means.items()
     }
 
@@ -290,7 +294,8 @@ def caption(grid: Grid) -> str:
     unit = f" in {figure.unit}" if figure.unit in ("%", "s") else ""
     better = "lower" if figure.lower else "higher"
     mean = f"; mean over {_count(grid.averaged, 'scene')}" if len(grid.groups) > 1 else ""
-    sure = f"; {_MARKED}" if grid.compared else ""
+    units = "test videos, of the mean over scenes," if len(grid.groups) > 1 else "test videos"
+    sure = f"; {_MARKED.format(units=units)}" if grid.compared else ""
     spread = any(cell and cell.spread is not None for _, lines in grid.groups for line in lines for cell in line.cells)
     draws = "; ± standard deviation over draws of the shots" if spread else ""
     return f"{figure.title}{unit}, {better} is better{draws}{mean}{sure}"
@@ -298,7 +303,7 @@ def caption(grid: Grid) -> str:
 
 _MARKED = (
     "* certainly apart from zero-shot, † from fine-tune with the same shots: the 95 % interval of the paired bootstrap "
-    "over test videos leaves out 0"
+    "over {units} leaves out 0"
 )
 
 

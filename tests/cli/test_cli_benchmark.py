@@ -3,10 +3,13 @@
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
+
+from metavad.protocol import MEASURED
 
 ASKED = ["--shots", "0,1", "--draws", "1", "--methods", "position,motion,zero-shot,adapted"]
 
@@ -88,15 +91,121 @@ def test_refused(metavad, cameras, tiny_run, tmp_path, arguments, code, said):
     assert not (tmp_path / "out.json").exists()
 
 
-def test_a_record_can_be_made_again(metavad, cameras, tiny_run, tmp_path):
-    target = f"{cameras}:camera-000"
-    assert metavad("benchmark", "--target", target, "--base", tiny_run, *ASKED, "--json", "a.json").code == 0
-    same = metavad("benchmark", "--reproduce", "a.json")
-    assert (same.code, "a.json: matches, 4 rows" in same.out) == (0, True), same.err
-    record = json.loads((tmp_path / "a.json").read_text())
-    record["rows"][1]["micro_auc"] += 0.01
-    (tmp_path / "b.json").write_text(json.dumps(record))
-    other = metavad("benchmark", "--reproduce", "b.json")
-    assert (other.code, "camera-000 motion K=0: micro_auc was" in other.out) == (1, True)
-    (tmp_path / "c.json").write_text("[]")
-    assert metavad("benchmark", "--reproduce", "c.json").code == 1
+def rewritten(path, change):
+    """A copy of a record with something changed."""
+    record = json.loads(path.read_text())
+    change(record)
+    other = path.with_name("other.json")
+    other.write_text(json.dumps(record))
+    return other
+
+
+def test_a_record_of_everything_can_be_made_again(metavad, cameras, tiny_run, tmp_path):
+    """All methods, several cameras, shots and draws, two processes, masks, the published shot and columns."""
+    target = f"{cameras}:camera-000,{cameras}:camera-001"
+    asked = ["--shots", "0,1,3", "--draws", "2", "--shot-frames", "5", "--seed", "7", "--paper-protocol", "--jobs", "2"]
+    made = metavad("benchmark", "--target", target, "--base", tiny_run, *asked, "--json", "all.json")
+    assert made.code == 0, made.err
+    assert "LOOKS AT THE TEST SET" in made.out
+    record = json.loads((tmp_path / "all.json").read_text())
+    assert len(record["rows"]) == 2 * (3 + 2 * 4)
+    assert all(row["rbdc"] is not None for row in record["rows"] if row["method"] != "position")
+    again = metavad("benchmark", "--reproduce", "all.json")
+    assert (again.code, "all.json: matches, 22 rows" in again.out) == (0, True), again.out + again.err
+
+
+CHANGES = {
+    "a figure": (lambda r: r["rows"][1].update(micro_auc=0.123), "camera-000 motion K=0: micro_auc was 0.123, is"),
+    "a figure that was undefined": (lambda r: r["rows"][0].update(rbdc=0.5), "position K=0: rbdc was 0.5, is None"),
+    "a row that is no more": (
+        lambda r: r["rows"].append({**r["rows"][0], "shots": 9}),
+        "camera-000 position K=9: was there, is not",
+    ),
+    "a row that is new": (lambda r: r["rows"].pop(), "camera-000 adapted K=1: was not there, is"),
+    "an interval": (
+        lambda r: r["differences"][0].update(low=-0.9),
+        "camera-000 position K=0 minus zero-shot: low was -0.9",
+    ),
+    "what is certain": (lambda r: r["differences"][-1].update(certain=True), "certain was True, is False"),
+    "the base": (lambda r: r.update(base="abc"), "base: was abc, is"),
+    "the footage": (lambda r: r["scenes"][0].update(data="abc"), "site:camera-000: other footage than before"),
+    "the labels": (lambda r: r["scenes"][0].update(truth="abc"), "site:camera-000: other labels than before"),
+    "the seed": (lambda r: r.update(seed=1), "camera-000 adapted K=1: macro_auc was"),
+}
+
+
+@pytest.fixture(scope="module")
+def record(cameras, tiny_run, tmp_path_factory):
+    """A record on disk; its parts come from what other tests have made."""
+    from metavad.cli import main
+
+    path = tmp_path_factory.mktemp("record") / "a.json"
+    target = ["--target", f"{cameras}:camera-000", "--base", str(tiny_run), *ASKED]
+    assert main(["benchmark", *target, "--json", str(path)]) == 0
+    return path
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_differs_is_named(metavad, record, what):
+    change, said = CHANGES[what]
+    other = rewritten(record, change)
+    result = metavad("benchmark", "--reproduce", other)
+    assert result.code == 1
+    assert said in result.out
+    assert "other.json: does not match" in result.out
+
+
+def test_time_and_machine_are_not_compared(metavad, record):
+    def change(found):
+        found["rows"][2].update(fps=1.0, adapt_seconds=1e9, latency_seconds=7.0)
+        found.update(threads=99, device="another", versions={})
+
+    result = metavad("benchmark", "--reproduce", rewritten(record, change))
+    assert (result.code, "matches, 4 rows" in result.out) == (0, True), result.out
+
+
+def test_labels_and_footage_that_changed_since_are_named(metavad, cameras, tiny_run, tmp_path):
+    site = shutil.copytree(cameras.parent, tmp_path / "site")
+    target = ["--target", "site:camera-000", "--base", tiny_run, "--shots", "0", "--methods", "motion"]
+    assert metavad("benchmark", *target, "--json", "a.json").code == 0
+    assert metavad("benchmark", "--reproduce", "a.json").code == 0
+    path = site / "camera-000" / "labels" / "test-00.npy"
+    np.save(path, 1 - np.load(path))
+    other = metavad("benchmark", "--reproduce", "a.json")
+    assert (other.code, "other labels than before" in other.out) == (1, True)
+    (site / "camera-000" / "test" / "test-00.mp4").unlink()
+    other = metavad("benchmark", "--reproduce", "a.json")
+    assert (other.code, "other footage than before" in other.out) == (1, True)
+
+
+@pytest.mark.parametrize("content", ["[]", "no json", "{}", '{"rows": []}', "\udcff"])
+def test_what_is_no_record_is_refused(metavad, tmp_path, content):
+    (tmp_path / "c.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    result = metavad("benchmark", "--reproduce", "c.json")
+    assert (result.code, "expected a record" in result.line) == (1, True)
+
+
+def test_two_processes_give_what_one_gives(metavad, cameras, tiny_run, tmp_path):
+    asked = ["benchmark", "--target", cameras, "--base", tiny_run, *ASKED, "--format", "csv", "--fresh"]
+    one, two = (list(csv.DictReader(io.StringIO(metavad(*asked, "--jobs", jobs).out))) for jobs in (1, 2))
+    assert len(one) == 3 * 4
+    for before, after in zip(one, two, strict=True):
+        assert {k: v for k, v in before.items() if k not in MEASURED} == {
+            k: v for k, v in after.items() if k not in MEASURED
+        }
+
+
+@pytest.mark.parametrize("style", ["markdown", "latex", "table", "csv"])
+def test_columns_that_look_at_the_test_set_are_printed_and_say_so(metavad, cameras, tiny_run, style):
+    asked = ["benchmark", "--target", f"{cameras}:camera-000", "--base", tiny_run, *ASKED, "--format", style]
+    said = "looks_at_test_set_micro_auc" if style == "csv" else "micro AUC that LOOKS AT THE TEST SET"
+    assert said in metavad(*asked, "--paper-protocol").out.replace("Micro", "micro")
+    assert said not in metavad(*asked).out.replace("Micro", "micro")
+
+
+def test_a_test_video_that_cannot_be_read_is_one_line(metavad, cameras, tiny_run, tmp_path):
+    site = shutil.copytree(cameras.parent, tmp_path / "site")
+    (site / "camera-000" / "test" / "test-01.mp4").write_bytes(b"broken")
+    result = metavad("benchmark", "--target", "site", "--base", tiny_run, *ASKED, "--jobs", "2", "--json", "a.json")
+    assert (result.code, "test-01.mp4" in result.line) == (1, True)
+    assert not (tmp_path / "a.json").exists()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from metavad.errors import DataError, UsageError
-from metavad.evaluation import FEWEST, auc_difference, micro_auc, paired_bootstrap
+from metavad.evaluation import FEWEST, auc_difference, mean_difference, micro_auc, paired_bootstrap
 
 
 def videos(count=12, frames=60, seed=0):
@@ -118,3 +118,27 @@ def test_few_videos_are_never_certain():
         found = auc_difference(better, noise, labels, generator=np.random.default_rng(0))
         assert found.low > 0
         assert found.certain == (count == FEWEST)
+
+
+def test_the_mean_over_cameras_agrees_with_the_paired_bootstrap_of_one_number_a_camera():
+    generator = np.random.default_rng(5)
+    ours, theirs = generator.normal(0.3, 1, (2, 12))
+
+    def mean(scores, _labels):
+        return float(np.mean(np.concatenate(scores)))
+
+    rows = [[np.array([value]) for value in side] for side in (ours, theirs)]
+    labels = [np.array([True])] * 12
+    slow = paired_bootstrap(mean, *rows, labels, generator=np.random.default_rng(1), resamples=200)
+    quick = mean_difference(ours - theirs, generator=np.random.default_rng(1), resamples=200)
+    assert vars(quick) == pytest.approx(vars(slow))
+    assert quick.units == 12
+
+
+def test_few_cameras_are_never_certain():
+    for cameras, certain in ((FEWEST - 1, False), (FEWEST, True)):
+        found = mean_difference(np.full(cameras, 0.1), generator=np.random.default_rng(0))
+        assert (found.certain, found.low) == (certain, pytest.approx(0.1))
+    for values in (np.zeros(0), np.zeros((2, 2))):
+        with pytest.raises(DataError, match="each camera"):
+            mean_difference(values, generator=np.random.default_rng(0))

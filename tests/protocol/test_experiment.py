@@ -16,7 +16,9 @@ from metavad.protocol.bench import Bench
 from metavad.protocol.settings import Part, checked_settings
 from metavad.scenes.store import Store
 from metavad.scenes.suite import load_suite
+from metavad.scenes.video import probe
 from metavad.scoring.baselines import motion, position
+from tests.footage import write_video
 
 CONTRACT = [
     "suite",
@@ -61,7 +63,7 @@ def copied(cameras, tmp_path):
 def _scores(parts, method="adapted", shots=2, draw=0):
     """What is kept of one part of every scene, by digest of its footage."""
     found = {}
-    for path in sorted(parts.glob(f"*/{method}-{shots}-{draw}.npz")):
+    for path in sorted(parts.glob(f"*/{method}-{shots}-{draw}*.npz")):
         with np.load(path) as file:
             names = json.loads(file["facts"].tobytes())["smoothed"]
             found[path.parent.name] = {name: file[f"smoothed-{n}"] for n, name in enumerate(names)}
@@ -146,6 +148,70 @@ def test_a_stopped_benchmark_goes_on(outcome, scenes, tiny_base, tmp_path, monke
     assert not set(done) & set(again)
     assert len(done) + len(again) == 3 + 2 * 2
     assert found.record["rows"][-1]["micro_auc"] == outcome.record["rows"][10]["micro_auc"]
+
+
+def _counting(monkeypatch):
+    """The parts that are made, not taken from disk."""
+    made: list[Part] = []
+    make = part_files._score_part
+    monkeypatch.setattr(part_files, "_score_part", lambda bench, part: made.append(part) or make(bench, part))
+    return made
+
+
+def test_label_sets_share_their_scores_and_masks_keep_theirs(copied, tiny_base, tmp_path, monkeypatch):
+    """Two sets of labels of one footage, and one with masks: nothing is made twice, in whatever order."""
+    asked = {**ASKED, "shots": (1,), "draws": 1, "methods": ("motion", "adapted")}
+    scene = load_suite(str(copied)).scenes[0]
+    bare = replace(scene, pixel_masks=None, tracks=None)
+    turned = replace(bare, suite="turned", labels=replace(bare.labels, path="turned/{video}.npy"))
+    (scene.root / "turned").mkdir()
+    for video in scene.test:
+        np.save(scene.root / "turned" / f"{video.name}.npy", 1 - np.load(scene.root / "labels" / f"{video.name}.npy"))
+    made = _counting(monkeypatch)
+    first = [protocol.benchmark([each], tiny_base, **asked, parts=tmp_path).record for each in (scene, bare, turned)]
+    assert len(made) == 2 * 2
+    again = [protocol.benchmark([each], tiny_base, **asked, parts=tmp_path).record for each in (turned, scene, bare)]
+    assert len(made) == 2 * 2
+    assert [again[n]["rows"] for n in (1, 2, 0)] == [record["rows"] for record in first]
+    assert [row["pixel_auc"] is None for record in first for row in record["rows"]] == [False] * 2 + [True] * 4
+    for before, after in zip(first[1]["rows"], first[2]["rows"], strict=True):
+        assert before["micro_auc"] == pytest.approx(1 - after["micro_auc"])
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", None])
+def test_a_damaged_part_is_made_again(scenes, tiny_base, tmp_path, monkeypatch, damage):
+    asked = {**ASKED, "shots": (1,), "draws": 1, "methods": ("motion", "adapted"), "parts": tmp_path}
+    before = protocol.benchmark(scenes[:1], tiny_base, **asked).record["rows"]
+    (path,) = tmp_path.glob("*/adapted-1-0*.npz")
+    path.write_bytes(path.read_bytes()[:-200] if damage is None else damage)
+    made = _counting(monkeypatch)
+    after = protocol.benchmark(scenes[:1], tiny_base, **asked).record["rows"]
+    assert [part.method for part in made] == ["adapted"]
+    assert after[1]["micro_auc"] == before[1]["micro_auc"]
+
+
+def test_random_weights_are_the_same_whatever_order_a_file_gives_them_in(tiny_run, monkeypatch):
+    """Files of weights are read in an order that changes from one process to the next."""
+    from metavad.adaptation.adapt import refit
+    from metavad.meta import base as bases
+
+    read, found = bases.load, []
+    for order in (list, reversed):
+        monkeypatch.setattr(bases, "load", lambda content, order=order: dict(order(list(read(content).items()))))
+        found.append(refit(bases.load_base(tiny_run / "base"), seed=3).params)
+    assert any(tensor.any() for tensor in found[0].values())
+    for name, tensor in found[0].items():
+        np.testing.assert_array_equal(tensor.detach().numpy(), found[1][name].detach().numpy())
+
+
+def test_the_published_shot_of_five_frames(scenes, tiny_base):
+    asked = {**ASKED, "shots": (1, 3), "draws": 1, "methods": ("zero-shot", "fine-tune", "refit", "adapted")}
+    record = protocol.benchmark(scenes[:1], tiny_base, **asked, shot_frames=5, paper=True).record
+    assert record["shot_frames"] == 5
+    assert record["scenes"][0]["independent_shots"] == {"1": 1, "3": 3}
+    assert all(row["micro_auc"] is not None for row in record["rows"])
+    bench = Bench(scenes[0], scenes, tiny_base, checked_settings((3,), 1, ("adapted",), 5, 0), Store(), None)
+    assert [clip.length for clip in bench.shots(3, 0).clips] == [5, 5, 5]
 
 
 def test_scores_depend_on_no_label_and_no_other_video(copied, tiny_base, tmp_path):
@@ -258,6 +324,37 @@ def test_frames_that_may_be_shown_are_never_scored(copied, tiny_base):
     assert outcome.record["scenes"][0]["wrong_scene"] is None
 
 
+def test_a_video_all_of_which_may_be_shown_is_in_no_figure(copied, tiny_base):
+    """Shorter than the part that shots come from: left out, and refused where nothing is left."""
+    root = copied / "camera-000"
+    text = (
+        '[[scenes]]\nname = "c"\nroot = "camera-000"\nnormal = ["test/*.mp4"]\ntest = ["test/*.mp4"]\n'
+        'normal_frames = [0, 20]\nlabels = { format = "npy", path = "labels/{video}.npy" }\n'
+        'tracks = { format = "tracks", path = "some/{video}.txt", normal_if_missing = "*" }\n'
+    )
+    (copied / "same.toml").write_text(text)
+    asked = {"shots": (0,), "draws": 1, "methods": ("motion", "zero-shot"), "paper": True}
+    whole = load_suite(str(copied / "same.toml")).scenes[0]
+    facts = probe(whole.test[0])
+    (root / "some").mkdir()
+    (root / "some" / f"{whole.test[0].name}.txt").write_text("0,30,4,4,20,20\n")
+    before = protocol.benchmark([whole], tiny_base, **asked, stories=False).record["rows"]
+    write_video(root / "test" / "zz.mp4", range(12), size=(facts.height, facts.width))
+    np.save(root / "labels" / "zz.npy", np.zeros(12))
+    more = load_suite(str(copied / "same.toml")).scenes[0]
+    assert len(more.test) == len(whole.test) + 1
+    outcome = protocol.benchmark([more], tiny_base, **asked)
+    assert outcome.stories[0].video != "zz"
+    for one, other in zip(before, outcome.record["rows"], strict=True):
+        assert one["rbdc"] is not None
+        assert {k: v for k, v in one.items() if k not in protocol.MEASURED} == {
+            k: v for k, v in other.items() if k not in protocol.MEASURED
+        }
+    (copied / "same.toml").write_text(text.replace("[0, 20]", "[0, 9999]"))
+    with pytest.raises(DataError, match="expected frames to score"):
+        protocol.benchmark(load_suite(str(copied / "same.toml")).scenes, tiny_base, **asked)
+
+
 def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
     settings = checked_settings((1, 5), 5, protocol.METHODS, 8, 0)
     bench = Bench(scenes[0], scenes, tiny_base, settings, Store(), None)
@@ -317,7 +414,7 @@ def test_motion_is_the_fastest_place():
 
 
 def test_every_row_stands_against_its_rivals(outcome):
-    found = outcome.record["differences"]
+    found = [each for each in outcome.record["differences"] if each["scene"] != "mean"]
     mine = [(e["method"], e["shots"], e["minus"]) for e in found if e["scene"] == "camera-000"]
     against_none = [(method, 0, "zero-shot") for method in ("position", "motion")]
     shown = ("fine-tune", "refit", "wrong-scene", "adapted")
@@ -330,6 +427,20 @@ def test_every_row_stands_against_its_rivals(outcome):
         assert math.isclose(each["value"], ours - other, abs_tol=1e-9)
         assert each["low"] <= each["high"]
         assert not each["certain"]  # two videos are too few, whatever they say
+
+
+def test_the_mean_stands_against_its_rivals_over_cameras(outcome):
+    """One for each that is defined on all cameras, of their mean; two cameras are too few to be certain."""
+    record = outcome.record
+    apart = [each for each in record["differences"] if each["scene"] != "mean"]
+    means = [each for each in record["differences"] if each["scene"] == "mean"]
+    assert len(means) == len(apart) / 2
+    for each in means:
+        key = [each[name] for name in ("method", "shots", "minus")]
+        values = [one["value"] for one in apart if [one[name] for name in ("method", "shots", "minus")] == key]
+        assert each["value"] == pytest.approx(np.mean(values))
+        assert (each["low"], each["high"]) == (pytest.approx(min(values)), pytest.approx(max(values)))
+        assert (each["scenes"], each["certain"]) == (2, False)
 
 
 def test_figures_that_look_at_the_test_set_say_so(scenes, tiny_base):

@@ -152,6 +152,17 @@ def test_what_is_certain_is_marked_in_every_format(record):
     assert "leaves out 0" not in format_table(record, "markdown", "eer")
 
 
+def test_the_mean_is_marked_by_its_own_interval(record):
+    """Only where it is over all scenes: the interval is."""
+    of_mean = {**difference("adapted", 10, "zero-shot", True), "suite": "", "scene": "mean"}
+    record["differences"] = [of_mean]
+    assert [cell.marks for cell in lines_of(record, "mean")["adapted"][1:]] == ["", "*"]
+    assert [cell.marks for cell in lines_of(record, "lawn")["adapted"][1:]] == ["", ""]
+    assert "over test videos, of the mean over scenes, leaves out 0" in printed(record, 300)
+    next(row for row in record["rows"] if row["scene"] == "lawn" and row["method"] == "motion")["micro_auc"] = None
+    assert [cell.marks for cell in lines_of(record, "mean")["adapted"][1:]] == ["", ""]
+
+
 def test_figures_have_their_own_units(record):
     for number, row in enumerate(record["rows"]):
         row |= {"latency_seconds": 0.6 + number / 100, "false_alarms_per_hour": float(number)}
