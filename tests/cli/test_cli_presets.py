@@ -14,15 +14,26 @@ SAYS = {
     "attributes": "adapts",
     "dissociation": "(100.0%)",
     "embedding": "adapts",
+    "flow-levels": "adapts",
     "flow-patches": "adapts",
     "pose": "adapts",
     "prototypes": "adapts 228 of 3,636 parameters (6.3%)",
+    "unfrozen": "(100.0%)",
     "velocity-deep-pose": "adapts",
 }
 """What meta-training says of the parameters that the inner steps move."""
 SMALLER = {
     "embedding": ["embedding.hidden=8", "embedding.code=4"],
+    "flow-levels": [
+        "flow_patches.hidden=4",
+        "flow_patches.patches=16",
+        "flow_patches.steps=1",
+        "flow_patches.stack=2",
+        "flow_patches.patch=[24,24]",
+        "data.clip_frames=16",
+    ],
     "flow-patches": ["flow_patches.hidden=4", "flow_patches.patches=16", "flow_patches.steps=1"],
+    "unfrozen": ["embedding.hidden=8", "embedding.code=4"],
 }
 METHODS = ["zero-shot", "fine-tune", "refit", "wrong-scene", "adapted"]
 

@@ -1,24 +1,48 @@
 """One contract for every registered expert."""
 
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from metavad.config import Config
+from metavad.config import Config, load_config
+from metavad.episodes import Episode
+from metavad.errors import UsageError
 from metavad.experts import EXPERTS, build_experts
 from metavad.experts.base import call
+from metavad.experts.prediction import Prediction
+from metavad.experts.set import ExpertSet
 from metavad.features.library import features_of, sample_of
 from metavad.features.sample import Sample, join
+from metavad.meta.batched import batched_engine
 from metavad.meta.inner import inner_loop
+from metavad.meta.outer import Task, initialise, loop_engine, plan_at
+from metavad.shipped import shipped
 from tests.people import reading_of, walker, write_people
 
-SMALL = Config.model_validate({"data": {"rows": 6}, "prediction": {"short_side": 12, "channels": 4}})
-SEEN = SMALL.model_copy(update={"embedding": SMALL.embedding.model_copy(update={"unfrozen": 1})})
+FEW = {"data": {"rows": 6}, "prediction": {"short_side": 12, "channels": 4}}
+SMALL = Config.model_validate(FEW)
+SEEN = Config.model_validate({**FEW, "embedding": {"unfrozen": 1}, "flow_patches": {"stacking": "bidirectional"}})
 """Features with what every option reads."""
 TICKS = 7
+
+
+def preset_options():
+    """What each preset sets of its experts' own sections, by expert and preset; where it is not the default."""
+    found = {}
+    for preset in shipped("configs"):
+        config, plain = load_config(preset).model_dump(mode="json"), Config().model_dump(mode="json")
+        for expert in config["experts"]:
+            here = config.get(expert, {})
+            differs = {key: value for key, value in here.items() if value != plain[expert][key]}
+            if differs := {key: value for key, value in differs.items() if key not in FEW.get(expert, {})}:
+                found[f"{expert}-preset-{preset}"] = {expert: differs}
+    return found
+
+
 OPTIONS = {
     "prediction-flow": {"prediction": {"flow_weight": 2.0}},
     "prediction-adversarial": {"prediction": {"adversarial_weight": 0.05}},
@@ -26,14 +50,16 @@ OPTIONS = {
     "prediction-self-attention": {"prediction": {"attention": "self"}},
     "prediction-prototypes": {"prediction": {"prototypes": 5}},
     "flow_patches-trajectory": {"flow_patches": {"stacking": "trajectory", "patch": [24, 24], "levels": 2}},
-    "embedding-unfrozen": {"embedding": {"unfrozen": 1}},
+    "flow_patches-bidirectional": {"flow_patches": {"stacking": "bidirectional", "stack": 2}},
+    "flow_patches-disjoint": {"flow_patches": {"overlap": False, "steps": 1, "stack": 1}},
     "embedding_memory-centroids": {"embedding": {"memory": "centroids", "centroids": 3}},
     # A network gives twice 48 numbers, as many as there are of gradients: to the expert they are numbers.
     "appearance-network": {"appearance": {"features": "network", "numbers": 48}},
+    **preset_options(),
 }
 """Settings under which an expert is another model, by a name that begins with the expert's."""
-GAMES = ("prediction-adversarial",)
-"""Two players: their gradient is that of no function, so no difference of values agrees with it."""
+NOT_AT_ONCE = ("presence", "stillness", "embedding_memory-centroids")
+"""Experts whose operations depend on their data, which ``vmap`` cannot batch."""
 
 
 @pytest.fixture(params=[*sorted(EXPERTS), *OPTIONS])
@@ -53,6 +79,7 @@ def params_of(expert, dtype=torch.float32):
     return {key: tensor.detach().to(dtype).requires_grad_() for key, tensor in expert.named_parameters()}
 
 
+@cache
 def moving_pictures(clips, seed=0, ticks=TICKS):
     """B clips of bright squares that move over noise, through the real features."""
     generator = torch.Generator().manual_seed(seed)
@@ -121,10 +148,15 @@ def test_gradients_reach_every_parameter(name):
 
 
 def test_second_order_agrees_with_finite_differences(name):
-    """d/dp of the query loss after one inner step, along a random direction, in float64."""
-    if name in GAMES:
+    expert = expert_of(name)
+    if getattr(expert, "discriminator", None) is not None:
         pytest.skip("a game has no objective; tests/experts/test_adversary.py looks at each player")
-    expert = expert_of(name).double()
+    second_order_agrees(expert)
+
+
+def second_order_agrees(expert):
+    """d/dp of the query loss after one inner step, along a random direction, in float64."""
+    expert = expert.double()
     support, query = (moving_pictures(1, seed).to("cpu", torch.float64) for seed in (1, 2))
     start = params_of(expert, torch.float64)
     sizes = {key: torch.tensor(0.05, dtype=torch.float64) for key in start}
@@ -150,6 +182,41 @@ def test_second_order_agrees_with_finite_differences(name):
         moved = {key: (tensor + sign * step * way[key]).detach().requires_grad_() for key, tensor in start.items()}
         ends.append(objective(moved).item())
     assert slope == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-4, abs=1e-6)
+
+
+class Attentive(Prediction):
+    """With attention by torch's default kernel, which has no second derivative."""
+
+    def loss(self, sample, memory):
+        ticks = sample["frames"].flatten(2)[:, None] * self.leave.weight.mean()
+        return torch.nn.functional.scaled_dot_product_attention(ticks, ticks, ticks).square().mean()
+
+
+class Halved(torch.autograd.Function):
+    """The square, whose derivative counts as a constant: as some flows' inverses have it."""
+
+    @staticmethod
+    def forward(context, value):
+        context.save_for_backward(value)
+        return value.square()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient * 2 * context.saved_tensors[0].detach()
+
+
+class Cut(Prediction):
+    """A loss that differentiates twice without an error, and wrongly."""
+
+    def loss(self, sample, memory):
+        return Halved.apply(self.leave.weight * sample["frames"].mean()).sum()
+
+
+@pytest.mark.parametrize(("kind", "error"), [(Attentive, RuntimeError), (Cut, AssertionError)])
+def test_an_expert_that_does_not_differentiate_twice_is_found(kind, error):
+    """Either torch says so, or the slope is another one."""
+    with pytest.raises(error):
+        second_order_agrees(kind.build(SMALL))
 
 
 def test_inner_steps_lower_the_loss(name):
@@ -189,6 +256,28 @@ def test_what_is_saved_is_what_comes_back(name, tmp_path: Path):
     again.load_state_dict(load_file(tmp_path / "expert.safetensors"))
     back = load_file(tmp_path / "memory.safetensors")
     assert torch.equal(again.score(sample, back), expert.score(sample, memory))
+
+
+def test_scenes_at_once_give_the_gradients_of_one_after_the_other(name):
+    """Under the engine that takes all scenes in one graph; it refuses experts whose operations depend on data."""
+    expert = expert_of(name).double()
+    experts, settings = ExpertSet([expert]), Config().meta.model_copy(update={"inner_steps": 1})
+    clips = [moving_pictures(1, seed).to("cpu", torch.float64) for seed in range(4)]
+    tasks = [Task(Episode(n, "camera", (), ()), clips[n], clips[2 + n]) for n in range(2)]
+    start, plan = initialise(experts, settings), plan_at(settings, 0)
+    if name in NOT_AT_ONCE:
+        with pytest.raises(UsageError, match=r"use meta\.engine=torch-func"):
+            batched_engine(experts, start, tasks, plan)
+        return
+    together = batched_engine(experts, start, tasks, plan)
+    for one, many in zip(loop_engine(experts, start, tasks, plan), together, strict=True):
+        for key, part in one.gradient.items():
+            torch.testing.assert_close(many.gradient[key], part, rtol=1e-6, atol=1e-9, msg=key)
+
+
+def test_presets_with_settings_of_their_own_are_held_to_it():
+    held = {"prediction-preset-adversarial", "flow_patches-preset-flow-levels", "embedding-preset-unfrozen"}
+    assert held <= OPTIONS.keys()
 
 
 def test_unknown_experts_are_named():
