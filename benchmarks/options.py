@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -27,9 +28,9 @@ from metavad.scenes.suite import Scene
 from metavad.training import describe_machine, make_base
 
 SHARED = (
-    "meta.outer_steps=30",
+    "meta.outer_steps=20",
     "meta.control_steps=1",
-    "meta.validate_every=15",
+    "meta.validate_every=10",
     "meta.validation_episodes=4",
     "prior.shots=[0,10]",
     "prior.weigh=[]",
@@ -69,10 +70,10 @@ def main() -> None:
     parser.add_argument("--targets", required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--shots", default="0,1,10")
-    parser.add_argument("--only", default="", help="rows whose name begins so")
-    parser.add_argument("--skip", default="", help="rows whose name holds this")
+    parser.add_argument("--only", nargs="*", default=list(OPTIONS), choices=list(OPTIONS), metavar="ROW")
     parser.add_argument("--train", type=int, default=0, help="so many cameras of each suite; 0: all")
     parser.add_argument("--cameras", type=int, default=0, help="so many cameras of each target; 0: all")
+    parser.add_argument("--every", type=int, default=1, help="of the targets' test videos, every n-th")
     parser.add_argument("--set", action="append", default=[], dest="sets", help="further settings, of every row")
     parser.add_argument("--rows", type=Path, required=True, help="JSON lines, one a row, as they come")
     parser.add_argument("--json", type=Path)
@@ -82,8 +83,8 @@ def main() -> None:
     shots = [int(count) for count in given.shots.split(",")]
     scenes = chosen(given.scenes, given.data, "meta-train", given.train)
     targets = chosen(given.targets, given.data, "meta-test", given.cameras)
-    wanted = [name for name in OPTIONS if name.startswith(given.only) and not (given.skip and given.skip in name)]
-    for name in wanted:
+    targets = [replace(scene, test=scene.test[:: given.every]) for scene in targets]
+    for name in given.only:
         if name not in rows_of(given.rows):
             noted(given.rows, {"row": name, **row_of(name, given.sets, scenes, targets, shots)})
     show(given.rows, given.json, scenes, targets, shots)
@@ -144,7 +145,8 @@ def show(
     names = [name for name in OPTIONS if name in rows]
     print_rows(auc, {name: row["cost"] for name, row in rows.items()}, names, shots)
     if record:
-        cameras = {"train": [scene.key for scene in scenes], "scenes": [scene.key for scene in targets]}
+        tested = {scene.key: [video.name for video in scene.test] for scene in targets}
+        cameras = {"train": [scene.key for scene in scenes], "tested": tested}
         facts = {**describe_machine("cpu"), "shared": SHARED, **cameras}
         write_text(record, json.dumps({**facts, "rows": [rows[name] for name in names]}, indent=1) + "\n")
 
