@@ -46,7 +46,8 @@ DASHES = {"zero-shot": (0, (6, 2)), "motion": (0, (2, 2)), "position": (0, (1, 3
 def auc_over_shots(record: Record, scene: str, figure: str = "micro_auc") -> str:
     """Curves over K with their spread over draws, methods without shots as level lines; SVG text.
 
-    Where a level line lies far under all curves it is named at the foot, so that the curves keep their room.
+    Where a level line, or ``wrong-scene``, lies far under the others it is named at the foot, so that they keep their
+    room.
     """
     grid = pivot(record, figure)
     lines = dict(grid.groups).get(scene)
@@ -90,14 +91,26 @@ def _extent(curve: _Curve) -> list[float]:
 
 
 def _window(curves: Mapping[str, _Curve]) -> tuple[float, float]:
-    """The range of the figure axis: all curves and zero-shot, and level lines that are near them."""
-    core = [value for curve in curves.values() for value in _extent(curve)]
-    core += [curve.level for name, curve in curves.items() if name == "zero-shot" and curve.level is not None]
-    core = core or [curve.level for curve in curves.values() if curve.level is not None] or [0.0, 100.0]
-    room = max(max(core) - min(core), 2.0)
-    near = [c.level for c in curves.values() if c.level is not None and c.level > min(core) - room / 2]
+    """The range of the figure axis: all curves and zero-shot, and what else is near them.
+
+    Level lines and ``wrong-scene``, a curve that is meant to fall, may lie far under the others, which keep their room.
+    """
+    found = {name: [*_extent(curve), *([] if curve.level is None else [curve.level])] for name, curve in curves.items()}
+    points = {name: values for name, values in found.items() if values}
+    levels = {name for name, curve in curves.items() if not curve.points and name != "zero-shot"}
+    core = [value for name, values in points.items() if name not in levels | {"wrong-scene"} for value in values]
+    if not any(curve.points for curve in curves.values()) or not core:
+        core = [value for values in points.values() for value in values] or [0.0, 100.0]
+    room = max(max(core) - min(core), MIN_ROOM)
+    near = [min(values) for values in points.values() if min(values) > min(core) - room / 2]
+    near += [max(values) for name, values in points.items() if name in levels and max(values) > min(core) - room / 2]
     low, high = min([*core, *near]), max([*core, *near])
-    return low - 0.12 * room, min(high + 0.12 * room, 100.4)
+    short = max(MIN_ROOM - (high - low), 0.0) / 2
+    return max(low - short - 0.12 * room, -0.4), min(high + short + 0.12 * room, 100.4)
+
+
+MIN_ROOM = 2.0
+"""Points of AUC that an axis spans at least: a tenth of a point is no mountain."""
 
 
 def _draw_curve(axes: Axes, method: str, curve: _Curve, shots: Sequence[int]) -> None:
@@ -127,7 +140,7 @@ def _shot_axis(axes: Axes, shots: Sequence[int], window: tuple[float, float]) ->
     axes.set_xticks(range(len(shots)), [str(k) for k in shots])
     axes.set_xlim(-0.15 * max(len(shots) - 1, 1), max(len(shots) - 1, 0.5) * 1.02)
     axes.set_ylim(*window)
-    axes.set_xlabel("K, clips shown", color=INK["muted"])
+    axes.set_xlabel("K, clips shown" if shots else "no clips shown", color=INK["muted"])
     axes.set_ylabel("AUC, %", color=INK["muted"])
 
 

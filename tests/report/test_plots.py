@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metavad.errors import DataError
+from metavad.report import plots
 from metavad.report.plots import INK, _apart, auc_over_shots, contact_strip, heat_overlay, heat_picture, timeline
 
 
@@ -121,3 +122,28 @@ def test_strip_puts_pictures_of_any_size_at_one_height():
     assert sheet[5, 20, 3] == sheet[15, 25, 3] == 0
     with pytest.raises(DataError, match="at least one"):
         contact_strip([])
+
+
+def curves(**values):
+    """Curves of figures at K = 1 and 10, a level where there is one number only."""
+    return {
+        name.replace("_", "-"): plots._Curve(given[0], {})
+        if len(given) == 1
+        else plots._Curve(None, {k: plots.Cell(each / 100) for k, each in zip((1, 10), given, strict=True)})
+        for name, given in values.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "low", "high"),
+    [
+        ({"adapted": (96, 98), "wrong_scene": (80, 40), "position": (20,)}, 95.7, 98.3),
+        ({"adapted": (96, 98), "wrong_scene": (97, 95.5), "position": (95.2,)}, 94.9, 98.3),
+        ({"adapted": (96, 98), "position": (99.5,)}, 95.7, 99.8),
+        ({"wrong_scene": (80, 40)}, 35, 85),
+        ({"zero_shot": (92,), "position": (20,)}, 11.4, 100.4),
+        ({"position": (0.2,)}, -0.4, 1.5),
+    ],
+)
+def test_what_lies_far_below_leaves_the_curves_their_room(given, low, high):
+    assert plots._window(curves(**given)) == pytest.approx((low, high), abs=0.35)
