@@ -1,5 +1,6 @@
 """How a function of the experts is evaluated in training: precision, recomputation, compilation, randomness."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Evaluation:
         *arguments: *Given,
     ) -> Any:
         """``function(experts, *arguments)`` under these parameters; losses come back in the parameters' type."""
-        run: Callable[..., Any] = torch.compile(under) if self.compile else under
+        run: Callable[..., Any] = _compiled if self.compile else under
         if self.recompute and torch.is_grad_enabled():
             run = _recomputing(run)
         if self.precision == "float32":
@@ -68,6 +69,13 @@ def repeatable(number: int, device: torch.device) -> Iterator[None]:
         for each in devices:
             torch.cuda.default_generators[each.index or 0].manual_seed(number)
         yield
+
+
+def _compiled(*arguments: Any) -> Any:
+    """:func:`under`, compiled; torch's tracer looks at ``.grad`` of adapted parameters, and would warn of it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
+        return torch.compile(under)(*arguments)
 
 
 def _recomputing(run: Callable[..., Any]) -> Callable[..., Any]:
