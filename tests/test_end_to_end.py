@@ -200,5 +200,6 @@ def test_the_list_says_what_is_there(typed):
     there = {line.split()[0]: line for line in out.splitlines()[1:]}
     assert code == 0
     assert "13 scenes, 25 videos (released)" in there["shanghaitech"]
-    assert "1 scenes, 6 videos (official, in a folder avenue)" in there["avenue"]
+    assert "1 scene, 6 videos (official)" in there["avenue"]
+    assert "1 scene, 6 videos (official), no labels" in there["avenue-intervals"]
     assert "no" in there["msad"].split()

@@ -1,11 +1,14 @@
 """``metavad data``: make, list, fetch, check, import and label footage."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from metavad.cli.options import Data, Seed
+
+if TYPE_CHECKING:
+    from metavad.scenes.suite import Suite
 
 __all__ = ["register"]
 
@@ -67,17 +70,24 @@ def synthesize(
 @app.command("list", epilog="Example: metavad data list --data /datasets")
 def list_suites(data: Data = None) -> None:
     """What ships, what of it is present, where, its size and terms."""
+    from rich.measure import Measurement
     from rich.table import Table
 
-    from metavad.cli.terminal import console
+    from metavad.cli.terminal import console, say
     from metavad.shipped import shipped
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("suite", "present", "size", "where", "title", "terms"):
         table.add_column(heading, no_wrap=True)
-    for name in shipped("tasks"):
-        table.add_row(*_listed(name, data))
-    console().print(table)
+    rows = [_listed(name, data) for name in shipped("tasks")]
+    for row in rows:
+        table.add_row(*row)
+    screen = console()
+    if Measurement.get(screen, screen.options.update(max_width=10_000), table).maximum <= screen.width:
+        screen.print(table)
+        return
+    for name, present, size, where, title, terms in rows:  # a narrow terminal would cut the names
+        say(f"{name}: {', '.join(filter(None, (present, size, where)))}", f"    {title}; terms: {terms}")
 
 
 def _listed(name: str, data: Path | None) -> tuple[str, ...]:
@@ -97,8 +107,16 @@ def _listed(name: str, data: Path | None) -> tuple[str, ...]:
         return name, "no", "", "", *said
     videos = {video.path for scene in suite.scenes for video in (*scene.normal, *scene.test)}
     where = ", ".join(sorted({str(scene.root) for scene in suite.scenes})[:2])
+    return name, _present(suite, len(videos)), _size(videos), where, *said
+
+
+def _present(suite: "Suite", videos: int) -> str:
+    """Such as ``1 scene, 28 videos (official)``, and whether labels are missing."""
+    from metavad.scenes.download import still_missing
+
+    counted = [f"{n} {noun}{'s' * (n != 1)}" for n, noun in ((len(suite.scenes), "scene"), (videos, "video"))]
     layout = f" ({suite.layout})" if suite.layout else ""
-    return name, f"{len(suite.scenes)} scenes, {len(videos)} videos{layout}", _size(videos), where, *said
+    return ", ".join(counted) + layout + (", no labels" if still_missing(suite) else "")
 
 
 def _size(paths: set[Path]) -> str:
@@ -124,7 +142,7 @@ def fetch(
     from metavad.errors import UsageError
     from metavad.scenes.download import by_hand, still_missing
     from metavad.scenes.download import fetch as fetched
-    from metavad.scenes.suite import about
+    from metavad.scenes.suite import about, load_suite
 
     root = data or (Path(os.environ["METAVAD_DATA"]) if os.environ.get("METAVAD_DATA") else None)
     if not about(name).archives:
@@ -135,7 +153,7 @@ def fetch(
     with resuming("the same command goes on with the download"):
         folders = fetched(name, root, bars(), keep=keep)
     say(*(f"{folder}" for folder in folders))
-    if missing := still_missing(name, root):
+    if missing := still_missing(load_suite(name, root)):
         say(*by_hand(name), *(f"still missing: {path}" for path in missing))
         raise typer.Exit(1)
     say(f"next: metavad data check {name}")
@@ -167,10 +185,9 @@ def check(
         console().print(table)
     labels = f", labels: {suite.label_set}" if suite.label_set else ""
     layout = f", layout: {suite.layout}" if suite.layout else ""
-    say(
-        f"{suite.name}: {len(suite.scenes)} scenes{layout}{labels}; {len(errors)} errors, "
-        f"{len(findings) - len(errors)} warnings"
-    )
+    scenes = f"{len(suite.scenes)} scene{'s' * (len(suite.scenes) != 1)}"
+    counted = f"{len(errors)} errors, {len(findings) - len(errors)} warnings"
+    say(f"{suite.name}: {scenes}{layout}{labels}; {counted}")
     if errors:
         raise typer.Exit(1)
 
@@ -219,8 +236,27 @@ def label(
     if place.exists():
         raise OutputError(f"{place}: expected a free place for labels, found something; name another --out")
     write_text(place, empty_intervals(*scene_of_files(videos, fps=fps).normal))
-    said = place.name if out is None else place
     say(
         f"{place}: fill in a line for each abnormal interval",
-        f'in the suite: labels = {{ format = "intervals", path = "{said}" }}',
+        f'in the suite: labels = {{ format = "intervals", path = "{_from_root(place, videos[0])}" }}',
     )
+
+
+def _from_root(place: Path, video: Path) -> str:
+    """The label file as the suite above the video would call it: from the root of the video's scene, if it has one."""
+    from os.path import relpath
+
+    from metavad.errors import MetavadError
+    from metavad.scenes.suite import load_suite
+
+    for folder in video.absolute().parents:
+        if not (folder / "suite.toml").is_file():
+            continue
+        try:
+            scenes = load_suite(str(folder)).scenes
+        except MetavadError:
+            continue
+        for scene in scenes:
+            if video.absolute() in {each.path.absolute() for each in (*scene.normal, *scene.test)}:
+                return Path(relpath(place.absolute(), scene.root.absolute())).as_posix()
+    return place.name

@@ -14,7 +14,7 @@ from typing import Any
 from metavad.errors import DataError, OutputError, UsageError
 from metavad.progress import SILENT, Progress
 from metavad.scenes.archive import Limits, extract
-from metavad.scenes.suite import Archive, Suite, about, load_suite
+from metavad.scenes.suite import Archive, Suite, about
 
 __all__ = ["Limits", "by_hand", "extract", "fetch", "still_missing"]
 
@@ -60,11 +60,11 @@ def by_hand(name: str) -> list[str]:
     return [suite.title, *lines, *(line.removeprefix("#").removeprefix(" ") for line in expected)]
 
 
-def still_missing(name: str, data: Path) -> list[str]:
-    """Label files of suite ``name`` that its archives do not hold: a path for each scene; empty once all are there."""
+def still_missing(suite: Suite) -> list[str]:
+    """Label files that are not there beside test videos that are: a path for each scene; empty where all is well."""
     return [
         str(scene.labels.of(scene.test[0]))
-        for scene in load_suite(name, data).scenes
+        for scene in suite.scenes
         if scene.labels and scene.test
         if not (scene.labels.of(scene.test[0]).exists() or scene.labels.normal_throughout(scene.test[0]))
     ]

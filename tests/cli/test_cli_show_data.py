@@ -1,11 +1,14 @@
 """``metavad show`` and ``metavad data``."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 
+from metavad.scenes.labels import frame_labels
+from metavad.scenes.suite import load_suite
 from metavad.shipped import shipped
 
 
@@ -67,6 +70,18 @@ def test_list_says_what_is_there(metavad, tmp_path):
     assert names == list(shipped("tasks"))
 
 
+def test_the_list_names_every_suite_on_a_narrow_terminal(metavad, tmp_path, monkeypatch):
+    from rich.console import Console
+
+    from metavad.cli import terminal
+
+    monkeypatch.setattr(terminal, "console", lambda: Console(width=60, force_terminal=True))
+    out = metavad("data", "list", "--data", tmp_path).out
+    for name in shipped("tasks"):
+        assert f"{name}: " in out
+    assert "terms: CC BY-NC-ND 4.0" in out
+
+
 def test_fetch_says_where_to_ask(metavad, tmp_path):
     assert "--data" in metavad("data", "fetch", "ped2").line
     result = metavad("data", "fetch", "msad", "--data", tmp_path)
@@ -89,3 +104,24 @@ def test_label_writes_an_empty_file(metavad, cameras, tmp_path):
     assert text.startswith("#")
     assert text.splitlines()[-1] == "video,start,end"
     assert metavad("data", "label", video).code == 1
+
+
+def test_the_label_file_is_called_as_its_suite_would(metavad, cameras, tmp_path):
+    """From the root of the scene, which may be folders above."""
+    for side in ("normal", "test"):
+        (tmp_path / "mine" / "gate" / side).mkdir(parents=True)
+        shutil.copy(cameras.parent / "camera-000" / "test" / "test-00.mp4", tmp_path / "mine" / "gate" / side)
+    assert metavad("data", "import", "mine", "--yes").code == 0
+    said = metavad("data", "label", "mine/gate/test/test-00.mp4").out
+    assert 'path = "test/intervals.csv"' in said
+    suite = tmp_path / "mine" / "suite.toml"
+    marked = re.sub(
+        "# no labels found; for example: .*", said.partition("in the suite: ")[2].strip(), suite.read_text()
+    )
+    suite.write_text(marked)
+    with (tmp_path / "mine" / "gate" / "test" / "intervals.csv").open("a") as file:
+        file.write("test-00,3,7\n")
+    checked = metavad("data", "check", "mine")
+    assert (checked.code, "1 scene; 0 errors, 0 warnings" in checked.out) == (0, True), checked.out
+    scene = load_suite(str(tmp_path / "mine")).scenes[0]
+    assert frame_labels(scene, scene.test[0], 50).nonzero()[0].tolist() == [3, 4, 5, 6]
