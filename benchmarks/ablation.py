@@ -44,7 +44,7 @@ def main() -> None:
     """Score, print both tables, write the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", type=Path, default=Path("base"))
-    parser.add_argument("--suite", required=True)
+    parser.add_argument("--suite", required=True, action="append", help="may be given several times")
     parser.add_argument("--shots", default="0,1,3,10")
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--json", type=Path)
@@ -53,13 +53,13 @@ def main() -> None:
     base, shots = load_base(given.base), [int(count) for count in given.shots.split(",")]
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     kinds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for scene in load_suite(given.suite).scenes:
+    for scene in [scene for name in given.suite for scene in load_suite(name).scenes]:
         _camera(base, scene, shots, given.draws, found, kinds)
         print(".", end="", flush=True)
     print()
     record = {
         "base": base.digest,
-        "suite": given.suite,
+        "suites": given.suite,
         "draws": given.draws,
         **describe_machine("cpu"),
         "auc": {name: dict(each) for name, each in found.items()},

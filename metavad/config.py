@@ -297,7 +297,6 @@ class MetaConfig(_Section):
 class CalibrationConfig(_Section):
     """Tails with hierarchical shrinkage (strengths in clips, widths in heights of the frame)."""
 
-    bins: Count = 48
     place_strength: Positive = 0.2
     """Clips that the scene's tail counts for, at one place."""
     scene_strength: Positive = 2.0
@@ -339,7 +338,7 @@ class AdaptationConfig(_Section):
 class ScoringConfig(_Section):
     """From score maps to frame scores."""
 
-    top: Annotated[float, Field(gt=0, le=1)] = 0.01
+    top: Annotated[float, Field(gt=0, le=1)] = 0.005
     """Share of cells, the highest, that make a frame's score."""
     past: Annotated[float, Field(ge=0)] = 0.9
     ahead: Annotated[float, Field(ge=0, le=0.5)] = 0.5

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from metavad.calibration.accumulation import strongest
 from metavad.calibration.fusion import compress, fuse, weight_at
 from metavad.calibration.tails import BaseTail, PlaceTail, Strengths, place_tail, surprise
 from metavad.config import CalibrationConfig, Config
-from metavad.experts.base import Expert, Memory, Parameters
+from metavad.experts.base import Memory, Parameters
 from metavad.experts.set import ExpertSet, under
 from metavad.features.base import grid_of
 from metavad.features.library import features_of
@@ -302,12 +301,12 @@ def _placed(model: Normality, name: str, score: Tensor, known: Tensor) -> Tensor
 
 
 def speaks(method: Method, name: str, evidence: float) -> bool:
-    """Whether an expert may speak after so many times of the camera.
+    """Whether an expert may speak after so many times of the camera: until it was checked, only what leads.
 
-    One that knows only what it was shown must have been checked on shots that it was not shown; before that, what
-    is new to it is no news.
+    To one that knows only what it was shown, everything else is new; and how loud one that predicts pixels is at a
+    camera of another kind, with other noise and texture, only shots can say that it was not shown.
     """
-    return evidence >= ENOUGH or not cast("Expert", method.experts[name]).blind
+    return evidence >= ENOUGH or leaks_of(method.experts)[name] > 0
 
 
 ENOUGH = 4

@@ -1,5 +1,6 @@
-"""Normalizing flow over local optical flow, conditioned on place."""
+"""Normalizing flow over local optical flow, of which half believes in perspective."""
 
+import math
 from typing import ClassVar
 
 import torch
@@ -20,11 +21,13 @@ MOVING = 0.03
 
 
 class FlowDensity(Expert):
-    """Density of (log speed, direction right, direction down) of a cell's motion, given its place.
+    """Density of (log speed, direction right, direction down) of a cell's motion.
 
-    An autoregressive spline flow (Durkan et al. 2019, https://arxiv.org/abs/1906.04032) in two factors, the speed
-    and the direction given the speed, so that the speed's latent gives its exact tail at this place. Score: minus
-    the log probability of moving at least this fast here, in nats (higher = more anomalous).
+    Autoregressive spline flows (Durkan et al. 2019, https://arxiv.org/abs/1906.04032) in two factors, the speed and
+    the direction given the speed, so that the speed's latent gives its exact tail. The speed is an even mixture of
+    two: one given how far down the frame the cell is, since on most cameras what is lower is nearer and faster, and
+    one the same everywhere, since on some it is not. Score: minus the log probability of moving at least this fast,
+    in nats (higher = more anomalous).
     """
 
     name: ClassVar[str] = "flow_density"
@@ -42,8 +45,9 @@ class FlowDensity(Expert):
             "hidden_features": (settings.hidden,) * 2,
             "activation": nn.SiLU,
         }
-        self.speed = zuko.flows.NSF(features=1, context=_CONTEXT, **shape)
-        self.direction = zuko.flows.NSF(features=2, context=_CONTEXT + 1, **shape)
+        self.speed = zuko.flows.NSF(features=1, context=1, **shape)
+        self.anywhere = zuko.flows.NSF(features=1, **shape)
+        self.direction = zuko.flows.NSF(features=2, context=2, **shape)
 
     @classmethod
     def build(cls, config: Config) -> "FlowDensity":
@@ -59,11 +63,11 @@ class FlowDensity(Expert):
         return {"fastest": fastest(support)}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
-        """Negative log-likelihood in nats; still cells count a tenth."""
-        values, context, weight = self._drawn(sample)
+        """Negative log-likelihood in nats, for the speed the mean of both halves'; still cells count a tenth."""
+        values, down, weight = self._drawn(sample)
         speed, direction = values[..., :1], values[..., 1:]
-        likelihood = self.speed(context).log_prob(speed)
-        likelihood = likelihood + self.direction(torch.cat([context, speed], dim=-1)).log_prob(direction)
+        likelihood = (self.speed(down).log_prob(speed) + self.anywhere().log_prob(speed)) / 2
+        likelihood = likelihood + self.direction(torch.cat([down, speed], dim=-1)).log_prob(direction)
         loss: Tensor = -(likelihood * weight).sum() / weight.sum().clamp_min(1e-6)
         return loss
 
@@ -71,8 +75,9 @@ class FlowDensity(Expert):
         """Nats of surprise at the speed (B, T, h, w); the floor where no motion is known yet."""
         speed = _variables(sample["flow"].movedim(2, -1))[..., :1]
         # The context has no time: the spline of a place is made once, whatever the length.
-        latent = self.speed(_context(speed)).transform(speed)[..., 0]
-        surprise = -torch.special.log_ndtr(-latent)
+        here = _log_tail(self.speed(_down(speed)).transform(speed))
+        anywhere = _log_tail(self.anywhere().transform(speed))
+        surprise = math.log(2) - torch.logaddexp(here, anywhere)
         known = sample.known["flow"][:, :, None, None]
         return torch.where(known, surprise, surprise.new_tensor(self.floor))
 
@@ -91,10 +96,10 @@ class FlowDensity(Expert):
         step += step % 2 == 0  # odd, so that rows of even length do not give the same column again and again
         flow = sample["flow"].movedim(2, -1).flatten(0, -2)[::step]
         tick, cell = self._places(len(flow), step, height * width, flow.device)
-        context = _context(sample["flow"].movedim(2, -1)).flatten(0, 1)[cell]
+        down = _down(sample["flow"].movedim(2, -1)).flatten(0, 1)[cell]
         known = sample.known["flow"].flatten()[tick]
         weight = torch.where(flow[:, 2] > MOVING, 1.0, 0.1) * known
-        return _variables(flow), context, weight.to(flow)
+        return _variables(flow), down, weight.to(flow)
 
     @staticmethod
     def _places(count: int, step: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -103,15 +108,15 @@ class FlowDensity(Expert):
         return number // cells, number % cells
 
 
-_CONTEXT = 3
-
-
-def _context(values: Tensor) -> Tensor:
-    """(h, w, D) for values (..., h, w, C): where a cell is; people are small far away and large below."""
+def _down(values: Tensor) -> Tensor:
+    """(h, w, 1) for values (..., h, w, C): how far down a cell is, -1 to 1."""
     height, width = values.shape[-3:-1]
-    down = torch.linspace(-1, 1, height).to(values)[:, None].expand(height, width)
-    across = torch.linspace(-1, 1, width).to(values)[None].expand(height, width)
-    return torch.stack([down, across, across**2], dim=-1)
+    return torch.linspace(-1, 1, height).to(values)[:, None, None].expand(height, width, 1)
+
+
+def _log_tail(latent: Tensor) -> Tensor:
+    """Log probability (...) of more than a standard normal latent (..., 1)."""
+    return torch.special.log_ndtr(-latent)[..., 0]
 
 
 FASTER = 1.05

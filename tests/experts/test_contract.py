@@ -176,7 +176,7 @@ def second_order_agrees(expert):
         for found, direction in zip(gradient, way.values(), strict=True)
         if found is not None
     )
-    step = 1e-5
+    step = 1e-6  # a larger one crosses a knot of a spline, where the gradient has a kink
     ends = []
     for sign in (1, -1):
         moved = {key: (tensor + sign * step * way[key]).detach().requires_grad_() for key, tensor in start.items()}
