@@ -1,6 +1,6 @@
 """Density of flow patches: AUC over training steps on the source and on unseen cameras, without adapting.
 
-    python benchmarks/flow_patches.py --source cameras/suite.toml --unseen other/suite.toml --json FILE
+    python benchmarks/flow_patches.py --source train/suite.toml --unseen held/suite.toml --rows rows.jsonl --json FILE
 
 Trained by maximum likelihood on normal videos of some source cameras; every so many steps the test videos of these
 cameras and of cameras that were never seen are scored. The likelihood of other normal videos of the source cameras
@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
 
 import cv2
 import numpy as np
@@ -42,7 +41,7 @@ SETTINGS: dict[str, dict] = {
     "stack 4, trajectory": {"stacking": "trajectory"},
     "K 8": {"steps": 8},
 }
-SHARES = {"a tenth of the footage": 0.1}
+SHARES: dict[str, dict] = {"a tenth of the footage": {}, "stack 1, a tenth of the footage": {"stack": 1}}
 
 
 def footage(scenes: Sequence[Scene], config: Config, videos: slice, side: str) -> list[tuple[Sample, np.ndarray]]:
@@ -132,24 +131,27 @@ def stopped(curve: Sequence[dict]) -> dict:
 
 def table(rows: Sequence[dict]) -> Iterator[str]:
     """AUC over steps on the source and on unseen cameras, bold where the rule stops."""
-    steps = [row["step"] for row in rows[0]["curve"]]
+    steps = sorted({each["step"] for row in rows for each in row["curve"]})
     yield "| setting | cameras | " + " | ".join(f"{step} steps" for step in steps) + " | parameters | s |"
     yield "|:--|:--|" + "--:|" * (len(steps) + 2)
     for row in rows:
         for place, (name, sides) in enumerate({"source": "source_auc", "unseen": "unseen_auc"}.items()):
-            cells = [
-                f"**{each[sides]:.1f}**" if each["step"] == row["stopped"] else f"{each[sides]:.1f}"
-                for each in row["curve"]
-            ]
+            found = {each["step"]: f"{each[sides]:.1f}" for each in row["curve"]}
+            cells = [f"**{found[step]}**" if step == row["stopped"] else found.get(step, "") for step in steps]
             facts = ["", ""] if place else [f"{row['parameters']:,}", str(row["seconds"])]
             yield "| " + " | ".join(["" if place else row["setting"], name, *cells, *facts]) + " |"
 
 
-def noted(row: dict, file: TextIO | None) -> None:
+def noted(path: Path, row: dict) -> None:
     """Written at once: a run that is stopped leaves what it had."""
-    if file is not None:
+    with path.open("a") as file:
         file.write(json.dumps(row) + "\n")
-        file.flush()
+
+
+def rows_of(path: Path) -> dict[str, dict]:
+    """The rows that are there, by setting."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return {row["setting"]: row for row in map(json.loads, lines)}
 
 
 def every_of(steps: int, first: int) -> set[int]:
@@ -169,39 +171,40 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, default=6)
     parser.add_argument("--steps", type=int, default=320)
     parser.add_argument("--videos", type=int, default=3)
-    parser.add_argument("--rows", type=argparse.FileType("a"), help="JSON lines, one a setting, as they come")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--rows", type=Path, required=True, help="JSON lines, one a setting, as they come")
+    parser.add_argument("--only", nargs="*", default=[*SETTINGS, *SHARES], choices=[*SETTINGS, *SHARES], metavar="ROW")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    config = Config()
     source = load_suite(asked.source).scenes
     own, further = source[: asked.cameras], source[asked.cameras : 2 * asked.cameras]
     unseen = load_suite(asked.unseen).scenes[: asked.cameras]
+    missing = [name for name in asked.only if name not in rows_of(asked.rows)]
+    sides = read(own, further, unseen, asked.videos) if missing else {}
+    for name in missing:
+        share = 0.1 if name in SHARES else 1.0
+        noted(asked.rows, run(name, {**SETTINGS, **SHARES}[name], share, asked.steps, 10, sides))
+    rows = [row for name, row in rows_of(asked.rows).items() if name in asked.only]
+    print("\n".join(table(rows)))
+    if asked.json:
+        cameras = {"source": [each.key for each in own], "unseen": [each.key for each in unseen]}
+        record = {**describe_machine("cpu"), **cameras, "test_videos": asked.videos, "rows": rows}
+        write_text(asked.json, json.dumps(record, indent=1) + "\n")
+
+
+def read(own: Sequence[Scene], further: Sequence[Scene], unseen: Sequence[Scene], videos: int) -> dict:
+    """Footage by what it is for."""
+    config = Config()
     sides = {
         "train": footage(own, config, slice(0, 2), "normal"),
         "source_normal": footage(own, config, slice(2, 3), "normal"),
         "unseen_normal": footage(further, config, slice(0, 1), "normal"),
-        "source_test": footage(own, config, slice(0, asked.videos), "test"),
-        "unseen_test": footage(unseen, config, slice(0, asked.videos), "test"),
+        "source_test": footage(own, config, slice(0, videos), "test"),
+        "unseen_test": footage(unseen, config, slice(0, videos), "test"),
     }
     print({name: len(each) for name, each in sides.items()}, file=sys.stderr, flush=True)
-    rows = []
-    for name, settings in SETTINGS.items():
-        if asked.only in name:
-            rows.append(run(name, settings, 1.0, asked.steps, 10, sides))
-            noted(rows[-1], asked.rows)
-    for name, share in SHARES.items():
-        if asked.only in name:
-            rows.append(run(name, {}, share, asked.steps, 10, sides))
-            noted(rows[-1], asked.rows)
-    print("\n".join(table(rows)))
-    if asked.json:
-        cameras = {"source": [each.key for each in own], "unseen": [each.key for each in unseen]}
-        sizes = {name: len(each) for name, each in sides.items()}
-        record = {**describe_machine("cpu"), **cameras, "videos": sizes, "rows": rows}
-        write_text(asked.json, json.dumps(record, indent=1) + "\n")
+    return sides
 
 
 if __name__ == "__main__":
