@@ -5,7 +5,7 @@ draw or method of the same scene) finds decoded and derived arrays on disk, and 
 boxes and figures only; adapting is not counted, since it has to be done whatever is measured. Times are CPU seconds
 of this process on one thread, which a busy machine changes little; median of repetitions, in turns.
 
-    python benchmarks/cost.py --base runs/real --suite ped2 --videos 3
+    python benchmarks/cost.py --base base --suite ped2 --videos 2 --json benchmarks/cost.json
 """
 
 import argparse
@@ -50,7 +50,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     suite = load_suite(asked.suite)
     scene = replace(suite.scenes[0], test=suite.scenes[0].test[: asked.videos])
-    found = {"evaluation": evaluation(load_base(asked.base), scene, asked.repetitions), "regions": regions()}
+    base = load_base(asked.base)
+    found = {"base": base.digest, "evaluation": evaluation(base, scene, asked.repetitions), "regions": regions()}
     record = {**found, "suite": asked.suite, "load": os.getloadavg()[0], **describe_machine("cpu")}
     print(json.dumps(record, indent=1))
     if asked.json:

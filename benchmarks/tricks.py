@@ -4,7 +4,7 @@ Nothing is run anew: a benchmark with ``--scores`` and ``--json`` is read, and i
 code treats them. The figures of this script look at the test set; that is their point, and nothing is chosen by them.
 
     metavad benchmark --target ped2,umn,umn-banner,benchmarks/suites/umn-uncropped.toml --scores tricks.npz ...
-    python benchmarks/tricks.py tricks.npz --write docs/protocol.md
+    python benchmarks/tricks.py tricks.npz --write docs/protocol.md --write benchmarks/tricks.md
 """
 
 import argparse
@@ -44,7 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scores", type=Path)
     parser.add_argument("--method", default="adapted/10", metavar="METHOD/K")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help=f"put it between {BEGIN} and {END}")
+    parser.add_argument(
+        "--write", type=Path, metavar="PAGE", action="append", default=[], help=f"put it between {BEGIN} and {END}"
+    )
     asked = parser.parse_args()
     with np.load(asked.scores) as file:
         arrays = {name: file[name] for name in file}
@@ -52,10 +54,10 @@ def main() -> None:
     shown = [scene for scene in scenes if not scene.startswith(tuple(f"umn{suffix}:" for suffix in OTHERS))]
     text = table({scene: case_of(arrays, scene, asked.method) for scene in shown}, asked.method)
     text += others(arrays, scenes, asked.method)
-    if asked.write:
-        page = asked.write.read_text(encoding="utf-8")
-        whole = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-        asked.write.write_text(whole.sub(lambda _: f"{BEGIN}\n{text}{END}", page), encoding="utf-8")
+    whole = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    for page in asked.write:
+        before = page.read_text(encoding="utf-8")
+        page.write_text(whole.sub(lambda _: f"{BEGIN}\n{text}{END}", before), encoding="utf-8")
     print(text)
 
 
