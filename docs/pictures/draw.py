@@ -13,7 +13,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from scipy import ndimage
 
+from metavad.calibration.accumulation import smooth
 from metavad.evaluation import (
     auc_difference,
     average_precision,
@@ -22,6 +24,7 @@ from metavad.evaluation import (
     macro_auc,
     micro_auc,
     pixel_auc,
+    rbdc_tbdc,
 )
 from metavad.report.plots import INK
 
@@ -95,7 +98,7 @@ def eer(picture: Figure) -> None:
     axes.plot(false, true, "o-", color=OURS)
     axes.plot([0, 1], [1, 0], ls="--", color=MUTED, lw=1)
     axes.plot([rate], [1 - rate], "s", color=ALARM)
-    axes.annotate(f"EER {rate:.2f}, between corners", (rate, 1 - rate), (0.02, 0.88), fontsize=9)
+    axes.annotate(f"EER {rate:.2f}, between corners", (rate, 1 - rate), (0.52, 0.8), fontsize=9)
     axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 1), ylim=(0, 1.03))
     axes.set_title(f"the area is the AUC, {micro_auc(scores, labels):.2f}", loc="left")
 
@@ -300,15 +303,84 @@ def ties(picture: Figure) -> None:
         each.set_title(name, loc="left")
 
 
+def boxes(picture: Figure) -> None:
+    """A hit, a miss beside a false positive, and two detections of one region."""
+    truth = [(60.0, 40.0, 110.0, 100.0)] * 3
+    found = [
+        [(70.0, 45.0, 120.0, 105.0)],
+        [(140.0, 60.0, 180.0, 110.0)],
+        [(55.0, 45.0, 85.0, 95.0), (80.0, 35.0, 115.0, 90.0)],
+    ]
+    rows = [(frame, *box, 2.0 - frame / 2) for frame, here in enumerate(found) for box in here]
+    tracks = np.array([(0, frame, *box) for frame, box in enumerate(truth)])
+    regions, whole = rbdc_tbdc([tracks], [np.array(rows)], [3])
+    names = ("hit: IoU of at least 0.1", "missed, and a false positive", "two hits count once")
+    for axes, region, here, name in zip(picture.subplots(1, 3), truth, found, names, strict=True):
+        for box, colour, dash in ((region, ALARM, "-"), *((each, OURS, "--") for each in here)):
+            corner, size = (box[0], box[1]), (box[2] - box[0], box[3] - box[1])
+            axes.add_patch(Rectangle(corner, *size, fill=False, ec=colour, ls=dash, lw=2))
+        axes.set(xlim=(0, 200), ylim=(130, 0), xticks=[], yticks=[], aspect="equal")
+        axes.set_title(name, loc="left", fontsize=9)
+    picture.suptitle(f"one track over three frames: RBDC {regions:.2f}, TBDC {whole:.2f}", fontsize=9)
+
+
+def min_max(picture: Figure) -> None:
+    """Three clips with an event on levels of their own, and a quiet one, before and after."""
+    generator = np.random.default_rng(1)
+    labels = [
+        np.isin(np.arange(60), np.arange(start, start + size)) for start, size in ((20, 18), (34, 14), (10, 20), (0, 0))
+    ]
+    levels = (1.0, 3.0, 5.0, 0.5)
+    raw = [level + 1.6 * label + generator.normal(0, 0.25, 60) for level, label in zip(levels, labels, strict=True)]
+    stretched = [(row - row.min()) / np.ptp(row) for row in raw]
+    axes = picture.subplots(1, 2)
+    for each, scores, name in zip(axes, (raw, stretched), ("as scored", "each clip stretched to 0..1"), strict=True):
+        for clip, (row, label) in enumerate(zip(scores, labels, strict=True)):
+            where = 70 * clip + np.arange(60)
+            each.plot(where, row, color=MUTED if clip == 3 else OURS, lw=1.2)
+            if label.any():
+                event(each, where[label][0], where[label][-1])
+        area = micro_auc(scores[:3], labels[:3])
+        each.set_title(f"{name}: AUC of the first three {area:.2f}", loc="left", fontsize=8.5)
+        each.set(xticks=[30, 100, 170, 240], xticklabels=["clip 1", "clip 2", "clip 3", "quiet"], yticks=[])
+    axes[1].annotate(
+        "an alarm in a quiet hour", (70 * 3 + int(stretched[3].argmax()), 1.0), (150, 1.13), fontsize=8, color=ALARM
+    )
+    axes[1].set_ylim(-0.05, 1.25)
+
+
+def smoothing(picture: Figure) -> None:
+    """What a centred window, ours, and one that looks back only make of a step."""
+    frames = np.arange(200)
+    step = ((frames >= 50) & (frames < 80)).astype(float)
+    seconds = frames / 10
+    lines = {
+        "centred Gaussian of 7 frames": (ndimage.gaussian_filter1d(step, 7.0), OTHER, "-"),
+        "ours, half a second ahead": (smooth(step, seconds, 0.9, 0.5), OURS, "-"),
+        "causal": (smooth(step, seconds, 0.9, 0.0), INK["refit"], "--"),
+    }
+    axes = picture.subplots()
+    event(axes, 5.0, 8.0)
+    for name, (values, colour, dash) in lines.items():
+        early = 5.0 - seconds[np.argmax(values > 0.05)]
+        said = f"rises {early:.1f} s before the event" if early > 0.05 else "never before it"
+        axes.plot(seconds, values, color=colour, ls=dash, label=f"{name}: {said}")
+    axes.set(xlabel="seconds", ylabel="score", yticks=[], xlim=(1, 20))
+    axes.legend(frameon=False, fontsize=8, loc="center right")
+
+
 PICTURES: dict[str, Callable[[Figure], None]] = {
     "micro-macro": micro_macro,
     "eer": eer,
     "precision": precision,
+    "rbdc": boxes,
     "pixels": pixels,
     "alarms": alarms,
     "latency": latency,
     "bootstrap": bootstrap,
     "position": position,
+    "min-max": min_max,
+    "smoothing": smoothing,
     "padding": padding,
     "shots": shots,
     "choosing": choosing,

@@ -75,9 +75,24 @@ class Bench:
                 f"{self.scene.key}: expected frames to score, found that shots may come from all of them; "
                 "shorten normal_frames"
             )
+        self._one_shape()
         for shots in self.settings.shots:
             if shots and set(SHOWN) & set(self.settings.methods):
                 self.shots(shots, 0)
+
+    def _one_shape(self) -> None:
+        """A camera has one shape of picture: maps and tails by place are cells of it."""
+        shapes = {self._cells(name): name for name in self.truth}
+        if len(shapes) > 1:
+            found = [(name, self.facts(name)) for name in list(shapes.values())[:2]]
+            said = " and ".join(f"{facts.width}x{facts.height} in {name}" for name, facts in found)
+            raise DataError(
+                f"{self.scene.key}: expected test videos of one shape, found {said}; make a scene of each camera"
+            )
+
+    def _cells(self, name: str) -> tuple[int, int]:
+        facts, data = self.facts(name), self.base.config.data
+        return grid_of(*working_size(facts.height, facts.width, data.short_side), data.rows)
 
     def shots(self, shots: int, draw: int) -> Shots:
         """The clips of one draw."""
@@ -139,8 +154,7 @@ class Bench:
     @cached_property
     def grid(self) -> tuple[int, int]:
         """Cells of this camera's maps."""
-        facts, data = self.facts(self.scene.test[0].name), self.base.config.data
-        return grid_of(*working_size(facts.height, facts.width, data.short_side), data.rows)
+        return self._cells(self.scene.test[0].name)
 
     @cached_property
     def feature_seconds(self) -> float:

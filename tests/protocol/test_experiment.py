@@ -355,6 +355,16 @@ def test_a_video_all_of_which_may_be_shown_is_in_no_figure(copied, tiny_base):
         protocol.benchmark(load_suite(str(copied / "same.toml")).scenes, tiny_base, **asked)
 
 
+def test_videos_of_two_shapes_are_not_one_camera(copied, tiny_base):
+    write_video(copied / "camera-000" / "test" / "zz.mp4", range(30), size=(64, 64))
+    np.save(copied / "camera-000" / "labels" / "zz.npy", np.zeros(30))
+    for folder in ("pixel_masks", "abnormal_tracks"):
+        shutil.rmtree(copied / "camera-000" / folder)
+    scene = replace(load_suite(str(copied)).scenes[0], pixel_masks=None, tracks=None)
+    with pytest.raises(DataError, match=r"expected test videos of one shape, found .* in .* and 64x64 in zz"):
+        protocol.benchmark([scene], tiny_base, **ASKED)
+
+
 def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
     settings = checked_settings((1, 5), 5, protocol.METHODS, 8, 0)
     bench = Bench(scenes[0], scenes, tiny_base, settings, Store(), None)
