@@ -334,14 +334,14 @@ def min_max(picture: Figure) -> None:
     raw = [level + 1.6 * label + generator.normal(0, 0.25, 60) for level, label in zip(levels, labels, strict=True)]
     stretched = [(row - row.min()) / np.ptp(row) for row in raw]
     axes = picture.subplots(1, 2)
-    for each, scores, name in zip(axes, (raw, stretched), ("as scored", "each clip stretched to 0..1"), strict=True):
+    for each, scores, name in zip(axes, (raw, stretched), ("as scored", "stretched to 0..1"), strict=True):
         for clip, (row, label) in enumerate(zip(scores, labels, strict=True)):
             where = 70 * clip + np.arange(60)
             each.plot(where, row, color=MUTED if clip == 3 else OURS, lw=1.2)
             if label.any():
                 event(each, where[label][0], where[label][-1])
         area = micro_auc(scores[:3], labels[:3])
-        each.set_title(f"{name}: AUC of the first three {area:.2f}", loc="left", fontsize=8.5)
+        each.set_title(f"{name}: AUC {area:.2f} on clips 1 to 3", loc="left", fontsize=8.5)
         each.set(xticks=[30, 100, 170, 240], xticklabels=["clip 1", "clip 2", "clip 3", "quiet"], yticks=[])
     axes[1].annotate(
         "an alarm in a quiet hour", (70 * 3 + int(stretched[3].argmax()), 1.0), (150, 1.13), fontsize=8, color=ALARM
