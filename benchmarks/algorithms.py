@@ -1,17 +1,21 @@
 """Which way of meta-learning is worth its cost: AUC after K shots on held-out generated cameras, three seeds.
 
-    metavad data synthesize --size tiny --scenes 14 --seed 101 --out cameras/train \\
-        --normal-videos 4 --normal-seconds 8 --test-videos 0
-    metavad data synthesize --size tiny --scenes 8 --seed 202 --out cameras/held \\
-        --normal-videos 4 --normal-seconds 8 --test-videos 4 --test-seconds 10
+    metavad data synthesize --out cameras/train --scenes 21 --seed 11 --normal-videos 4 --normal-seconds 10 \\
+        --test-videos 6 --test-seconds 8
+    metavad data synthesize --out cameras/held --scenes 14 --seed 12 --normal-videos 4 --normal-seconds 10 \\
+        --test-videos 8 --test-seconds 8
     python benchmarks/algorithms.py --train cameras/train/suite.toml --held cameras/held/suite.toml
 
-Small experts on small frames, so that one core does it in half an hour. Every algorithm sees the same episodes;
-the control (``joint``) is fine-tuned by a step size chosen on the training cameras. A tick's score is the mean of the
-highest hundredth of an expert's map, smoothed as in detectors; "fused" is the mean over experts, each in standard
-deviations of its scores on training cameras after as many shots. No other calibration. The AUC is that of a camera's
-ticks, averaged over cameras; each seed has its own weights, episodes and draw of shots. Results of a base are kept in
-algorithms.json as they come, and a run goes on there.
+One expert, ``velocity``: small, so that one core trains it in seconds, and with both kinds of knowledge of a camera,
+a memory in closed form and parameters that inner steps move. Every algorithm sees the same episodes. The control
+(``joint``) is fine-tuned by step sizes chosen on training cameras, one for every number of shots. ``... + ranking``
+also learns from the labelled anomalies of training cameras: adapted parameters must rank them above normal clips. Its
+own control learns the same unadapted.
+
+A tick's score is the mean of the highest hundredth of the map, smoothed as in detectors, with no other calibration. The
+AUC is that of a camera's ticks, averaged over cameras; each seed has its own weights, episodes and draw of shots.
+Results of a base are kept in algorithms.json as they come, and a run goes on there. ``--validate 7`` takes the last
+seven training cameras instead of held-out ones: for choosing settings.
 """
 
 import argparse
@@ -20,7 +24,8 @@ import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from itertools import product
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,174 +33,269 @@ import torch
 
 from metavad.calibration.accumulation import smooth
 from metavad.config import Config, load_config
-from metavad.episodes import EpisodeSampler, Reel, draw_shots
+from metavad.episodes import Episode, EpisodeSampler, Reel, draw_shots
 from metavad.evaluation.ranking import micro_auc
 from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet, under
 from metavad.features.library import Library
-from metavad.features.sample import Sample
+from metavad.features.sample import Sample, join
 from metavad.files import write_text
 from metavad.meta.control import choose_step_sizes
 from metavad.meta.inner import inner_loop, positive
-from metavad.meta.objective import clip_scores, support_loss
-from metavad.meta.outer import ALGORITHMS
+from metavad.meta.objective import clip_scores, query_losses, support_loss, total
+from metavad.meta.outer import Initialisation, Plan, SceneGradient, Task, loop_engine
 from metavad.meta.train import meta_train
+from metavad.runs import runs
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.store import Store
-from metavad.scenes.suite import load_suite
+from metavad.scenes.suite import Scene, load_suite
 
 HERE = Path(__file__).resolve().parent
-SHOTS = (0, 1, 5, 10)
-EXPERTS = ("flow_density", "direction", "presence", "stillness")
-COLUMNS = ("fused", *EXPERTS)
+SHOTS = (1, 5, 10)
+EXPERT = "velocity"
+EVERY = 3
+"""Every n-th tick of test videos is scored."""
+GRID = (0.3, 1.0, 3.0, 10.0, 30.0)
+"""From which a control's step sizes are chosen."""
+EPISODES = 8
+"""Of training cameras, on which step sizes are chosen."""
 SETTINGS = [
-    "data.short_side=72", "data.rows=12", "data.clip_frames=8",
-    "flow_density.cells=512", "flow_density.hidden=16",
-    "meta.inner_steps=2", "meta.scenes_per_step=2", "meta.shots=[1,10]", "meta.queries=4", "meta.gap=0.2",
-    "meta.before_every=1000000", "meta.multi_step_steps=50", "meta.learning_rate=5e-3", "adaptation.steps=2",
+    "meta.inner_steps=2", "meta.step_size=0.3", "meta.step_size_rate=1e-1", "meta.scenes_per_step=2",
+    "meta.shots=[1,10]", "meta.queries=4", "meta.gap=0.5", "meta.learning_rate=2e-2",
+    "meta.before_every=1000000", "meta.multi_step_steps=40",
 ]  # fmt: skip
-FAMILY = ("maml", "fomaml", "anil", "meta-sgd", "maml++")
 
 
-def config_of(algorithm: str, steps: int) -> Config:
-    config = load_config("default", [*SETTINGS, f"meta.algorithm={algorithm}", f"meta.outer_steps={steps}"])
-    return config.model_copy(update={"experts": EXPERTS})
+@dataclass(frozen=True)
+class Way:
+    """One row of the table."""
+
+    algorithm: str
+    settings: tuple[str, ...] = ()
+    adapts: bool = True
+    """Whether its outer loop adapts; a control is fine-tuned afterwards."""
+    ranks: bool = False
+
+
+HEADS = 'meta.adapts=["velocity.means"]'
+RANKING = "meta.separation=3.0"
+WAYS = {
+    "maml": Way("maml"),
+    "fomaml": Way("fomaml"),
+    "anil": Way("anil", (HEADS,)),
+    "meta-sgd": Way("meta-sgd"),
+    "maml++": Way("maml++", ("meta.first_order_steps=20",)),
+    "reptile": Way("reptile"),
+    "joint": Way("joint", adapts=False),
+    "maml + ranking": Way("maml", (RANKING,), ranks=True),
+    "joint + ranking": Way("maml", (RANKING,), adapts=False, ranks=True),
+}
+CONTROLS = {name: "joint + ranking" if way.ranks else "joint" for name, way in WAYS.items()}
+
+
+def config_of(way: Way, options: argparse.Namespace) -> Config:
+    own = [f"meta.algorithm={way.algorithm}", f"meta.outer_steps={options.steps}"]
+    config = load_config("default", [*SETTINGS, *own, *way.settings, *options.set])
+    return config.model_copy(update={"experts": (EXPERT,)})
 
 
 class Cameras:
-    """A suite's normal reels, and its test videos with labels by tick."""
+    """A suite's normal reels, its test videos by tick with labels, and as reels whose anomalies are known."""
 
-    def __init__(self, suite: str, config: Config) -> None:
-        scenes = load_suite(suite).scenes
-        self.library = Library(scenes, config, build_experts(config).reads, Store())
+    def __init__(self, scenes: Sequence[Scene], config: Config, store: Store) -> None:
+        self.library = Library(scenes, config, build_experts(config).reads, store)
         self.reels: dict[str, list[Reel]] = {scene.key: self.library.reels(scene.key) for scene in scenes}
-        self.tests = {scene.key: self._tests(scene) for scene in scenes}
+        self.tests = {scene.key: self._together(scene) for scene in scenes}
+        self.abnormal = {scene.key: [self._marked(scene, reel) for reel in self._of_test(scene)] for scene in scenes}
 
-    def _tests(self, scene: object) -> list[tuple[Sample, np.ndarray]]:
-        found = []
-        for reel in self.library.reels(scene.key, "test"):  # type: ignore[attr-defined]
-            labels = frame_labels(scene, self.library.video(reel.scene, "test", reel.video), reel.frames)  # type: ignore[arg-type]
-            track = self.library.track(reel.scene, "test", reel.video)
-            found.append((self.library.part(track, 0, len(track)), np.asarray(labels, bool)[track.frames]))
-        return found
+    def _together(self, scene: Scene) -> tuple[Sample, list[np.ndarray]]:
+        """All test videos as one sample, a clip each; the labels of each."""
+        samples, labels = zip(*(self._test(scene, reel) for reel in self._of_test(scene)), strict=True)
+        return join(samples), list(labels)
+
+    def _of_test(self, scene: Scene) -> list[Reel]:
+        return self.library.reels(scene.key, "test")
+
+    def _labels(self, scene: Scene, reel: Reel) -> np.ndarray:
+        labels = frame_labels(scene, self.library.video(reel.scene, "test", reel.video), reel.frames)
+        return np.asarray(labels, bool)
+
+    def _test(self, scene: Scene, reel: Reel) -> tuple[Sample, np.ndarray]:
+        track = self.library.track(reel.scene, "test", reel.video)
+        some = range(0, len(track), EVERY)
+        ticks = self.library.part(track, 0, len(track))
+        kept = Sample(
+            {name: tensor[:, some] for name, tensor in ticks.features.items()},
+            {name: tensor[:, some] for name, tensor in ticks.known.items()},
+            ticks.seconds[:, some],
+        )
+        return kept, self._labels(scene, reel)[track.frames][some]
+
+    def _marked(self, scene: Scene, reel: Reel) -> Reel:
+        spans = tuple((int(start), int(end)) for start, end in runs(self._labels(scene, reel)))
+        return replace(reel, abnormal=spans)
 
 
-def sampler(cameras: Cameras, config: Config, seed: int, shots: tuple[int, int]) -> EpisodeSampler:
+def sampler(cameras: Cameras, config: Config, seed: int, shots: tuple[int, int], *, ranks: bool) -> EpisodeSampler:
     meta, length = config.meta, config.data.clip_frames
-    return EpisodeSampler(cameras.reels, seed=seed, shots=shots, queries=meta.queries, length=length, gap=meta.gap)
+    abnormal = cameras.abnormal if ranks else None
+    return EpisodeSampler(
+        cameras.reels, seed=seed, shots=shots, queries=meta.queries, length=length, gap=meta.gap, abnormal=abnormal
+    )
 
 
-def trained(algorithm: str, seed: int, steps: int, cameras: Cameras) -> tuple[ExpertSet, Parameters, Parameters, float]:
-    """Experts, initialisation, step sizes, CPU seconds."""
-    config = config_of(algorithm, steps)
+@dataclass(frozen=True)
+class Learned:
+    """A base after meta-training: for every number of shots, the step sizes that it adapts with."""
+
+    experts: ExpertSet
+    params: Parameters
+    sizes: Mapping[int, Parameters]
+    steps: int
+
+    def after(self, support: Sample) -> Parameters:
+        """Parameters after the inner steps on a support of 1, 5 or 10 clips."""
+        loss = partial(under, self.experts)
+        return inner_loop(
+            lambda params, shown: loss(params, support_loss, shown),
+            self.params, self.sizes[support.clips], support, steps=self.steps, order=1,
+        )  # fmt: skip
+
+
+def unadapted(experts: ExpertSet, start: Initialisation, tasks: Sequence[Task], plan: Plan) -> list[SceneGradient]:
+    """An engine whose outer loop asks for the same as MAML's, without a single inner step."""
+    return loop_engine(experts, start, tasks, replace(plan, steps=0, weights=(1.0,)))
+
+
+def learned(way: Way, seed: int, cameras: Cameras, options: argparse.Namespace) -> tuple[Learned, float]:
+    """The base, and CPU seconds of training."""
+    config = config_of(way, options)
     torch.manual_seed(seed)
     experts, began = build_experts(config), time.process_time()
-    episodes = sampler(cameras, config, seed, config.meta.shots)
-    for step in meta_train(experts, episodes, cameras.library.sample, config, seed=seed):
-        state = step.state() if step.step == steps else None
-    params, sizes = state.params, {name: size.detach() for name, size in positive(state.free).items()}
-    if algorithm == "joint":
-        tuning = sampler(cameras, config, seed + 1000, (5, 5))
-        sizes = choose_step_sizes(experts, params, tuning, cameras.library.sample, steps=2, count=8)
-    return experts, params, sizes, time.process_time() - began
+    episodes = sampler(cameras, config, seed, config.meta.shots, ranks=way.ranks)
+    engine = unadapted if way.ranks and not way.adapts else None
+    steps = meta_train(experts, episodes, cameras.library.sample, config, seed=seed, engine=engine)
+    state = next(step.state() for step in steps if step.step == config.meta.outer_steps)
+    own = {name: size.detach() for name, size in positive(state.free).items()}
+    sizes = dict.fromkeys(SHOTS, own)
+    if not way.adapts:
+        sizes = {count: chosen(experts, state.params, cameras, config, seed, count) for count in SHOTS}
+    return Learned(experts, state.params, sizes, config.meta.inner_steps), time.process_time() - began
 
 
-def adapted(
-    experts: ExpertSet, params: Parameters, sizes: Parameters, support: Sample
-) -> tuple[Parameters, Mapping[str, torch.Tensor]]:
-    """Parameters after two inner steps (none without shots), and the memory."""
-    if support.clips:
-        params = inner_loop(
-            lambda params, shown: under(experts, params, support_loss, shown), params, sizes, support, steps=2, order=1
-        )
-    with torch.no_grad():
-        return params, under(experts, params, ExpertSet.condition, support)
-
-
-def levels(
-    experts: ExpertSet, params: Parameters, sizes: Parameters, train: Cameras, shots: int
-) -> dict[str, tuple[float, float]]:
-    """Each expert's median and standard deviation on normal clips of training cameras after so many shots."""
-    config = config_of("maml", 1)
-    episodes, found = sampler(train, config, 77, (max(1, shots), max(1, shots))), []
-    for episode in map(episodes, range(10)):
-        nothing = train.library.nothing(episode.scene)
-        support = train.library.sample(episode.support) if shots else nothing
-        tuned, memory = adapted(experts, params, sizes, support)
-        with torch.no_grad():
-            found.append(scored(experts, tuned, train.library.sample(episode.query), memory))
-    every = {name: np.concatenate([each[name] for each in found]) for name in EXPERTS}
-    return {name: (float(np.median(each)), max(float(each.std()), 1e-3)) for name, each in every.items()}
-
-
-def scores_after(
-    experts: ExpertSet, params: Parameters, sizes: Parameters, cameras: Cameras, scene: str, shots: int, draw: int
-) -> dict[str, list[np.ndarray]]:
-    """Each expert's smoothed scores of every tick of a camera's test videos."""
-    clips = draw_shots(cameras.reels[scene], shots, 8, draw).clips if shots else ()
-    support = cameras.library.sample(clips) if shots else cameras.library.nothing(scene)
-    params, memory = adapted(experts, params, sizes, support)
-    found: dict[str, list[np.ndarray]] = {name: [] for name in EXPERTS}
-    for sample, _ in cameras.tests[scene]:
-        with torch.no_grad():
-            scores = scored(experts, params, sample, memory)
-        for name in EXPERTS:
-            found[name].append(smooth(scores[name], sample.seconds[0].double().numpy(), 0.9, 0.5))
-    return found
+def chosen(
+    experts: ExpertSet, params: Parameters, cameras: Cameras, config: Config, seed: int, shots: int
+) -> Parameters:
+    """The control's step sizes for so many shots, by the query loss on training cameras."""
+    episodes = sampler(cameras, config, seed + 1000, (shots, shots), ranks=False)
+    return choose_step_sizes(
+        experts,
+        params,
+        episodes,
+        cameras.library.sample,
+        steps=config.meta.inner_steps,
+        count=EPISODES,
+        grid=GRID,
+        names=experts.adaptable,
+    )
 
 
 def scored(
-    experts: ExpertSet, params: Parameters, sample: Sample, memory: Mapping[str, torch.Tensor]
-) -> dict[str, np.ndarray]:
-    maps = under(experts, params, ExpertSet.score, sample, memory)
-    known = {name: expert.known(sample).flatten() for name, expert in experts.each()}
-    ticks = {name: clip_scores(each.flatten(0, 1)[:, None]).double() for name, each in maps.items()}
-    return {name: torch.where(known[name], each, each[known[name]].min()).numpy() for name, each in ticks.items()}
+    experts: ExpertSet, params: Parameters, tests: Sample, lengths: Sequence[int], support: Sample
+) -> list[np.ndarray]:
+    """Smoothed scores (T,) of the ticks of each video (a clip of the sample), under the memory of the support."""
+    with torch.no_grad():
+        memory = under(experts, params, ExpertSet.condition, support)
+        maps = under(experts, params, ExpertSet.score, tests, memory)[EXPERT]
+        ticks = clip_scores(maps.flatten(0, 1)[:, None]).reshape(maps.shape[:2])
+        known = torch.where(experts[EXPERT].known(tests), ticks, torch.nan)  # type: ignore[operator]
+    rows = zip(known.double().numpy(), tests.seconds.double().numpy(), lengths, strict=True)
+    return [smooth(row[:length], seconds[:length], 0.9, 0.5) for row, seconds, length in rows]
 
 
-def evaluated(
-    experts: ExpertSet, params: Parameters, sizes: Parameters, train: Cameras, held: Cameras, draw: int
-) -> dict[str, dict[str, float]]:
-    """``"<expert> K=<shots>"`` to each held-out camera's AUC."""
-    table: dict[str, dict[str, float]] = {}
-    scales = {shots: levels(experts, params, sizes, train, shots) for shots in SHOTS}
-    for shots, scene in product(SHOTS, held.tests):
-        labels = [truth for _, truth in held.tests[scene]]
-        scores = scores_after(experts, params, sizes, held, scene, shots, draw)
-        units = [[(each - middle) / width for each in scores[name]] for name, (middle, width) in scales[shots].items()]
-        scores["fused"] = [np.mean(each, axis=0) for each in zip(*units, strict=True)]
-        for name, each in scores.items():
-            table.setdefault(f"{name} K={shots}", {})[scene] = micro_auc(each, labels)
+def evaluated(base: Learned, cameras: Cameras, config: Config, seed: int) -> dict[str, dict[str, float]]:
+    """By camera: AUC at every K, that of the memory without inner steps, and how far the steps change the order."""
+    kinds = ("auc", "memory", "moved")
+    table: dict[str, dict[str, float]] = {f"{kind} K={k}": {} for k in SHOTS for kind in kinds} | {"auc K=0": {}}
+    for scene, (tests, labels) in cameras.tests.items():
+        lengths = [len(truth) for truth in labels]
+        nothing = scored(base.experts, base.params, tests, lengths, cameras.library.nothing(scene))
+        table["auc K=0"][scene] = micro_auc(nothing, labels)
+        for count in SHOTS:
+            clips = draw_shots(cameras.reels[scene], count, config.data.clip_frames, seed).clips
+            support = cameras.library.sample(clips)
+            plain = scored(base.experts, base.params, tests, lengths, support)
+            tuned = scored(base.experts, base.after(support), tests, lengths, support)
+            figures = (micro_auc(tuned, labels), micro_auc(plain, labels), 1 - agreement(plain, tuned))
+            for kind, value in zip(kinds, figures, strict=True):
+                table[f"{kind} K={count}"][scene] = value
     return table
 
 
-def run(options: argparse.Namespace, path: Path) -> dict[str, object]:
+def agreement(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> float:
+    """Spearman's correlation of the scores of all ticks."""
+    ranks = [np.concatenate(each).argsort().argsort() for each in (one, other)]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def losses(base: Learned, cameras: Cameras, config: Config, seed: int, count: int) -> dict[str, tuple[float, float]]:
+    """Query loss before and after adapting on so many clips, for each camera: normal footage alone."""
+    episodes = sampler(cameras, config, seed + 500, (count, count), ranks=False)
+    found: dict[str, list[tuple[float, float]]] = {}
+    for number in range(len(cameras.reels)):
+        episode: Episode = episodes(number)
+        support, query = (cameras.library.sample(clips) for clips in (episode.support, episode.query))
+        if support.clips != count:
+            continue
+        pair = []
+        for params in (base.params, base.after(support)):
+            with torch.no_grad():
+                pair.append(float(total(under(base.experts, params, query_losses, query, support))))
+        found.setdefault(episode.scene, []).append((pair[0], pair[1]))
+    return {scene: tuple(np.mean(pairs, axis=0).tolist()) for scene, pairs in found.items()}  # type: ignore[misc]
+
+
+def run(options: argparse.Namespace, path: Path) -> dict[str, dict]:
     record = json.loads(path.read_text()) if path.exists() else {"steps": options.steps, "bases": {}}
-    bases = record["bases"]
-    wanted = [(seed, name) for seed in range(options.seeds) for name in ALGORITHMS]
+    bases: dict[str, dict] = record["bases"]
+    wanted = [(seed, name) for seed in range(options.seeds) for name in options.ways]
     left = [(seed, name) for seed, name in wanted if f"{name} {seed}" not in bases]
-    if left:
-        config = config_of("maml", options.steps)
-        train, held = Cameras(options.train, config), Cameras(options.held, config)
+    train, held = footage(options) if left else (None, None)
     for seed, name in left:
-        experts, params, sizes, seconds = trained(name, seed, options.steps, train)
-        table = evaluated(experts, params, sizes, train, held, seed)
-        bases[f"{name} {seed}"] = {"cpu seconds": seconds, "auc": table}
+        config = config_of(WAYS[name], options)
+        base, seconds = learned(WAYS[name], seed, train, options)
+        found = bases[f"{name} {seed}"] = {"cpu seconds": seconds, **evaluated(base, held, config, seed)}
+        found |= {f"loss K={count}": losses(base, held, config, seed, count) for count in SHOTS}
+        found["step sizes"] = {
+            count: {key: float(size.mean()) for key, size in sizes.items()} for count, sizes in base.sizes.items()
+        }
         write_text(path, json.dumps(record, indent=1) + "\n")
-        print(seed, name, round(seconds, 1), *(round(mean(table[f"fused K={k}"]), 3) for k in SHOTS), flush=True)
-    return record
+        print(seed, name, round(seconds, 1), *(round(mean(found[f"auc K={k}"]), 3) for k in (0, *SHOTS)), flush=True)
+        print("   loss", *("{:.3f} {:.3f}".format(*np.mean([*found[f"loss K={k}"].values()], 0)) for k in SHOTS))
+    return bases
+
+
+def footage(options: argparse.Namespace) -> tuple[Cameras, Cameras]:
+    """Cameras to train on, and others to measure on."""
+    config, store, scenes = config_of(WAYS["maml"], options), Store(), load_suite(options.train).scenes
+    if options.validate:
+        cut = len(scenes) - options.validate
+        return Cameras(scenes[:cut], config, store), Cameras(scenes[cut:], config, store)
+    return Cameras(scenes, config, store), Cameras(load_suite(options.held).scenes, config, store)
 
 
 def mean(table: Mapping[str, float]) -> float:
     return statistics.mean(table.values())
 
 
-def difference(bases: Mapping[str, dict], name: str, key: str, seeds: int) -> tuple[float, float, float]:
-    """AUC minus that of the fine-tuned control: mean and 95 % interval, cameras and seeds resampled in pairs."""
+def difference(
+    bases: Mapping[str, dict], one: tuple[str, str], other: tuple[str, str], seeds: int
+) -> tuple[float, float, float]:
+    """A way's figure minus another's: mean and 95 % interval, cameras and seeds resampled in pairs."""
     generator = np.random.default_rng(0)
-    tables = [(bases[f"{name} {seed}"]["auc"][key], bases[f"joint {seed}"]["auc"][key]) for seed in range(seeds)]
-    pairs = np.array([[one[scene] - other[scene] for scene in sorted(one)] for one, other in tables])
+    tables = [[bases[f"{name} {seed}"][key] for name, key in (one, other)] for seed in range(seeds)]
+    pairs = np.array([[first[scene] - second[scene] for scene in sorted(first)] for first, second in tables])
     draws = [
         pairs[np.ix_(generator.integers(0, seeds, seeds), generator.integers(0, pairs.shape[1], pairs.shape[1]))].mean()
         for _ in range(4000)
@@ -203,51 +303,69 @@ def difference(bases: Mapping[str, dict], name: str, key: str, seeds: int) -> tu
     return float(pairs.mean()), *(float(edge) for edge in np.percentile(draws, [2.5, 97.5]))
 
 
-def tables(bases: Mapping[str, dict], seeds: int) -> str:
-    """Markdown: the AUCs with their spread over seeds, and the paired differences."""
-    lines: list[str] = []
-    for expert in COLUMNS:
-        lines += [
-            "",
-            f"**{expert}**",
-            "",
-            "| algorithm | K = 0 | 1 | 5 | 10 | CPU s of training |",
-            "|---|---|---|---|---|---|",
-        ]
-        lines += [_row(bases, name, expert, seeds) for name in ALGORITHMS]
-    lines += ["", "| minus the fine-tuned control | scores | K = 1 | K = 5 |", "|---|---|---|---|"]
-    for name, expert in product((*FAMILY, "reptile"), COLUMNS):
-        cells = [difference(bases, name, f"{expert} K={shots}", seeds) for shots in (1, 5)]
-        shown = [f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" for value, low, high in cells]
-        lines.append(f"| {name} | {expert} | {' | '.join(shown)} |")
-    return "\n".join(lines).strip()
+def tables(bases: Mapping[str, dict], ways: Sequence[str], seeds: int) -> str:
+    """Markdown: the AUCs with their spread over seeds, the paired differences, and what adapting does."""
+    counts = (0, *SHOTS)
+    lines = ["| way | " + " | ".join(f"K = {count}" for count in counts) + " | CPU s of training |"]
+    lines += ["|:--|" + "--:|" * (len(counts) + 1)]
+    lines += [_row(bases, name, counts, seeds) for name in ways]
+    heads = " | ".join(f"K = {count}" for count in SHOTS)
+    lines += ["", f"| minus its fine-tuned control | control | {heads} |", "|:--|:--|" + "--:|" * len(SHOTS)]
+    pairs = [(name, CONTROLS[name]) for name in ways if name != CONTROLS[name]] + [("maml + ranking", "joint")]
+    for name, control in pairs:
+        if {name, control} <= {*ways}:
+            cells = [difference(bases, (name, f"auc K={k}"), (control, f"auc K={k}"), seeds) for k in SHOTS]
+            lines.append(f"| {name} | {control} | {_cells(cells)} |")
+    lines += ["", f"| minus the same base without inner steps | {heads} |", "|:--|" + "--:|" * len(SHOTS)]
+    for name in ways:
+        cells = [difference(bases, (name, f"auc K={k}"), (name, f"memory K={k}"), seeds) for k in SHOTS]
+        lines.append(f"| {name} | {_cells(cells)} |")
+    marks = [f"query loss, K = {k}: before, after" for k in SHOTS] + [f"order changed, K = {k}" for k in SHOTS]
+    lines += ["", "| way | " + " | ".join(marks) + " |", "|:--|" + "--:|" * len(marks)]
+    lines += [_effect(bases, name, seeds) for name in ways]
+    return "\n".join(lines)
 
 
-def _row(bases: Mapping[str, dict], name: str, expert: str, seeds: int) -> str:
+def _row(bases: Mapping[str, dict], name: str, counts: Sequence[int], seeds: int) -> str:
     cells = []
-    for shots in SHOTS:
-        values = [mean(bases[f"{name} {seed}"]["auc"][f"{expert} K={shots}"]) for seed in range(seeds)]
+    for count in counts:
+        values = [mean(bases[f"{name} {seed}"][f"auc K={count}"]) for seed in range(seeds)]
         cells.append(f"{statistics.mean(values):.3f} ± {statistics.pstdev(values):.3f}")
     seconds = statistics.mean(bases[f"{name} {seed}"]["cpu seconds"] for seed in range(seeds))
     return f"| {name} | {' | '.join(cells)} | {seconds:.0f} |"
 
 
-def draw(bases: Mapping[str, dict], seeds: int, path: Path) -> None:
+def _cells(found: Sequence[tuple[float, float, float]]) -> str:
+    return " | ".join(f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" for value, low, high in found)
+
+
+def _effect(bases: Mapping[str, dict], name: str, seeds: int) -> str:
+    cells = []
+    for count in SHOTS:
+        pairs = [pair for seed in range(seeds) for pair in bases[f"{name} {seed}"][f"loss K={count}"].values()]
+        cells.append("{:.3f}, {:.3f}".format(*np.mean(pairs, axis=0)))
+    for count in SHOTS:
+        cells.append(
+            f"{statistics.mean(mean(bases[f'{name} {seed}'][f'moved K={count}']) for seed in range(seeds)):.3f}"
+        )
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def draw(bases: Mapping[str, dict], ways: Sequence[str], seeds: int, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.4 * len(COLUMNS), 3.6), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
-    for place, expert in enumerate(COLUMNS, start=1):
-        axes = figure.add_subplot(1, len(COLUMNS), place)
-        for name in ALGORITHMS:
-            points = [
-                statistics.mean(mean(bases[f"{name} {seed}"]["auc"][f"{expert} K={k}"]) for seed in range(seeds))
-                for k in SHOTS
-            ]
-            axes.plot(range(len(SHOTS)), points, marker="o", label=name, linestyle="--" if name == "joint" else "-")
-        axes.set(title=expert, xlabel="shots", ylabel="AUC, mean of cameras and seeds")
-        axes.set_xticks(range(len(SHOTS)), [str(k) for k in SHOTS])
+    axes = figure.add_subplot()
+    for name in ways:
+        points = [
+            statistics.mean(mean(bases[f"{name} {seed}"][f"auc K={count}"]) for seed in range(seeds))
+            for count in (0, *SHOTS)
+        ]
+        axes.plot(range(len(points)), points, marker="o", label=name, linestyle="-" if WAYS[name].adapts else "--")
+    axes.set(xlabel="shots", ylabel="AUC, mean of cameras and seeds")
+    axes.set_xticks(range(len(SHOTS) + 1), [str(count) for count in (0, *SHOTS)])
     axes.legend(fontsize="x-small")
     figure.savefig(path, dpi=110)
 
@@ -255,17 +373,20 @@ def draw(bases: Mapping[str, dict], seeds: int, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", required=True)
-    parser.add_argument("--held", required=True)
+    parser.add_argument("--held", default="")
+    parser.add_argument("--validate", type=int, default=0, help="measure on the last N training cameras instead")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--ways", type=lambda text: text.split(","), default=[*WAYS], help="by comma; all by default")
+    parser.add_argument("--set", action="append", default=[], help="a setting other than this script's")
     parser.add_argument("--out", type=Path, default=HERE / "algorithms.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
-    bases: Sequence[str] = run(options, options.out)["bases"]  # type: ignore[assignment]
-    seeds = min(options.seeds, sum(key.startswith("joint ") for key in bases))
-    print(tables(bases, seeds))  # type: ignore[arg-type]
-    draw(bases, seeds, options.out.with_suffix(".png"))  # type: ignore[arg-type]
+    bases = run(options, options.out)
+    seeds = min(options.seeds, *(sum(key.rpartition(" ")[0] == name for key in bases) for name in options.ways))
+    print(tables(bases, options.ways, seeds))
+    draw(bases, options.ways, seeds, options.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":
