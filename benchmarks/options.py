@@ -28,13 +28,15 @@ from metavad.scenes.suite import Scene
 from metavad.training import describe_machine, make_base
 
 SHARED = (
-    "meta.outer_steps=20",
+    "meta.outer_steps=16",
     "meta.control_steps=1",
-    "meta.validate_every=10",
+    "meta.validate_every=8",
     "meta.validation_episodes=4",
     "prior.shots=[0,10]",
     "prior.weigh=[]",
     "prior.windows=2",
+    "data.rows=20",
+    "prediction.short_side=40",
 )
 """Beside the preset ``default``: far less training than a base that ships, alike for all rows."""
 LOSSES = ("prediction.flow_weight=2.0", "prediction.adversarial_weight=0.05")
