@@ -119,7 +119,7 @@ def fine_tune(base: Base) -> Method:
 def refit(base: Base, seed: int) -> Method:
     """Fitted on the shots alone: random networks trained on them, tails without a prior."""
     generator = torch.Generator().manual_seed(seed)
-    params = {name: _scrambled(tensor, generator) for name, tensor in base.control.params.items()}
+    params = {name: _scrambled(tensor, generator) for name, tensor in sorted(base.control.params.items())}
     sizes = {name: torch.tensor(REFIT_STEP) for name in base.experts.adaptable}
     none = Strengths(1e-3, 1e-3, base.config.calibration.width_down, base.config.calibration.width_across)
     return Method(base.experts, params, sizes, REFIT_STEPS, base.control.tails, base.weights, base.config, none)
