@@ -157,9 +157,10 @@ def learn(method: Method, support: Sample, grid: tuple[int, int] | None = None) 
 def surprises(model: Normality, sample: Sample) -> Surprise:
     """Nats by which each place of each tick surprises (B, T, h, w), by expert and fused."""
     with torch.no_grad():
-        scores = under(model.method.experts, model.params, ExpertSet.score, sample, model.memory)
         known = {name: expert.known(sample) for name, expert in model.method.experts.each()}
-        maps = {name: _placed(model, name, score, known[name]) for name, score in scores.items()}
+        maps = {name: _silence(model, name, flags) for name, flags in known.items()}
+        for name, score in _scores(model, sample).items():
+            maps[name] = _placed(model, name, score, known[name])
     return Surprise(maps, together(model, maps), torch.stack(list(known.values())).all(0))
 
 
@@ -292,11 +293,23 @@ def _on(grid: tuple[int, int], score: Tensor) -> Tensor:
     return pooled
 
 
+def _scores(model: Normality, sample: Sample) -> dict[str, Tensor]:
+    """Scores of the experts that speak; what is not heard is not computed."""
+    experts = dict(model.method.experts.each())
+    speaking = ExpertSet([experts[name] for name in experts if speaks(model.method, name, model.evidence)])
+    mine = {name: tensor for name, tensor in model.params.items() if name.partition(".")[0] in speaking}
+    return under(speaking, mine, ExpertSet.score, sample, model.memory)
+
+
+def _silence(model: Normality, name: str, known: Tensor) -> Tensor:
+    """The map (B, T, h, w) of an expert that does not speak."""
+    return torch.zeros(*known.shape, *model.places[name].log_tail.shape[-2:], device=known.device)
+
+
 def _placed(model: Normality, name: str, score: Tensor, known: Tensor) -> Tensor:
     place = model.places[name]
     score = _on((int(place.log_tail.shape[-2]), int(place.log_tail.shape[-1])), score)
     nats = model.method.tails[name].nats(score, model.evidence if model.method.strengths else 0)
-    known = known & speaks(model.method, name, model.evidence)
     return torch.where(known[:, :, None, None], surprise(nats, place), nats.new_zeros(()))
 
 

@@ -47,6 +47,19 @@ def test_zero_shot_is_the_base_itself(library, scene, tiny_base):
     assert surprises(model, video_of(library, scene)).fused.isfinite().all()
 
 
+def test_until_it_was_checked_only_what_leads_speaks(library, scene, tiny_base, monkeypatch):
+    def score(*_):
+        raise AssertionError("what is not heard is not computed")
+
+    model = adapt(tiny_base, library.nothing(scene))
+    for name, expert in tiny_base.experts.each():
+        if name != "flow_density":
+            monkeypatch.setattr(type(expert), "score", score)
+    found = surprises(model, video_of(library, scene))
+    assert {name for name, each in found.maps.items() if each.any()} == {"flow_density"}
+    assert all(each.shape == found.fused.shape for each in found.maps.values())
+
+
 @pytest.mark.parametrize("shots", [1, 2, 5])
 def test_shots_change_the_model_and_not_the_base(library, scene, tiny_base, shots):
     before = {name: tensor.clone() for name, tensor in tiny_base.params.items()}
