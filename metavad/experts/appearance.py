@@ -41,6 +41,7 @@ class Appearance(Expert):
 
     name: ClassVar[str] = "appearance"
     reads: ClassVar[tuple[str, ...]] = ("frames", "regions")
+    head: ClassVar[tuple[str, ...]] = ("prototypes", "shares", "evidence", "leak")
     floor: float = 0.0
 
     def __init__(self, rows: int, horizon: float, settings: AppearanceConfig = AppearanceConfig()) -> None:

@@ -43,6 +43,8 @@ class Expert(nn.Module, ABC):
     """Names of the features that must be computed for it."""
     fixed: ClassVar[tuple[str, ...]] = ()
     """Patterns of its parameters that no inner step changes."""
+    head: ClassVar[tuple[str, ...]] = ()
+    """Patterns of what judges the representation: what ANIL adapts by default. Empty: the last layer."""
     blind: ClassVar[bool] = False
     """Whether it can say nothing before anything was shown."""
     voice: ClassVar[float] = 0.25

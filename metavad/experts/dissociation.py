@@ -32,6 +32,7 @@ class Dissociation(Expert):
 
     name: ClassVar[str] = "dissociation"
     reads: ClassVar[tuple[str, ...]] = ("frames",)
+    head: ClassVar[tuple[str, ...]] = ("centres", "picture.3.*", "change.3.*")
     floor: float = -80.0
 
     def __init__(self, settings: DissociationConfig, *, rate: float = 10.0, rows: int = 30) -> None:

@@ -83,6 +83,7 @@ class Embedding(_OfClips):
     """
 
     name: ClassVar[str] = "embedding"
+    head: ClassVar[tuple[str, ...]] = ("decoder.3.*",)
     floor: float = -4.0
 
     def __init__(self, settings: EmbeddingConfig, *, dimension: int, rows: int = 30) -> None:
@@ -123,6 +124,7 @@ class EmbeddingMemory(_OfClips):
     """
 
     name: ClassVar[str] = "embedding_memory"
+    head: ClassVar[tuple[str, ...]] = ("middle", "log_spread", "evidence")
     floor: float = -2.0
 
     def __init__(self, settings: EmbeddingConfig, *, dimension: int, rows: int = 30) -> None:

@@ -32,6 +32,7 @@ class FlowDensity(Expert):
 
     name: ClassVar[str] = "flow_density"
     reads: ClassVar[tuple[str, ...]] = ("flow",)
+    head: ClassVar[tuple[str, ...]] = ("anywhere.*", "*.hyper.4.*")
     voice: ClassVar[float] = 1.0
     whisper: ClassVar[float] = 0.03
 

@@ -36,6 +36,7 @@ class FlowPatches(Expert):
 
     name: ClassVar[str] = "flow_patches"
     reads: ClassVar[tuple[str, ...]] = ("flow_field",)
+    head: ClassVar[tuple[str, ...]] = ("*.network.4.*",)
     floor: float = -4.0
 
     noise: Tensor

@@ -50,6 +50,7 @@ class Pose(Expert):
 
     name: ClassVar[str] = "pose"
     reads: ClassVar[tuple[str, ...]] = ("frames", "poses")
+    head: ClassVar[tuple[str, ...]] = ("couplings.*.leave.*",)
     floor: float = -5.0
 
     noise: Tensor
@@ -154,6 +155,7 @@ class PosePrediction(Expert):
 
     name: ClassVar[str] = "pose_prediction"
     reads: ClassVar[tuple[str, ...]] = ("frames", "poses")
+    head: ClassVar[tuple[str, ...]] = ("leave.*",)
     floor: float = -10.0
 
     def __init__(self, settings: PoseConfig, rows: int) -> None:

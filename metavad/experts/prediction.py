@@ -34,6 +34,7 @@ class Prediction(Expert):
     name: ClassVar[str] = "prediction"
     reads: ClassVar[tuple[str, ...]] = ("frames",)
     fixed: ClassVar[tuple[str, ...]] = ("discriminator.*",)
+    head: ClassVar[tuple[str, ...]] = ("leave.*",)
     voice: ClassVar[float] = 0.1
     floor: float = -60.0
 

@@ -23,6 +23,7 @@ class _Foreground(Expert):
     """Foreground against the background of the shots: a Laplace density of the distance at each pixel."""
 
     reads: ClassVar[tuple[str, ...]] = ("frames",)
+    head: ClassVar[tuple[str, ...]] = ("noise",)
     blind: ClassVar[bool] = True
 
     def __init__(self, rows: int) -> None:

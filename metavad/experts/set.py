@@ -40,6 +40,19 @@ class ExpertSet(nn.ModuleDict):
             name for name, _ in self.named_parameters() if not any(fnmatchcase(name, pattern) for pattern in fixed)
         )
 
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Those of them that make up the experts' heads; of an expert that names none, its last layer."""
+        names = self.adaptable
+        patterns = [f"{name}.{pattern}" for name, expert in self.each() for pattern in expert.head]
+        last = {name.partition(".")[0]: name.rpartition(".")[0] for name in names}
+        layers = {last[name] for name, expert in self.each() if not expert.head and name in last}
+        return tuple(
+            name
+            for name in names
+            if name.rpartition(".")[0] in layers or any(fnmatchcase(name, pattern) for pattern in patterns)
+        )
+
     def condition(self, support: Sample) -> Memory:
         """All experts' memories, each key with its expert's name before it; B = 0 means nothing was shown."""
         return {

@@ -35,6 +35,7 @@ class Velocity(Expert):
 
     name: ClassVar[str] = "velocity"
     reads: ClassVar[tuple[str, ...]] = ("frames", "regions")
+    head: ClassVar[tuple[str, ...]] = ("shares", "evidence", "rarity")
     floor: float = -20.0
 
     def __init__(self, rows: int, horizon: float) -> None:

@@ -69,7 +69,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
         Algorithm(
             "anil",
-            "only the parameters of meta.adapts are adapted, by default each expert's last layer",
+            "only the parameters of meta.adapts are adapted, by default each expert's head",
             "Raghu et al. 2020, https://arxiv.org/abs/1909.09157",
             "min_{p,h} sum_s Q_s(p, h - a dS_s(p, h)/dh)",
             head_only=True,
@@ -298,16 +298,9 @@ def _detached(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _adapted_names(experts: ExpertSet, algorithm: Algorithm, settings: MetaConfig) -> tuple[str, ...]:
-    names = experts.adaptable
     if algorithm.head_only and settings.adapts == ("*",):
-        return tuple(name for name in names if name.rpartition(".")[0] in _heads(names))
-    return adapting(names, settings.adapts)
-
-
-def _heads(names: Sequence[str]) -> set[str]:
-    """The module of each expert's last parameter."""
-    last = {name.partition(".")[0]: name for name in names}
-    return {name.rpartition(".")[0] for name in last.values()}
+        return experts.heads
+    return adapting(experts.adaptable, settings.adapts)
 
 
 def _size_shape(kind: Sizes, parameter: Tensor, steps: int) -> tuple[int, ...]:

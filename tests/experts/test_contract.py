@@ -14,11 +14,11 @@ from metavad.errors import UsageError
 from metavad.experts import EXPERTS, build_experts
 from metavad.experts.base import call
 from metavad.experts.prediction import Prediction
-from metavad.experts.set import ExpertSet
+from metavad.experts.set import ExpertSet, under
 from metavad.features.library import features_of, sample_of
 from metavad.features.sample import Sample, join
 from metavad.meta.batched import batched_engine
-from metavad.meta.inner import inner_loop
+from metavad.meta.inner import adapting, inner_loop
 from metavad.meta.outer import Task, initialise, loop_engine, plan_at
 from metavad.shipped import shipped
 from tests.people import reading_of, walker, write_people
@@ -229,6 +229,24 @@ def test_inner_steps_lower_the_loss(name):
     sizes = {key: torch.tensor(0.002) for key in start}
     adapted = inner_loop(loss, start, sizes, sample, steps=8, order=1)
     assert loss(adapted, sample) < loss(start, sample)
+
+
+def test_every_expert_has_a_head_and_adapting_it_alone_lowers_the_loss(name):
+    """What ANIL adapts by default: each pattern names parameters that may adapt, and some are left."""
+    expert, sample = expert_of(name).double(), moving_pictures(3).to("cpu", torch.float64)
+    experts = ExpertSet([expert])
+    settings = Config().meta.model_copy(update={"algorithm": "anil", "step_size": 0.002})
+    assert expert.head
+    adapting(experts.adaptable, [f"{expert.name}.{pattern}" for pattern in expert.head])  # none is in vain
+    start = initialise(experts, settings)
+    assert 0 < len(start.free) < len(experts.adaptable)
+
+    def loss(params, shown):
+        return under(experts, params, lambda these, clips: these.loss(clips, these.condition(clips)), shown)
+
+    adapted = inner_loop(loss, start.params, start.step_sizes, sample, steps=8, order=1)
+    assert {key for key in adapted if not torch.equal(adapted[key], start.params[key])} <= set(experts.heads)
+    assert loss(adapted, sample) < loss(start.params, sample)
 
 
 def test_one_by_one_is_the_same_as_a_batch(name):
