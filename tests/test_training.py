@@ -1,9 +1,17 @@
-"""What meta-training draws its episodes from."""
+"""What meta-training draws its episodes from, and which of its steps is kept."""
 
+import math
+
+import pytest
+import torch
+
+from metavad import training
+from metavad.meta.checkpoint import Best, TrainingState
+from metavad.meta.distributed import ALONE
 from metavad.progress import SILENT
 from metavad.scenes.store import Store
 from metavad.scenes.suite import load_suite
-from metavad.training import _footage
+from metavad.training import _best, _footage, _held_out, _stage
 
 
 def test_a_share_of_the_footage_is_the_beginning_of_each_video(cameras, tiny_config):
@@ -14,3 +22,53 @@ def test_a_share_of_the_footage_is_the_beginning_of_each_video(cameras, tiny_con
     for key, reels in whole.items():
         assert [reel.frames for reel in part[key]] == [round(reel.frames / 2) for reel in reels]
         assert [reel.starts for reel in part[key]] == [reel.starts for reel in reels]
+
+
+@pytest.mark.parametrize(("scenes", "wanted", "count"), [(2, 2, 0), (3, 2, 1), (9, 2, 2), (9, 0, 0), (30, 4, 4)])
+def test_scenes_are_held_out_by_the_seed_and_never_more_than_a_third(scenes, wanted, count):
+    keys = [f"site:{number}" for number in range(scenes)]
+    held = _held_out(keys, wanted, 0)
+    assert len(set(held)) == len(held) == count
+    assert set(held) <= set(keys)
+    assert held == _held_out(keys, wanted, 0)
+    assert count == 0 or len({_held_out(keys, wanted, seed) for seed in range(20)}) > 1
+
+
+class Enough(Exception):
+    """Seen what there was to see."""
+
+
+@pytest.mark.parametrize(("name", "function"), [("maml", "meta_train"), ("control", "joint_train")])
+def test_what_chooses_the_step_is_never_trained_on(name, function, cameras, tiny_config, tmp_path, monkeypatch):
+    """Of the scenes that were given, and of no other, each is on one side of the split."""
+    footage = _footage(load_suite(str(cameras)).scenes, tiny_config, Store(), 0, SILENT)
+    drawn = []
+
+    def look(experts, episodes, resolve, config, *, validation, **options):
+        for source in (episodes, validation):
+            clips = [clip for n in range(50) for clip in (*source(n).support, *source(n).query)]
+            drawn.append({clip.scene for clip in clips})
+        raise Enough
+
+    monkeypatch.setattr(training, function, look)
+    with pytest.raises(Enough):
+        _stage(footage, tiny_config, tmp_path, 0, "cpu", ALONE, SILENT, False, None, name)
+    trained, validated = drawn
+    assert len(validated) == 1
+    assert not trained & validated
+    assert trained | validated == {scene.key for scene in load_suite(str(cameras)).scenes}
+
+
+def test_what_is_kept_is_the_step_with_the_lowest_validation_loss_of_each_expert():
+    """``one`` was best at step 3 and ``two`` at step 6 of 9; without a finite loss, the last step."""
+    last = {"one.weight": torch.tensor(3.0), "two.weight": torch.tensor(3.0)}
+    early = {"one.weight": torch.tensor(1.0), "two.weight": torch.tensor(2.0)}
+
+    def kept(losses):
+        best = None if losses is None else Best(losses, {"one": 3, "two": 6}, early, early)
+        params, sizes = _best(TrainingState(9, last, last, {}, 0, 1, best=best))
+        assert sizes == {name: torch.nn.functional.softplus(tensor) for name, tensor in params.items()}
+        return params
+
+    assert kept({"one": 0.5, "two": 0.25}) == early
+    assert kept(None) == kept({"one": 0.5, "two": math.nan}) == last
