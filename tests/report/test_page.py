@@ -123,7 +123,7 @@ def test_stories_show_timeline_frame_and_shots(record, story):
     assert "(and 3 more)" in page.text
     assert "Test <01>.avi" in page.text
     assert "Something moves faster than shown & lies." in page.text
-    assert "at most 10 false alarms a day & night" in page.text
+    assert "At most 10 false alarms a day & night." in page.text
     nearest = [value for value in page.named("alt") if value.endswith("nearest to that frame")]
     assert nearest == ["clip 12 shown of ped_2, nearest to that frame"]
     assert "AUC 90.0 % without clips, 98.0 % with 10" in page.text
