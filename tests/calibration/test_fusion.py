@@ -12,28 +12,24 @@ NATS = st.floats(0, 40)
 SILENT = {"leading": 0.0, "noise": 0.0}
 
 
-@settings(deadline=None)
 @given(NATS, NATS)
 def test_compressing_keeps_the_order(low, high):
     low, high = sorted((low, high))
     assert compress(torch.tensor(low)) <= compress(torch.tensor(high))
 
 
-@settings(deadline=None)
 @given(NATS)
 def test_up_to_the_loud_part_nothing_is_compressed(nats):
     expected = nats if nats <= 6.5 else 6.5 + (nats - 6.5) / 3
     assert_close(compress(torch.tensor(nats)), torch.tensor(expected))
 
 
-@settings(deadline=None)
 @given(NATS, st.floats(0, 10))
 def test_below_its_level_an_expert_is_not_heard(nats, level):
     said = float(heard(torch.tensor(nats), level))
     assert said == pytest.approx(max(0.0, float(compress(torch.tensor(nats))) - level), abs=1e-5)
 
 
-@settings(deadline=None)
 @given(NATS, NATS, st.floats(0, 10))
 def test_what_leaks_keeps_the_order_below_the_level(low, high, level):
     low, high = sorted((low, high))

@@ -159,13 +159,11 @@ def test_memory_does_not_grow_over_episodes():
     assert counts[1] == counts[2] == counts[3]
 
 
-@settings(deadline=None)
 @given(st.floats(-40.0, 40.0))
 def test_step_sizes_are_positive(free):
     assert float(positive({"p": torch.tensor(free, dtype=torch.float64)})["p"]) > 0
 
 
-@settings(deadline=None)
 @given(st.floats(1e-6, 100.0))
 def test_free_of_inverts_softplus(size):
     found = float(positive({"p": torch.tensor(free_of(size), dtype=torch.float64)})["p"])

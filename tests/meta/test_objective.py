@@ -75,7 +75,7 @@ def test_clip_scores_are_the_mean_of_the_top_share():
     assert clip_scores(scores[:, :1, :2, :2]).tolist() == [11.0, 211.0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.floats(-5, 5), min_size=2, max_size=6),
     st.lists(st.floats(-5, 5), min_size=2, max_size=6),
@@ -92,7 +92,7 @@ def test_separation_falls_with_the_gap_and_ignores_the_unit(low, high, unit):
         assert float(separation_loss(normal * unit, abnormal * unit)) == pytest.approx(mixed, rel=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 30), min_size=2, max_size=8, unique=True), st.integers(1, 7))
 def test_a_wrong_pair_costs_more_than_log_two_and_a_right_one_less(scores, cut):
     """One pair: above log 2 exactly where sklearn's AUC of the two is 0."""
