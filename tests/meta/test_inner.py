@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from meta_toys import resolve, sampler, toy_experts
 from torch.func import functional_call
