@@ -189,7 +189,7 @@ def test_separation_adds_the_slope_of_ranking_after_adapting():
         memory = under(experts, adapted, type(experts).condition, support)
         maps = [under(experts, adapted, type(experts).score, sample, memory) for sample in (query, abnormal)]
         scores = {name: [each[name] for each in maps] for name in losses}
-        return float(total(losses) + 0.5 * ranking(scores))
+        return float((total(losses) + 0.5 * ranking(scores)).detach())
 
     value()
     for name, leaf in list(start.leaves().items())[::3]:
