@@ -7,7 +7,6 @@ Assignment by overlap and distance (Hungarian method, Kuhn 1955, https://doi.org
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from metavad.types import FloatArray, IntArray
 
@@ -68,6 +67,8 @@ class Follower:
             return {}
         before = np.stack([track.box for track in self._tracks])
         likeness = overlaps(boxes, before) + 1.0 - _distances(boxes, before) / REACH
+        from scipy.optimize import linear_sum_assignment  # most of a second, and most runs need none
+
         rows, columns = linear_sum_assignment(-likeness)
         near = [(row, column) for row, column in zip(rows, columns, strict=True) if likeness[row, column] > 0]
         return {int(row): self._tracks[column] for row, column in near}

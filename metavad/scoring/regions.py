@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 import numpy as np
 from scipy import ndimage
-from scipy.optimize import linear_sum_assignment
 
 from metavad.errors import DataError
 from metavad.types import FloatArray
@@ -146,6 +145,8 @@ def _match(tracks: Sequence[Box], regions: Sequence[Box], overlap: float) -> dic
         return {}
     shared = _intersection_over_union(np.array(regions), np.array(tracks))
     shared[shared < overlap] = 0
+    from scipy.optimize import linear_sum_assignment  # most of a second, and most runs need none
+
     rows, columns = linear_sum_assignment(-shared)
     return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if shared[r, c] > 0}
 

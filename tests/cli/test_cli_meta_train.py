@@ -59,9 +59,13 @@ def _stopped_after_one_step(train, monkeypatch):
         kept(run, state)
         signal.raise_signal(signal.SIGINT)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(training, "save_state", save_and_stop)
-        return train("--out", "broken")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(training, "save_state", save_and_stop)
+            return train("--out", "broken")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_nothing_to_resume(train):

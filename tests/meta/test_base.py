@@ -33,7 +33,7 @@ def test_an_expert_alone_says_what_it_said_among_the_others(tiny_base, cameras):
     library = Library([scene], tiny_base.config, tiny_base.experts.reads, Store())
     reel = library.reels(scene.key)[0]
     support = library.sample(reel.clips(tiny_base.config.data.clip_frames)[:2])
-    name = tiny_base.config.experts[0]
+    name = "flow_density"  # which leads, alone and among the others
     alone = tiny_base.only([name])
     assert [each for each, _ in alone.experts.each()] == [name]
     whole = surprises(adapt(tiny_base, support), support).maps[name]
