@@ -72,7 +72,8 @@ def benchmark(
     """
     settings = checked_settings(shots, draws, methods, shot_frames, seed, paper=paper)
     store = store or Store()
-    benches = [Bench(scene, scenes, base, settings, store, parts) for scene in scenes]
+    folder = None if parts is None else parts.absolute()  # a worker may have been started elsewhere
+    benches = [Bench(scene, scenes, base, settings, store, folder) for scene in scenes]
     for bench in benches:
         bench.check()
     found = _all(benches, jobs, len(settings.parts), progress)

@@ -48,7 +48,7 @@ class Store:
     """
 
     def __init__(self, root: Path | None = None, limit_bytes: int | None = None) -> None:
-        self.root = Path(root) if root is not None else cache_folder()
+        self.root = (Path(root) if root is not None else cache_folder()).absolute()
         self.limit_bytes = _default_limit() if limit_bytes is None else limit_bytes
         self._room = 0  # bytes to write before the folder is looked through again
 

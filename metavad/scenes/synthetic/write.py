@@ -79,7 +79,8 @@ def write_suite(
     missing = [number for number in numbers if not _finished(directory, seed, number, size, counts)]
     with progress.task("generate cameras", scenes) as task:
         task.advance(scenes - len(missing))
-        work = (delayed(_write_scene)(directory, seed, number, size, counts) for number in missing)
+        place = directory.absolute()  # a worker may have been started elsewhere
+        work = (delayed(_write_scene)(place, seed, number, size, counts) for number in missing)
         for name in Parallel(n_jobs=jobs, return_as="generator")(work):
             task.advance(1, note=name)
     path = directory / "suite.toml"

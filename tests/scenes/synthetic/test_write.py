@@ -7,6 +7,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from joblib import Parallel, delayed
 
 from metavad.errors import OutputError, UsageError
 from metavad.scenes.synthetic import EVENT_KINDS, write, write_suite
@@ -193,3 +194,13 @@ def test_the_ordinary_loaders_read_it(suite):
                 for _, _, x0, y0, x1, y1 in (box for box in boxes if box[1] == frame):
                     left[y0:y1, x0:x1] = False
                 assert not left.any()
+
+
+def test_workers_that_were_started_elsewhere_write_here(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert Parallel(n_jobs=2)(delayed(abs)(number) for number in (-1, 1)) == [1, 1]
+    monkeypatch.chdir(tmp_path)
+    footage = {"normal_videos": 1, "normal_seconds": 1.0, "test_videos": 0}
+    write_suite(Path("site"), scenes=2, seed=1, size="tiny", jobs=2, **footage)
+    assert len(list((tmp_path / "site").glob("camera-*/normal/*.mp4"))) == 2
