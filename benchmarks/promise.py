@@ -8,6 +8,11 @@ events is counted in which there was an alarm: what the promise leaves of detect
 
     python benchmarks/promise.py --base base --suite cameras/suite.toml --shots 5,10,50 --json benchmarks/promise.json
 
+Long footage is made, counted and removed one camera after another, and the record written after each; a second run
+goes on where the first stopped, and a larger number adds cameras:
+
+    python benchmarks/promise.py --base base --generate 200 --seed 15 --shots 10,50 --json benchmarks/promise.json
+
 The arithmetic below what was counted is checked by `--simulate`: frame scores drawn from a known tail, of which the
 table is fitted on as few ticks as a base has.
 """
@@ -15,9 +20,11 @@ table is fitted on as few ticks as a base has.
 import argparse
 import json
 import math
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +42,7 @@ from metavad.runs import runs
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.store import Store
 from metavad.scenes.suite import Scene, load_suite
+from metavad.scenes.synthetic.write import write_suite
 from metavad.scoring.events import alarm_intervals
 from metavad.scoring.stream import score_track
 from metavad.training import describe_machine
@@ -42,6 +50,8 @@ from metavad.types import IntArray
 
 ALARMS = (10.0, 100.0, 300.0, 1000.0, 3000.0)
 """Promises, in false alarms a day."""
+SHOWN, SCORED = 2, 6
+"""Videos of a minute that a camera of long footage has: to draw shots from, and to be scored."""
 
 
 @dataclass(frozen=True)
@@ -67,34 +77,83 @@ def main() -> None:
     parser.add_argument("--shots", default="5,10,50")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--simulate", type=int, default=0, metavar="N", help="simulated cameras")
+    parser.add_argument("--generate", type=int, default=0, metavar="N", help="generated cameras of long footage")
+    parser.add_argument("--seed", type=int, default=15, help="the world of --generate")
     given = parser.parse_args()
     torch.set_num_threads(1)
     base = load_base(given.base)
     shots = [int(count) for count in given.shots.split(",")]
-    record = {"base": base.digest, "alarms_per_day": ALARMS, **describe_machine("cpu"), "suites": {}}
+    record = _begun(given.json, base)
     for name in given.suite:
-        counts = list(_counts(base, load_suite(name, given.data).scenes, shots))
-        record["suites"][name] = [asdict(each) for each in counts]
+        record["suites"][name] = [asdict(each) for each in _counts(base, load_suite(name, given.data).scenes, shots)]
+    if given.generate:
+        name = f"long footage, seed {given.seed}"
+        counted = record["suites"].setdefault(name, [])
+        for number in range(len({each["scene"] for each in counted}), given.generate):
+            counted += [asdict(each) for each in _long_footage(base, given.seed, number, shots)]
+            print(f"camera {number + 1} of {given.generate}", flush=True)
+            _write(given.json, record)
+    for name, counted in record["suites"].items():
         print(name)
-        _table(counts, shots)
+        _table([Count(**each) for each in counted])
     if given.simulate:
         record["simulated"] = _simulated(given.simulate, int(base.facts["normal_ticks"]))
         print(json.dumps(record["simulated"], indent=1))
-    if given.json:
-        write_text(given.json, json.dumps(record, indent=1) + "\n")
+    _write(given.json, record)
 
 
-def _counts(base: Base, scenes: tuple[Scene, ...], shots: list[int]) -> Iterator[Count]:
+def _begun(path: Path | None, base: Base) -> dict[str, Any]:
+    """What was counted before with this base, or an empty record."""
+    if path and path.exists():
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if record["base"] != base.digest:
+            raise SystemExit(
+                f"{path}: expected counts of base {base.digest}, found {record['base']}; name another file"
+            )
+        return record
+    return {"base": base.digest, "alarms_per_day": ALARMS, **describe_machine("cpu"), "suites": {}}
+
+
+def _write(path: Path | None, record: Mapping[str, Any]) -> None:
+    if path:
+        write_text(path, json.dumps(record, indent=1) + "\n")
+
+
+def _counts(base: Base, scenes: tuple[Scene, ...], shots: Sequence[int]) -> Iterator[Count]:
     for scene in scenes:
         library = Library([scene], base.config, base.experts.reads, Store())
         shown, other = halves(library.reels(scene.key), 0)
-        for count in shots:
-            available = sum(len(reel.clips(base.config.data.clip_frames)) for reel in shown)
-            if available < count:
-                continue
-            drawn = draw_shots(shown, count, base.config.data.clip_frames, 0)
-            model = adapt(base, library.sample(drawn.clips))
-            yield _count(base, library, scene, model, drawn.independent, other)
+        yield from _camera(base, library, scene, shown, other, shots)
+
+
+def _long_footage(base: Base, seed: int, number: int, shots: Sequence[int]) -> list[Count]:
+    """One generated camera, whose footage and features are gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        suite = write_suite(
+            Path(folder) / "cameras",
+            scenes=1,
+            first=number,
+            seed=seed,
+            normal_videos=SHOWN + SCORED,
+            normal_seconds=60.0,
+            test_videos=0,
+        )
+        (scene,) = load_suite(str(suite)).scenes
+        library = Library([scene], base.config, base.experts.reads, Store(Path(folder) / "features"))
+        reels = library.reels(scene.key)
+        return list(_camera(base, library, scene, reels[:SHOWN], reels[SHOWN:], shots))
+
+
+def _camera(
+    base: Base, library: Library, scene: Scene, shown: list[Reel], other: list[Reel], shots: Sequence[int]
+) -> Iterator[Count]:
+    for count in shots:
+        available = sum(len(reel.clips(base.config.data.clip_frames)) for reel in shown)
+        if available < count:
+            continue
+        drawn = draw_shots(shown, count, base.config.data.clip_frames, 0)
+        model = adapt(base, library.sample(drawn.clips))
+        yield _count(base, library, scene, model, drawn.independent, other)
 
 
 def _events(model: Normality, library: Library, scene: Scene, thresholds: Sequence[float]) -> tuple[int, IntArray]:
@@ -133,20 +192,20 @@ def _count(base: Base, library: Library, scene: Scene, model: Normality, indepen
     )
 
 
-def _table(counts: list[Count], shots: list[int]) -> None:
+def _table(counts: Sequence[Count]) -> None:
     print(
         f"{'K':>3} {'A a day':>8} {'cameras':>8} {'hours':>6} {'alarms':>7} {'a day':>8} {'within':>7} "
         f"{'supported':>9} {'found':>6}"
     )
-    for count in shots:
+    for count in sorted({each.shots for each in counts}):
         some = [each for each in counts if each.shots == count]
         hours = sum(each.hours for each in some)
         for number, promised in enumerate(ALARMS):
             alarms = sum(each.alarms[number] for each in some)
             within = [_within(each.alarms[number], promised * each.hours / 24) for each in some]
-            able = np.mean([each.supported[number] for each in some]) if some else math.nan
+            able = np.mean([each.supported[number] for each in some])
             daily = 24 * alarms / hours if hours else math.nan
-            share = np.mean(within) if some else math.nan
+            share = np.mean(within)
             events = sum(each.events for each in some)
             found = sum(each.found[number] for each in some) / events if events else math.nan
             print(
