@@ -5,10 +5,10 @@
 
 One base holds all experts (their parameters are disjoint, so each is what it would be alone but for the norm at which
 meta-gradients are clipped); several bases of other experts with the same settings, with commas between them, count as
-one. Experts of poses have no row where a camera has no poses. Every expert's surprises are computed once for each
-camera, K and draw; a row takes one expert, or two, as a detector of those alone would: above their levels, with their
-voices. Cost is measured expert by expert, one thread: features and scores of the first test video of each target, and
-adapting with K = 10, nothing cached.
+one. Experts of poses have no row where a camera has no poses. Every expert is adapted and scores by itself, in the lead
+and so never silent unless it knows nothing without shots; a pair is fused as a detector of these two would be, above
+their levels, with their voices, at a number of shots from which both would speak. Cost is measured expert by expert,
+one thread: features and scores of the first test video of each target, and adapting with K = 10, nothing cached.
 """
 
 import argparse
@@ -126,29 +126,29 @@ def camera(whole: Base, scene: Scene, shots: Sequence[int], pairs_at: int, auc: 
     seen = seen_of(library, scene)
     for count in shots:
         clips = draw_shots(library.reels(scene.key), count, base.config.data.clip_frames, 0).clips if count else ()
-        model = adapt(base, library.sample(clips) if clips else library.nothing(scene.key))
-        names = list(base.weights)
-        asked = [(name,) for name in names] + (list(combinations(names, 2)) if count == pairs_at else [])
-        for used, scores in _scores(model, library, seen, asked).items():
+        sample = library.sample(clips) if clips else library.nothing(scene.key)
+        models = {name: adapt(base.only([name]), sample) for name in base.weights}
+        asked = [(name,) for name in models] + (list(combinations(models, 2)) if count == pairs_at else [])
+        for used, scores in _scores(models, library, seen, asked).items():
             auc[scene.suite][f"{'+'.join(used)} K={count}"].append(auc_of(scores, seen))
 
 
 def _scores(
-    model: Normality, library: Library, seen: Sequence[Seen], asked: Sequence[tuple[str, ...]]
+    models: Mapping[str, Normality], library: Library, seen: Sequence[Seen], asked: Sequence[tuple[str, ...]]
 ) -> dict[tuple[str, ...], list[FloatArray]]:
-    """Frame scores of every test video by each group of experts."""
-    experts, config = dict(model.method.experts.each()), model.method.config
+    """Frame scores of every test video by each group of experts; ``models`` hold one expert each."""
     found: dict[tuple[str, ...], list[FloatArray]] = defaultdict(list)
+    levels = {name: model.levels[name] for name, model in models.items()}
+    experts = {name: dict(model.method.experts.each())[name] for name, model in models.items()}
     for video in seen:
-        maps, _ = maps_of(model, library, video.track)
-        part = library.part(video.track, 0, len(video.track))
-        known = {name: expert.known(part)[0] for name, expert in experts.items()}
+        alone = {name: maps_of(model, library, video.track) for name, model in models.items()}
         for used in asked:
-            chosen = ExpertSet([experts[name] for name in used])
+            maps = {name: alone[name][0][name] for name in used}
             voices = {name: torch.tensor(experts[name].voice) for name in used}
-            fused = fuse({name: maps[name] for name in used}, voices, model.levels, leaks_of(chosen))
-            both = torch.stack([known[name] for name in used]).all(0)
-            found[used].append(on_frames(strongest(fused, config.scoring.top), both, video, config.scoring))
+            fused = fuse(maps, voices, levels, leaks_of(ExpertSet([experts[name] for name in used])))
+            known = torch.stack([alone[name][1] for name in used]).all(0)
+            scoring = models[used[0]].method.config.scoring
+            found[used].append(on_frames(strongest(fused, scoring.top), known, video, scoring))
     return found
 
 

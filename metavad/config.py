@@ -73,7 +73,7 @@ class FlowDensityConfig(_Section):
     horizon: Positive = 0.2
     """Seconds over which motion is measured."""
     hidden: Count = 32
-    """Width of the network that gives the spline of a place."""
+    """Width of the network that gives the spline of a row."""
     bins: Count = 8
     """Pieces of each spline."""
     cells: Count = 2048

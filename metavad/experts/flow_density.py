@@ -75,7 +75,7 @@ class FlowDensity(Expert):
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Nats of surprise at the speed (B, T, h, w); the floor where no motion is known yet."""
         speed = _variables(sample["flow"].movedim(2, -1))[..., :1]
-        # The context has no time: the spline of a place is made once, whatever the length.
+        # The context has no time: the spline of a row is made once, whatever the length.
         here = _log_tail(self.speed(_down(speed)).transform(speed))
         anywhere = _log_tail(self.anywhere().transform(speed))
         surprise = math.log(2) - torch.logaddexp(here, anywhere)

@@ -63,12 +63,12 @@ class Follower:
 
     def _matched(self, boxes: FloatArray) -> dict[int, _Track]:
         """Boxes that go on with a track."""
+        from scipy.optimize import linear_sum_assignment  # most of a second, and most runs need none
+
         if not len(boxes) or not self._tracks:
             return {}
         before = np.stack([track.box for track in self._tracks])
         likeness = overlaps(boxes, before) + 1.0 - _distances(boxes, before) / REACH
-        from scipy.optimize import linear_sum_assignment  # most of a second, and most runs need none
-
         rows, columns = linear_sum_assignment(-likeness)
         near = [(row, column) for row, column in zip(rows, columns, strict=True) if likeness[row, column] > 0]
         return {int(row): self._tracks[column] for row, column in near}

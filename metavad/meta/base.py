@@ -57,7 +57,7 @@ class Base:
         return build_experts(self.config).requires_grad_(False)
 
     def only(self, names: Sequence[str]) -> "Base":
-        """The base of some of its experts; their tensors are disjoint, so each is what it was among the others."""
+        """The base of some of its experts, with their tensors; the first leads where the leader is not among them."""
 
         def kept(tensors: Parameters) -> Parameters:
             return {key: tensor for key, tensor in tensors.items() if key.partition(".")[0] in names}

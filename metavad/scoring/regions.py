@@ -141,12 +141,12 @@ def detect(maps: FloatArray, size: tuple[int, int], *, share: float = 0.5) -> Fl
 
 def _match(tracks: Sequence[Box], regions: Sequence[Box], overlap: float) -> dict[int, int]:
     """Region -> track, by the assignment of greatest total IoU among pairs that overlap enough."""
+    from scipy.optimize import linear_sum_assignment  # most of a second, and most runs need none
+
     if not tracks or not regions:
         return {}
     shared = _intersection_over_union(np.array(regions), np.array(tracks))
     shared[shared < overlap] = 0
-    from scipy.optimize import linear_sum_assignment  # most of a second, and most runs need none
-
     rows, columns = linear_sum_assignment(-shared)
     return {int(r): int(c) for r, c in zip(rows, columns, strict=True) if shared[r, c] > 0}
 
