@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from metavad.config import config_of
 from metavad.episodes import Clip, Shots
 from metavad.errors import BundleError, MetavadError, VideoError
 from metavad.experts import build_experts
-from metavad.features.library import Library
+from metavad.features.library import Library, side_by_side
 from metavad.files import atomic_directory
 from metavad.meta.base import Base
 from metavad.scenes.suite import Crop
@@ -73,7 +74,7 @@ def make_detector(
     first = shots.clips[0].video if shots.clips else library.scenes[scene].normal[0].name
     facts = library.facts(scene, "normal", first)
     camera = Camera(facts.height, facts.width, facts.rate, library.scenes[scene].crop)
-    small = tuple(_picture(library, clip) for clip in shots.clips) if pictures else ()
+    small = tuple(side_by_side(partial(_picture, library), shots.clips)) if pictures else ()
     return Detector(normality, threshold, promise, camera, scene, shots.clips, shots.independent, base.digest, small)
 
 

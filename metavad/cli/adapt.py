@@ -56,9 +56,12 @@ def adapt(
     places = _places(scenes, out)
     found, where = open_base(base)
     say(f"base {found.digest}: {where}")
+    import torch
+
     from metavad.adaptation.detector import save_detector
     from metavad.training import adapt as adapted
 
+    torch.set_num_threads(max(1, torch.get_num_threads() // 2))  # on small frames two threads wait for each other
     for scene, place in zip(scenes, places, strict=True):
         detector = adapted(
             found,

@@ -1,8 +1,11 @@
 """Clip references to samples: decoding, features and their cache in one place."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,7 +26,9 @@ from metavad.scenes.suite import Scene, Video
 from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["Library", "Track", "features_of", "sample_of", "stream"]
+__all__ = ["Library", "Track", "features_of", "sample_of", "side_by_side", "stream"]
+
+Found = TypeVar("Found")
 
 
 def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
@@ -105,8 +110,10 @@ class Library:
         return self._tracks[key]
 
     def sample(self, clips: Sequence[Clip]) -> Sample:
-        """The clips of one scene as one sample (B = clips, T ticks)."""
-        return join([replace(self._clip(clip), origins=self._origin(clip)) for clip in clips])
+        """The clips of one scene as one sample (B = clips, T ticks); decoded side by side where they must be."""
+        begun = [self._origin(clip) for clip in clips]
+        found = list(map(self._clip, clips)) if self._whole else side_by_side(self._clip, clips)
+        return join([replace(one, origins=origin) for one, origin in zip(found, begun, strict=True)])
 
     def nothing(self, scene: str, side: str = "normal") -> Sample:
         """A sample of no clip (B = 0) with this camera's shapes: what zero-shot is shown."""
@@ -215,5 +222,13 @@ def stream(feature: Feature, frames: Iterable[ByteArray], seconds: Iterable[floa
         yield row(np.asarray(frame), float(time))
 
 
+def side_by_side(work: Callable[[Clip], Found], clips: Sequence[Clip]) -> list[Found]:
+    """What ``work`` makes of every clip, a few at a time in threads: decoding and flow leave the interpreter free."""
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _AT_ONCE)) as pool:
+        return list(pool.map(work, clips))
+
+
+_AT_ONCE = 8
+"""Clips that are decoded side by side at most, each with the pictures of its ticks in memory."""
 _SHORT = 2
 """A clip of at most this many ticks takes its first and last frame instead."""
