@@ -1,5 +1,6 @@
 """``metavad adapt``: a detector from K clips of a camera."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,7 +62,7 @@ def adapt(
     from metavad.adaptation.detector import save_detector
     from metavad.training import adapt as adapted
 
-    torch.set_num_threads(max(1, torch.get_num_threads() // 2))  # on small frames two threads wait for each other
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # on small frames more threads wait for each other
     for scene, place in zip(scenes, places, strict=True):
         detector = adapted(
             found,

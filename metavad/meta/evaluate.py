@@ -14,7 +14,7 @@ from metavad.errors import ConfigError
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet, under
 
-__all__ = ["Evaluation", "evaluation_of", "repeatable"]
+__all__ = ["Evaluation", "compiled", "evaluation_of", "repeatable"]
 
 Given = TypeVarTuple("Given")
 
@@ -36,7 +36,7 @@ class Evaluation:
         *arguments: *Given,
     ) -> Any:
         """``function(experts, *arguments)`` under these parameters; losses come back in the parameters' type."""
-        run: Callable[..., Any] = _compiled if self.compile else under
+        run: Callable[..., Any] = compiled if self.compile else under
         if self.recompute and torch.is_grad_enabled():
             run = _recomputing(run)
         if self.precision == "float32":
@@ -60,6 +60,23 @@ def evaluation_of(settings: MetaConfig, order: int) -> Evaluation:
     return Evaluation(settings.precision, settings.recompute, settings.compile)
 
 
+def compiled(*arguments: Any) -> Any:
+    """:func:`under` by ``torch.compile``, again for every new shape; the same numbers to rounding.
+
+    Raises :class:`ConfigError` where this machine or these experts cannot be compiled.
+    """
+    with warnings.catch_warnings():
+        # The tracer looks at .grad of adapted parameters.
+        warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
+        try:
+            return torch.compile(under)(*arguments)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            reason = str(error).partition("\n")[0]
+            raise ConfigError(
+                f"expected what torch.compile can compile here, found what it cannot ({reason}); leave compiling off"
+            ) from error
+
+
 @contextmanager
 def repeatable(number: int, device: torch.device) -> Iterator[None]:
     """Randomness inside is a function of ``number`` alone; outside, nothing has changed."""
@@ -69,13 +86,6 @@ def repeatable(number: int, device: torch.device) -> Iterator[None]:
         for each in devices:
             torch.cuda.default_generators[each.index or 0].manual_seed(number)
         yield
-
-
-def _compiled(*arguments: Any) -> Any:
-    """:func:`under`, compiled; torch's tracer looks at ``.grad`` of adapted parameters, and would warn of it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
-        return torch.compile(under)(*arguments)
 
 
 def _recomputing(run: Callable[..., Any]) -> Callable[..., Any]:
