@@ -371,7 +371,9 @@ def _shown_frames(
     evidence: float,
 ) -> Tensor:
     """Frame score (K, T) of every shot by the tails and levels of the other shots; NaN where not known."""
-    sure = torch.stack([flags for flags in known.values() if flags.any()]).all(0)
+    flags = torch.stack(list(known.values()))
+    some = flags.any(2).any(1)  # an expert that knows nothing here has no part in it
+    sure = flags[some].all(0) & some.any()
     frames = torch.full(sure.shape, torch.nan)
     for held, rest in _folds(len(sure), method.config):
         seen, spoken = len(rest) * evidence, {name: speaks(method, name, len(sure) * evidence) for name in maps}

@@ -1,6 +1,7 @@
 """Adapting, calibrating and the detector on disk, with a tiny base."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -58,6 +59,14 @@ def test_until_it_was_checked_only_what_leads_speaks(library, scene, tiny_base, 
     found = surprises(model, video_of(library, scene))
     assert {name for name, each in found.maps.items() if each.any()} == {"flow_density"}
     assert all(each.shape == found.fused.shape for each in found.maps.values())
+
+
+def test_one_shot_of_what_knows_only_the_shots_leaves_nothing_to_judge_it_by(library, scene, tiny_base):
+    model = adapt(tiny_base.only(["direction"]), support_of(library, scene, 1))
+    assert model.frame_surprise.isnan().all()
+    assert surprises(model, video_of(library, scene)).fused.isfinite().all()
+    threshold, _ = promise_threshold(model, 100.0, normal_ticks=1000)
+    assert math.isfinite(threshold)
 
 
 @pytest.mark.parametrize("shots", [1, 2, 5])
