@@ -12,7 +12,7 @@
     │   └── ShotsError                fewer distinct normal clips than shots asked for
     ├── BundleError (ValueError)      a base, detector or checkpoint that is damaged or made otherwise
     ├── OutputError (OSError)         an output folder that is taken, a full disk; nothing was changed
-    └── NonFiniteError (ArithmeticError)   NaN or infinity in training; nothing bad was saved
+    └── NonFiniteError (ArithmeticError)   NaN or infinity in training or adapting; nothing bad was saved
 
 Every message is one line: what was expected, what was found, how to mend it. Messages are built by
 :func:`nearest` where a name was mistyped.
@@ -82,7 +82,7 @@ class OutputError(MetavadError, OSError):
 
 
 class NonFiniteError(MetavadError, ArithmeticError):
-    """NaN or infinity in training; nothing bad was saved."""
+    """NaN or infinity in training or adapting; nothing bad was saved."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

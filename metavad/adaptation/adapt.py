@@ -14,6 +14,7 @@ from metavad.calibration.accumulation import strongest
 from metavad.calibration.fusion import compress, fuse, weight_at
 from metavad.calibration.tails import BaseTail, PlaceTail, Strengths, place_tail, surprise
 from metavad.config import CalibrationConfig, Config
+from metavad.errors import NonFiniteError
 from metavad.experts.base import Memory, Parameters
 from metavad.experts.set import ExpertSet, under
 from metavad.features.base import grid_of
@@ -139,7 +140,8 @@ def adapt(base: Base, support: Sample) -> Normality:
 def learn(method: Method, support: Sample, grid: tuple[int, int] | None = None) -> Normality:
     """What a method makes of the shots. Their own scores are cross-fitted: no clip judges itself.
 
-    ``grid`` (h, w) is the camera's where the shots are another camera's.
+    ``grid`` (h, w) is the camera's where the shots are another camera's. Raises :class:`NonFiniteError` where the
+    inner steps ran away.
     """
     if grid is not None:
         support = _regridded(support, grid, method.config)
@@ -150,6 +152,7 @@ def learn(method: Method, support: Sample, grid: tuple[int, int] | None = None) 
         return Normality(method, support.clips, evidence, params, memory, places, {}, torch.zeros(0, 1))
     each = evidence / support.clips
     nats, known = _cross_fitted(method, support, grid)
+    _stop_unless_finite(nats, support.clips)
     places = {name: place_tail(nats[name], known[name], method.strengths.against(each)) for name in nats}
     maps = _left_out(method, nats, known, each)
     loudness = {name: _frames(method, found, known[name]) for name, found in maps.items()}
@@ -201,7 +204,7 @@ def strengths_of(settings: CalibrationConfig) -> Strengths:
 
 
 def _fit(method: Method, support: Sample) -> tuple[Parameters, Memory]:
-    """Inner steps and memory on these clips."""
+    """Inner steps and memory on these clips; raises :class:`NonFiniteError` where the steps ran away."""
     params = method.params
     if support.clips and method.steps:
         params = inner_loop(
@@ -213,9 +216,19 @@ def _fit(method: Method, support: Sample) -> tuple[Parameters, Memory]:
             order=1,
         )
     params = {name: tensor.detach() for name, tensor in params.items()}
+    _stop_unless_finite(params, support.clips)
     shown = support if method.strengths is not None else support.select([])
     with torch.no_grad():
         return params, under(method.experts, params, ExpertSet.condition, shown)
+
+
+def _stop_unless_finite(found: Mapping[str, Tensor], clips: int) -> None:
+    for name, tensor in found.items():
+        if not tensor.isfinite().all():
+            raise NonFiniteError(
+                f"expected finite numbers after {clips} clips, found NaN or infinity in {name}; leave odd clips out, "
+                "or meta-train with a smaller meta.step_size"
+            )
 
 
 def _cross_fitted(

@@ -18,6 +18,7 @@ from metavad.calibration.accumulation import smooth, strongest
 from metavad.calibration.fusion import compress
 from metavad.calibration.tails import BaseTail, levels
 from metavad.episodes import Clip, Reel, draw_shots
+from metavad.errors import NonFiniteError
 from metavad.experts.set import ExpertSet, under
 from metavad.features.sample import Sample
 from metavad.meta.base import Base
@@ -36,6 +37,7 @@ CELLS = 4000
 class _Known:
     """A scene's shots, and windows of its other footage, each a sample of one clip."""
 
+    scene: str
     support: Sample
     windows: tuple[Sample, ...]
 
@@ -51,7 +53,8 @@ def fit_prior(
 ) -> Base:
     """The base with its experts' tails, fusion weights (where there are labelled cases) and frame tail.
 
-    ``reels`` are the normal videos of meta-training scenes; ``base.config.prior`` says for which K.
+    ``reels`` are the normal videos of meta-training scenes; ``base.config.prior`` says for which K. Raises
+    :class:`NonFiniteError` naming the scene where adapting or scoring leaves the finite numbers.
     """
     shots = base.config.prior.shots
     total = 3 * len(shots) + 2 + (len(base.config.prior.weigh) if cases else 0)
@@ -153,7 +156,7 @@ def _all_known(
                 continue
             support = resolve(draw_shots(shown, count, base.config.data.clip_frames, seed + turn).clips)
             samples = tuple(resolve([window]) for window in parts)
-            found.append(_Known(support if shots else support.select([]), samples))
+            found.append(_Known(scene, support if shots else support.select([]), samples))
     return found
 
 
@@ -189,7 +192,24 @@ def windows(reels: Sequence[Reel], count: int, seconds: float) -> list[Clip]:
 
 
 def _raw_scores(method: Method, each: _Known) -> dict[str, Tensor]:
-    """Some scores of the windows, by expert; evenly spread over ticks and cells."""
+    """Some scores of the windows, by expert; evenly spread over ticks and cells.
+
+    Raises :class:`NonFiniteError` with the scene: of NaN no table can be made.
+    """
+    try:
+        found = _window_scores(method, each)
+    except NonFiniteError as error:
+        raise NonFiniteError(f"scene {each.scene!r}: {error}") from None
+    for name, values in found.items():
+        if not values.isfinite().all():
+            raise NonFiniteError(
+                f"scene {each.scene!r}: expected finite scores of {name!r} after {each.support.clips} clips, found "
+                "NaN or infinity; try a smaller meta.step_size, or look at the scene's videos"
+            )
+    return {name: _spread(values, CELLS) for name, values in found.items()}
+
+
+def _window_scores(method: Method, each: _Known) -> dict[str, Tensor]:
     model = learn(replace(method, strengths=None), each.support)
     shown = each.support if method.strengths is not None else each.support.select([])
     values: dict[str, list[Tensor]] = {name: [] for name in method.weights}
@@ -199,7 +219,7 @@ def _raw_scores(method: Method, each: _Known) -> dict[str, Tensor]:
             scores = under(method.experts, model.params, ExpertSet.score, window, memory)
             for name, expert in method.experts.each():
                 values[name].append(scores[name][expert.known(window)].flatten())
-    return {name: _spread(torch.cat(parts), CELLS) for name, parts in values.items()}
+    return {name: torch.cat(parts) for name, parts in values.items()}
 
 
 def _spread(values: Tensor, count: int) -> Tensor:

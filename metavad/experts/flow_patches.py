@@ -22,6 +22,8 @@ SPEED, SPREAD = 0.05, 1.5
 """Heights/second from which the scale is logarithmic, and what it is divided by: asinh(v / SPEED) / SPREAD."""
 MOVING = 0.03
 """Heights/second from which a patch counts as moving."""
+IMPOSSIBLE = 5.0
+"""Nats per dimension from which a patch says no more to the loss than that it is impossible."""
 PATTERNS = 16
 
 
@@ -62,7 +64,8 @@ class FlowPatches(Expert):
         return {}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
-        """Negative log-likelihood in nats per dimension; patches that do not move count a tenth.
+        """Negative log-likelihood in nats per dimension; patches that do not move count a tenth, and what is
+        impossible counts by its logarithm: one patch must not throw the inner steps off.
 
         Noise stands in for what bytes rounded away: without it, a density over repeated values has no bound.
         """
@@ -73,7 +76,7 @@ class FlowPatches(Expert):
         drawn = patches.flatten(0, 1)[::step]
         weight = torch.where(_moving(drawn), 1.0, 0.1)
         weight = weight * self._flags(sample, start, patches.shape[1])[::step]
-        nats = self._nats(drawn + self.noise[torch.arange(len(drawn)) % PATTERNS])
+        nats = _forgiving(self._nats(drawn + self.noise[torch.arange(len(drawn)) % PATTERNS]))
         loss: Tensor = (nats * weight).sum() / weight.sum().clamp_min(1e-6)
         return loss
 
@@ -189,6 +192,12 @@ def _sides(settings: FlowPatchesConfig) -> tuple[int, int]:
             f"{settings.levels} levels), found {list(settings.patch)}; change patch, scale or levels"
         )
     return settings.patch[0] // settings.scale, settings.patch[1] // settings.scale
+
+
+def _forgiving(nats: Tensor) -> Tensor:
+    """The same below :data:`IMPOSSIBLE`, growing like a logarithm above, and smooth."""
+    over = functional.softplus(nats - IMPOSSIBLE)
+    return nats - over + torch.log1p(over)
 
 
 def _moving(patches: Tensor) -> Tensor:

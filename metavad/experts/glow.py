@@ -100,7 +100,8 @@ class Coupling(nn.Module):
         return torch.cat([kept, moved * (-log_scale).exp() - shift], dim=1)
 
     def _affine(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        shift, raw = self.network(kept).chunk(2, dim=1)
+        # Far out the network hears the logarithm: what it never saw must not be moved without bound.
+        shift, raw = self.network(torch.asinh(kept)).chunk(2, dim=1)
         return shift, BOUND * torch.tanh(raw / BOUND)
 
 

@@ -15,7 +15,7 @@ from metavad.adaptation.threshold import promise_threshold
 from metavad.adaptation.weights import Case, fit_weights
 from metavad.config import load_config
 from metavad.episodes import Shots, draw_shots
-from metavad.errors import BundleError, OutputError, UsageError
+from metavad.errors import BundleError, NonFiniteError, OutputError, UsageError
 from metavad.experts import build_experts
 from metavad.features.library import Library
 from metavad.scenes.store import Store
@@ -67,6 +67,23 @@ def test_one_shot_of_what_knows_only_the_shots_leaves_nothing_to_judge_it_by(lib
     assert surprises(model, video_of(library, scene)).fused.isfinite().all()
     threshold, _ = promise_threshold(model, 100.0, normal_ticks=1000)
     assert math.isfinite(threshold)
+
+
+def test_inner_steps_that_run_away_are_refused(library, scene, tiny_base):
+    for size in (1e30, torch.inf):
+        wild = {name: torch.full_like(each, size) for name, each in tiny_base.step_sizes.items()}
+        with pytest.raises(NonFiniteError, match=r"after . clips, found NaN or infinity in .*; leave odd clips out"):
+            adapt(replace(tiny_base, step_sizes=wild), support_of(library, scene, 2))
+
+
+def test_no_tables_are_made_of_what_is_not_finite(library, scene, tiny_base):
+    reels = {scene: library.reels(scene)}
+    wild = {name: torch.full_like(size, torch.inf) for name, size in tiny_base.step_sizes.items()}
+    with pytest.raises(NonFiniteError, match=f"scene '{scene}': expected finite numbers after 2 clips"):
+        fit_prior(replace(tiny_base, step_sizes=wild), reels, library.sample)
+    broken = {name: torch.full_like(tensor, torch.nan) for name, tensor in tiny_base.params.items()}
+    with pytest.raises(NonFiniteError, match=f"scene '{scene}': expected finite"):
+        fit_prior(replace(tiny_base, params=broken), reels, library.sample)
 
 
 @pytest.mark.parametrize("shots", [1, 2, 5])
