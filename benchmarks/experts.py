@@ -4,11 +4,12 @@
     python benchmarks/experts.py --base runs/all/base --targets held/suite.toml,ped2,umn --json FILE
 
 One base holds all experts (their parameters are disjoint, so each is what it would be alone but for the norm at which
-meta-gradients are clipped); several bases of other experts with the same settings, with commas between them, count as
-one. Experts of poses have no row where a camera has no poses. Every expert is adapted and scores by itself, in the lead
-and so never silent unless it knows nothing without shots; a pair is fused as a detector of these two would be, above
-their levels, with their voices, at a number of shots from which both would speak. Cost is measured expert by expert,
-one thread: features and scores of the first test video of each target, and adapting with K = 10, nothing cached.
+meta-gradients are clipped); several bases with the same settings, with commas between them, count as one, and of an
+expert that two of them have, the later one's is taken. Experts of poses have no row where a camera has no poses. Every
+expert is adapted and scores by itself, in the lead and so never silent unless it knows nothing without shots; a pair is
+fused as a detector of these two would be, above their levels, with their voices, at a number of shots from which both
+would speak. Cost is measured expert by expert, one thread: features and scores of the first test video of the first
+target, and adapting with K = 10, nothing cached.
 """
 
 import argparse
@@ -73,8 +74,8 @@ def main() -> None:
         "auc": {suite: dict(each) for suite, each in auc.items()},
         "cost": {} if given.without_cost else {name: cost(base, name, scenes[0]) for name in base.weights},
     }
-    print_rows(record["auc"], record["cost"], list(base.weights), shots)
-    _print_pairs(record, list(base.weights), given.pairs_at)
+    print_rows(record["auc"], record["cost"], sorted(base.weights), shots)
+    _print_pairs(record, sorted(base.weights), given.pairs_at)
     if given.json:
         write_text(given.json, json.dumps(record, indent=1) + "\n")
 
@@ -86,11 +87,12 @@ def chosen(names: str, data: Path | None, role: Literal["meta-train", "meta-test
 
 
 def joined(one: Base, other: Base) -> Base:
-    """The base of both bases' experts, which must differ: their tensors are disjoint, so each stays what it is."""
+    """The base of both bases' experts, of one that both have the other's: their tensors are disjoint."""
+    one = one.only([name for name in one.config.experts if name not in other.config.experts])
     names = (*one.config.experts, *other.config.experts)
     config = one.config.model_copy(update={"experts": names})
-    if other.config.model_copy(update={"experts": names}) != config or len(set(names)) < len(names):
-        raise SystemExit("--base: expected bases of other experts with the same settings, found others")
+    if other.config.model_copy(update={"experts": names}) != config:
+        raise SystemExit("--base: expected bases with the same settings, found others")
     mine, theirs = one.control, other.control
     control = replace(
         mine, params={**mine.params, **theirs.params}, step_sizes={**mine.step_sizes, **theirs.step_sizes}
@@ -100,7 +102,7 @@ def joined(one: Base, other: Base) -> Base:
         config=config,
         params={**one.params, **other.params},
         step_sizes={**one.step_sizes, **other.step_sizes},
-        tails={**other.tails, **one.tails},
+        tails={**one.tails, **other.tails},
         weights={**one.weights, **other.weights},
         control=control,
     )
@@ -127,7 +129,7 @@ def camera(whole: Base, scene: Scene, shots: Sequence[int], pairs_at: int, auc: 
     for count in shots:
         clips = draw_shots(library.reels(scene.key), count, base.config.data.clip_frames, 0).clips if count else ()
         sample = library.sample(clips) if clips else library.nothing(scene.key)
-        models = {name: adapt(base.only([name]), sample) for name in base.weights}
+        models = {name: adapt(base.only([name]), sample) for name in sorted(base.weights)}
         asked = [(name,) for name in models] + (list(combinations(models, 2)) if count == pairs_at else [])
         for used, scores in _scores(models, library, seen, asked).items():
             auc[scene.suite][f"{'+'.join(used)} K={count}"].append(auc_of(scores, seen))
