@@ -47,10 +47,18 @@ SMALL = ("flow_density",)  # small operations: where batching pays
 TICKS = 7  # of 16 frames at 25 frames a second
 
 
-def sample(config: Config, clips: int, *, scale: float = 1.0, seed: int = 0, device: str = "cpu") -> Sample:
+def scaled(config: Config, scale: float) -> Config:
+    """The same for frames and a grid so many times as large."""
+    data = config.data.model_copy(update={"rows": round(config.data.rows * scale)})
+    short = round(config.prediction.short_side * scale)
+    prediction = config.prediction.model_copy(update={"short_side": short})
+    return config.model_copy(update={"data": data, "prediction": prediction})
+
+
+def sample(config: Config, clips: int, *, seed: int = 0, device: str = "cpu") -> Sample:
     """Clips of noise in the shapes of the features."""
     generator = torch.Generator().manual_seed(seed)
-    height, rows = round(config.prediction.short_side * scale), round(config.data.rows * scale)
+    height, rows = config.prediction.short_side, config.data.rows
     known = torch.ones(clips, TICKS, dtype=torch.bool)
     flow = torch.rand(clips, TICKS, 3, rows, rows * 4 // 3, generator=generator) * 0.2
     frames = torch.rand(clips, TICKS, height, height * 4 // 3, generator=generator)
@@ -58,12 +66,12 @@ def sample(config: Config, clips: int, *, scale: float = 1.0, seed: int = 0, dev
     return Sample({"frames": frames, "flow": flow}, {"frames": known, "flow": known}, seconds).to(device)
 
 
-def tasks_of(config: Config, *, scenes: int = 4, shots: int = 5, scale: float = 1.0, device: str = "cpu") -> list[Task]:
+def tasks_of(config: Config, *, scenes: int = 4, shots: int = 5, device: str = "cpu") -> list[Task]:
     return [
         Task(
             Episode(number, f"scene {number}", (), ()),
-            sample(config, shots, scale=scale, seed=2 * number, device=device),
-            sample(config, config.meta.queries, scale=scale, seed=2 * number + 1, device=device),
+            sample(config, shots, seed=2 * number, device=device),
+            sample(config, config.meta.queries, seed=2 * number + 1, device=device),
         )
         for number in range(scenes)
     ]
@@ -74,8 +82,9 @@ def fresh(config: Config) -> ExpertSet:
     return build_experts(config)
 
 
-def outer_step(config: Config, engine: Engine, device: str, **shape: float) -> Callable[[], object]:
+def outer_step(config: Config, engine: Engine, device: str, scale: float = 1.0, **shape: float) -> Callable[[], object]:
     """One outer step without the optimiser, ready to be timed."""
+    config = scaled(config, scale)
     experts, settings = fresh(config).to(device), config.meta
     start, plan = initialise(experts, settings), plan_at(settings, 0)
     tasks = tasks_of(config, device=device, **shape)  # type: ignore[arg-type]
@@ -227,6 +236,7 @@ def draw(costs: dict[str, dict[str, object]], path: Path) -> None:
         axes.loglog(found["values"], found["cpu seconds"], marker="o")
         axes.set(title=f"exponent {found['exponent']:.2f}", xlabel=axis, ylabel="CPU seconds an outer step")
         axes.set_xticks(found["values"], [f"{value:g}" for value in found["values"]])
+        axes.set_yticks(found["cpu seconds"], [f"{seconds:.2f}" for seconds in found["cpu seconds"]])
         axes.minorticks_off()
     figure.savefig(path, dpi=110)
 
