@@ -118,8 +118,9 @@ def _numbers(text: str | None) -> list[int]:
 def _summary(scene: "Scene", detector: "Detector", place: Path, left_out: list[int]) -> list[str]:
     shots = len(detector.shots)
     overlap = f" ({detector.independent} of them apart)" if detector.independent < shots else ""
+    seconds = sum(shot.length for shot in detector.shots) / detector.camera.fps if shots else 0.0
     return [
-        f"{scene.key}: shown {shots} clips{overlap}, threshold {detector.threshold:.2f}",
+        f"{scene.key}: shown {shots} clips{overlap}, {seconds:.1f} s in all, threshold {detector.threshold:.2f}",
         f"  {detector.promise.text}",
         *_close(detector),
         *_odd(detector, left_out),
