@@ -6,6 +6,8 @@ boxes and figures only; adapting is not counted, since it has to be done whateve
 of this process on one thread, which a busy machine changes little; median of repetitions, in turns.
 
     python benchmarks/cost.py --base base --suite ped2 --videos 2 --json benchmarks/cost.json
+
+`--everybody` lets all experts speak, as they do once the shots show four times of a camera.
 """
 
 import argparse

@@ -151,10 +151,10 @@ def test_second_order_agrees_with_finite_differences(name):
     expert = expert_of(name)
     if getattr(expert, "discriminator", None) is not None:
         pytest.skip("a game has no objective; tests/experts/test_adversary.py looks at each player")
-    second_order_agrees(expert)
+    assert_second_order_agrees(expert)
 
 
-def second_order_agrees(expert):
+def assert_second_order_agrees(expert):
     """d/dp of the query loss after one inner step, along a random direction, in float64."""
     expert = expert.double()
     support, query = (moving_pictures(1, seed).to("cpu", torch.float64) for seed in (1, 2))
@@ -216,7 +216,7 @@ class Cut(Prediction):
 def test_an_expert_that_does_not_differentiate_twice_is_found(kind, error):
     """Either torch says so, or the slope is another one."""
     with pytest.raises(error):
-        second_order_agrees(kind.build(SMALL))
+        assert_second_order_agrees(kind.build(SMALL))
 
 
 def test_inner_steps_lower_the_loss(name):

@@ -3,7 +3,7 @@ import torch
 
 from metavad.config import Config
 from metavad.errors import ConfigError
-from metavad.experts.flow_patches import FlowPatches, between, starts
+from metavad.experts.flow_patches import FlowPatches, _forgiving, between, starts
 from metavad.features.sample import Sample
 
 
@@ -28,6 +28,31 @@ def walking(clips=2, ticks=8, height=20, width=30, seed=0):
     for tick in range(ticks):
         fields[:, tick, 0, 6:14, 4 + tick : 12 + tick] += 0.25
     return fields
+
+
+def gradient_with_a_flash(monkeypatch, impossible):
+    """Length of the loss's gradient where one patch of a shot moves as nothing ever did."""
+    monkeypatch.setattr("metavad.experts.flow_patches.IMPOSSIBLE", impossible)
+    expert, fields = expert_of(steps=2, hidden=4), walking()
+    with torch.no_grad():
+        for name, tensor in expert.named_parameters():
+            if name.endswith("log_scale"):
+                tensor.fill_(0.7)  # as after some training
+    fields[0, 4, :, :8, :8] = 1e4
+    expert.loss(sample_of(fields), {}).backward()
+    return torch.cat([tensor.grad.flatten() for tensor in expert.parameters()]).norm().item()
+
+
+def test_one_patch_does_not_throw_the_inner_steps_off(monkeypatch):
+    assert gradient_with_a_flash(monkeypatch, 5.0) < 0.3 * gradient_with_a_flash(monkeypatch, 1e9)
+
+
+def test_what_is_possible_counts_in_full():
+    nats = torch.tensor([-2.0, 0.0, 1.0, 100.0, 1e6])
+    forgiven = _forgiving(nats)
+    torch.testing.assert_close(forgiven[:3], nats[:3], atol=1e-3, rtol=0)
+    assert (forgiven.diff() > 0).all()
+    assert forgiven[-1] < 30
 
 
 @pytest.mark.parametrize("stacking", ["plain", "trajectory", "bidirectional"])
