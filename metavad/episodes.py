@@ -57,6 +57,10 @@ class Reel:
             return [Clip(self.scene, self.video, self.first, self.frames - self.first, self.side)]
         return [Clip(self.scene, self.video, start, length, self.side) for start in usable]
 
+    def around(self, frame: int, length: int) -> Clip:
+        """The clip of this length whose middle is nearest to a frame."""
+        return min(self.clips(length), key=lambda clip: abs(clip.first + clip.length // 2 - frame))
+
 
 @dataclass(frozen=True)
 class Shots:
@@ -75,6 +79,11 @@ class Shots:
             )
         kept = tuple(clip for number, clip in enumerate(self.clips, 1) if number not in numbers)
         return Shots(kept, _independent(kept))
+
+    def also(self, clips: Sequence[Clip]) -> "Shots":
+        """These and others that are to be shown whatever was drawn; each once."""
+        every = tuple(dict.fromkeys((*self.clips, *clips)))
+        return Shots(every, _independent(every))
 
 
 @dataclass(frozen=True)
@@ -199,7 +208,7 @@ class EpisodeSampler:
 
 
 def _stretches(total: int, parts: int) -> list[range]:
-    edges = [round(total * part / parts) for part in range(parts + 1)]
+    edges = [round(total * part / max(parts, 1)) for part in range(parts + 1)]
     return [range(start, max(end, start + 1)) for start, end in itertools.pairwise(edges)]
 
 

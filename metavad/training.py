@@ -13,14 +13,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from metavad.adaptation.detector import Detector, make_detector
 from metavad.adaptation.prior import first_weights, fit_prior, halves, unit_tails, windows
 from metavad.adaptation.weights import Case
 from metavad.config import Config
-from metavad.episodes import EpisodeSampler, Reel, draw_shots
-from metavad.errors import DataError, OutputError, UsageError
+from metavad.episodes import Clip, EpisodeSampler, Reel, draw_shots
+from metavad.errors import DataError, OutputError, UsageError, nearest
 from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
@@ -78,6 +79,7 @@ def adapt(
     shot_frames: int = 16,
     alarms_per_day: float | None = None,
     leave_out: Sequence[int] = (),
+    show: Sequence[tuple[str, float]] = (),
     seed: int = 0,
     pictures: bool = True,
     store: Store | None = None,
@@ -85,15 +87,30 @@ def adapt(
 ) -> Detector:
     """A detector of one camera from K of its normal clips, drawn by ``seed``.
 
-    ``leave_out`` names drawn clips, from 1, that are not shown after all: those that are not normal. Only the
-    clips' frames are decoded. Raises :class:`ShotsError` when the footage has fewer distinct clips.
+    ``leave_out`` names drawn clips, from 1, that are not shown after all: those that are not normal. ``show`` names
+    moments (video, seconds) around which a clip more is shown: what :func:`~metavad.scoring.checking.check` found
+    to alarm though it is normal. Only the clips' frames are decoded. Raises :class:`ShotsError` when the footage
+    has fewer distinct clips, :class:`UsageError` for a moment that it does not have.
     """
     if shots < 0 or shot_frames < 2:
         raise UsageError(f"expected shots >= 0 and shot_frames >= 2, found {shots} and {shot_frames}")
     library = Library([scene], base.config, base.experts.reads, store or Store(), whole=False, progress=progress)
     drawn = draw_shots(library.reels(scene.key), shots, shot_frames, seed).without(leave_out)
+    drawn = drawn.also([_around(library, scene, video, second, shot_frames) for video, second in show])
     alarms = base.config.adaptation.alarms_per_day if alarms_per_day is None else alarms_per_day
     return make_detector(base, library, scene.key, drawn, alarms_per_day=alarms, pictures=pictures)
+
+
+def _around(library: Library, scene: Scene, video: str, second: float, length: int) -> Clip:
+    """The clip around a moment of a normal video."""
+    reel = next((reel for reel in library.reels(scene.key) if reel.video == video), None)
+    if reel is None:
+        raise UsageError(f"--show {video}@{second:g}: {nearest(video, [each.name for each in scene.normal])}")
+    seconds = library.facts(scene.key, reel.side, video).seconds
+    begin, end = float(seconds[reel.first]), float(seconds[reel.frames - 1])
+    if not begin <= second <= end + 1 / reel.rate:
+        raise UsageError(f"--show {video}@{second:g}: expected {begin:.1f} to {end:.1f} s of normal footage, found none")
+    return reel.around(int(np.searchsorted(seconds, second)), length)
 
 
 def make_base(

@@ -12,6 +12,7 @@ NAMES = [
     "MetavadError",
     "adapt",
     "benchmark",
+    "check",
     "find_events",
     "load_base",
     "load_config",

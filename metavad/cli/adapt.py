@@ -10,6 +10,7 @@ from metavad.cli.options import BaseFolder, Data, ManyPaths, Scenes, Seed, ShotF
 
 if TYPE_CHECKING:
     from metavad.adaptation.detector import Detector
+    from metavad.progress import Progress
     from metavad.scenes.suite import Scene
 
 __all__ = ["register"]
@@ -39,6 +40,13 @@ def adapt(
         str | None,
         typer.Option(metavar="N[,N...]", help="Shots not to show after all, by number.", show_default=False),
     ] = None,
+    show: Annotated[
+        str | None,
+        typer.Option(metavar="VIDEO@S[,...]", help="Moments (seconds) to show as well.", show_default=False),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Score all other normal footage, and name what alarms there.")
+    ] = False,
     fps: Annotated[float | None, typer.Option(help="Frames a second of folders of frames.", show_default=False)] = None,
     name: Annotated[str | None, typer.Option(help="What to call the camera of --normal.", show_default=False)] = None,
     base: BaseFolder = None,
@@ -53,7 +61,7 @@ def adapt(
     from metavad.cli.bases import open_base
     from metavad.cli.terminal import bars, say
 
-    scenes, left_out = _scenes(target, normal, data, fps, name), _numbers(leave_out)
+    scenes, left_out, shown = _scenes(target, normal, data, fps, name), _numbers(leave_out), _moments(show)
     places = _places(scenes, out)
     found, where = open_base(base)
     say(f"base {found.digest}: {where}")
@@ -71,12 +79,16 @@ def adapt(
             shot_frames=shot_frames,
             alarms_per_day=alarms_per_day,
             leave_out=left_out,
+            show=shown,
             seed=seed,
             pictures=pictures,
             progress=bars(),
         )
         save_detector(place, detector)
-        say(*_summary(scene, detector, place, left_out))
+        say(*_summary(scene, detector, shots, left_out))
+        if check:
+            say(*_checked(scene, detector, shown, progress=bars()))
+        say(f"  next: metavad score VIDEO --detector {place}")
 
 
 def _scenes(
@@ -115,7 +127,19 @@ def _numbers(text: str | None) -> list[int]:
         raise UsageError(f"--leave-out {text}: expected numbers of shots with commas between, e.g. 3,7") from None
 
 
-def _summary(scene: "Scene", detector: "Detector", place: Path, left_out: list[int]) -> list[str]:
+def _moments(text: str | None) -> list[tuple[str, float]]:
+    from metavad.errors import UsageError
+
+    try:
+        pairs = [part.rsplit("@", 1) for part in text.split(",")] if text else []
+        return [(video, float(second)) for video, second in pairs]
+    except ValueError:
+        raise UsageError(
+            f"--show {text}: expected videos and seconds with commas between, e.g. monday@12.5,tuesday@3"
+        ) from None
+
+
+def _summary(scene: "Scene", detector: "Detector", drawn: int, left_out: list[int]) -> list[str]:
     shots = len(detector.shots)
     overlap = f" ({detector.independent} of them apart)" if detector.independent < shots else ""
     seconds = sum(shot.length for shot in detector.shots) / detector.camera.fps if shots else 0.0
@@ -123,9 +147,32 @@ def _summary(scene: "Scene", detector: "Detector", place: Path, left_out: list[i
         f"{scene.key}: shown {shots} clips{overlap}, {seconds:.1f} s in all, threshold {detector.threshold:.2f}",
         f"  {detector.promise.text}",
         *_close(detector),
-        *_odd(detector, left_out),
-        f"  next: metavad score VIDEO --detector {place}",
+        *_odd(detector, drawn, left_out),
     ]
+
+
+LISTED = 10
+"""Alarms that are named."""
+
+
+def _checked(
+    scene: "Scene", detector: "Detector", shown: list[tuple[str, float]], progress: "Progress"
+) -> list[str]:
+    """What alarmed on the other normal footage, and how to show it too."""
+    from metavad.scoring.checking import check
+
+    found = check(detector, scene, progress=progress)
+    lines, named = [f"  {found.text}"], found.alarms[:LISTED]
+    for alarm in named:
+        event = alarm.event
+        lines.append(f"    {alarm.video}, {event.start:.1f} to {event.end:.1f} s, score {event.score:.1f}: {event.reason}")
+    if len(found.alarms) > LISTED:
+        lines.append(f"    and {len(found.alarms) - LISTED} lower ones")
+    if named:
+        moments = [*shown, *((alarm.video, alarm.moment) for alarm in named)]
+        listed = ",".join(f"{video}@{second:.1f}" for video, second in moments)
+        lines.append(f"  all normal? adapt again with --show {listed}")
+    return lines
 
 
 CLOSE = 0.7
@@ -139,12 +186,12 @@ def _close(detector: "Detector") -> list[str]:
     return [f"  the clips lie so close in time that they count for {evidence:.1f} of {shots}; give longer footage"]
 
 
-def _odd(detector: "Detector", left_out: list[int]) -> list[str]:
-    """A line for each shot that does not belong, with its number in the draw, and how to leave it out."""
+def _odd(detector: "Detector", shots: int, left_out: list[int]) -> list[str]:
+    """A line for each drawn shot that does not belong, with its number in the draw, and how to leave it out."""
     from metavad.adaptation.oddity import odd_shots
 
-    odd = odd_shots(detector.normality)
-    drawn = [number for number in range(1, len(detector.shots) + len(left_out) + 1) if number not in left_out]
+    drawn = [number for number in range(1, shots + 1) if number not in left_out]
+    odd = [place for place in odd_shots(detector.normality) if place < len(drawn)]
     lines = []
     for place in odd:
         clip, rate = detector.shots[place], detector.camera.fps

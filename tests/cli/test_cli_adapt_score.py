@@ -98,6 +98,22 @@ def test_what_cannot_be_compiled_is_refused_in_a_line(metavad, camera, detector,
     assert not (tmp_path / "scores" / "test").exists()
 
 
+def test_normal_footage_that_alarms_is_named_and_can_be_shown(metavad, camera, tiny_run, tmp_path):
+    arguments = ["adapt", "--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--alarms-per-day", 60_000]
+    first = metavad(*arguments, "--check", "--out", "first")
+    assert (first.code, "of normal footage that was not shown: " in first.out) == (0, True)
+    moments = first.out.split("adapt again with --show ")[1].split()[0]
+    assert metavad(*arguments, "--show", moments, "--out", "second").code == 0
+    one, two = (json.loads((tmp_path / name / "detector.json").read_text())["shots"] for name in ("first", "second"))
+    assert two[:2] == one
+    assert 2 < len(two) <= 2 + len(moments.split(","))
+    clips = {(shot["video"], shot["first"], shot["first"] + shot["length"]) for shot in two}
+    rate = json.loads((tmp_path / "second" / "detector.json").read_text())["camera"]["fps"]
+    for video, second in (moment.split("@") for moment in moments.split(",")):
+        assert any(name == video and begin <= float(second) * rate + 1 and float(second) * rate - 1 <= end
+                   for name, begin, end in clips)  # fmt: skip
+
+
 def test_clips_of_one_moment_are_called_so(metavad, camera, tiny_run):
     one = next((camera / "normal").glob("*.mp4"))
     close = metavad("adapt", "--normal", one, "--shots", 12, "--base", tiny_run, "--out", "close")
@@ -122,6 +138,9 @@ def test_clips_of_one_moment_are_called_so(metavad, camera, tiny_run):
         (["--normal", "VIDEOS", "--shot", "1"], 2, "--shots"),
         (["--normal", "VIDEOS", "--shots", "3", "--leave-out", "4"], 2, "1 to 3"),
         (["--normal", "VIDEOS", "--shots", "3", "--leave-out", "one"], 2, "3,7"),
+        (["--normal", "VIDEOS", "--shots", "3", "--show", "normal-00"], 2, "monday@12.5"),
+        (["--normal", "VIDEOS", "--shots", "3", "--show", "normal-07@1"], 2, "did you mean"),
+        (["--normal", "VIDEOS", "--shots", "3", "--show", "normal-00@900"], 2, "s of normal footage"),
     ],
 )
 def test_adapt_refuses(metavad, cameras, camera, tiny_run, tmp_path, arguments, code, said):

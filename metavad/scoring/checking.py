@@ -1,0 +1,107 @@
+"""What a detector makes of normal footage that it was not shown: does its threshold keep its word, what to show too."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+
+from metavad.adaptation.detector import Detector
+from metavad.adaptation.threshold import SECONDS_PER_DAY
+from metavad.episodes import Clip
+from metavad.progress import SILENT, Progress
+from metavad.scenes.suite import Scene
+from metavad.scenes.video import probe
+from metavad.scoring.events import Event, pace
+from metavad.scoring.results import EventFinder, settled
+from metavad.scoring.stream import Moment, score
+
+__all__ = ["Check", "FalseAlarm", "check"]
+
+SURE = -math.log(0.05)
+"""Alarms at least expected (3.0) of a rate that footage without any rules out with 95 %."""
+
+
+@dataclass(frozen=True)
+class FalseAlarm:
+    """An alarm on normal footage: the video's name, and the event with its reason."""
+
+    video: str
+    event: Event
+    moment: float
+    """Seconds in the video of what surprised most: what to show, for it to be known as normal."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """How often a detector alarms on its camera's normal footage, but for the clips that it was shown."""
+
+    seconds: float
+    """Footage scored, without those clips."""
+    promised: float
+    """False alarms a day that the threshold allows."""
+    alarms: tuple[FalseAlarm, ...]
+    """Highest first."""
+
+    @property
+    def expected(self) -> float:
+        """Alarms that the promise allows in so much footage."""
+        return self.promised * self.seconds / SECONDS_PER_DAY
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        found, length = len(self.alarms), _spell(self.seconds)
+        if self.seconds <= 0:
+            return "checked on nothing: all normal footage was shown; give more of it"
+        begun = f"checked on {length} of normal footage that was not shown: "
+        if found:
+            many = "1 alarm" if found == 1 else f"{found} alarms"
+            return f"{begun}{many} where {self.promised:g} a day allow {self.expected:.2g}"
+        least = SURE * SECONDS_PER_DAY / self.seconds
+        return f"{begun}no alarm, so at most {math.ceil(least):,} a day are sure (95 %); longer footage proves more"
+
+
+def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> Check:
+    """Score the normal videos of a detector's camera, and count the alarms outside of the clips shown.
+
+    Every frame is decoded and scored as :func:`~metavad.scoring.stream.score` does. An alarm counts unless what
+    surprised most in it was shown. Raises :class:`VideoError` where a video has pictures of another size.
+    """
+    seconds, alarms = 0.0, list[FalseAlarm]()
+    for video in scene.normal:
+        facts = probe(video, detector.camera.crop)
+        first, end = scene.normal_frames or (0, facts.frames)
+        shown = [clip for clip in detector.shots if clip.video == video.name]
+        frames = takewhile(lambda frame, end=end: frame.index < end, score(detector, video, progress=progress))
+        length, gap = pace(facts.seconds, detector.normality.method.config.scoring.merge)
+        finder = EventFinder(length)
+        for frame, inside in settled(frames, gap):
+            if frame.index >= first:
+                finder.add(frame, inside)
+                seconds += length * (not _shown(shown, frame.index))
+        for found in finder.finish():
+            if found.cause is not None and not _shown(shown, found.cause.index):
+                alarms.append(_alarm(video.name, found.event, found.cause))
+    alarms.sort(key=lambda alarm: -alarm.event.score)
+    return Check(seconds, detector.promise.alarms_per_day, tuple(alarms))
+
+
+def _shown(clips: Sequence[Clip], index: int) -> bool:
+    return any(clip.first <= index < clip.end for clip in clips)
+
+
+def _alarm(video: str, event: Event, cause: Moment) -> FalseAlarm:
+    why = cause.why
+    told = event if why is None else replace(event, reason=why.text, shares=why.shares)
+    return FalseAlarm(video, replace(told, box=cause.box), cause.seconds)
+
+
+def _spell(seconds: float) -> str:
+    """A length of footage in words.
+
+    >>> _spell(42.4), _spell(600), _spell(9000)
+    ('42 s', '10.0 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

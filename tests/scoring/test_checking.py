@@ -1,0 +1,91 @@
+"""What a detector makes of normal footage that it was not shown."""
+
+from dataclasses import replace
+
+import pytest
+
+from metavad.episodes import Clip
+from metavad.errors import UsageError
+from metavad.scenes.suite import load_suite
+from metavad.scenes.video import probe
+from metavad.scoring.checking import Check, check
+from metavad.training import adapt
+
+
+@pytest.fixture(scope="module")
+def scene(cameras):
+    return load_suite(str(cameras)).scenes[0]
+
+
+@pytest.fixture(scope="module")
+def detector(tiny_base, scene):
+    return adapt(tiny_base, scene, shots=2, pictures=False)
+
+
+def silent(detector):
+    return replace(detector, threshold=float("inf"))
+
+
+def loud(detector):
+    return replace(detector, threshold=-1.0)
+
+
+def footage(scene):
+    return {video.name: probe(video) for video in scene.normal}
+
+
+def test_all_footage_counts_but_the_clips_shown(detector, scene):
+    found = check(silent(detector), scene)
+    frames = sum(facts.frames for facts in footage(scene).values()) - sum(clip.length for clip in detector.shots)
+    assert detector.independent == 2
+    assert found.seconds == pytest.approx(frames / detector.camera.fps)
+    assert found.alarms == ()
+    assert "no alarm" in found.text
+    assert found.expected == pytest.approx(10 * found.seconds / 86_400)
+
+
+def test_only_the_part_that_is_normal_counts(detector, scene):
+    part = replace(scene, normal_frames=(5, 25))
+    shown = sum(5 <= frame < 25 for clip in detector.shots for frame in range(clip.first, clip.end))
+    seconds = (20 * len(scene.normal) - shown) / detector.camera.fps
+    assert check(silent(detector), part).seconds == pytest.approx(seconds)
+
+
+def test_an_alarm_is_one_where_what_drives_it_was_not_shown(detector, scene):
+    unseen = replace(loud(detector), shots=())
+    found = check(unseen, scene)
+    assert {alarm.video for alarm in found.alarms} == set(footage(scene))
+    scores = [alarm.event.score for alarm in found.alarms]
+    assert scores == sorted(scores, reverse=True)
+    assert all(alarm.event.reason for alarm in found.alarms)
+    alarm = found.alarms[0]
+    at = round(alarm.moment * detector.camera.fps)
+    seen = replace(unseen, shots=(Clip(scene.key, alarm.video, max(0, at - 1), 3),))
+    assert alarm.video not in {each.video for each in check(seen, scene).alarms}
+
+
+def test_the_promise_and_what_came_of_it_are_in_one_line(detector, scene):
+    found = check(replace(loud(detector), shots=()), scene)
+    alarms = tuple(replace(found.alarms[0], moment=float(second)) for second in range(3))
+    assert "3 alarms where 10 a day allow 0.00" in replace(found, alarms=alarms).text
+    assert "1 alarm where" in replace(found, alarms=found.alarms[:1]).text
+    assert "on 5.0 min of" in Check(300.0, 10.0, ()).text
+    assert "at most 863 a day are sure" in Check(300.0, 10.0, ()).text
+    assert "checked on nothing" in Check(0.0, 10.0, ()).text
+
+
+def test_moments_are_shown_beside_the_drawn_clips(detector, scene, tiny_base):
+    video = scene.normal[0].name
+    more = adapt(tiny_base, scene, shots=2, show=[(video, 1.0), (video, 1.0)], pictures=False)
+    assert more.shots[:2] == detector.shots
+    (extra,) = more.shots[2:]
+    assert extra.video == video
+    assert abs(extra.first + extra.length / 2 - more.camera.fps) <= more.camera.fps / 10
+    none = adapt(tiny_base, scene, shots=0, show=[(video, 1.0)], pictures=False)
+    assert none.normality.shots == 1
+
+
+@pytest.mark.parametrize(("moment", "said"), [(("normal-99", 1.0), "did you mean"), (("normal-00", 99.0), "0.0 to ")])
+def test_a_moment_that_is_not_there_is_refused(scene, tiny_base, moment, said):
+    with pytest.raises(UsageError, match=said):
+        adapt(tiny_base, scene, shots=1, show=[moment])
