@@ -69,7 +69,9 @@ def main() -> None:
     parser.add_argument("--leave-out", default="", help="cameras that a base has seen, by comma")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    scenes = [each for each in load_suite(given.suite, given.data).scenes if each.name not in given.leave_out.split(",")]
+    scenes = [
+        each for each in load_suite(given.suite, given.data).scenes if each.name not in given.leave_out.split(",")
+    ]
     cameras = [read(scene) for scene in scenes]
     for number, camera in enumerate(cameras):
         write(given.out / camera.name, camera, cameras[(number + 1) % len(cameras)], number)

@@ -109,7 +109,9 @@ def _around(library: Library, scene: Scene, video: str, second: float, length: i
     seconds = library.facts(scene.key, reel.side, video).seconds
     begin, end = float(seconds[reel.first]), float(seconds[reel.frames - 1])
     if not begin <= second <= end + 1 / reel.rate:
-        raise UsageError(f"--show {video}@{second:g}: expected {begin:.1f} to {end:.1f} s of normal footage, found none")
+        raise UsageError(
+            f"--show {video}@{second:g}: expected {begin:.1f} to {end:.1f} s of normal footage, found none"
+        )
     return reel.around(int(np.searchsorted(seconds, second)), length)
 
 

@@ -155,9 +155,7 @@ LISTED = 10
 """Alarms that are named."""
 
 
-def _checked(
-    scene: "Scene", detector: "Detector", shown: list[tuple[str, float]], progress: "Progress"
-) -> list[str]:
+def _checked(scene: "Scene", detector: "Detector", shown: list[tuple[str, float]], progress: "Progress") -> list[str]:
     """What alarmed on the other normal footage, and how to show it too."""
     from metavad.scoring.checking import check
 
@@ -165,7 +163,9 @@ def _checked(
     lines, named = [f"  {found.text}"], found.alarms[:LISTED]
     for alarm in named:
         event = alarm.event
-        lines.append(f"    {alarm.video}, {event.start:.1f} to {event.end:.1f} s, score {event.score:.1f}: {event.reason}")
+        lines.append(
+            f"    {alarm.video}, {event.start:.1f} to {event.end:.1f} s, score {event.score:.1f}: {event.reason}"
+        )
     if len(found.alarms) > LISTED:
         lines.append(f"    and {len(found.alarms) - LISTED} lower ones")
     if named:

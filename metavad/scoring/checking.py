@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import islice
 
 from metavad.adaptation.detector import Detector
 from metavad.adaptation.threshold import SECONDS_PER_DAY
@@ -72,7 +72,7 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
         facts = probe(video, detector.camera.crop)
         first, end = scene.normal_frames or (0, facts.frames)
         shown = [clip for clip in detector.shots if clip.video == video.name]
-        frames = takewhile(lambda frame, end=end: frame.index < end, score(detector, video, progress=progress))
+        frames = islice(score(detector, video, progress=progress), end)
         length, gap = pace(facts.seconds, detector.normality.method.config.scoring.merge)
         finder = EventFinder(length)
         for frame, inside in settled(frames, gap):
