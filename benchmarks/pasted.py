@@ -28,7 +28,7 @@ import numpy as np
 from metavad.files import write_text
 from metavad.scenes.suite import Scene, load_suite
 from metavad.scenes.video import probe, read_frames
-from metavad.types import BoolArray, FloatArray
+from metavad.types import FloatArray
 
 LASTS, EVERY = 2.0, 5.0
 """Seconds of one event, and from one to the next."""
@@ -152,7 +152,7 @@ def rerun(kind: str, frames: FloatArray, camera: Camera, when: slice, size: int)
 def found(source: Camera, size: int, length: int, generator: np.random.Generator) -> Thing | None:
     """What moves at one of a camera's busiest moments, as large as ``size`` whatever the camera's pixels are."""
     starts = generator.permutation(max(1, len(source.frames) - length))[:20]
-    own = round(size)
+    own = size
     if own >= min(source.frames.shape[1:]):
         own = min(source.frames.shape[1:]) // 2
     best, box = max(
