@@ -127,6 +127,7 @@ def _variants(model: Normality) -> dict[str, Scorer]:
 
     variants = {"whole": scorer(names), "strictly causal": scorer(names), "without place": scorer(names)}
     variants |= {f"without {name}": scorer([other for other in names if other != name]) for name in names}
+    variants["only what leads"] = scorer([name for name in names if leaks[name] > 0])
     variants |= {f"{name} alone": scorer([name], levels=none, leaks=silent) for name in names}
     variants["without levels"] = scorer(names, levels=none)
     variants["without whisper"] = scorer(names, leaks=silent)

@@ -13,6 +13,9 @@ goes on where the first stopped, and a larger number adds cameras:
 
     python benchmarks/promise.py --base base --generate 200 --seed 15 --shots 10,50 --json benchmarks/promise.json
 
+With `--check` every camera is counted a second time after what `metavad adapt --check` would say of the rest of the
+footage that shots come from: clips around what alarmed there, at 100 a day, are shown too.
+
 The arithmetic below what was counted is checked by `--simulate`: frame scores drawn from a known tail, of which the
 table is fitted on as few ticks as a base has.
 """
@@ -22,7 +25,7 @@ import json
 import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,7 @@ from metavad.adaptation.adapt import Normality, adapt
 from metavad.adaptation.prior import halves
 from metavad.adaptation.threshold import promise_threshold
 from metavad.calibration.tails import BaseTail
-from metavad.episodes import Reel, draw_shots
+from metavad.episodes import Clip, Reel, Shots, draw_shots
 from metavad.features.library import Library
 from metavad.files import write_text
 from metavad.meta.base import Base, load_base
@@ -52,6 +55,8 @@ ALARMS = (10.0, 100.0, 300.0, 1000.0, 3000.0)
 """Promises, in false alarms a day."""
 SHOWN, SCORED = 2, 6
 """Videos of a minute that a camera of long footage has: to draw shots from, and to be scored."""
+CHECKED, MOST = 100.0, 10
+"""The promise, a day, at which the rest of the footage is checked, and how many clips of what alarms are shown too."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class Count:
     supported: tuple[bool, ...]
     events: int = 0
     found: tuple[int, ...] = ()
+    also: int | None = None
+    """Clips shown after a check; ``None`` where there was none."""
 
 
 def main() -> None:
@@ -75,6 +82,7 @@ def main() -> None:
     parser.add_argument("--suite", action="append", default=[])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--shots", default="5,10,50")
+    parser.add_argument("--check", action="store_true", help="count again after a check")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--simulate", type=int, default=0, metavar="N", help="simulated cameras")
     parser.add_argument("--generate", type=int, default=0, metavar="N", help="generated cameras of long footage")
@@ -85,12 +93,14 @@ def main() -> None:
     shots = [int(count) for count in given.shots.split(",")]
     record = _begun(given.json, base)
     for name in given.suite:
-        record["suites"][name] = [asdict(each) for each in _counts(base, load_suite(name, given.data).scenes, shots)]
+        record["suites"][name] = [
+            asdict(each) for each in _counts(base, load_suite(name, given.data).scenes, shots, given.check)
+        ]
     if given.generate:
-        name = f"long footage, seed {given.seed}"
+        name = f"long footage, seed {given.seed}" + ", with a check" * given.check
         counted = record["suites"].setdefault(name, [])
         for number in range(len({each["scene"] for each in counted}), given.generate):
-            counted += [asdict(each) for each in _long_footage(base, given.seed, number, shots)]
+            counted += [asdict(each) for each in _long_footage(base, given.seed, number, shots, given.check)]
             print(f"camera {number + 1} of {given.generate}", flush=True)
             _write(given.json, record)
     for name, counted in record["suites"].items():
@@ -119,14 +129,14 @@ def _write(path: Path | None, record: Mapping[str, Any]) -> None:
         write_text(path, json.dumps(record, indent=1) + "\n")
 
 
-def _counts(base: Base, scenes: tuple[Scene, ...], shots: Sequence[int]) -> Iterator[Count]:
+def _counts(base: Base, scenes: tuple[Scene, ...], shots: Sequence[int], check: bool) -> Iterator[Count]:
     for scene in scenes:
         library = Library([scene], base.config, base.experts.reads, Store())
         shown, other = halves(library.reels(scene.key), 0)
-        yield from _camera(base, library, scene, shown, other, shots)
+        yield from _camera(base, library, scene, shown, other, shots, check)
 
 
-def _long_footage(base: Base, seed: int, number: int, shots: Sequence[int]) -> list[Count]:
+def _long_footage(base: Base, seed: int, number: int, shots: Sequence[int], check: bool) -> list[Count]:
     """One generated camera, whose footage and features are gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         suite = write_suite(
@@ -141,19 +151,48 @@ def _long_footage(base: Base, seed: int, number: int, shots: Sequence[int]) -> l
         (scene,) = load_suite(str(suite)).scenes
         library = Library([scene], base.config, base.experts.reads, Store(Path(folder) / "features"))
         reels = library.reels(scene.key)
-        return list(_camera(base, library, scene, reels[:SHOWN], reels[SHOWN:], shots))
+        return list(_camera(base, library, scene, reels[:SHOWN], reels[SHOWN:], shots, check))
 
 
 def _camera(
-    base: Base, library: Library, scene: Scene, shown: list[Reel], other: list[Reel], shots: Sequence[int]
+    base: Base,
+    library: Library,
+    scene: Scene,
+    shown: list[Reel],
+    other: list[Reel],
+    shots: Sequence[int],
+    check: bool,
 ) -> Iterator[Count]:
+    length = base.config.data.clip_frames
     for count in shots:
-        available = sum(len(reel.clips(base.config.data.clip_frames)) for reel in shown)
-        if available < count:
+        if sum(len(reel.clips(length)) for reel in shown) < count:
             continue
-        drawn = draw_shots(shown, count, base.config.data.clip_frames, 0)
+        drawn = draw_shots(shown, count, length, 0)
         model = adapt(base, library.sample(drawn.clips))
-        yield _count(base, library, scene, model, drawn.independent, other)
+        counted = _count(base, library, scene, model, drawn.independent, other)
+        yield counted
+        if check:
+            also = _alarming(base, library, model, shown, drawn)
+            if also:
+                more = drawn.also(also)
+                model = adapt(base, library.sample(more.clips))
+                counted = _count(base, library, scene, model, more.independent, other)
+            yield replace(counted, shots=count, also=len(also))
+
+
+def _alarming(base: Base, library: Library, model: Normality, reels: list[Reel], drawn: Shots) -> list[Clip]:
+    """Clips around the highest alarms on the footage that shots came from, but for what was shown."""
+    threshold, _ = promise_threshold(model, CHECKED, normal_ticks=int(base.facts["normal_ticks"]))
+    found: list[tuple[float, Clip]] = []
+    for reel in reels:
+        track = library.track(reel.scene, reel.side, reel.video)
+        scored = score_track(model, library, track)
+        for start, end in alarm_intervals(scored.scores, scored.seconds, threshold):
+            tick = int(start + np.argmax(np.nan_to_num(scored.raw[start:end])))
+            frame = int(track.frames[tick])
+            if not any(clip.video == reel.video and clip.first <= frame < clip.end for clip in drawn.clips):
+                found.append((float(scored.scores[start:end].max()), reel.around(frame, base.config.data.clip_frames)))
+    return [clip for _, clip in sorted(found, key=lambda pair: -pair[0])[:MOST]]
 
 
 def _events(model: Normality, library: Library, scene: Scene, thresholds: Sequence[float]) -> tuple[int, IntArray]:
@@ -197,8 +236,10 @@ def _table(counts: Sequence[Count]) -> None:
         f"{'K':>3} {'A a day':>8} {'cameras':>8} {'hours':>6} {'alarms':>7} {'a day':>8} {'within':>7} "
         f"{'supported':>9} {'found':>6}"
     )
-    for count in sorted({each.shots for each in counts}):
-        some = [each for each in counts if each.shots == count]
+    for count, after in sorted({(each.shots, each.also is not None) for each in counts}):
+        some = [each for each in counts if each.shots == count and (each.also is not None) == after]
+        if after:
+            print(f"after a check, {np.mean([each.also or 0 for each in some]):.1f} clips more:")
         hours = sum(each.hours for each in some)
         for number, promised in enumerate(ALARMS):
             alarms = sum(each.alarms[number] for each in some)
