@@ -3,12 +3,16 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from scipy.special import gammaincinv
 
 from metavad.adaptation.adapt import Normality, judges
 from metavad.errors import UsageError
+from metavad.runs import runs
+from metavad.types import FloatArray
 
-__all__ = ["Promise", "promise_threshold"]
+__all__ = ["FEWEST", "SECONDS_PER_DAY", "Promise", "checked_threshold", "promise_threshold", "window_seconds"]
 
 SECONDS_PER_DAY = 86_400.0
 PRIOR_TICKS = 40.0
@@ -36,13 +40,60 @@ def promise_threshold(model: Normality, alarms_per_day: float, *, normal_ticks: 
     """
     if not alarms_per_day > 0:
         raise UsageError(f"--alarms-per-day: expected a number above 0, found {alarms_per_day}")
-    config = model.method.config
-    window = config.scoring.past + config.scoring.ahead
+    window = window_seconds(model)
     nats = math.log(SECONDS_PER_DAY / (alarms_per_day * window))
     reach = math.log(max(normal_ticks, 20) / 20.0)
     scale = _spread(model)
     score = model.method.tails["frame"].score(nats * scale, model.evidence)
     return score, Promise(alarms_per_day, nats <= reach, _sentence(model.shots, alarms_per_day, nats, reach, window))
+
+
+BODY = 0.8
+"""Share of a camera's own windows that lies below its tail."""
+PRIOR_PEAKS = 5.0
+"""Peaks of the camera's own footage that the cameras' common tail counts for."""
+FEWEST = 20
+"""Windows of a camera's own footage from which a threshold is taken from them."""
+
+
+def checked_threshold(model: Normality, peaks: FloatArray, alarms_per_day: float) -> tuple[float, Promise]:
+    """The threshold from normal footage of the camera itself that was not shown, and what it promises.
+
+    ``peaks`` (N,) holds the highest frame score of each smoothing window in order of time, NaN where footage was
+    shown or ends; at least ``FEWEST`` that are not. In nats of the base's tail, what lies above their 80 % quantile
+    is taken for exponential (peaks over threshold: Pickands 1975, https://doi.org/10.1214/aos/1176343003; neighbouring
+    windows over it are one peak), with the cameras' common tail as prior, at the 0.9 quantile of what the peaks leave
+    open. And never so low that this footage itself would have broken the promise.
+    """
+    window, tail = window_seconds(model), model.method.tails["frame"]
+    nats = tail.nats(torch.from_numpy(np.nan_to_num(peaks)).float(), model.evidence).double().numpy()
+    known = ~np.isnan(peaks)
+    count, wanted = int(known.sum()), alarms_per_day * window / SECONDS_PER_DAY
+    body = float(np.quantile(nats[known], BODY))
+    found = [float(nats[start:end].max()) for start, end in runs((nats > body) & known)]
+    excess = sum(found) - body * len(found)
+    scale = (excess + PRIOR_PEAKS) / float(gammaincinv(len(found) + PRIOR_PEAKS, 1 - CAUTION))
+    needed = body + scale * max(0.0, math.log((len(found) + 1) / (count * wanted)))
+    allowed = math.floor(count * wanted)
+    highest = sorted(found, reverse=True)
+    if allowed < len(highest):
+        needed = max(needed, highest[allowed] + 1e-3)
+    reach = SURE * SECONDS_PER_DAY / (count * window)
+    text = f"at most {alarms_per_day:g} false alarms a day"
+    own = f"{count * window / 60:.1f} min of this camera's normal footage"
+    if alarms_per_day >= reach:
+        return tail.score(needed, model.evidence), Promise(alarms_per_day, True, f"{text}, from {own}")
+    text = f"{text} is beyond what {own} can prove (at most {math.ceil(reach):,} a day), the rest is extrapolated"
+    return tail.score(needed, model.evidence), Promise(alarms_per_day, False, f"{text}; more of it proves more")
+
+
+SURE = -math.log(0.05)
+"""Alarms at least expected (3.0) of a rate that footage without any rules out with 95 %."""
+
+
+def window_seconds(model: Normality) -> float:
+    """Seconds that one alarm lasts at least: the past and the look-ahead of smoothing."""
+    return model.method.config.scoring.past + model.method.config.scoring.ahead
 
 
 def _spread(model: Normality) -> float:

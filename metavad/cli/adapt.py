@@ -84,11 +84,12 @@ def adapt(
             pictures=pictures,
             progress=bars(),
         )
-        save_detector(place, detector)
-        say(*_summary(scene, detector, shots, left_out))
+        lines = _summary(scene, detector, shots, left_out)
         if check:
-            say(*_checked(scene, detector, shown, progress=bars()))
-        say(f"  next: metavad score VIDEO --detector {place}")
+            detector, more = _checked(scene, detector, shown, progress=bars())
+            lines += more
+        save_detector(place, detector)
+        say(*lines, f"  next: metavad score VIDEO --detector {place}")
 
 
 def _scenes(
@@ -155,9 +156,11 @@ LISTED = 10
 """Alarms that are named."""
 
 
-def _checked(scene: "Scene", detector: "Detector", shown: list[tuple[str, float]], progress: "Progress") -> list[str]:
-    """What alarmed on the other normal footage, and how to show it too."""
-    from metavad.scoring.checking import check
+def _checked(
+    scene: "Scene", detector: "Detector", shown: list[tuple[str, float]], progress: "Progress"
+) -> "tuple[Detector, list[str]]":
+    """The detector with its camera's own threshold; what alarmed on the other normal footage, how to show it too."""
+    from metavad.scoring.checking import check, with_checked_threshold
 
     found = check(detector, scene, progress=progress)
     lines, named = [f"  {found.text}"], found.alarms[:LISTED]
@@ -172,7 +175,10 @@ def _checked(scene: "Scene", detector: "Detector", shown: list[tuple[str, float]
         moments = [*shown, *((alarm.video, alarm.moment) for alarm in named)]
         listed = ",".join(f"{video}@{second:.1f}" for video, second in moments)
         lines.append(f"  all normal? adapt again with --show {listed}")
-    return lines
+    checked = with_checked_threshold(detector, found)
+    if checked is not detector:
+        lines += [f"  threshold {checked.threshold:.2f} from that footage instead:", f"  {checked.promise.text}"]
+    return checked, lines
 
 
 CLOSE = 0.7

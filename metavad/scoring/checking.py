@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+import numpy as np
+
 from metavad.adaptation.detector import Detector
-from metavad.adaptation.threshold import SECONDS_PER_DAY
+from metavad.adaptation.threshold import FEWEST, SECONDS_PER_DAY, SURE, checked_threshold, window_seconds
 from metavad.episodes import Clip
 from metavad.progress import SILENT, Progress
 from metavad.scenes.suite import Scene
@@ -14,11 +16,9 @@ from metavad.scenes.video import probe
 from metavad.scoring.events import Event, pace
 from metavad.scoring.results import EventFinder, settled
 from metavad.scoring.stream import Moment, score
+from metavad.types import FloatArray
 
-__all__ = ["Check", "FalseAlarm", "check"]
-
-SURE = -math.log(0.05)
-"""Alarms at least expected (3.0) of a rate that footage without any rules out with 95 %."""
+__all__ = ["Check", "FalseAlarm", "check", "with_checked_threshold"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Check:
     """False alarms a day that the threshold allows."""
     alarms: tuple[FalseAlarm, ...]
     """Highest first."""
+    peaks: FloatArray
+    """Highest frame score of each smoothing window (N,) in order of time; NaN where it was shown or a video ends."""
 
     @property
     def expected(self) -> float:
@@ -67,23 +69,51 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
     Every frame is decoded and scored as :func:`~metavad.scoring.stream.score` does. An alarm counts unless what
     surprised most in it was shown. Raises :class:`VideoError` where a video has pictures of another size.
     """
-    seconds, alarms = 0.0, list[FalseAlarm]()
+    seconds, alarms, peaks = 0.0, list[FalseAlarm](), list[float]()
+    window = window_seconds(detector.normality)
     for video in scene.normal:
         facts = probe(video, detector.camera.crop)
         first, end = scene.normal_frames or (0, facts.frames)
         shown = [clip for clip in detector.shots if clip.video == video.name]
         frames = islice(score(detector, video, progress=progress), end)
         length, gap = pace(facts.seconds, detector.normality.method.config.scoring.merge)
-        finder = EventFinder(length)
+        finder, highest = EventFinder(length), _Peaks(window)
         for frame, inside in settled(frames, gap):
             if frame.index >= first:
+                unseen = not _shown(shown, frame.index)
                 finder.add(frame, inside)
-                seconds += length * (not _shown(shown, frame.index))
+                highest.add(frame.seconds, frame.score if unseen else math.nan)
+                seconds += length * unseen
         for found in finder.finish():
             if found.cause is not None and not _shown(shown, found.cause.index):
                 alarms.append(_alarm(video.name, found.event, found.cause))
+        peaks += [*highest.found, math.nan]
     alarms.sort(key=lambda alarm: -alarm.event.score)
-    return Check(seconds, detector.promise.alarms_per_day, tuple(alarms))
+    return Check(seconds, detector.promise.alarms_per_day, tuple(alarms), np.array(peaks))
+
+
+def with_checked_threshold(detector: Detector, found: Check) -> Detector:
+    """The detector with the threshold that its camera's own footage gives; as it is where there was too little."""
+    if np.count_nonzero(~np.isnan(found.peaks)) < FEWEST:
+        return detector
+    threshold, promise = checked_threshold(detector.normality, found.peaks, detector.promise.alarms_per_day)
+    return replace(detector, threshold=threshold, promise=promise)
+
+
+class _Peaks:
+    """The highest score of each whole window of one video; NaN where one of its frames is."""
+
+    def __init__(self, window: float) -> None:
+        self.found: list[float] = []
+        self._window, self._highest, self._begun = window, -math.inf, math.nan
+
+    def add(self, seconds: float, score: float) -> None:
+        if math.isnan(self._begun):
+            self._begun = seconds
+        if seconds - self._begun >= self._window:
+            self.found.append(self._highest)
+            self._highest, self._begun = -math.inf, seconds
+        self._highest = math.nan if math.isnan(score) or math.isnan(self._highest) else max(self._highest, score)
 
 
 def _shown(clips: Sequence[Clip], index: int) -> bool:
