@@ -13,8 +13,8 @@ goes on where the first stopped, and a larger number adds cameras:
 
     python benchmarks/promise.py --base base --generate 200 --seed 15 --shots 10,50 --json benchmarks/promise.json
 
-With `--check` every camera is counted a second time after what `metavad adapt --check` would say of the rest of the
-footage that shots come from: clips around what alarmed there, at 100 a day, are shown too.
+With `--check` every camera is also counted as `metavad adapt --check` leaves it: with thresholds from the rest of the
+footage that shots come from; and both ways after clips around what alarmed there, at 100 a day, were shown too.
 
 The arithmetic below what was counted is checked by `--simulate`: frame scores drawn from a known tail, of which the
 table is fitted on as few ticks as a base has.
@@ -35,7 +35,7 @@ from scipy import stats
 
 from metavad.adaptation.adapt import Normality, adapt
 from metavad.adaptation.prior import halves
-from metavad.adaptation.threshold import promise_threshold
+from metavad.adaptation.threshold import checked_threshold, promise_threshold, window_seconds
 from metavad.calibration.tails import BaseTail
 from metavad.episodes import Clip, Reel, Shots, draw_shots
 from metavad.features.library import Library
@@ -47,14 +47,16 @@ from metavad.scenes.store import Store
 from metavad.scenes.suite import Scene, load_suite
 from metavad.scenes.synthetic.write import write_suite
 from metavad.scoring.events import alarm_intervals
-from metavad.scoring.stream import score_track
+from metavad.scoring.stream import TrackScores, score_track
 from metavad.training import describe_machine
-from metavad.types import IntArray
+from metavad.types import BoolArray, FloatArray, IntArray
 
 ALARMS = (10.0, 100.0, 300.0, 1000.0, 3000.0)
 """Promises, in false alarms a day."""
 SHOWN, SCORED = 2, 6
 """Videos of a minute that a camera of long footage has: to draw shots from, and to be scored."""
+TESTED = 6
+"""Videos of eight seconds with an event, where it is counted what thresholds find."""
 CHECKED, MOST = 100.0, 10
 """The promise, a day, at which the rest of the footage is checked, and how many clips of what alarms are shown too."""
 
@@ -73,6 +75,9 @@ class Count:
     found: tuple[int, ...] = ()
     also: int | None = None
     """Clips shown after a check; ``None`` where there was none."""
+    own: tuple[int, ...] = ()
+    """Alarms with thresholds from the camera's own footage."""
+    own_found: tuple[int, ...] = ()
 
 
 def main() -> None:
@@ -146,7 +151,8 @@ def _long_footage(base: Base, seed: int, number: int, shots: Sequence[int], chec
             seed=seed,
             normal_videos=SHOWN + SCORED,
             normal_seconds=60.0,
-            test_videos=0,
+            test_videos=TESTED if check else 0,
+            test_seconds=8.0,
         )
         (scene,) = load_suite(str(suite)).scenes
         library = Library([scene], base.config, base.experts.reads, Store(Path(folder) / "features"))
@@ -169,30 +175,55 @@ def _camera(
             continue
         drawn = draw_shots(shown, count, length, 0)
         model = adapt(base, library.sample(drawn.clips))
-        counted = _count(base, library, scene, model, drawn.independent, other)
+        rest = _Rest(library, shown, drawn) if check else None
+        counted = _count(base, library, scene, model, drawn.independent, other, rest)
         yield counted
-        if check:
-            also = _alarming(base, library, model, shown, drawn)
-            if also:
-                more = drawn.also(also)
-                model = adapt(base, library.sample(more.clips))
-                counted = _count(base, library, scene, model, more.independent, other)
-            yield replace(counted, shots=count, also=len(also))
+        if rest is not None:
+            more = drawn.also(rest.alarming(base, model))
+            if len(more.clips) > len(drawn.clips):
+                model, rest = adapt(base, library.sample(more.clips)), replace(rest, drawn=more)
+                counted = _count(base, library, scene, model, more.independent, other, rest)
+            yield replace(counted, shots=count, also=len(more.clips) - len(drawn.clips))
 
 
-def _alarming(base: Base, library: Library, model: Normality, reels: list[Reel], drawn: Shots) -> list[Clip]:
-    """Clips around the highest alarms on the footage that shots came from, but for what was shown."""
-    threshold, _ = promise_threshold(model, CHECKED, normal_ticks=int(base.facts["normal_ticks"]))
-    found: list[tuple[float, Clip]] = []
-    for reel in reels:
-        track = library.track(reel.scene, reel.side, reel.video)
-        scored = score_track(model, library, track)
-        for start, end in alarm_intervals(scored.scores, scored.seconds, threshold):
-            tick = int(start + np.argmax(np.nan_to_num(scored.raw[start:end])))
-            frame = int(track.frames[tick])
-            if not any(clip.video == reel.video and clip.first <= frame < clip.end for clip in drawn.clips):
-                found.append((float(scored.scores[start:end].max()), reel.around(frame, base.config.data.clip_frames)))
-    return [clip for _, clip in sorted(found, key=lambda pair: -pair[0])[:MOST]]
+@dataclass(frozen=True)
+class _Rest:
+    """The footage that shots were drawn from, but for them."""
+
+    library: Library
+    reels: list[Reel]
+    drawn: Shots
+
+    def alarming(self, base: Base, model: Normality) -> list[Clip]:
+        """Clips around the highest alarms."""
+        threshold, _ = promise_threshold(model, CHECKED, normal_ticks=int(base.facts["normal_ticks"]))
+        found: list[tuple[float, Clip]] = []
+        for reel, scored, shown in self._scored(model):
+            for start, end in alarm_intervals(scored.scores, scored.seconds, threshold):
+                tick = int(start + np.argmax(np.nan_to_num(scored.raw[start:end])))
+                if not shown[tick]:
+                    clip = reel.around(int(scored.frames[tick]), base.config.data.clip_frames)
+                    found.append((float(scored.scores[start:end].max()), clip))
+        return [clip for _, clip in sorted(found, key=lambda pair: -pair[0])[:MOST]]
+
+    def peaks(self, model: Normality) -> FloatArray:
+        """Highest scores of windows, as a check takes them."""
+        found: list[float] = []
+        for _, scored, shown in self._scored(model):
+            number = ((scored.seconds - scored.seconds[0]) / window_seconds(model)).astype(int)
+            inside = [number == each for each in range(number.max())]
+            found += [math.nan if shown[these].any() else float(scored.scores[these].max()) for these in inside]
+            found.append(math.nan)
+        return np.array(found)
+
+    def _scored(self, model: Normality) -> Iterator[tuple[Reel, TrackScores, BoolArray]]:
+        for reel in self.reels:
+            track = self.library.track(reel.scene, reel.side, reel.video)
+            shown = np.zeros(len(track), dtype=bool)
+            for clip in self.drawn.clips:
+                if clip.video == reel.video:
+                    shown |= (track.frames >= clip.first) & (track.frames < clip.end)
+            yield reel, score_track(model, self.library, track), shown
 
 
 def _events(model: Normality, library: Library, scene: Scene, thresholds: Sequence[float]) -> tuple[int, IntArray]:
@@ -210,24 +241,43 @@ def _events(model: Normality, library: Library, scene: Scene, thresholds: Sequen
     return events, found
 
 
-def _count(base: Base, library: Library, scene: Scene, model: Normality, independent: int, other: list[Reel]) -> Count:
+def _count(
+    base: Base,
+    library: Library,
+    scene: Scene,
+    model: Normality,
+    independent: int,
+    other: list[Reel],
+    rest: _Rest | None,
+) -> Count:
     ticks = int(base.facts["normal_ticks"])
     promised = [promise_threshold(model, alarms, normal_ticks=ticks) for alarms in ALARMS]
-    alarms, seconds = np.zeros(len(ALARMS), dtype=int), 0.0
+    thresholds = [threshold for threshold, _ in promised]
+    if rest is not None:
+        peaks = rest.peaks(model)
+        thresholds += [checked_threshold(model, peaks, alarms)[0] for alarms in ALARMS]
+    alarms, seconds = np.zeros(len(thresholds), dtype=int), 0.0
     for reel in other:
         track = library.track(reel.scene, reel.side, reel.video)
-        found = score_track(model, library, track)
+        scored = score_track(model, library, track)
         inside = (track.frames >= reel.first) & (track.frames < reel.frames)
         if inside.sum() < 2:
             continue
-        scores, times = found.scores[inside], found.seconds[inside]
+        scores, times = scored.scores[inside], scored.seconds[inside]
         seconds += float(times[-1] - times[0])
-        alarms += [len(alarm_intervals(scores, times, threshold)) for threshold, _ in promised]
-    kept = tuple(promise.supported for _, promise in promised)
-    events, found = _events(model, library, scene, [threshold for threshold, _ in promised])
-    hours = seconds / 3600
+        alarms += [len(alarm_intervals(scores, times, threshold)) for threshold in thresholds]
+    events, found = _events(model, library, scene, thresholds)
     return Count(
-        scene.key, model.shots, independent, hours, tuple(alarms.tolist()), kept, events, tuple(found.tolist())
+        scene.key,
+        model.shots,
+        independent,
+        seconds / 3600,
+        tuple(alarms[: len(ALARMS)].tolist()),
+        tuple(promise.supported for _, promise in promised),
+        events,
+        tuple(found[: len(ALARMS)].tolist()),
+        own=tuple(alarms[len(ALARMS) :].tolist()),
+        own_found=tuple(found[len(ALARMS) :].tolist()),
     )
 
 
@@ -240,19 +290,25 @@ def _table(counts: Sequence[Count]) -> None:
         some = [each for each in counts if each.shots == count and (each.also is not None) == after]
         if after:
             print(f"after a check, {np.mean([each.also or 0 for each in some]):.1f} clips more:")
-        hours = sum(each.hours for each in some)
-        for number, promised in enumerate(ALARMS):
-            alarms = sum(each.alarms[number] for each in some)
-            within = [_within(each.alarms[number], promised * each.hours / 24) for each in some]
-            able = np.mean([each.supported[number] for each in some])
-            daily = 24 * alarms / hours if hours else math.nan
-            share = np.mean(within)
-            events = sum(each.events for each in some)
-            found = sum(each.found[number] for each in some) / events if events else math.nan
-            print(
-                f"{count:>3} {promised:>8.0f} {len(some):>8} {hours:>6.2f} {alarms:>7} {daily:>8.0f} "
-                f"{share:>7.2f} {able:>9.2f} {found:>6.2f}"
-            )
+        _rows(count, some)
+        if any(each.own for each in some):
+            print("thresholds from the camera's own footage:")
+            _rows(count, [replace(each, alarms=each.own, found=each.own_found) for each in some])
+
+
+def _rows(count: int, some: Sequence[Count]) -> None:
+    hours = sum(each.hours for each in some)
+    for number, promised in enumerate(ALARMS):
+        alarms = sum(each.alarms[number] for each in some)
+        within = [_within(each.alarms[number], promised * each.hours / 24) for each in some]
+        able = np.mean([each.supported[number] for each in some])
+        daily = 24 * alarms / hours if hours else math.nan
+        events = sum(each.events for each in some)
+        found = sum(each.found[number] for each in some) / events if events else math.nan
+        print(
+            f"{count:>3} {promised:>8.0f} {len(some):>8} {hours:>6.2f} {alarms:>7} {daily:>8.0f} "
+            f"{np.mean(within):>7.2f} {able:>9.2f} {found:>6.2f}"
+        )
 
 
 def _within(alarms: int, expected: float) -> bool:

@@ -10,7 +10,7 @@ from scipy.special import gammaincinv
 from metavad.adaptation.adapt import Normality, judges
 from metavad.errors import UsageError
 from metavad.runs import runs
-from metavad.types import FloatArray
+from metavad.types import BoolArray, FloatArray
 
 __all__ = ["FEWEST", "SECONDS_PER_DAY", "Promise", "checked_threshold", "promise_threshold", "window_seconds"]
 
@@ -62,29 +62,35 @@ def checked_threshold(model: Normality, peaks: FloatArray, alarms_per_day: float
     ``peaks`` (N,) holds the highest frame score of each smoothing window in order of time, NaN where footage was
     shown or ends; at least ``FEWEST`` that are not. In nats of the base's tail, what lies above their 80 % quantile
     is taken for exponential (peaks over threshold: Pickands 1975, https://doi.org/10.1214/aos/1176343003; neighbouring
-    windows over it are one peak), with the cameras' common tail as prior, at the 0.9 quantile of what the peaks leave
-    open. And never so low that this footage itself would have broken the promise.
+    windows over it are one peak), with the cameras' common tail as prior of those calmer than it, at the 0.9 quantile
+    of what the peaks leave open. And never so low that this footage itself would have broken the promise.
     """
     window, tail = window_seconds(model), model.method.tails["frame"]
     nats = tail.nats(torch.from_numpy(np.nan_to_num(peaks)).float(), model.evidence).double().numpy()
     known = ~np.isnan(peaks)
-    count, wanted = int(known.sum()), alarms_per_day * window / SECONDS_PER_DAY
-    body = float(np.quantile(nats[known], BODY))
-    found = [float(nats[start:end].max()) for start, end in runs((nats > body) & known)]
+    seconds = float(known.sum()) * window
+    threshold = tail.score(_own_nats(nats, known, alarms_per_day * window / SECONDS_PER_DAY), model.evidence)
+    proven = SURE * SECONDS_PER_DAY / seconds
+    text, own = (
+        f"at most {alarms_per_day:g} false alarms a day",
+        f"{seconds / 60:.1f} min of this camera's normal footage",
+    )
+    if alarms_per_day >= proven:
+        return threshold, Promise(alarms_per_day, True, f"{text}, from {own}")
+    beyond = f"is beyond what {own} can prove (at most {math.ceil(proven):,} a day), the rest is extrapolated"
+    return threshold, Promise(alarms_per_day, False, f"{text} {beyond}; more of it proves more")
+
+
+def _own_nats(nats: FloatArray, known: BoolArray, share: float) -> float:
+    """Nats that ``share`` of windows pass, of windows (N,) of which some are known."""
+    count, body = int(known.sum()), float(np.quantile(nats[known], BODY))
+    found = sorted((float(nats[start:end].max()) for start, end in runs((nats > body) & known)), reverse=True)
     excess = sum(found) - body * len(found)
-    scale = (excess + PRIOR_PEAKS) / float(gammaincinv(len(found) + PRIOR_PEAKS, 1 - CAUTION))
-    needed = body + scale * max(0.0, math.log((len(found) + 1) / (count * wanted)))
-    allowed = math.floor(count * wanted)
-    highest = sorted(found, reverse=True)
-    if allowed < len(highest):
-        needed = max(needed, highest[allowed] + 1e-3)
-    reach = SURE * SECONDS_PER_DAY / (count * window)
-    text = f"at most {alarms_per_day:g} false alarms a day"
-    own = f"{count * window / 60:.1f} min of this camera's normal footage"
-    if alarms_per_day >= reach:
-        return tail.score(needed, model.evidence), Promise(alarms_per_day, True, f"{text}, from {own}")
-    text = f"{text} is beyond what {own} can prove (at most {math.ceil(reach):,} a day), the rest is extrapolated"
-    return tail.score(needed, model.evidence), Promise(alarms_per_day, False, f"{text}; more of it proves more")
+    prior = PRIOR_PEAKS * max(1.0, excess / max(len(found), 1))
+    scale = (excess + prior) / float(gammaincinv(len(found) + PRIOR_PEAKS, 1 - CAUTION))
+    needed = body + scale * max(0.0, math.log((len(found) + 1) / (count * share)))
+    allowed = math.floor(count * share)
+    return max([needed, *found[allowed : allowed + 1]])
 
 
 SURE = -math.log(0.05)

@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from metavad.episodes import Clip
 from metavad.errors import UsageError
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
-from metavad.scoring.checking import Check, check
+from metavad.scoring.checking import Check, check, with_checked_threshold
+from metavad.scoring.stream import score
 from metavad.training import adapt
 
 
@@ -69,9 +71,36 @@ def test_the_promise_and_what_came_of_it_are_in_one_line(detector, scene):
     alarms = tuple(replace(found.alarms[0], moment=float(second)) for second in range(3))
     assert "3 alarms where 10 a day allow 0.00" in replace(found, alarms=alarms).text
     assert "1 alarm where" in replace(found, alarms=found.alarms[:1]).text
-    assert "on 5.0 min of" in Check(300.0, 10.0, ()).text
-    assert "at most 863 a day are sure" in Check(300.0, 10.0, ()).text
-    assert "checked on nothing" in Check(0.0, 10.0, ()).text
+    quiet = Check(300.0, 10.0, (), np.zeros(0))
+    assert "on 5.0 min of" in quiet.text
+    assert "at most 863 a day are sure" in quiet.text
+    assert "checked on nothing" in replace(quiet, seconds=0.0).text
+
+
+def test_peaks_are_the_highest_of_each_window_that_was_not_shown(detector, scene):
+    found = check(detector, scene)
+    window, expected = 1.4, []
+    for video in scene.normal:
+        frames = list(score(detector, video))
+        shown = [clip for clip in detector.shots if clip.video == video.name]
+        begun, scores = frames[0].seconds, []
+        for frame in frames:
+            if frame.seconds - begun >= window:
+                expected.append(max(scores))
+                begun, scores = frame.seconds, []
+            hidden = any(clip.first <= frame.index < clip.end for clip in shown)
+            scores.append(np.inf if hidden else frame.score)
+        expected.append(np.inf)
+    np.testing.assert_allclose(np.nan_to_num(found.peaks, nan=np.inf), expected)
+    assert np.isinf(expected).sum() > len(scene.normal)
+
+
+def test_a_threshold_is_taken_from_enough_footage_only(detector, scene):
+    few = Check(30.0, 10.0, (), np.ones(19))
+    assert with_checked_threshold(detector, few) is detector
+    other = with_checked_threshold(detector, replace(few, peaks=np.linspace(0.1, 0.2, 60)))
+    assert other.threshold != detector.threshold
+    assert "of this camera's normal footage" in other.promise.text
 
 
 def test_moments_are_shown_beside_the_drawn_clips(detector, scene, tiny_base):

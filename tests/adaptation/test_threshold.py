@@ -1,0 +1,82 @@
+"""The threshold from a camera's own footage: simulated cameras whose tail is known."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from metavad.adaptation.adapt import adapt
+from metavad.adaptation.threshold import checked_threshold, window_seconds
+from metavad.calibration.tails import BaseTail, levels
+from metavad.features.library import Library
+from metavad.scenes.store import Store
+from metavad.scenes.suite import load_suite
+
+
+@pytest.fixture(scope="module")
+def model(cameras, tiny_base):
+    """A model whose frame scores are nats as they are."""
+    library = Library(load_suite(str(cameras)).scenes, tiny_base.config, tiny_base.experts.reads, Store())
+    plain = adapt(tiny_base, library.nothing(next(iter(library.scenes))))
+    unit = BaseTail(torch.tensor([0]), levels()[None].clone())
+    return replace(plain, method=replace(plain.method, tails={**plain.method.tails, "frame": unit}))
+
+
+def daily(model, share):
+    """Alarms a day, where this share of windows has one."""
+    return share * 86_400 / window_seconds(model)
+
+
+@pytest.mark.parametrize("scale", [0.2, 1.0, 2.5])
+@pytest.mark.parametrize("windows", [40, 400])
+def test_the_promise_is_kept_on_most_simulated_cameras(model, scale, windows):
+    generator = np.random.default_rng(0)
+    for share in (0.05, 0.002):
+        kept = []
+        for _ in range(60):
+            peaks = generator.exponential(scale, windows)
+            threshold, _ = checked_threshold(model, peaks, daily(model, share))
+            kept.append(math.exp(-threshold / scale) <= 1.2 * share)
+        assert np.mean(kept) >= 0.8
+
+
+def test_a_calm_camera_gets_a_lower_threshold_than_a_lively_one(model):
+    peaks = np.random.default_rng(1).exponential(1.0, 200)
+    calm, lively = (checked_threshold(model, scale * peaks, daily(model, 0.002))[0] for scale in (0.3, 2.0))
+    assert calm < 0.5 * lively
+
+
+def test_fewer_alarms_need_a_higher_threshold(model):
+    peaks = np.random.default_rng(2).exponential(1.0, 200)
+    thresholds = [checked_threshold(model, peaks, daily(model, share))[0] for share in (0.3, 0.05, 0.001, 1e-5)]
+    assert thresholds == sorted(thresholds)
+    assert thresholds[0] < thresholds[-1]
+
+
+@pytest.mark.parametrize("share", [0.001, 0.02, 0.05])
+def test_the_footage_itself_keeps_the_promise(model, share):
+    peaks = np.random.default_rng(3).exponential(0.1, 100)
+    peaks[[20, 50, 80]] = 9.0, 8.0, 7.0
+    threshold, _ = checked_threshold(model, peaks, daily(model, share))
+    assert (peaks > threshold).sum() <= 100 * share
+
+
+def test_neighbours_are_one_peak_and_what_was_shown_parts_them(model):
+    single, several, parted = (np.full(100, 0.1) for _ in range(3))
+    single[50] = several[50] = parted[50] = 9.0
+    several[51], several[52], parted[51], parted[52] = 8.5, 8.7, np.nan, 8.7
+    one, two, three = (checked_threshold(model, each, daily(model, 0.01))[0] for each in (single, several, parted))
+    assert one == two != three
+
+
+def test_what_the_footage_can_prove_is_said(model):
+    peaks = np.random.default_rng(4).exponential(1.0, 1000)
+    least = 3 * daily(model, 1 / 1000)
+    for alarms, proven in ((1.1 * least, True), (0.5 * least, False)):
+        _, promise = checked_threshold(model, peaks, alarms)
+        assert promise.supported is proven
+        assert promise.alarms_per_day == alarms
+        assert "23.3 min of this camera's normal footage" in promise.text
+        assert ("extrapolated" in promise.text) is not proven
