@@ -94,8 +94,8 @@ def _with_loudness(
 ) -> Base:
     """The base with the tail of each expert's own frame scores, under ``"frame:<expert>"``.
 
-    Those of an expert that does not lead begin at ``SETTLED`` times of a camera, and hold for fewer; of one that
-    never speaks nothing is known, and a score is its own surprise.
+    Those of an expert that is silent after little was shown begin where it speaks; of one that never speaks nothing
+    is known, and a score is its own surprise.
     """
     loud = {count: [_loudness(model, seen) for model, seen in each] for count, each in learned.items()}
     plain = _of_control(base)
@@ -123,13 +123,8 @@ def _loudness(model: Normality, seen: Sequence[Sample]) -> dict[str, Tensor]:
     return {
         name: torch.cat([strongest(compress(each.maps[name]), top)[each.known] for each in found])
         for name in model.method.weights
-        if speaks(model.method, name, model.evidence if model.evidence >= SETTLED else 0)
+        if speaks(model.method, name, model.evidence)
     }
-
-
-SETTLED = 4
-"""Times of a camera from which it counts for how loud the experts are that do not lead: while little was shown, to
-them everything is new, and a level as high as that leaves nothing to be heard."""
 
 
 def _again(model: Normality, base: Base) -> Normality:
