@@ -45,7 +45,7 @@ def adapt(
         typer.Option(metavar="VIDEO@S[,...]", help="Moments (seconds) to show as well.", show_default=False),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Score all other normal footage: name what alarms, take the threshold from it.")
+        bool, typer.Option("--check", help="Take the threshold from all other normal footage; name what alarms.")
     ] = False,
     fps: Annotated[float | None, typer.Option(help="Frames a second of folders of frames.", show_default=False)] = None,
     name: Annotated[str | None, typer.Option(help="What to call the camera of --normal.", show_default=False)] = None,
