@@ -160,7 +160,7 @@ def _checked(
     scene: "Scene", detector: "Detector", shown: list[tuple[str, float]], progress: "Progress"
 ) -> "tuple[Detector, list[str]]":
     """The detector with its camera's own threshold; what alarmed on the other normal footage, how to show it too."""
-    from metavad.scoring.checking import check, with_checked_threshold
+    from metavad.scoring.checking import check
 
     found = check(detector, scene, progress=progress)
     lines, named = [f"  {found.text}"], found.alarms[:LISTED]
@@ -175,7 +175,7 @@ def _checked(
         moments = [*shown, *((alarm.video, alarm.moment) for alarm in named)]
         listed = ",".join(f"{video}@{second:.1f}" for video, second in moments)
         lines.append(f"  all normal? adapt again with --show {listed}")
-    checked = with_checked_threshold(detector, found)
+    checked = found.calibrated(detector)
     if checked is not detector:
         lines += [f"  threshold {checked.threshold:.2f} from that footage instead:", f"  {checked.promise.text}"]
     return checked, lines

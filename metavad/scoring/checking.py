@@ -18,7 +18,7 @@ from metavad.scoring.results import EventFinder, settled
 from metavad.scoring.stream import Moment, score
 from metavad.types import FloatArray
 
-__all__ = ["Check", "FalseAlarm", "check", "with_checked_threshold"]
+__all__ = ["Check", "FalseAlarm", "check"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,13 @@ class Check:
         least = SURE * SECONDS_PER_DAY / self.seconds
         return f"{begun}no alarm, so at most {math.ceil(least):,} a day are sure (95 %); longer footage proves more"
 
+    def calibrated(self, detector: Detector) -> Detector:
+        """The detector with the threshold that its camera's own footage gives; as it is where there was too little."""
+        if np.count_nonzero(~np.isnan(self.peaks)) < FEWEST:
+            return detector
+        threshold, promise = checked_threshold(detector.normality, self.peaks, self.promised)
+        return replace(detector, threshold=threshold, promise=promise)
+
 
 def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> Check:
     """Score the normal videos of a detector's camera, and count the alarms outside of the clips shown.
@@ -70,15 +77,13 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
     surprised most in it was shown. Raises :class:`VideoError` where a video has pictures of another size.
     """
     seconds, alarms, peaks = 0.0, list[FalseAlarm](), list[float]()
-    window = window_seconds(detector.normality)
     for video in scene.normal:
         facts = probe(video, detector.camera.crop)
         first, end = scene.normal_frames or (0, facts.frames)
         shown = [clip for clip in detector.shots if clip.video == video.name]
-        frames = islice(score(detector, video, progress=progress), end)
         length, gap = pace(facts.seconds, detector.normality.method.config.scoring.merge)
-        finder, highest = EventFinder(length), _Peaks(window)
-        for frame, inside in settled(frames, gap):
+        finder, highest = EventFinder(length), _Peaks(window_seconds(detector.normality))
+        for frame, inside in settled(islice(score(detector, video, progress=progress), end), gap):
             if frame.index >= first:
                 unseen = not _shown(shown, frame.index)
                 finder.add(frame, inside)
@@ -90,14 +95,6 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
         peaks += [*highest.found, math.nan]
     alarms.sort(key=lambda alarm: -alarm.event.score)
     return Check(seconds, detector.promise.alarms_per_day, tuple(alarms), np.array(peaks))
-
-
-def with_checked_threshold(detector: Detector, found: Check) -> Detector:
-    """The detector with the threshold that its camera's own footage gives; as it is where there was too little."""
-    if np.count_nonzero(~np.isnan(found.peaks)) < FEWEST:
-        return detector
-    threshold, promise = checked_threshold(detector.normality, found.peaks, detector.promise.alarms_per_day)
-    return replace(detector, threshold=threshold, promise=promise)
 
 
 class _Peaks:

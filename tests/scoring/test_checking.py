@@ -9,7 +9,7 @@ from metavad.episodes import Clip
 from metavad.errors import UsageError
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
-from metavad.scoring.checking import Check, check, with_checked_threshold
+from metavad.scoring.checking import Check, check
 from metavad.scoring.stream import score
 from metavad.training import adapt
 
@@ -97,8 +97,8 @@ def test_peaks_are_the_highest_of_each_window_that_was_not_shown(detector, scene
 
 def test_a_threshold_is_taken_from_enough_footage_only(detector, scene):
     few = Check(30.0, 10.0, (), np.ones(19))
-    assert with_checked_threshold(detector, few) is detector
-    other = with_checked_threshold(detector, replace(few, peaks=np.linspace(0.1, 0.2, 60)))
+    assert few.calibrated(detector) is detector
+    other = replace(few, peaks=np.linspace(0.1, 0.2, 60)).calibrated(detector)
     assert other.threshold != detector.threshold
     assert "of this camera's normal footage" in other.promise.text
 
