@@ -61,6 +61,10 @@ class Detector:
     pictures: tuple[bytes, ...] = ()
     """A small JPEG of the middle of each shot."""
 
+    def was_shown(self, video: str, frame: int) -> bool:
+        """Whether a frame of a normal video was in one of the shots."""
+        return any(clip.video == video and clip.first <= frame < clip.end for clip in self.shots)
+
 
 def make_detector(
     base: Base, library: Library, scene: str, shots: Shots, *, alarms_per_day: float, pictures: bool = True

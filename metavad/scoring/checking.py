@@ -1,7 +1,6 @@
 """What a detector makes of normal footage that it was not shown: does its threshold keep its word, what to show too."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -9,7 +8,6 @@ import numpy as np
 
 from metavad.adaptation.detector import Detector
 from metavad.adaptation.threshold import FEWEST, SECONDS_PER_DAY, SURE, checked_threshold, window_seconds
-from metavad.episodes import Clip
 from metavad.progress import SILENT, Progress
 from metavad.scenes.suite import Scene
 from metavad.scenes.video import probe
@@ -80,17 +78,16 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
     for video in scene.normal:
         facts = probe(video, detector.camera.crop)
         first, end = scene.normal_frames or (0, facts.frames)
-        shown = [clip for clip in detector.shots if clip.video == video.name]
         length, gap = pace(facts.seconds, detector.normality.method.config.scoring.merge)
         finder, highest = EventFinder(length), _Peaks(window_seconds(detector.normality))
         for frame, inside in settled(islice(score(detector, video, progress=progress), end), gap):
             if frame.index >= first:
-                unseen = not _shown(shown, frame.index)
+                unseen = not detector.was_shown(video.name, frame.index)
                 finder.add(frame, inside)
                 highest.add(frame.seconds, frame.score if unseen else math.nan)
                 seconds += length * unseen
         for found in finder.finish():
-            if found.cause is not None and not _shown(shown, found.cause.index):
+            if found.cause is not None and not detector.was_shown(video.name, found.cause.index):
                 alarms.append(_alarm(video.name, found.event, found.cause))
         peaks += [*highest.found, math.nan]
     alarms.sort(key=lambda alarm: -alarm.event.score)
@@ -111,10 +108,6 @@ class _Peaks:
             self.found.append(self._highest)
             self._highest, self._begun = -math.inf, seconds
         self._highest = math.nan if math.isnan(score) or math.isnan(self._highest) else max(self._highest, score)
-
-
-def _shown(clips: Sequence[Clip], index: int) -> bool:
-    return any(clip.first <= index < clip.end for clip in clips)
 
 
 def _alarm(video: str, event: Event, cause: Moment) -> FalseAlarm:
