@@ -89,7 +89,7 @@ def adapt(
             detector, more = _checked(scene, detector, shown, progress=bars())
             lines += more
         save_detector(place, detector)
-        say(*lines, f"  next: metavad score VIDEO --detector {place}")
+        say(*lines, f"  {detector.promise.text}", f"  next: metavad score VIDEO --detector {place}")
 
 
 def _scenes(
@@ -146,7 +146,6 @@ def _summary(scene: "Scene", detector: "Detector", drawn: int, left_out: list[in
     seconds = sum(shot.length for shot in detector.shots) / detector.camera.fps if shots else 0.0
     return [
         f"{scene.key}: shown {shots} clips{overlap}, {seconds:.1f} s in all, threshold {detector.threshold:.2f}",
-        f"  {detector.promise.text}",
         *_close(detector),
         *_odd(detector, drawn, left_out),
     ]
@@ -177,7 +176,7 @@ def _checked(
         lines.append(f"  all normal? adapt again with --show {listed}")
     checked = found.calibrated(detector)
     if checked is not detector:
-        lines += [f"  threshold {checked.threshold:.2f} from that footage instead:", f"  {checked.promise.text}"]
+        lines.append(f"  threshold {checked.threshold:.2f} from that footage instead")
     return checked, lines
 
 
