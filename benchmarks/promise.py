@@ -35,7 +35,7 @@ from scipy import stats
 
 from metavad.adaptation.adapt import Normality, adapt
 from metavad.adaptation.prior import halves
-from metavad.adaptation.threshold import checked_threshold, promise_threshold, window_seconds
+from metavad.adaptation.threshold import checked_threshold, own_nats, promise_threshold, window_seconds
 from metavad.calibration.tails import BaseTail
 from metavad.episodes import Clip, Reel, Shots, draw_shots
 from metavad.features.library import Library
@@ -113,7 +113,8 @@ def main() -> None:
         _table([Count(**each) for each in counted])
     if given.simulate:
         record["simulated"] = _simulated(given.simulate, int(base.facts["normal_ticks"]))
-        print(json.dumps(record["simulated"], indent=1))
+        record["simulated own"] = _simulated_own(given.simulate)
+        print(json.dumps([record["simulated"], record["simulated own"]], indent=1))
     _write(given.json, record)
 
 
@@ -328,6 +329,23 @@ def _simulated(cameras: int, ticks: int) -> dict[str, float]:
             true = tail.score(nats, 0) ** shape  # -log P(score >= s) of a Weibull tail
             kept.setdefault(nats, []).append(true >= nats - 0.7)
     return {f"{nats:g} nats, within a factor of two": float(np.mean(flags)) for nats, flags in kept.items()}
+
+
+def _simulated_own(cameras: int) -> dict[str, float]:
+    """Share of simulated cameras whose threshold from so many windows of their own keeps what it promises.
+
+    Their peaks are exponential, a third as high as cameras' in general, as high, or twice as high.
+    """
+    generator = np.random.default_rng(0)
+    kept: dict[str, float] = {}
+    for windows in (20, 60, 200):
+        for scale in (0.3, 1.0, 2.0):
+            for share in (0.05, 0.005, 0.0005):
+                peaks = generator.exponential(scale, (cameras, windows))
+                nats = [own_nats(each, np.ones(windows, dtype=bool), share) for each in peaks]
+                named = f"{windows} windows, {scale:g} as high, {share:g} of windows"
+                kept[named] = float(np.mean(np.exp(-np.array(nats) / scale) <= share))
+    return kept
 
 
 if __name__ == "__main__":

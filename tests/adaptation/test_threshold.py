@@ -30,7 +30,7 @@ def daily(model, share):
 
 
 @pytest.mark.parametrize("scale", [0.2, 1.0, 2.5])
-@pytest.mark.parametrize("windows", [40, 400])
+@pytest.mark.parametrize("windows", [60, 400])
 def test_the_promise_is_kept_on_most_simulated_cameras(model, scale, windows):
     generator = np.random.default_rng(0)
     for share in (0.05, 0.002):

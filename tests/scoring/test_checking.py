@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from metavad.adaptation.threshold import FEWEST
 from metavad.episodes import Clip
 from metavad.errors import UsageError
 from metavad.scenes.suite import load_suite
@@ -96,9 +97,9 @@ def test_peaks_are_the_highest_of_each_window_that_was_not_shown(detector, scene
 
 
 def test_a_threshold_is_taken_from_enough_footage_only(detector, scene):
-    few = Check(30.0, 10.0, (), np.ones(19))
+    few = Check(80.0, 10.0, (), np.ones(FEWEST - 1))
     assert few.calibrated(detector) is detector
-    other = replace(few, peaks=np.linspace(0.1, 0.2, 60)).calibrated(detector)
+    other = replace(few, peaks=np.linspace(0.1, 0.2, FEWEST)).calibrated(detector)
     assert other.threshold != detector.threshold
     assert "of this camera's normal footage" in other.promise.text
 
