@@ -35,7 +35,7 @@ from scipy import stats
 
 from metavad.adaptation.adapt import Normality, adapt
 from metavad.adaptation.prior import halves
-from metavad.adaptation.threshold import checked_threshold, own_nats, promise_threshold, window_seconds
+from metavad.adaptation.threshold import FEWEST, checked_threshold, own_nats, promise_threshold, window_seconds
 from metavad.calibration.tails import BaseTail
 from metavad.episodes import Clip, Reel, Shots, draw_shots
 from metavad.features.library import Library
@@ -213,7 +213,10 @@ class _Rest:
         for _, scored, shown in self._scored(model):
             number = ((scored.seconds - scored.seconds[0]) / window_seconds(model)).astype(int)
             inside = [number == each for each in range(number.max())]
-            found += [math.nan if shown[these].any() else float(scored.scores[these].max()) for these in inside]
+            found += [
+                math.nan if shown[these].mean() > 0.5 else float(scored.scores[these & ~shown].max())
+                for these in inside
+            ]
             found.append(math.nan)
         return np.array(found)
 
@@ -256,7 +259,8 @@ def _count(
     thresholds = [threshold for threshold, _ in promised]
     if rest is not None:
         peaks = rest.peaks(model)
-        thresholds += [checked_threshold(model, peaks, alarms)[0] for alarms in ALARMS]
+        enough = np.count_nonzero(~np.isnan(peaks)) >= FEWEST
+        thresholds += [checked_threshold(model, peaks, each)[0] for each in ALARMS] if enough else thresholds
     alarms, seconds = np.zeros(len(thresholds), dtype=int), 0.0
     for reel in other:
         track = library.track(reel.scene, reel.side, reel.video)

@@ -68,8 +68,8 @@ livelier than most keep the promise in less than nine of ten cases."""
 def checked_threshold(model: Normality, peaks: FloatArray, alarms_per_day: float) -> tuple[float, Promise]:
     """The threshold from normal footage of the camera itself that was not shown, and what it promises.
 
-    ``peaks`` (N,) holds the highest frame score of each smoothing window in order of time, NaN where footage was
-    shown or ends; at least ``FEWEST`` that are not. In nats of the base's tail, what lies above their 80 % quantile
+    ``peaks`` (N,) holds the highest frame score of each smoothing window in order of time, NaN where most was shown or
+    footage ends; at least ``FEWEST`` that are not. In nats of the base's tail, what lies above their 80 % quantile
     is taken for exponential (peaks over threshold: Pickands 1975, https://doi.org/10.1214/aos/1176343003; neighbouring
     windows over it are one peak), with the cameras' common tail as prior of those calmer than it, at the 0.9 quantile
     of what the peaks leave open. And never so low that this footage itself would have broken the promise.

@@ -13,7 +13,7 @@ from metavad.scenes.suite import Scene
 from metavad.scenes.video import probe
 from metavad.scoring.events import Event, pace
 from metavad.scoring.results import EventFinder, settled
-from metavad.scoring.stream import Moment, score
+from metavad.scoring.stream import FrameScore, Moment, score
 from metavad.types import FloatArray
 
 __all__ = ["Check", "FalseAlarm", "check"]
@@ -40,7 +40,7 @@ class Check:
     alarms: tuple[FalseAlarm, ...]
     """Highest first."""
     peaks: FloatArray
-    """Highest frame score of each smoothing window (N,) in order of time; NaN where it was shown or a video ends."""
+    """Highest frame score of each smoothing window (N,) in order of time; NaN where most was shown or a video ends."""
 
     @property
     def expected(self) -> float:
@@ -84,7 +84,7 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
             if frame.index >= first:
                 unseen = not detector.was_shown(video.name, frame.index)
                 finder.add(frame, inside)
-                highest.add(frame.seconds, frame.score if unseen else math.nan)
+                highest.add(frame, unseen)
                 seconds += length * unseen
         for found in finder.finish():
             if found.cause is not None and not detector.was_shown(video.name, found.cause.index):
@@ -95,19 +95,23 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
 
 
 class _Peaks:
-    """The highest score of each whole window of one video; NaN where one of its frames is."""
+    """The highest score of each whole window of one video; NaN where more than half of its frames were shown."""
 
     def __init__(self, window: float) -> None:
         self.found: list[float] = []
-        self._window, self._highest, self._begun = window, -math.inf, math.nan
+        self._window, self._begun = window, math.nan
+        self._unseen: list[float] = []
+        self._frames = 0
 
-    def add(self, seconds: float, score: float) -> None:
+    def add(self, frame: FrameScore, unseen: bool) -> None:
         if math.isnan(self._begun):
-            self._begun = seconds
-        if seconds - self._begun >= self._window:
-            self.found.append(self._highest)
-            self._highest, self._begun = -math.inf, seconds
-        self._highest = math.nan if math.isnan(score) or math.isnan(self._highest) else max(self._highest, score)
+            self._begun = frame.seconds
+        if frame.seconds - self._begun >= self._window:
+            self.found.append(max(self._unseen) if 2 * len(self._unseen) >= self._frames else math.nan)
+            self._begun, self._unseen, self._frames = frame.seconds, [], 0
+        self._frames += 1
+        if unseen:
+            self._unseen.append(frame.score)
 
 
 def _alarm(video: str, event: Event, cause: Moment) -> FalseAlarm:
