@@ -132,5 +132,5 @@ def _sentence(shots: int, alarms: float, nats: float, reach: float, window: floa
     least = SECONDS_PER_DAY / (window * math.exp(reach))
     return (
         f"{promise} is beyond what normal footage has shown: the base and {shots} clips can support at most "
-        f"{least:.0f} a day, the rest is extrapolated; give more normal footage to be sure"
+        f"{least:.0f} a day, the rest is extrapolated; give more normal footage and `--check` it"
     )

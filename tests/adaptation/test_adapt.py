@@ -174,7 +174,7 @@ def test_a_promise_beyond_the_footage_says_so(library, scene, tiny_base):
     _, hoped = promise_threshold(model, 0.1, normal_ticks=100)
     assert kept.supported
     assert not hoped.supported
-    assert "give more normal footage" in hoped.text
+    assert "give more normal footage and `--check` it" in hoped.text
 
 
 def test_no_alarms_at_all_cannot_be_promised(library, scene, tiny_base):
