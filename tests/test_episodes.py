@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from metavad.episodes import Clip, EpisodeSampler, Reel, draw_shots
+from metavad.episodes import Clip, EpisodeSampler, Reel, Shots, draw_shots
 from metavad.errors import DataError, ShotsError
 
 
@@ -68,6 +68,24 @@ def test_with_ample_footage_shots_share_no_frame_and_are_spread(shots, seed):
     width = 3000 / shots
     for number, clip in enumerate(clips):
         assert number * width - width / 2 <= clip.first <= (number + 1) * width + width / 2
+
+
+def test_no_shots_are_no_clips():
+    assert draw_shots([reel(100)], 0, 16, 0) == Shots((), 0)
+
+
+def test_the_clip_around_a_frame_is_the_nearest_there_is():
+    footage = reel(100)
+    for frame in (0, 7, 50, 99):
+        clip = footage.around(frame, 16)
+        assert clip in footage.clips(16)
+        assert all(abs(clip.first + 8 - frame) <= abs(other.first + 8 - frame) for other in footage.clips(16))
+
+
+def test_what_is_shown_besides_counts_once():
+    drawn = draw_shots([reel(500)], 3, 16, 0)
+    more = Clip("s", "v", 480, 16)
+    assert drawn.also([more, drawn.clips[0], more]) == Shots((*drawn.clips, more), drawn.independent + 1)
 
 
 def test_an_overlapping_shot_is_taken_only_when_nothing_is_free():

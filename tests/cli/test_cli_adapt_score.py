@@ -98,6 +98,13 @@ def test_what_cannot_be_compiled_is_refused_in_a_line(metavad, camera, detector,
     assert not (tmp_path / "scores" / "test").exists()
 
 
+def test_without_shots_it_is_the_base_that_scores(metavad, camera, tiny_run, tmp_path):
+    result = metavad("adapt", "--normal", camera / "normal", "--shots", 0, "--base", tiny_run, "--out", "none")
+    assert (result.code, "shown 0 clips" in result.out) == (0, True), result.err
+    assert metavad("score", camera / "test" / "test-00.mp4", "--detector", "none").code == 0
+    assert (tmp_path / "scores" / "test-00" / "scores.csv").is_file()
+
+
 def test_normal_footage_that_alarms_is_named_and_can_be_shown(metavad, camera, tiny_run, tmp_path):
     arguments = ["adapt", "--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--alarms-per-day", 60_000]
     first = metavad(*arguments, "--check", "--out", "first")
