@@ -61,8 +61,8 @@ BODY = 0.8
 PRIOR_PEAKS = 5.0
 """Peaks of the camera's own footage that the cameras' common tail counts for."""
 FEWEST = 60
-"""Windows of a camera's own footage from which a threshold is taken from them: with fewer, simulated cameras that are
-livelier than most keep the promise in less than nine of ten cases."""
+"""Windows of a camera's own footage from which a threshold is taken from them: of simulated cameras livelier than most
+88 to 97 % keep a rare promise then, and 82 to 87 % with 20 windows."""
 
 
 def checked_threshold(model: Normality, peaks: FloatArray, alarms_per_day: float) -> tuple[float, Promise]:
