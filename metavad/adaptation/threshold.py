@@ -80,10 +80,8 @@ def checked_threshold(model: Normality, peaks: FloatArray, alarms_per_day: float
     seconds = float(known.sum()) * window
     threshold = tail.score(own_nats(nats, known, alarms_per_day * window / SECONDS_PER_DAY), model.evidence)
     proven = SURE * SECONDS_PER_DAY / seconds
-    text, own = (
-        f"at most {alarms_per_day:g} false alarms a day",
-        f"{seconds / 60:.1f} min of this camera's normal footage",
-    )
+    text = f"at most {alarms_per_day:g} false alarms a day"
+    own = f"{seconds / 60:.1f} min of this camera's normal footage"
     if alarms_per_day >= proven:
         return threshold, Promise(alarms_per_day, True, f"{text}, from {own}")
     beyond = f"is beyond what {own} can prove (at most {math.ceil(proven):,} a day), the rest is extrapolated"
