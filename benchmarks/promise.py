@@ -35,7 +35,7 @@ from scipy import stats
 
 from metavad.adaptation.adapt import Normality, adapt
 from metavad.adaptation.prior import halves
-from metavad.adaptation.threshold import FEWEST, checked_threshold, own_nats, promise_threshold, window_seconds
+from metavad.adaptation.threshold import FEWEST, checked_threshold, own_nats, promise_threshold, window_peaks
 from metavad.calibration.tails import BaseTail
 from metavad.episodes import Clip, Reel, Shots, draw_shots
 from metavad.features.library import Library
@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--simulate", type=int, default=0, metavar="N", help="simulated cameras")
     parser.add_argument("--generate", type=int, default=0, metavar="N", help="generated cameras of long footage")
     parser.add_argument("--seed", type=int, default=15, help="the world of --generate")
+    parser.add_argument("--only", default="", metavar="N[,N...]", help="cameras of --generate, by number")
     given = parser.parse_args()
     torch.set_num_threads(1)
     base = load_base(given.base)
@@ -103,8 +104,10 @@ def main() -> None:
         ]
     if given.generate:
         name = f"long footage, seed {given.seed}" + ", with a check" * given.check
+        name += f", cameras {given.only}" if given.only else ""
         counted = record["suites"].setdefault(name, [])
-        for number in range(len({each["scene"] for each in counted}), given.generate):
+        numbers = [int(each) for each in given.only.split(",")] if given.only else list(range(given.generate))
+        for number in numbers[len({each["scene"] for each in counted}) :]:
             counted += [asdict(each) for each in _long_footage(base, given.seed, number, shots, given.check)]
             print(f"camera {number + 1} of {given.generate}", flush=True)
             _write(given.json, record)
@@ -209,16 +212,8 @@ class _Rest:
 
     def peaks(self, model: Normality) -> FloatArray:
         """Highest scores of windows, as a check takes them."""
-        found: list[float] = []
-        for _, scored, shown in self._scored(model):
-            number = ((scored.seconds - scored.seconds[0]) / window_seconds(model)).astype(int)
-            inside = [number == each for each in range(number.max())]
-            found += [
-                math.nan if shown[these].mean() > 0.5 else float(scored.scores[these & ~shown].max())
-                for these in inside
-            ]
-            found.append(math.nan)
-        return np.array(found)
+        each = [window_peaks(model, scored.scores, scored.seconds, shown) for _, scored, shown in self._scored(model)]
+        return np.concatenate(each)
 
     def _scored(self, model: Normality) -> Iterator[tuple[Reel, TrackScores, BoolArray]]:
         for reel in self.reels:

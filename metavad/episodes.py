@@ -208,7 +208,7 @@ class EpisodeSampler:
 
 
 def _stretches(total: int, parts: int) -> list[range]:
-    edges = [round(total * part / max(parts, 1)) for part in range(parts + 1)]
+    edges = [0, *(round(total * part / parts) for part in range(1, parts + 1))]
     return [range(start, max(end, start + 1)) for start, end in itertools.pairwise(edges)]
 
 

@@ -15,14 +15,18 @@ from metavad.types import BoolArray, FloatArray
 __all__ = [
     "FEWEST",
     "SECONDS_PER_DAY",
+    "SURE",
     "Promise",
     "checked_threshold",
     "own_nats",
     "promise_threshold",
+    "window_peaks",
     "window_seconds",
 ]
 
 SECONDS_PER_DAY = 86_400.0
+SURE = -math.log(0.05)
+"""Alarms at least expected (3.0) of a rate that footage without any rules out with 95 %."""
 PRIOR_TICKS = 40.0
 """Ticks of shots that the cameras' common spread of normal scores counts for."""
 CAUTION = 0.9
@@ -65,14 +69,29 @@ FEWEST = 60
 88 to 97 % keep a rare promise then, and 82 to 87 % with 20 windows."""
 
 
+def window_peaks(model: Normality, scores: FloatArray, seconds: FloatArray, shown: BoolArray) -> FloatArray:
+    """What one video gives to :func:`checked_threshold`, from its smoothed scores, their times and what was shown (T,).
+
+    The highest score that was not shown of each whole smoothing window; NaN where more than half of one was shown, and
+    after the last.
+    """
+    number = ((seconds - seconds[0]) / window_seconds(model)).astype(int)
+    peaks = np.full(number[-1] + 1, np.nan)
+    for window in range(number[-1]):
+        inside = number == window
+        if inside.any() and shown[inside].mean() <= 0.5:
+            peaks[window] = scores[inside & ~shown].max()
+    return peaks
+
+
 def checked_threshold(model: Normality, peaks: FloatArray, alarms_per_day: float) -> tuple[float, Promise]:
     """The threshold from normal footage of the camera itself that was not shown, and what it promises.
 
-    ``peaks`` (N,) holds the highest frame score of each smoothing window in order of time, NaN where most was shown or
-    footage ends; at least ``FEWEST`` that are not. In nats of the base's tail, what lies above their 80 % quantile
-    is taken for exponential (peaks over threshold: Pickands 1975, https://doi.org/10.1214/aos/1176343003; neighbouring
-    windows over it are one peak), with the cameras' common tail as prior of those calmer than it, at the 0.9 quantile
-    of what the peaks leave open. And never so low that this footage itself would have broken the promise.
+    ``peaks`` (N,) holds those of all its videos (:func:`window_peaks`), at least ``FEWEST`` that are not NaN. In nats
+    of the base's tail, what lies above their 80 % quantile is taken for exponential (peaks over threshold: Pickands
+    1975, https://doi.org/10.1214/aos/1176343003; neighbouring windows over it are one peak), with the cameras' common
+    tail as prior of those calmer than it, at the 0.9 quantile of what the peaks leave open. And never so low that this
+    footage itself would have broken the promise.
     """
     window, tail = window_seconds(model), model.method.tails["frame"]
     nats = tail.nats(torch.from_numpy(np.nan_to_num(peaks)).float(), model.evidence).double().numpy()
@@ -98,10 +117,6 @@ def own_nats(nats: FloatArray, known: BoolArray, share: float) -> float:
     needed = body + scale * max(0.0, math.log((len(found) + 1) / (count * share)))
     allowed = math.floor(count * share)
     return max([needed, *found[allowed : allowed + 1]])
-
-
-SURE = -math.log(0.05)
-"""Alarms at least expected (3.0) of a rate that footage without any rules out with 95 %."""
 
 
 def window_seconds(model: Normality) -> float:

@@ -1,6 +1,7 @@
 """``metavad adapt``: a detector from K clips of a camera."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -173,7 +174,7 @@ def _checked(
     if named:
         moments = [*shown, *((alarm.video, alarm.moment) for alarm in named)]
         listed = ",".join(f"{video}@{second:.1f}" for video, second in moments)
-        lines.append(f"  all normal? adapt again with --show {listed}")
+        lines.append(f"  all normal? adapt again with --show {shlex.quote(listed)}")
     checked = found.calibrated(detector)
     if checked is not detector:
         lines.append(f"  threshold {checked.threshold:.2f} from that footage instead")

@@ -7,13 +7,13 @@ from itertools import islice
 import numpy as np
 
 from metavad.adaptation.detector import Detector
-from metavad.adaptation.threshold import FEWEST, SECONDS_PER_DAY, SURE, checked_threshold, window_seconds
+from metavad.adaptation.threshold import FEWEST, SECONDS_PER_DAY, SURE, checked_threshold, window_peaks
 from metavad.progress import SILENT, Progress
 from metavad.scenes.suite import Scene
 from metavad.scenes.video import probe
 from metavad.scoring.events import Event, pace
 from metavad.scoring.results import EventFinder, settled
-from metavad.scoring.stream import FrameScore, Moment, score
+from metavad.scoring.stream import Moment, score
 from metavad.types import FloatArray
 
 __all__ = ["Check", "FalseAlarm", "check"]
@@ -40,7 +40,7 @@ class Check:
     alarms: tuple[FalseAlarm, ...]
     """Highest first."""
     peaks: FloatArray
-    """Highest frame score of each smoothing window (N,) in order of time; NaN where most was shown or a video ends."""
+    """Those of all videos (N,): :func:`~metavad.adaptation.threshold.window_peaks`."""
 
     @property
     def expected(self) -> float:
@@ -74,44 +74,25 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
     Every frame is decoded and scored as :func:`~metavad.scoring.stream.score` does. An alarm counts unless what
     surprised most in it was shown. Raises :class:`VideoError` where a video has pictures of another size.
     """
-    seconds, alarms, peaks = 0.0, list[FalseAlarm](), list[float]()
+    seconds, alarms, peaks = 0.0, list[FalseAlarm](), list[FloatArray]()
     for video in scene.normal:
         facts = probe(video, detector.camera.crop)
         first, end = scene.normal_frames or (0, facts.frames)
         length, gap = pace(facts.seconds, detector.normality.method.config.scoring.merge)
-        finder, highest = EventFinder(length), _Peaks(window_seconds(detector.normality))
+        finder, scores = EventFinder(length), list[float]()
         for frame, inside in settled(islice(score(detector, video, progress=progress), end), gap):
             if frame.index >= first:
-                unseen = not detector.was_shown(video.name, frame.index)
                 finder.add(frame, inside)
-                highest.add(frame, unseen)
-                seconds += length * unseen
+                scores.append(frame.score)
         for found in finder.finish():
             if found.cause is not None and not detector.was_shown(video.name, found.cause.index):
                 alarms.append(_alarm(video.name, found.event, found.cause))
-        peaks += [*highest.found, math.nan]
+        times = facts.seconds[first : first + len(scores)]
+        shown = np.array([detector.was_shown(video.name, first + place) for place in range(len(scores))])
+        peaks.append(window_peaks(detector.normality, np.array(scores), times, shown))
+        seconds += length * np.count_nonzero(~shown)
     alarms.sort(key=lambda alarm: -alarm.event.score)
-    return Check(seconds, detector.promise.alarms_per_day, tuple(alarms), np.array(peaks))
-
-
-class _Peaks:
-    """The highest score of each whole window of one video; NaN where more than half of its frames were shown."""
-
-    def __init__(self, window: float) -> None:
-        self.found: list[float] = []
-        self._window, self._begun = window, math.nan
-        self._unseen: list[float] = []
-        self._frames = 0
-
-    def add(self, frame: FrameScore, unseen: bool) -> None:
-        if math.isnan(self._begun):
-            self._begun = frame.seconds
-        if frame.seconds - self._begun >= self._window:
-            self.found.append(max(self._unseen) if 2 * len(self._unseen) >= self._frames else math.nan)
-            self._begun, self._unseen, self._frames = frame.seconds, [], 0
-        self._frames += 1
-        if unseen:
-            self._unseen.append(frame.score)
+    return Check(seconds, detector.promise.alarms_per_day, tuple(alarms), np.concatenate(peaks))
 
 
 def _alarm(video: str, event: Event, cause: Moment) -> FalseAlarm:
