@@ -97,6 +97,10 @@ class Habits:
     places: tuple[Place, ...]
     grouped: float
     carrying: float
+    pausing: float
+    """Share of walkers who stop on their way for a while, anywhere."""
+    roaming: float
+    """Share of walkers who leave the ways and walk from spot to spot."""
     includes: frozenset[str]
 
 
@@ -250,15 +254,24 @@ def _extras(rng: np.random.Generator, lens: Lens, rows: Point, chance: float = 0
     ]  # fmt: skip
 
 
-def _habits(rng: np.random.Generator, routes: list[Route], places: list[Place], *more: str) -> Habits:
+LEISURE = {
+    # chances that people stop anywhere before such a camera, and that they walk anywhere
+    "street": (0.6, 0.25), "plaza": (0.8, 0.5), "corridor": (0.4, 0.0), "room": (0.8, 0.6),
+    "shop": (0.8, 0.5), "road": (0.35, 0.15), "carpark": (0.5, 0.4),
+}  # fmt: skip
+
+
+def _habits(rng: np.random.Generator, kind: str, routes: list[Route], places: list[Place], *more: str) -> Habits:
     names = {"runner": "running", "cyclist": "cycling", "car": "driving"}
     poses = {"lie": "lying", "play": "throwing", "sit": "sitting", "bend": "bending", "hug": "hugging"}
     includes = {names[route.mover] for route in routes if route.mover in names}
     includes |= {poses.get(place.posture, "waiting") for place in places} | set(more)
     if any(route.mover == "walker" and not route.both_ways for route in routes):
         includes.add("one-way")
-    carrying = float(rng.choice([0.1, 0.3, 0.6]))
-    return Habits(tuple(routes), tuple(places), float(rng.uniform(0.1, 0.4)), carrying, frozenset(includes))
+    carrying, grouped = float(rng.choice([0.1, 0.3, 0.6])), float(rng.uniform(0.1, 0.4))
+    pausing, roaming = (float(rng.uniform(0.1, 0.5)) if rng.random() < chance else 0.0 for chance in LEISURE[kind])
+    includes |= {name for name, share in (("pausing", pausing), ("roaming", roaming)) if share}
+    return Habits(tuple(routes), tuple(places), grouped, carrying, pausing, roaming, frozenset(includes))
 
 
 def _faster(
@@ -282,7 +295,7 @@ def _street(rng: np.random.Generator, lens: Lens) -> Habits:
     if rng.random() < 0.4:
         routes.append(_way(rng, _across(rng, lens, 0.6, 0.02), "car", float(rng.uniform(0.1, 0.25)), 0.3, True))
     places = _standing(rng, lens, (rows[0] - 0.08, rows[0] - 0.03), int(rng.integers(0, 3)))
-    return _habits(rng, routes, places)
+    return _habits(rng, "street", routes, places)
 
 
 def _plaza(rng: np.random.Generator, lens: Lens) -> Habits:
@@ -297,7 +310,7 @@ def _plaza(rng: np.random.Generator, lens: Lens) -> Habits:
     routes = [_way(rng, way, "walker", float(rng.uniform(0.08, 0.25)), 1.0, one_way) for way in ways]
     routes += _faster(rng, ways[0], one_way, 0.5, 0.35)
     places = _standing(rng, lens, (0.35, 0.85), int(rng.integers(1, 5)), True) + _extras(rng, lens, (0.4, 0.8), 0.6)
-    return _habits(rng, routes, places)
+    return _habits(rng, "plaza", routes, places)
 
 
 def _corridor(rng: np.random.Generator, lens: Lens) -> Habits:
@@ -311,7 +324,7 @@ def _corridor(rng: np.random.Generator, lens: Lens) -> Habits:
     if rng.random() < 0.4:
         spot = (float(rng.choice([-1.0, 1.0])), float(rng.uniform(3.5, 6)))
         places = [Place(*spot, _towards(spot, (0, spot[1])), "phone", 0.5, 8.0)]
-    return _habits(rng, routes, places, *(["close"] if close else []))
+    return _habits(rng, "corridor", routes, places, *(["close"] if close else []))
 
 
 def _room(rng: np.random.Generator, lens: Lens) -> Habits:
@@ -321,7 +334,7 @@ def _room(rng: np.random.Generator, lens: Lens) -> Habits:
         ways.append([lens.at(-0.25, 0.6), lens.at(0.4, 0.5), lens.at(_jitter(rng, 0.6, 0.1), 1.4)])
     routes = [_way(rng, way, "walker", float(rng.uniform(0.06, 0.16)), 0.25, one_way) for way in ways]
     places = _standing(rng, lens, (0.42, 0.75), int(rng.integers(2, 5)), True) + _extras(rng, lens, (0.5, 0.7), 0.25)
-    return _habits(rng, routes, places)
+    return _habits(rng, "room", routes, places)
 
 
 def _shop(rng: np.random.Generator, lens: Lens) -> Habits:
@@ -334,7 +347,7 @@ def _shop(rng: np.random.Generator, lens: Lens) -> Habits:
     ways = [_across(rng, lens, float(rng.uniform(0.68, 0.85)), 0.05)]
     routes = [_way(rng, way, "walker", float(rng.uniform(0.08, 0.2)), 0.35, one_way) for way in ways]
     places = queue + _standing(rng, lens, (0.4, 0.6), int(rng.integers(0, 3)), True)
-    return _habits(rng, routes, places, "queueing")
+    return _habits(rng, "shop", routes, places, "queueing")
 
 
 def _road(rng: np.random.Generator, lens: Lens) -> Habits:
@@ -348,7 +361,7 @@ def _road(rng: np.random.Generator, lens: Lens) -> Habits:
     routes += _faster(rng, walk, one_way, 0.5, 0.3)
     spot = lens.at(float(rng.uniform(0.2, 0.8)), min(rows[1] + 0.18, 0.92))
     places = [Place(*spot, np.pi / 2, "stand", 0.5, 10.0)] if rng.random() < 0.5 else []
-    return _habits(rng, routes, places)
+    return _habits(rng, "road", routes, places)
 
 
 def _carpark(rng: np.random.Generator, lens: Lens) -> Habits:
@@ -361,7 +374,7 @@ def _carpark(rng: np.random.Generator, lens: Lens) -> Habits:
         routes.append(Route(car.points, "car", float(rng.uniform(2.5, 5)), car.rate, car.spread, car.both_ways))
     routes += _faster(rng, walk, one_way, 0.4, 0.25)
     places = _standing(rng, lens, (0.42, 0.55), int(rng.integers(0, 2)))
-    return _habits(rng, routes, places)
+    return _habits(rng, "carpark", routes, places)
 
 
 LAYOUTS: dict[str, Callable[[np.random.Generator, Lens], Habits]] = {

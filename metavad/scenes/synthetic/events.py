@@ -56,8 +56,8 @@ class VideoPlan:
 
 
 PREVALENCE = {
-    "fast": 0.8, "wrong-way": 0.45, "wrong-place": 0.6, "vehicle": 0.85, "lying": 0.9, "loitering": 0.7,
-    "close": 0.95, "climbing": 1.0, "scattering": 0.85, "thrown": 0.9, "left": 1.0, "fighting": 1.0,
+    "fast": 0.85, "wrong-way": 0.48, "wrong-place": 0.4, "vehicle": 0.95, "lying": 0.85, "loitering": 0.32,
+    "close": 0.9, "climbing": 1.0, "scattering": 0.85, "thrown": 0.9, "left": 1.0, "fighting": 1.0,
 }  # fmt: skip
 """Share of cameras on which a kind is abnormal, roughly: rarer ones are drawn more often where they are."""
 
@@ -69,6 +69,7 @@ def abnormal_kinds(spec: CameraSpec) -> tuple[str, ...]:
     """The kinds of event that this camera's normality does not include."""
     includes = spec.habits.includes
     habits = {"fast": "running", "lying": "lying", "close": "close", "thrown": "throwing"}
+    habits |= {"loitering": "pausing", "wrong-place": "roaming"}
     normal = {kind for kind, habit in habits.items() if habit in includes}
     if not _strange_vehicles(spec):
         normal.add("vehicle")

@@ -2,19 +2,33 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from metavad.scenes.synthetic.actors import Actor, Appearance, sample_appearance
 from metavad.scenes.synthetic.bodies import cadence, cycling, gait, posture
 from metavad.scenes.synthetic.camera import CameraSpec, Place, Route
-from metavad.scenes.synthetic.world import entrances
+from metavad.scenes.synthetic.world import entrances, roaming_spots
 from metavad.types import FloatArray
 
-__all__ = ["Act", "Path", "Stage", "everyday", "make_way", "person", "ramp", "stroll", "thrown_ball", "travel"]
+__all__ = [
+    "Act",
+    "Path",
+    "Stage",
+    "everyday",
+    "make_way",
+    "person",
+    "ramp",
+    "stroll",
+    "thrown_ball",
+    "travel",
+    "wanderer",
+]
 
 REACH = 0.8  # metres within which walkers step aside for one another
 RAMP = 0.4  # seconds in which a movement begins or ends
+LONGEST = 25.0  # seconds that somebody who stops on the way takes longer for it, at most by and large
 EYE = 0.9  # metres above the ground at which visibility of a walker is judged
 
 
@@ -227,7 +241,8 @@ def everyday(stage: Stage) -> list[Actor]:
 
 
 def _arrivals(stage: Stage, route: Route) -> Iterator[float]:
-    second = -_length(np.array(route.points)) / route.speed
+    dwelling = LONGEST if stage.spec.habits.pausing or stage.spec.habits.roaming else 0.0
+    second = -_length(np.array(route.points)) / route.speed - dwelling
     apart = 2.5 if route.mover == "car" else 0.0
     while (second := second + apart + float(stage.rng.exponential(1 / route.rate))) < stage.seconds:
         yield second
@@ -239,6 +254,15 @@ def _passers(stage: Stage, route: Route, second: float) -> list[Actor]:
     if route.mover == "car":
         return [driver(stage, line, route.speed, second)]
     count = 1
+    if route.mover == "walker" and rng.random() < stage.spec.habits.roaming:
+        return [wanderer(stage, _detour(stage, line), pace, second)]
+    if route.mover == "walker" and rng.random() < stage.spec.habits.pausing:
+        seen = stage.seen(line)
+        if len(seen):
+            spot = travel(line, rng.choice(seen, 1))[0]
+            legs = _by_way_of(line, spot)
+            back = route.both_ways and rng.random() < 0.15
+            return [wanderer(stage, [legs[0], legs[0][::-1]] if back else legs, pace, second)]
     if route.mover == "walker" and rng.random() < stage.spec.habits.grouped:
         count = int(rng.integers(2, 4))
     gap = min(0.62, 0.3 + route.spread / 2)
@@ -260,6 +284,53 @@ def passer(stage: Stage, line: FloatArray, pace: float, second: float, *, cyclis
         acts[0].weight[path.speed > 0] = 0.0
     actor = person(stage, path, stage.appearance(), acts, cyclist=cyclist)
     actor.passing = not cyclist
+    return actor
+
+
+def _by_way_of(line: FloatArray, spots: FloatArray) -> list[FloatArray]:
+    """The legs of a way along a line (P, 2) that leaves it for spots (N, 2) one after another and comes back to it."""
+    marks = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    every = np.arange(0.0, marks[-1], 0.2)
+    near = [float(every[np.argmin(np.linalg.norm(travel(line, every)[0] - spot, axis=1))]) for spot in spots[[0, -1]]]
+    before, after = line[marks < near[0] - 1.0], line[marks > near[1] + 1.0]
+    first = np.concatenate([before if len(before) else line[:1], spots[:1]])
+    last = np.concatenate([spots[-1:], after if len(after) else line[-1:]])
+    return [first, *(np.stack(pair) for pair in pairwise(spots)), last]
+
+
+def _detour(stage: Stage, line: FloatArray) -> list[FloatArray]:
+    """A way by one to three spots anywhere in view."""
+    return _by_way_of(line, roaming_spots(stage.spec, stage.rng, int(stage.rng.integers(1, 4))))
+
+
+def wanderer(stage: Stage, legs: list[FloatArray], pace: float, second: float) -> Actor:
+    """Somebody who goes along legs (P, 2) from ``second`` and stops for a while between them, most of the time."""
+    rng, fps = stage.rng, stage.fps
+    speed, stays, marks = [], [], 0
+    for number, leg in enumerate(legs):
+        walked = max(int(_length(leg) / pace * fps), 1)
+        speed.append(np.full(walked, _length(leg) / walked * fps))
+        marks += walked
+        if number < len(legs) - 1:
+            stay = float(rng.uniform(2.5, 14.0)) if rng.random() < 0.8 else 0.0
+            doing = str(rng.choice(["stand", "phone", "bend", "talk"], p=[0.45, 0.3, 0.1, 0.15]))
+            stays.append((marks / fps, marks / fps + stay, doing))
+            speed.append(np.zeros(int(stay * fps)))
+            marks += int(stay * fps)
+    half = max(int(0.25 * fps), 1)
+    box = np.full(2 * half + 1, 1 / (2 * half + 1))
+    smooth = np.convolve(np.pad(np.concatenate(speed), half, mode="edge"), box, "valid")
+    line = np.concatenate([legs[0], *(leg[1:] for leg in legs[1:])])
+    first = int(np.floor(second * fps))
+    path = stroll(stage, line, smooth, first, (0, 0.0))
+    now = path.times(fps) - first / fps
+    acts = [Act(doing, ramp(now, start - 0.1, end + 0.1, 0.5)) for start, end, doing in stays if end > start]
+    look = path.heading + sum(
+        (act.weight * 1.2 * np.sin(float(rng.uniform(0.3, 0.9)) * now + number) for number, act in enumerate(acts)),
+        np.zeros(len(now)),
+    )
+    actor = person(stage, path, stage.appearance(), acts, facing=look)
+    actor.passing = True
     return actor
 
 

@@ -14,7 +14,7 @@ from metavad.scenes.synthetic.actors import CLOTHES, Colour, box_faces, car_face
 from metavad.scenes.synthetic.camera import CameraSpec, Point
 from metavad.types import ByteArray, FloatArray
 
-__all__ = ["Patch", "Prop", "World", "build_world", "free_spot", "off_routes", "things"]
+__all__ = ["Patch", "Prop", "World", "build_world", "free_spot", "off_routes", "roaming_spots", "things"]
 
 OVERSAMPLE = 3
 MAP = 1100  # pixels at most of the longer side of the ground seen from above
@@ -448,6 +448,24 @@ def free_spot(
         if apart and y < spec.back - 0.3 and off_routes(spec, np.array([x, y])) > clearance and _inside(spec, x):
             return x, y
     return None
+
+
+def roaming_spots(spec: CameraSpec, rng: np.random.Generator, count: int) -> FloatArray:
+    """Visible ground points (count, 2) where people may stand, on ways or off them, with no thing between two."""
+    props = things(spec)
+    spots: list[FloatArray] = []
+    for number in range(count):
+        for _ in range(40):
+            spot = np.array(spec.lens.at(float(rng.uniform(0.08, 0.92)), float(rng.uniform(0.35, 0.95))))
+            leg = np.linspace(spots[-1] if number else spot, spot, 12)
+            clear = all(
+                np.hypot(leg[:, 0] - prop.x, leg[:, 1] - prop.y).min() > max(prop.length, prop.width) / 2 + 0.3
+                for prop in props
+            )
+            if clear and spot[1] < spec.back - 0.3 and _inside(spec, float(spot[0])):
+                break
+        spots.append(spot)
+    return np.array(spots)
 
 
 def _inside(spec: CameraSpec, x: float) -> bool:

@@ -27,7 +27,7 @@ from metavad.types import BoolArray, FloatArray
 
 __all__ = ["VERSION", "write_suite"]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed gives other footage."""
 BRIDGE = 0.5
 """Seconds of hidden event that do not split it in ``events.csv``."""

@@ -93,7 +93,7 @@ def test_who_loiters_has_stood_still_for_the_time_that_is_ordinary():
 
 def test_who_is_out_of_place_is_beyond_the_margin_of_every_way():
     spec = camera_for("wrong-place")
-    actor = next(a for a in perform(spec, VideoPlan("video", 4, 0, 60, "wrong-place", 2.0, 2.0)) if a.abnormal.any())
+    actor = next(a for a in perform(spec, VideoPlan("video", 4, 0, 120, "wrong-place", 6.0, 2.0)) if a.abnormal.any())
     away = off_routes(spec, actor.position[:, :2])
     np.testing.assert_array_equal(actor.abnormal, away > MARGIN)
     assert not actor.abnormal.all()
