@@ -21,7 +21,7 @@ from metavad.protocol.settings import SHOWN, Settings
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.store import Store, cache_folder, content_key
 from metavad.scenes.suite import Scene, Video, load_suite
-from metavad.scenes.synthetic import write_suite
+from metavad.scenes.synthetic import VERSION, write_suite
 from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
 from metavad.types import BoolArray, IntArray
 
@@ -199,6 +199,6 @@ def data_digest(scene: Scene) -> str:
 
 def _generated_camera(store: Store) -> Scene:
     """A camera that no suite holds, made once: what ``wrong-scene`` is shown where a suite has one scene only."""
-    folder = cache_folder() / "suites" / "wrong-scene"
+    folder = cache_folder() / "suites" / f"wrong-scene-{VERSION}"
     write_suite(folder, scenes=1, seed=7919, size="small", test_videos=0)
     return load_suite(str(folder)).scenes[0]

@@ -702,8 +702,7 @@ def _generated_folder(place: Place, block: _GenerateTable, progress: Progress) -
     from metavad.scenes.store import cache_folder
 
     made = [root / block.root for root in place.roots if (root / block.root / "suite.toml").is_file()]
-    version = getattr(synthetic, "VERSION", 1)
-    name = f"synthetic-{version}-{block.size}-{block.scenes}-{block.seed}"
+    name = f"synthetic-{synthetic.VERSION}-{block.size}-{block.scenes}-{block.seed}"
     folder = made[0] if made else cache_folder() / "suites" / name
     if not (folder / "suite.toml").is_file():
         synthetic.write_suite(folder, scenes=block.scenes, seed=block.seed, size=block.size, progress=progress)

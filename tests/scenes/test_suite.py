@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from metavad.errors import SuiteError, UsageError, VideoError
 from metavad.scenes import suite as suites
+from metavad.scenes import synthetic
 from metavad.scenes.suite import (
     Crop,
     Scene,
@@ -429,8 +430,6 @@ def test_shipped_files_of_a_wheel_come_first(tmp_path, monkeypatch):
 
 
 def test_generated_cameras_are_made_once_and_kept(tmp_path, monkeypatch):
-    from metavad.scenes import synthetic
-
     made = []
 
     def write_suite(directory, *, scenes, seed, size, **_):
@@ -449,6 +448,16 @@ def test_generated_cameras_are_made_once_and_kept(tmp_path, monkeypatch):
     assert keys(train) == ["synthetic:camera-0"]
     assert keys(test) == ["synthetic:camera-0-1001"]
     assert {video.path for video in train[0].normal}.isdisjoint({video.path for video in test[0].normal})
+
+
+def test_generated_cameras_of_another_version_are_other_cameras(tmp_path, monkeypatch):
+    monkeypatch.setenv("METAVAD_CACHE", str(tmp_path / "cache"))
+    suite = tmp_path / "made.toml"
+    suite.write_text('[[generate]]\nroot = "nowhere"\nscenes = 1\nseed = 3\nsize = "tiny"\n')
+    for version in (synthetic.VERSION, synthetic.VERSION + 1):
+        monkeypatch.setattr(synthetic, "VERSION", version)
+        suites.load_suite(str(suite))
+        assert (tmp_path / "cache" / "suites" / f"synthetic-{version}-tiny-1-3" / "suite.toml").is_file()
 
 
 def test_generated_cameras_under_the_data_root_are_used(tmp_path):

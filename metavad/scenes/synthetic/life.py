@@ -12,19 +12,7 @@ from metavad.scenes.synthetic.camera import CameraSpec, Place, Route
 from metavad.scenes.synthetic.world import entrances, roaming_spots
 from metavad.types import FloatArray
 
-__all__ = [
-    "Act",
-    "Path",
-    "Stage",
-    "everyday",
-    "make_way",
-    "person",
-    "ramp",
-    "stroll",
-    "thrown_ball",
-    "travel",
-    "wanderer",
-]
+__all__ = ["Act", "Path", "Stage", "everyday", "make_way", "person", "ramp", "stroll", "thrown_ball", "travel"]
 
 REACH = 0.8  # metres within which walkers step aside for one another
 RAMP = 0.4  # seconds in which a movement begins or ends
@@ -254,15 +242,8 @@ def _passers(stage: Stage, route: Route, second: float) -> list[Actor]:
     if route.mover == "car":
         return [driver(stage, line, route.speed, second)]
     count = 1
-    if route.mover == "walker" and rng.random() < stage.spec.habits.roaming:
-        return [wanderer(stage, _detour(stage, line), pace, second)]
-    if route.mover == "walker" and rng.random() < stage.spec.habits.pausing:
-        seen = stage.seen(line)
-        if len(seen):
-            spot = travel(line, rng.choice(seen, 1))[0]
-            legs = _by_way_of(line, spot)
-            back = route.both_ways and rng.random() < 0.15
-            return [wanderer(stage, [legs[0], legs[0][::-1]] if back else legs, pace, second)]
+    if route.mover == "walker" and (legs := _unhurried(stage, route, line)):
+        return [wanderer(stage, legs, pace, second)]
     if route.mover == "walker" and rng.random() < stage.spec.habits.grouped:
         count = int(rng.integers(2, 4))
     gap = min(0.62, 0.3 + route.spread / 2)
@@ -298,9 +279,19 @@ def _by_way_of(line: FloatArray, spots: FloatArray) -> list[FloatArray]:
     return [first, *(np.stack(pair) for pair in pairwise(spots)), last]
 
 
-def _detour(stage: Stage, line: FloatArray) -> list[FloatArray]:
-    """A way by one to three spots anywhere in view."""
-    return _by_way_of(line, roaming_spots(stage.spec, stage.rng, int(stage.rng.integers(1, 4))))
+def _unhurried(stage: Stage, route: Route, line: FloatArray) -> list[FloatArray] | None:
+    """The legs of somebody who walks from spot to spot or stops on the way; ``None`` for one who just passes."""
+    rng, habits = stage.rng, stage.spec.habits
+    if rng.random() < habits.roaming:
+        return _by_way_of(line, roaming_spots(stage.spec, rng, int(rng.integers(1, 4))))
+    if rng.random() >= habits.pausing:
+        return None
+    seen = stage.seen(line)
+    if not len(seen):
+        return None
+    legs = _by_way_of(line, travel(line, rng.choice(seen, 1))[0])
+    back = route.both_ways and rng.random() < 0.15
+    return [legs[0], legs[0][::-1]] if back else legs
 
 
 def wanderer(stage: Stage, legs: list[FloatArray], pace: float, second: float) -> Actor:
