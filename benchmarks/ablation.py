@@ -13,6 +13,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ import torch
 from cameras import Maps, Seen, auc_of, maps_of, on_frames, seen_of
 from torch import Tensor
 
-from metavad.adaptation.adapt import Normality, adapt, leaks_of
+from metavad.adaptation.adapt import Normality, adapt, leading, said, speaks
+from metavad.adaptation.prior import first_weights
 from metavad.calibration.accumulation import strongest
-from metavad.calibration.fusion import fuse, weight_at
+from metavad.calibration.fusion import compress, fuse, weight_at
 from metavad.calibration.tails import Strengths, place_tail
 from metavad.episodes import draw_shots
 from metavad.evaluation import micro_auc
@@ -116,23 +118,35 @@ def _draw(
 
 def _variants(model: Normality) -> dict[str, Scorer]:
     method, top = model.method, model.method.config.scoring.top
-    names = [name for name, _ in method.experts.each()]
+    names = [name for name, _ in method.experts.each() if speaks(method, name, model.evidence)]
     weights = {name: weight_at(method.weights[name], model.evidence) for name in names}
-    levels, leaks = model.levels, leaks_of(method.experts)
-    voices = {name: torch.tensor(expert.voice) for name, expert in method.experts.each()}
-    silent, none = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
+    one, leads = dict.fromkeys(names, 1.0), leading(method.experts)
+    plain = replace(model, loudness={})
 
-    def scorer(used: list[str], weights: Mapping = weights, levels: Mapping = levels, leaks: Mapping = leaks) -> Scorer:
-        return lambda maps: strongest(fuse({name: maps[name] for name in used}, weights, levels, leaks), top)
+    def scorer(used: list[str], weights: Mapping = weights, hear: Callable = partial(said, model)) -> Scorer:
+        return lambda maps: (
+            strongest(fuse(hear({name: maps[name] for name in used}), weights), top)
+            if used
+            else torch.zeros(len(next(iter(maps.values()))))
+        )
 
     variants = {"whole": scorer(names), "strictly causal": scorer(names), "without place": scorer(names)}
-    variants |= {f"without {name}": scorer([other for other in names if other != name]) for name in names}
-    variants["only what leads"] = scorer([name for name in names if leaks[name] > 0])
-    variants |= {f"{name} alone": scorer([name], levels=none, leaks=silent) for name in names}
-    variants["without levels"] = scorer(names, levels=none)
-    variants["without whisper"] = scorer(names, leaks=silent)
-    variants["weights not learned"] = scorer(names, weights=voices)
+    for name, _ in method.experts.each():
+        variants[f"without {name}"] = scorer([other for other in names if other != name])
+        variants[f"{name} alone"] = scorer([each for each in names if each == name], one)
+    variants["only what leads"] = scorer([name for name in names if name in leads])
+    variants["as loud as it is elsewhere"] = scorer(names, hear=partial(said, plain))
+    variants["nats as they are"] = scorer(
+        names, hear=lambda maps: {name: compress(each) for name, each in maps.items()}
+    )
+    start = first_weights(method.experts)
+    variants["weights not learned"] = scorer(names, {name: weight_at(start[name], model.evidence) for name in names})
+    variants["weights of one"] = scorer(names, one)
     return variants
+
+
+def _compressed(maps: Maps) -> Maps:
+    return {name: compress(each) for name, each in maps.items()}
 
 
 def _without_place(model: Normality) -> Normality:

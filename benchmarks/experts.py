@@ -27,12 +27,11 @@ import numpy as np
 import torch
 from cameras import Seen, auc_of, maps_of, on_frames, seen_of
 
-from metavad.adaptation.adapt import Normality, adapt, leaks_of
+from metavad.adaptation.adapt import Normality, adapt, said
 from metavad.calibration.accumulation import strongest
 from metavad.calibration.fusion import fuse
 from metavad.episodes import draw_shots
 from metavad.errors import VideoError
-from metavad.experts.set import ExpertSet
 from metavad.features.library import Library, stream
 from metavad.files import write_text
 from metavad.meta.base import Base, load_base
@@ -140,14 +139,11 @@ def _scores(
 ) -> dict[tuple[str, ...], list[FloatArray]]:
     """Frame scores of every test video by each group of experts; ``models`` hold one expert each."""
     found: dict[tuple[str, ...], list[FloatArray]] = defaultdict(list)
-    levels = {name: model.levels[name] for name, model in models.items()}
-    experts = {name: dict(model.method.experts.each())[name] for name, model in models.items()}
     for video in seen:
         alone = {name: maps_of(model, library, video.track) for name, model in models.items()}
         for used in asked:
-            maps = {name: alone[name][0][name] for name in used}
-            voices = {name: torch.tensor(experts[name].voice) for name in used}
-            fused = fuse(maps, voices, levels, leaks_of(ExpertSet([experts[name] for name in used])))
+            heard = {name: said(models[name], {name: alone[name][0][name]})[name] for name in used}
+            fused = fuse(heard, dict.fromkeys(used, 1.0))
             known = torch.stack([alone[name][1] for name in used]).all(0)
             scoring = models[used[0]].method.config.scoring
             found[used].append(on_frames(strongest(fused, scoring.top), known, video, scoring))

@@ -19,10 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from metavad.adaptation.adapt import Normality, adapt, surprises
+from metavad.adaptation.adapt import Normality, adapt, said, surprises
 from metavad.adaptation.prior import halves
 from metavad.calibration.accumulation import strongest
-from metavad.calibration.fusion import compress
 from metavad.episodes import Reel, draw_shots
 from metavad.errors import ShotsError
 from metavad.features.library import Library
@@ -91,15 +90,15 @@ def _windows(library: Library, reel: Reel) -> list[Sample]:
 
 
 def _loud(model: Normality, windows: Sequence[Sample]) -> dict[str, float]:
-    top, levels = model.method.config.scoring.top, model.levels
+    top = model.method.config.scoring.top
     limit = model.method.tails["frame"].score(-math.log(RARE), model.evidence)
     over: dict[str, list[torch.Tensor]] = defaultdict(list)
     for window in windows:
         found = surprises(model, window)
         known = found.known[0]
         over["over 1 %"].append(strongest(found.fused[0], top)[known] > limit)
-        for name, level in levels.items():
-            over[name].append(strongest(compress(found.maps[name][0]), top)[known] > level)
+        for name, each in said(model, found.maps).items():
+            over[name].append(strongest(each[0], top)[known] > -math.log(RARE))
     return {"evidence": model.evidence, **{name: float(torch.cat(each).float().mean()) for name, each in over.items()}}
 
 

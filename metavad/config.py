@@ -305,7 +305,7 @@ class CalibrationConfig(_Section):
     width_across: Positive = 0.233
     """Standard deviation of the neighbourhood from which a place borrows."""
     level: Annotated[float, Field(ge=0, le=1)] = 0.98
-    """Share of the left-out shots' ticks at which an expert is not heard: see ``calibration.fusion.heard``."""
+    """Quantile of an expert's frame scores by which a camera's loudness is held against that of others."""
 
 
 class PriorConfig(_Section):

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from metavad.calibration.accumulation import strongest
-from metavad.calibration.fusion import compress, fuse, weight_at
-from metavad.calibration.tails import BaseTail, PlaceTail, Strengths, place_tail, surprise
+from metavad.calibration.fusion import compress, fuse, heard, weight_at
+from metavad.calibration.tails import BaseTail, PlaceTail, Strengths, levels, place_tail, surprise
 from metavad.config import CalibrationConfig, Config
 from metavad.errors import NonFiniteError
 from metavad.experts.base import Memory, Parameters
@@ -26,6 +26,7 @@ from metavad.meta.inner import StepSizes, inner_loop
 from metavad.meta.objective import support_loss
 
 __all__ = [
+    "ENOUGH",
     "Method",
     "Normality",
     "Surprise",
@@ -33,14 +34,16 @@ __all__ = [
     "adapted",
     "fine_tune",
     "judges",
-    "leaks_of",
+    "leading",
     "learn",
-    "levels_of",
+    "louder",
     "refit",
+    "said",
     "speaks",
     "strengths_of",
     "surprises",
     "together",
+    "usual_frames",
 ]
 
 
@@ -78,9 +81,9 @@ class Normality:
     """The same of all experts together."""
 
     @cached_property
-    def levels(self) -> dict[str, float]:
-        """What each expert says here of ordinary footage anyway: :func:`levels_of`."""
-        return levels_of(self.method, self.evidence, self.loudness)
+    def louder(self) -> dict[str, float]:
+        """By how much each expert is louder here than at other cameras: :func:`louder`."""
+        return louder(self.method, self.evidence, self.loudness)
 
 
 @dataclass(frozen=True)
@@ -172,30 +175,36 @@ def surprises(model: Normality, sample: Sample) -> Surprise:
 
 def together(model: Normality, maps: Mapping[str, Tensor]) -> Tensor:
     """The fused map of these experts' maps; that of all is the sum of each alone."""
-    weights = {name: weight_at(model.method.weights[name], model.evidence) for name in maps}
-    return fuse(maps, weights, model.levels, leaks_of(model.method.experts))
+    return _fused(model.method, model.evidence, model.evidence, said(model, maps))
 
 
-def levels_of(method: Method, evidence: float, loudness: Mapping[str, Tensor]) -> dict[str, float]:
-    """What each expert says of ordinary footage anyway, in compressed nats: see :func:`heard`.
+def said(model: Normality, maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What is heard of these experts' maps, in nats of what they say of ordinary frames: :func:`heard`."""
+    return _said(model.method, model.evidence, maps, model.louder)
 
-    That of the shots left out in turn, and that of the base's cameras after as many shots, mixed by the times of the
-    camera that they show. While little was shown nobody knows how loud an expert is here: the cameras' level leaves
-    out all but one ordinary tick in a hundred.
+
+def louder(method: Method, evidence: float, loudness: Mapping[str, Tensor]) -> dict[str, float]:
+    """By how many compressed nats each expert is louder on this camera's ordinary footage than on other cameras'.
+
+    A high quantile of what it says of the shots left out in turn, less that of the base's cameras after as many shots;
+    the more of it, the more times of the camera the shots show.
     """
-    return {name: _level(method, name, evidence, loudness.get(name)) for name, _ in method.experts.each()}
+    return {name: _louder(method, name, evidence, loudness.get(name)) for name, _ in method.experts.each()}
 
 
-def leaks_of(experts: ExpertSet) -> dict[str, float]:
-    """What is heard of each expert below its level: of those that lead; where none does, the first one leads."""
-    shares = {name: expert.whisper for name, expert in experts.each()}
-    if not any(shares.values()):
-        shares[next(iter(shares))] = WHISPER
-    return shares
+def usual_frames(method: Method, name: str) -> BaseTail:
+    """The tail of an expert's own frame scores on ordinary footage of the base's cameras."""
+    return method.tails.get(f"frame:{name}", UNIT)
 
 
-WHISPER = 0.03
-"""Share of what the first expert says below its level, in a set without one that leads."""
+UNIT = BaseTail(torch.tensor([0]), levels()[None].clone())
+"""A score is its own surprise: where nothing is known yet."""
+
+
+def leading(experts: ExpertSet) -> frozenset[str]:
+    """Names of the experts that speak from the first; where none leads, the first one does."""
+    names = [name for name, _ in experts.each()]
+    return frozenset([name for name, expert in experts.each() if expert.leads] or names[:1])
 
 
 def strengths_of(settings: CalibrationConfig) -> Strengths:
@@ -336,7 +345,7 @@ def speaks(method: Method, name: str, evidence: float) -> bool:
     To one that knows only what it was shown, everything else is new; and how loud one that predicts pixels is at a
     camera of another kind, with other noise and texture, only shots can say that it was not shown.
     """
-    return evidence >= ENOUGH or leaks_of(method.experts)[name] > 0
+    return evidence >= ENOUGH or name in leading(method.experts)
 
 
 ENOUGH = 4
@@ -361,19 +370,26 @@ def _frames(method: Method, maps: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, strongest(compress(maps), method.config.scoring.top), torch.nan)
 
 
-COMMON = 0.01
-"""Share of the cameras' ordinary ticks at which an expert is heard before anything was shown."""
-
-
-def _level(method: Method, name: str, evidence: float, loudness: Tensor | None) -> float:
-    settings = method.config.calibration
-    tail = method.tails.get(f"frame:{name}")
-    common = 0.0 if tail is None else tail.score(-math.log(COMMON), evidence if method.strengths else 0)
+def _louder(method: Method, name: str, evidence: float, loudness: Tensor | None) -> float:
     own = torch.zeros(0) if loudness is None else loudness[~loudness.isnan()]
-    if len(own) == 0 or loudness is None or method.strengths is None:
-        return common
+    if len(own) == 0 or method.strengths is None:
+        return 0.0
+    level = method.config.calibration.level
+    common = usual_frames(method, name).score(-math.log1p(-level), evidence)
     trust = evidence / (evidence + float(method.strengths.scene))
-    return trust * float(own.quantile(settings.level, interpolation="higher")) + (1 - trust) * common
+    return trust * (float(own.quantile(level, interpolation="higher")) - common)
+
+
+def _said(method: Method, shots: float, maps: Mapping[str, Tensor], by: Mapping[str, float]) -> dict[str, Tensor]:
+    usual = shots if method.strengths else 0
+    return {name: heard(each, usual_frames(method, name), usual, by[name]) for name, each in maps.items()}
+
+
+def _fused(method: Method, shots: float, evidence: float, found: Mapping[str, Tensor]) -> Tensor:
+    """The fused map after ``shots`` times of the camera, of those experts that speak after ``evidence`` of them."""
+    return fuse(
+        found, {name: weight_at(method.weights[name], shots) * speaks(method, name, evidence) for name in found}
+    )
 
 
 def _shown_frames(
@@ -389,10 +405,10 @@ def _shown_frames(
     sure = flags[some].all(0) & some.any()
     frames = torch.full(sure.shape, torch.nan)
     for held, rest in _folds(len(sure), method.config):
-        seen, spoken = len(rest) * evidence, {name: speaks(method, name, len(sure) * evidence) for name in maps}
-        weights = {name: weight_at(method.weights[name], seen) * spoken[name] for name in maps}
-        levels = levels_of(method, seen, {name: each[rest] for name, each in loudness.items()})
-        fused = fuse({name: each[held] for name, each in maps.items()}, weights, levels, leaks_of(method.experts))
+        seen = len(rest) * evidence
+        by = louder(method, seen, {name: each[rest] for name, each in loudness.items()})
+        shown = {name: each[held] for name, each in maps.items()}
+        fused = _fused(method, seen, len(sure) * evidence, _said(method, seen, shown, by))
         frames[held] = strongest(fused, method.config.scoring.top)
     return torch.where(sure, frames, torch.nan)
 

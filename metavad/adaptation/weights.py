@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import adapted, leaks_of, learn, surprises
-from metavad.calibration.fusion import heard, weight_at
+from metavad.adaptation.adapt import adapted, learn, said, speaks, surprises
+from metavad.calibration.fusion import weight_at
 from metavad.features.sample import Sample
 from metavad.meta.base import Base
 from metavad.meta.objective import separation_loss
@@ -88,13 +88,13 @@ def _paired(found: Sequence[_Ranked]) -> list[_Ranked]:
 
 def _collect(base: Base, case: Case) -> _Ranked:
     model = learn(adapted(base), case.support)
-    levels, leaks = model.levels, leaks_of(base.experts)
     normal: list[Tensor] = []
     abnormal: list[Tensor] = []
     for sample, labels in case.videos:
         found = surprises(model, sample)
-        said = [heard(found.maps[name][0], levels[name], leaks[name]) for name in base.weights]
-        maps = torch.stack(said, dim=1).flatten(2)
+        heard = said(model, {name: found.maps[name][0] for name in base.weights})
+        speaking = [each * speaks(model.method, name, model.evidence) for name, each in heard.items()]
+        maps = torch.stack(speaking, dim=1).flatten(2)
         count = max(1, round(base.config.scoring.top * maps.shape[-1]))
         maps = _highest(maps, max(CELLS, 2 * count))
         known = found.known[0]

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from metavad.calibration.tails import BaseTail
+
 __all__ = ["compress", "fuse", "heard", "weight_at"]
 
 LOUD = 6.5
@@ -22,23 +24,26 @@ def weight_at(pair: Tensor, shots: float) -> Tensor:
     return functional.softplus(pair[0] + pair[1] * torch.log1p(torch.tensor(float(shots))).to(pair))
 
 
-def heard(surprise: Tensor, level: Tensor | float, leak: float = 0.0) -> Tensor:
-    """Compressed nats above ``level``; below it only the share ``leak`` of them.
+QUIET = 3.0
+"""Nats up to which what is said counts for little: three are said of one ordinary frame in twenty."""
 
-    The level is what an expert says of ordinary footage anyway: only more than that is news, so that an expert
-    which is loud at one camera (people stand everywhere, light flickers) does not drown the others there.
+
+def heard(surprise: Tensor, usual: BaseTail, shots: float, louder: float = 0.0) -> Tensor:
+    """How rarely an expert says as much of an ordinary frame, in nats, from its ``surprise`` of any shape.
+
+    ``usual`` is the tail of its frame scores on ordinary footage of many cameras after ``shots``: an expert that is
+    often wrong there has to say more to be heard as well as one that is not. ``louder``: by how many compressed nats it
+    is louder at this camera than at those. What is common counts for little (n - QUIET (1 - exp(-n / QUIET)) of n
+    nats), and order is never lost.
     """
-    nats = compress(surprise)
-    return (nats - level).clamp_min(0) + leak * nats.clamp_max(level)
+    nats = usual.nats(compress(surprise) - louder, shots)
+    return nats - QUIET * (1 - torch.exp(-nats / QUIET))
 
 
-def fuse(
-    maps: Mapping[str, Tensor],
-    weights: Mapping[str, Tensor | float],
-    levels: Mapping[str, Tensor | float],
-    leaks: Mapping[str, float],
-) -> Tensor:
-    """Weighted sum of what is heard of every expert, (..., h, w); higher = more anomalous."""
-    return torch.stack(
-        [weights[name] * heard(surprise, levels[name], leaks[name]) for name, surprise in maps.items()]
-    ).sum(0)
+def fuse(said: Mapping[str, Tensor], weights: Mapping[str, Tensor | float]) -> Tensor:
+    """Weighted sum of what is heard of every expert, (..., h, w); higher = more anomalous.
+
+    After Fisher's way to put independent tests together, the sum of -log p (Statistical Methods for Research Workers,
+    4th edition, 1932, section 21.1).
+    """
+    return torch.stack([weights[name] * each for name, each in said.items()]).sum(0)

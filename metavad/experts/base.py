@@ -47,10 +47,10 @@ class Expert(nn.Module, ABC):
     """Patterns of what judges the representation: what ANIL adapts by default. Empty: the last layer."""
     blind: ClassVar[bool] = False
     """Whether it can say nothing before anything was shown."""
-    voice: ClassVar[float] = 0.25
-    """Fusion weight that it starts from; 1 for what leads."""
-    whisper: ClassVar[float] = 0.0
-    """Share of what it says below its level that is heard; above 0 for what leads, so that order is never lost."""
+    leads: ClassVar[bool] = False
+    """Whether it speaks from the first; the others wait until the shots show enough times of a camera."""
+    voice: ClassVar[float] = 1.0
+    """Fusion weight that it starts from."""
     past: int = 0
     """Ticks before a tick without which it says nothing of it."""
     history: float = 0.0

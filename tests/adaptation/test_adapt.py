@@ -7,7 +7,19 @@ from dataclasses import replace
 import pytest
 import torch
 
-from metavad.adaptation.adapt import _folds, adapt, adapted, fine_tune, leaks_of, learn, levels_of, refit, surprises
+from metavad.adaptation.adapt import (
+    _folds,
+    adapt,
+    adapted,
+    fine_tune,
+    leading,
+    learn,
+    louder,
+    refit,
+    surprises,
+    together,
+    usual_frames,
+)
 from metavad.adaptation.detector import load_detector, make_detector, save_detector
 from metavad.adaptation.oddity import odd_shots
 from metavad.adaptation.prior import fit_prior
@@ -195,36 +207,42 @@ def test_weights_go_to_the_expert_that_ranks(library, scene, tiny_base):
     assert gain["flow_density"] > gain["prediction"]
 
 
-def test_without_shots_the_level_is_that_of_the_cameras(tiny_base):
-    method = adapted(tiny_base)
-    levels = levels_of(method, 0, {})
-    for name, level in levels.items():
-        assert float(tiny_base.tails[f"frame:{name}"].nats(torch.tensor([level]), 0)) == pytest.approx(4.605, abs=0.05)
+def test_without_shots_no_expert_is_louder_than_elsewhere(tiny_base):
+    assert set(louder(adapted(tiny_base), 0, {}).values()) == {0.0}
 
 
-def test_the_level_goes_to_what_the_left_out_shots_say(tiny_base):
+def test_the_more_was_shown_the_more_it_counts_how_loud_an_expert_is_here(tiny_base):
     method = adapted(tiny_base)
-    distance = []
-    for evidence in (1.0, 4.0, 100.0):
-        none = levels_of(method, evidence, {})
-        loud = {name: torch.full((4, 5), none[name] + 3.0) for name in none}
-        levels = levels_of(method, evidence, loud)
-        distance.append([none[name] + 3.0 - levels[name] for name in none])
-    for few, more, many in zip(*distance, strict=True):
-        assert 2.01 > few > more > many > 0
+    for sign in (1.0, -1.0):
+        found = []
+        for evidence in (1.0, 4.0, 100.0):
+            usual = {name: usual_frames(method, name).score(-math.log(0.02), evidence) for name in tiny_base.weights}
+            own = {name: torch.full((4, 5), each + sign * 3.0) for name, each in usual.items()}
+            found.append(louder(method, evidence, own))
+        for name in tiny_base.weights:
+            few, more, many = (sign * each[name] for each in found)
+            assert 0.9 < few < more < many < 3.0
 
 
 @pytest.mark.parametrize("names", [["direction"], ["stillness", "presence"], ["direction", "flow_density"]])
-def test_somebody_always_keeps_the_order(names):
-    leaks = leaks_of(build_experts(load_config("default", [f"experts={json.dumps(names)}"])))
-    assert sum(share > 0 for share in leaks.values()) == 1
-    assert leaks["flow_density" if "flow_density" in names else names[0]] > 0
+def test_somebody_always_speaks_from_the_first(names):
+    experts = build_experts(load_config("default", [f"experts={json.dumps(names)}"]))
+    assert leading(experts) == {"flow_density" if "flow_density" in names else names[0]}
 
 
-def test_unknown_ticks_say_nothing_of_the_level(tiny_base):
+def test_what_is_silent_adds_nothing_however_quiet_it_is_here(library, scene, tiny_base):
+    model = adapt(tiny_base, support_of(library, scene, 2))
+    quiet = replace(model, loudness={name: torch.full((2, 5), -9.0) for name in model.loudness})
+    assert min(quiet.louder.values()) < -1
+    found = surprises(quiet, video_of(library, scene))
+    alone = together(quiet, {"flow_density": found.maps["flow_density"]})
+    torch.testing.assert_close(found.fused, alone)
+
+
+def test_unknown_ticks_say_nothing_of_how_loud_an_expert_is(tiny_base):
     method = adapted(tiny_base)
     silent = {name: torch.full((3, 5), torch.nan) for name in tiny_base.weights}
-    assert levels_of(method, 3, silent) == levels_of(method, 3, {})
+    assert louder(method, 3, silent) == louder(method, 3, {})
 
 
 def with_frames(model, means, ticks=4):
@@ -266,7 +284,7 @@ def test_a_fold_is_a_stretch_of_time(tiny_config, clips, held):
     assert all(sorted(part + rest) == list(range(clips)) for part, rest in folds)
 
 
-def test_what_is_silent_after_few_shots_has_a_level_from_where_it_speaks(library, scene, tiny_config, tiny_base):
+def test_what_is_silent_after_few_shots_has_a_tail_from_where_it_speaks(library, scene, tiny_config, tiny_base):
     config = tiny_config.model_copy(update={"prior": tiny_config.prior.model_copy(update={"shots": (0, 1, 8)})})
     config = config.model_copy(update={"adaptation": config.adaptation.model_copy(update={"apart": 0.1})})
     reels = {scene: library.reels(scene)}
@@ -274,7 +292,7 @@ def test_what_is_silent_after_few_shots_has_a_level_from_where_it_speaks(library
     assert base.tails["frame:flow_density"].shots.tolist() == [0, 1, 8]
     assert base.tails["frame:stillness"].shots.tolist() == [8]
     never = fit_prior(replace(tiny_base, config=tiny_config), reels, library.sample)
-    assert levels_of(adapted(never), 0.0, {})["stillness"] == pytest.approx(4.605, abs=0.01)
+    assert usual_frames(adapted(never), "stillness").score(4.605, 0.0) == pytest.approx(4.605, abs=0.01)
 
 
 def test_clips_of_one_moment_are_little_evidence(library, scene, tiny_base):

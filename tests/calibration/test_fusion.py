@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from metavad.calibration.fusion import compress, fuse, heard, weight_at
+from metavad.calibration.tails import BaseTail, levels
 
 NATS = st.floats(0, 40)
-SILENT = {"leading": 0.0, "noise": 0.0}
 
 
 @given(NATS, NATS)
@@ -24,34 +24,43 @@ def test_up_to_the_loud_part_nothing_is_compressed(nats):
     assert_close(compress(torch.tensor(nats)), torch.tensor(expected))
 
 
-@given(NATS, st.floats(0, 10))
-def test_below_its_level_an_expert_is_not_heard(nats, level):
-    said = float(heard(torch.tensor(nats), level))
-    assert said == pytest.approx(max(0.0, float(compress(torch.tensor(nats))) - level), abs=1e-5)
+def tail_of(scores):
+    """The tail of frame scores that are common on ordinary footage."""
+    return BaseTail.fit([torch.as_tensor(scores)], [0])
 
 
-@given(NATS, NATS, st.floats(0, 10))
-def test_what_leaks_keeps_the_order_below_the_level(low, high, level):
+@given(NATS, NATS, st.floats(-3, 3))
+def test_what_is_heard_keeps_the_order(low, high, louder):
     low, high = sorted((low, high))
-    one, other = (float(heard(torch.tensor(nats), level, 0.03)) for nats in (low, high))
-    assert one <= other + 1e-6
-    if high - low > 0.1:
-        assert one < other
+    usual = tail_of(torch.arange(200.0) / 40)
+    one, other = (float(heard(torch.tensor(nats), usual, 0, louder)) for nats in (low, high))
+    assert 0 <= one <= other + 1e-6
 
 
-def test_an_expert_that_is_loud_everywhere_changes_no_order():
-    leading, noise = torch.tensor([[1.0, 3.0]]), torch.tensor([[5.0, 4.0]])
-    weights = {"leading": 1.0, "noise": 1.0}
-    levels = {"leading": 0.0, "noise": 5.0}
-    assert_close(fuse({"leading": leading, "noise": noise}, weights, levels, SILENT), leading)
-    drowned = fuse({"leading": leading, "noise": noise * 1.3}, weights, {"leading": 0.0, "noise": 0.0}, SILENT)
-    assert drowned[0, 1] - drowned[0, 0] < 2.0, "without a level the noise eats into the lead"
+def test_an_expert_that_is_often_loud_has_to_say_more():
+    quiet, noisy = (tail_of(scale * torch.linspace(0, 1, 2000)) for scale in (1.0, 5.0))
+    assert float(heard(torch.tensor(0.99), quiet, 0)) == pytest.approx(float(heard(torch.tensor(4.95), noisy, 0)))
+    assert heard(torch.tensor(0.99), noisy, 0) < 0.02
+    assert heard(torch.tensor(0.99), quiet, 0) > 1
+
+
+@pytest.mark.parametrize(("nats", "counted"), [(0.0, 0.0), (0.1, 0.1**2 / 6), (30.0, 27.0)])
+def test_what_is_common_counts_for_little(nats, counted):
+    unit = BaseTail(torch.tensor([0]), levels()[None])
+    loud = nats if nats <= 6.5 else 3 * nats - 2 * 6.5  # what is 30 nats after compressing
+    assert float(heard(torch.tensor(loud), unit, 0)) == pytest.approx(counted, rel=0.05, abs=1e-6)
+
+
+def test_at_a_camera_where_an_expert_is_louder_it_is_heard_less():
+    usual = tail_of(torch.linspace(0, 5, 2000))
+    assert_close(heard(torch.tensor(4.9), usual, 0, 2.0), heard(torch.tensor(2.9), usual, 0))
+    assert heard(torch.tensor(4.9), usual, 0, 2.0) < heard(torch.tensor(4.9), usual, 0)
+    assert heard(torch.tensor(0.0), usual, 0, 2.0) == 0
 
 
 def test_fusing_is_the_weighted_sum():
-    maps = {"one": torch.tensor([2.0]), "other": torch.tensor([9.5])}
-    fused = fuse(maps, {"one": 0.5, "other": 2.0}, {"one": 1.0, "other": 0.5}, {"one": 0.0, "other": 0.1})
-    assert_close(fused, torch.tensor([0.5 * 1.0 + 2.0 * (7.0 + 0.05)]))
+    said = {"one": torch.tensor([2.0]), "other": torch.tensor([9.5])}
+    assert_close(fuse(said, {"one": 0.5, "other": 2.0}), torch.tensor([20.0]))
 
 
 def test_weights_follow_the_number_of_shots():

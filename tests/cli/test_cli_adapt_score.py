@@ -106,7 +106,7 @@ def test_without_shots_it_is_the_base_that_scores(metavad, camera, tiny_run, tmp
 
 
 def test_normal_footage_that_alarms_is_named_and_can_be_shown(metavad, camera, tiny_run, tmp_path):
-    arguments = ["adapt", "--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--alarms-per-day", 60_000]
+    arguments = ["adapt", "--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--alarms-per-day", 25_000]
     first = metavad(*arguments, "--check", "--out", "first")
     assert (first.code, "of normal footage that was not shown: " in first.out) == (0, True)
     moments = first.out.split("adapt again with --show ")[1].split()[0]
