@@ -26,7 +26,6 @@ from metavad.meta.inner import StepSizes, inner_loop
 from metavad.meta.objective import support_loss
 
 __all__ = [
-    "ENOUGH",
     "Method",
     "Normality",
     "Surprise",
@@ -129,7 +128,8 @@ def refit(base: Base, seed: int) -> Method:
     params = {name: _scrambled(tensor, generator) for name, tensor in sorted(base.control.params.items())}
     sizes = {name: torch.tensor(REFIT_STEP) for name in base.experts.adaptable}
     none = Strengths(1e-3, 1e-3, base.config.calibration.width_down, base.config.calibration.width_across)
-    return Method(base.experts, params, sizes, REFIT_STEPS, base.control.tails, base.weights, base.config, none)
+    tails = {name: tail for name, tail in base.control.tails.items() if not name.startswith("frame:")}
+    return Method(base.experts, params, sizes, REFIT_STEPS, tails, base.weights, base.config, none)
 
 
 REFIT_STEPS, REFIT_STEP = 8, 0.003
@@ -343,9 +343,11 @@ def speaks(method: Method, name: str, evidence: float) -> bool:
     """Whether an expert may speak after so many times of the camera: until it was checked, only what leads.
 
     To one that knows only what it was shown, everything else is new; and how loud one that predicts pixels is at a
-    camera of another kind, with other noise and texture, only shots can say that it was not shown.
+    camera of another kind, with other noise and texture, only shots can say that it was not shown. A method without
+    memory of the shots is never checked.
     """
-    return evidence >= ENOUGH or name in leading(method.experts)
+    checked = method.strengths is not None and evidence >= ENOUGH
+    return checked or name in leading(method.experts)
 
 
 ENOUGH = 4

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import ENOUGH, Method, Normality, adapted, learn, speaks, surprises
+from metavad.adaptation.adapt import Method, Normality, adapted, learn, speaks, surprises
 from metavad.adaptation.weights import Case, fit_weights
 from metavad.calibration.accumulation import smooth, strongest
 from metavad.calibration.fusion import compress
@@ -99,9 +99,7 @@ def _with_loudness(
     """
     loud = {count: [_loudness(model, seen) for model, seen in each] for count, each in learned.items()}
     plain = _of_control(base)
-    # Of what the control says once all its experts speak: it is scored as the rows that know no shots are.
-    control_models = [replace(learn(plain, each.support.select([])), evidence=float(ENOUGH)) for each in unseen]
-    unadapted = [_loudness(model, each.windows) for model, each in zip(control_models, unseen, strict=True)]
+    unadapted = [_loudness(learn(plain, each.support.select([])), each.windows) for each in unseen]
     spoken = {name: [count for count in loud if any(name in each for each in loud[count])] for name in base.weights}
     tails, control = (
         {f"frame:{name}": tail for name, tail in unit_tails(list(base.weights)).items()} for _ in range(2)

@@ -305,3 +305,11 @@ def test_clips_of_one_moment_are_little_evidence(library, scene, tiny_base):
     distance = [(model.places["flow_density"].log_tail - prior).abs().mean() for model in (near, far)]
     assert distance[0] < distance[1]
     assert not surprises(near, video_of(library, scene)).maps["stillness"].any(), "silent after one moment"
+
+
+def test_what_keeps_no_memory_of_the_shots_is_never_checked_and_only_leads(library, scene, tiny_base):
+    clips = draw_shots(library.reels(scene), 6, 16, 0).clips
+    control = learn(fine_tune(tiny_base), replace(library.sample(clips), origins=None))
+    assert control.evidence == 6
+    found = surprises(control, video_of(library, scene))
+    assert {name for name, each in found.maps.items() if each.any()} == {"flow_density"}
