@@ -4,8 +4,8 @@
 
 K clips are drawn from the first seconds of one half of each camera's normal footage; windows of the other half are
 scored. Of all ordinary ticks: the share whose frame score is over what one ordinary tick in a hundred passes at the
-base's cameras (so 0.01 keeps the promise), and the share at which each expert is heard. Once with every clip counted
-as evidence of its own, once as `Sample.moments` counts. No labels are used.
+base's cameras (so 0.01 keeps the promise), and the same for what is heard of each expert by itself. Once with every
+clip counted as evidence of its own, once as `Sample.moments` counts. No labels are used.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import torch
 from metavad.adaptation.adapt import Normality, adapt, said, surprises
 from metavad.adaptation.prior import halves
 from metavad.calibration.accumulation import strongest
+from metavad.calibration.fusion import discounted
 from metavad.episodes import Reel, draw_shots
 from metavad.errors import ShotsError
 from metavad.features.library import Library
@@ -92,13 +93,14 @@ def _windows(library: Library, reel: Reel) -> list[Sample]:
 def _loud(model: Normality, windows: Sequence[Sample]) -> dict[str, float]:
     top = model.method.config.scoring.top
     limit = model.method.tails["frame"].score(-math.log(RARE), model.evidence)
+    least = discounted(torch.tensor(-math.log(RARE)))
     over: dict[str, list[torch.Tensor]] = defaultdict(list)
     for window in windows:
         found = surprises(model, window)
         known = found.known[0]
         over["over 1 %"].append(strongest(found.fused[0], top)[known] > limit)
         for name, each in said(model, found.maps).items():
-            over[name].append(strongest(each[0], top)[known] > -math.log(RARE))
+            over[name].append(strongest(each[0], top)[known] > least)
     return {"evidence": model.evidence, **{name: float(torch.cat(each).float().mean()) for name, each in over.items()}}
 
 

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from metavad.adaptation.detector import Detector, make_detector
-from metavad.adaptation.prior import first_weights, fit_prior, halves, unit_tails, windows
+from metavad.adaptation.prior import first_weights, fit_prior, halves, windows
 from metavad.adaptation.weights import Case
+from metavad.calibration.tails import BaseTail
 from metavad.config import Config
 from metavad.episodes import Clip, EpisodeSampler, Reel, draw_shots
 from metavad.errors import DataError, OutputError, UsageError, nearest
@@ -264,9 +265,9 @@ def _make(
         "seconds": round(time.monotonic() - started, 1),
         **describe_machine(device),
     }
-    names = config.experts
-    control = Control(plain, plain_sizes, unit_tails(names))
-    base = Base(config, params, sizes, unit_tails(names), first_weights(experts), control, facts)
+    unit = dict.fromkeys(config.experts, BaseTail.unit())
+    control = Control(plain, plain_sizes, unit)
+    base = Base(config, params, sizes, unit, first_weights(experts), control, facts)
     cases = partial(_cases, footage, config, seed + 3) if footage.abnormal else None
     base = fit_prior(base, footage.all, footage.library.sample, cases=cases, seed=seed, progress=progress)
     if group.rank == 0:

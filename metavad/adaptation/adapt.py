@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from metavad.calibration.accumulation import strongest
 from metavad.calibration.fusion import compress, fuse, heard, weight_at
-from metavad.calibration.tails import BaseTail, PlaceTail, Strengths, levels, place_tail, surprise
+from metavad.calibration.tails import BaseTail, PlaceTail, Strengths, place_tail, surprise
 from metavad.config import CalibrationConfig, Config
 from metavad.errors import NonFiniteError
 from metavad.experts.base import Memory, Parameters
@@ -194,11 +194,7 @@ def louder(method: Method, evidence: float, loudness: Mapping[str, Tensor]) -> d
 
 def usual_frames(method: Method, name: str) -> BaseTail:
     """The tail of an expert's own frame scores on ordinary footage of the base's cameras."""
-    return method.tails.get(f"frame:{name}", UNIT)
-
-
-UNIT = BaseTail(torch.tensor([0]), levels()[None].clone())
-"""A score is its own surprise: where nothing is known yet."""
+    return method.tails.get(f"frame:{name}") or BaseTail.unit()
 
 
 def leading(experts: ExpertSet) -> frozenset[str]:

@@ -16,7 +16,7 @@ from metavad.adaptation.adapt import Method, Normality, adapted, learn, speaks, 
 from metavad.adaptation.weights import Case, fit_weights
 from metavad.calibration.accumulation import smooth, strongest
 from metavad.calibration.fusion import compress
-from metavad.calibration.tails import BaseTail, levels
+from metavad.calibration.tails import BaseTail
 from metavad.episodes import Clip, Reel, draw_shots
 from metavad.errors import NonFiniteError
 from metavad.experts.set import ExpertSet, under
@@ -24,7 +24,7 @@ from metavad.features.sample import Sample
 from metavad.meta.base import Base
 from metavad.progress import SILENT, Progress
 
-__all__ = ["first_weights", "fit_prior", "halves", "unit_tails", "windows"]
+__all__ = ["first_weights", "fit_prior", "halves", "windows"]
 
 Resolve = Callable[[Sequence[Clip]], Sample]
 Cases = Callable[[int], Sequence[Case]]
@@ -101,14 +101,12 @@ def _with_loudness(
     plain = _of_control(base)
     unadapted = [_loudness(learn(plain, each.support.select([])), each.windows) for each in unseen]
     spoken = {name: [count for count in loud if any(name in each for each in loud[count])] for name in base.weights}
-    tails, control = (
-        {f"frame:{name}": tail for name, tail in unit_tails(list(base.weights)).items()} for _ in range(2)
-    )
-    for name, counts in spoken.items():
-        if counts:
-            tails[f"frame:{name}"] = BaseTail.fit([_pooled(loud[count], name) for count in counts], counts)
-        if name in unadapted[0]:
-            control[f"frame:{name}"] = BaseTail.fit([_pooled(unadapted, name)], [0])
+    tails = {
+        f"frame:{name}": BaseTail.fit([_pooled(loud[count], name) for count in counts], counts)
+        for name, counts in spoken.items()
+        if counts
+    }
+    control = {f"frame:{name}": BaseTail.fit([_pooled(unadapted, name)], [0]) for name in unadapted[0]}
     return replace(
         base,
         tails={**base.tails, **tails},
@@ -130,11 +128,6 @@ def _loudness(model: Normality, seen: Sequence[Sample]) -> dict[str, Tensor]:
 def _again(model: Normality, base: Base) -> Normality:
     """What was learned of a camera, with the base's present weights and levels."""
     return replace(model, method=adapted(base))
-
-
-def unit_tails(names: Sequence[str]) -> dict[str, BaseTail]:
-    """Tails under which a score is its own surprise: what a base has before :func:`fit_prior`."""
-    return {name: BaseTail(torch.tensor([0]), levels()[None].clone()) for name in names}
 
 
 def first_weights(experts: ExpertSet) -> dict[str, Tensor]:

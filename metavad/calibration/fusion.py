@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from metavad.calibration.tails import BaseTail
 
-__all__ = ["compress", "fuse", "heard", "weight_at"]
+__all__ = ["compress", "discounted", "fuse", "heard", "weight_at"]
 
 LOUD = 6.5
 """Nats from which one expert's surprise counts a third, so that the others stay heard."""
@@ -33,10 +33,13 @@ def heard(surprise: Tensor, usual: BaseTail, shots: float, louder: float = 0.0) 
 
     ``usual`` is the tail of its frame scores on ordinary footage of many cameras after ``shots``: an expert that is
     often wrong there has to say more to be heard as well as one that is not. ``louder``: by how many compressed nats it
-    is louder at this camera than at those. What is common counts for little (n - QUIET (1 - exp(-n / QUIET)) of n
-    nats), and order is never lost.
+    is louder at this camera than at those.
     """
-    nats = usual.nats(compress(surprise) - louder, shots)
+    return discounted(usual.nats(compress(surprise) - louder, shots))
+
+
+def discounted(nats: Tensor) -> Tensor:
+    """What n nats count for: n - QUIET (1 - exp(-n / QUIET)). What is common counts for little; monotone."""
     return nats - QUIET * (1 - torch.exp(-nats / QUIET))
 
 

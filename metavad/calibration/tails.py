@@ -56,6 +56,11 @@ class BaseTail:
         return self.scores[above - 1] * (1 - share) + self.scores[above] * share
 
     @classmethod
+    def unit(cls) -> "BaseTail":
+        """A score is its own surprise: where nothing is known yet."""
+        return cls(torch.tensor([0]), levels()[None])
+
+    @classmethod
     def fit(cls, scores: Sequence[Tensor], shots: Sequence[int]) -> "BaseTail":
         """From pooled normal scores for each number of shots; the far levels follow the last tenth's slope."""
         return cls(torch.tensor(shots), torch.stack([_quantiles(each) for each in scores]))

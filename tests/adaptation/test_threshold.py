@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from metavad.adaptation.adapt import adapt
 from metavad.adaptation.threshold import checked_threshold, window_seconds
-from metavad.calibration.tails import BaseTail, levels
+from metavad.calibration.tails import BaseTail
 from metavad.features.library import Library
 from metavad.scenes.store import Store
 from metavad.scenes.suite import load_suite
@@ -20,7 +19,7 @@ def model(cameras, tiny_base):
     """A model whose frame scores are nats as they are."""
     library = Library(load_suite(str(cameras)).scenes, tiny_base.config, tiny_base.experts.reads, Store())
     plain = adapt(tiny_base, library.nothing(next(iter(library.scenes))))
-    unit = BaseTail(torch.tensor([0]), levels()[None].clone())
+    unit = BaseTail.unit()
     return replace(plain, method=replace(plain.method, tails={**plain.method.tails, "frame": unit}))
 
 

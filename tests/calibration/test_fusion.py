@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from metavad.calibration.fusion import compress, fuse, heard, weight_at
-from metavad.calibration.tails import BaseTail, levels
+from metavad.calibration.tails import BaseTail
 
 NATS = st.floats(0, 40)
 
@@ -46,7 +46,7 @@ def test_an_expert_that_is_often_loud_has_to_say_more():
 
 @pytest.mark.parametrize(("nats", "counted"), [(0.0, 0.0), (0.1, 0.1**2 / 6), (30.0, 27.0)])
 def test_what_is_common_counts_for_little(nats, counted):
-    unit = BaseTail(torch.tensor([0]), levels()[None])
+    unit = BaseTail.unit()
     loud = nats if nats <= 6.5 else 3 * nats - 2 * 6.5  # what is 30 nats after compressing
     assert float(heard(torch.tensor(loud), unit, 0)) == pytest.approx(counted, rel=0.05, abs=1e-6)
 

@@ -15,7 +15,7 @@ from metavad.calibration.tails import (
 )
 
 STRENGTHS = Strengths(place=0.2, scene=2.0, down=0.1, across=0.2)
-UNIT = BaseTail(torch.tensor([0]), levels()[None])
+UNIT = BaseTail.unit()
 
 
 def exponential(*shape, seed=0):

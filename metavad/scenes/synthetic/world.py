@@ -451,7 +451,7 @@ def free_spot(
 
 
 def roaming_spots(spec: CameraSpec, rng: np.random.Generator, count: int) -> FloatArray:
-    """Visible ground points (count, 2) where people may stand, on ways or off them, with no thing between two."""
+    """Visible ground points (count, 2) where people may stand; no thing between two, where 40 tries find one."""
     props = things(spec)
     spots: list[FloatArray] = []
     for number in range(count):
