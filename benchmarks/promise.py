@@ -25,7 +25,10 @@ import json
 import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +95,7 @@ def main() -> None:
     parser.add_argument("--simulate", type=int, default=0, metavar="N", help="simulated cameras")
     parser.add_argument("--generate", type=int, default=0, metavar="N", help="generated cameras of long footage")
     parser.add_argument("--seed", type=int, default=15, help="the world of --generate")
+    parser.add_argument("--jobs", type=int, default=1, help="cameras of --generate at a time, a process each")
     parser.add_argument("--only", default="", metavar="N[,N...]", help="cameras of --generate, by number")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -107,10 +111,13 @@ def main() -> None:
         name += f", cameras {given.only}" if given.only else ""
         counted = record["suites"].setdefault(name, [])
         numbers = [int(each) for each in given.only.split(",")] if given.only else list(range(given.generate))
-        for number in numbers[len({each["scene"] for each in counted}) :]:
-            counted += [asdict(each) for each in _long_footage(base, given.seed, number, shots, given.check)]
-            print(f"camera {number + 1} of {given.generate}", flush=True)
-            _write(given.json, record)
+        left = numbers[len({each["scene"] for each in counted}) :]
+        one = partial(_long_footage, given.base, given.seed, shots, given.check)
+        with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
+            for number, counts in zip(left, pool.map(one, left), strict=True):
+                counted += [asdict(each) for each in counts]
+                print(f"camera {number + 1} of {given.generate}", flush=True)
+                _write(given.json, record)
     for name, counted in record["suites"].items():
         print(name)
         _table([Count(**each) for each in counted])
@@ -145,8 +152,10 @@ def _counts(base: Base, scenes: tuple[Scene, ...], shots: Sequence[int], check: 
         yield from _camera(base, library, scene, shown, other, shots, check)
 
 
-def _long_footage(base: Base, seed: int, number: int, shots: Sequence[int], check: bool) -> list[Count]:
+def _long_footage(bundle: Path, seed: int, shots: Sequence[int], check: bool, number: int) -> list[Count]:
     """One generated camera, whose footage and features are gone afterwards."""
+    torch.set_num_threads(1)
+    base = load_base(bundle)
     with tempfile.TemporaryDirectory() as folder:
         suite = write_suite(
             Path(folder) / "cameras",
