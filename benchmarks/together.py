@@ -1,0 +1,69 @@
+"""Adapted against every other method over all cameras of several records, paired by camera.
+
+Each record is one of `metavad benchmark`, with the K to take from it. Of each method: the mean micro AUC over the
+cameras where it was run, how much `adapted` is above it there with a 95 % bootstrap interval over cameras, and on how
+many cameras it is more than half a point above and below.
+
+    python benchmarks/together.py benchmarks/real.json@10 benchmarks/near.json@3 benchmarks/generated.json@10 \
+        benchmarks/generated-refit.json@10
+
+Refuses records of different bases.
+"""
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+Scores = dict[str, dict[str, float]]
+"""Method to camera to micro AUC."""
+HARM = 0.005
+
+
+def main() -> None:
+    """Read, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("records", nargs="+", metavar="FILE@K")
+    given = parser.parse_args()
+    found, bases = defaultdict(dict), set()
+    for record in given.records:
+        path, _, shots = record.rpartition("@")
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        bases.add(content["base"])
+        for method, scores in _scores(content["rows"], int(shots)).items():
+            found[method] |= scores
+    if len(bases) > 1:
+        sys.exit(f"expected records of one base, found {', '.join(sorted(bases))}; run the older ones again")
+    _print(found)
+
+
+def _scores(rows: list[dict], shots: int) -> Scores:
+    """Of the methods that are shown clips those with so many."""
+    found: Scores = defaultdict(dict)
+    for row in rows:
+        if row["shots"] in (0, shots):
+            found[row["method"]][f"{row['suite']}:{row['scene']}"] = row["micro_auc"]
+    return found
+
+
+def _print(found: Scores) -> None:
+    print("| | cameras | its mean | adapted, minus it | better | worse |\n|:--|--:|--:|--:|--:|--:|")
+    rng = np.random.default_rng(0)
+    for method, scores in found.items():
+        if method == "adapted":
+            continue
+        gains = np.array([found["adapted"][camera] - score for camera, score in scores.items()])
+        means = gains[rng.integers(0, len(gains), (10000, len(gains)))].mean(1)
+        low, high = np.percentile(means, [2.5, 97.5])
+        print(
+            f"| {method} | {len(gains)} | {np.mean(list(scores.values())):.3f} | "
+            f"{gains.mean():+.3f} [{low:+.3f}, {high:+.3f}] | {np.sum(gains > HARM)} | {np.sum(gains < -HARM)} |"
+        )
+    print(f"| adapted | {len(found['adapted'])} | {np.mean(list(found['adapted'].values())):.3f} | | | |")
+
+
+if __name__ == "__main__":
+    main()
