@@ -272,7 +272,8 @@ def _print_differences(record: dict[str, Any]) -> None:
     for each in ours:
         if each["shots"] == most:
             value, low, high = (100 * each[name] for name in ("value", "low", "high"))
-            sure = "" if each["certain"] else "  (not certain)"
             what = f"{each['scene']}: adapted, K = {most}, minus {each['minus']}"
             units = f"{each['scenes']} scenes" if "scenes" in each else f"{each['videos']} videos"
+            few = "too few" if low > 0 or high < 0 else "not certain"
+            sure = "" if each["certain"] else f"  ({few})"
             say(f"{what}: {value:+.1f}, 95 % from {low:+.1f} to {high:+.1f} over {units}{sure}")
