@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-TRAIN, UNSEEN, SHOTS, DRAWS = 8, 3, (0, 1, 5, 10), 2
+TRAIN, UNSEEN, SHOTS, DRAWS = 8, 8, (0, 1, 5, 10), 1
+METHODS = ("position", "motion", "zero-shot", "fine-tune", "wrong-scene", "adapted")
 FOOTAGE: dict[str, Any] = {"size": "tiny", "normal_videos": 6, "normal_seconds": 5.0}
 TO_LEARN: dict[str, Any] = {**FOOTAGE, "test_videos": 0}
 TO_JUDGE: dict[str, Any] = {**FOOTAGE, "test_videos": 4, "test_seconds": 5.0}
@@ -29,7 +30,7 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Gets cameras, base, table and report.")] = Path("demo"),
     seed: Seed = 0,
 ) -> None:
-    """Meta-train a small base on generated cameras and adapt it to unseen ones: about three minutes."""
+    """Meta-train a small base on generated cameras and adapt it to unseen ones: three to four minutes."""
     from metavad.cli.terminal import bars, resuming
     from metavad.errors import OutputError
 
@@ -64,6 +65,7 @@ def _demo(out: Path, seed: int, progress: "Progress") -> None:
         base,
         shots=SHOTS,
         draws=DRAWS,
+        methods=METHODS,
         seed=seed,
         store=store,
         parts=out / "parts",
