@@ -25,15 +25,14 @@ import json
 import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 from scipy import stats
 
 from metavad.adaptation.adapt import Normality, adapt
@@ -113,11 +112,11 @@ def main() -> None:
         numbers = [int(each) for each in given.only.split(",")] if given.only else list(range(given.generate))
         left = numbers[len({each["scene"] for each in counted}) :]
         one = partial(_long_footage, given.base, given.seed, shots, given.check)
-        with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
-            for number, counts in zip(left, pool.map(one, left), strict=True):
-                counted += [asdict(each) for each in counts]
-                print(f"camera {number + 1} of {given.generate}", flush=True)
-                _write(given.json, record)
+        found = Parallel(n_jobs=given.jobs, return_as="generator")(delayed(one)(number) for number in left)
+        for number, counts in zip(left, found, strict=True):
+            counted += [asdict(each) for each in counts]
+            print(f"camera {number + 1} of {given.generate}", flush=True)
+            _write(given.json, record)
     for name, counted in record["suites"].items():
         print(name)
         _table([Count(**each) for each in counted])

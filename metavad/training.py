@@ -265,9 +265,9 @@ def _make(
         "seconds": round(time.monotonic() - started, 1),
         **describe_machine(device),
     }
-    unit = dict.fromkeys(config.experts, BaseTail.unit())
-    control = Control(plain, plain_sizes, unit)
-    base = Base(config, params, sizes, unit, first_weights(experts), control, facts)
+    first, also_first = ({name: BaseTail.unit() for name in config.experts} for _ in range(2))
+    control = Control(plain, plain_sizes, also_first)
+    base = Base(config, params, sizes, first, first_weights(experts), control, facts)
     cases = partial(_cases, footage, config, seed + 3) if footage.abnormal else None
     base = fit_prior(base, footage.all, footage.library.sample, cases=cases, seed=seed, progress=progress)
     if group.rank == 0:
