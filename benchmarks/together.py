@@ -7,7 +7,7 @@ many cameras it is more than half a point above and below.
     python benchmarks/together.py benchmarks/real.json@10 benchmarks/near.json@3 benchmarks/generated.json@10 \
         benchmarks/generated-refit.json@10
 
-Refuses records of different bases.
+`--only held2:` takes only cameras whose suite and name begin so. Refuses records of different bases.
 """
 
 import argparse
@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from metavad.evaluation.intervals import mean_difference
+
 Scores = dict[str, dict[str, float]]
 """Method to camera to micro AUC."""
 HARM = 0.005
@@ -26,18 +28,26 @@ HARM = 0.005
 def main() -> None:
     """Read, print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("records", nargs="+", metavar="FILE@K")
+    parser.add_argument("records", nargs="+", metavar="FILE@K", type=_record)
+    parser.add_argument("--only", default="", metavar="SUITE:[SCENE]", help="how the cameras taken begin")
     given = parser.parse_args()
     found, bases = defaultdict(dict), set()
-    for record in given.records:
-        path, _, shots = record.rpartition("@")
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    for path, shots in given.records:
+        content = json.loads(path.read_text(encoding="utf-8"))
         bases.add(content["base"])
-        for method, scores in _scores(content["rows"], int(shots)).items():
-            found[method] |= scores
+        for method, scores in _scores(content["rows"], shots).items():
+            found[method] |= {camera: score for camera, score in scores.items() if camera.startswith(given.only)}
     if len(bases) > 1:
         sys.exit(f"expected records of one base, found {', '.join(sorted(bases))}; run the older ones again")
     _print(found)
+
+
+def _record(text: str) -> tuple[Path, int]:
+    """A file and the number of shots to take from it."""
+    path, at, shots = text.rpartition("@")
+    if not (at and shots.isdigit() and Path(path).is_file()):
+        raise argparse.ArgumentTypeError(f"expected a record and its K, such as benchmarks/real.json@10, found {text}")
+    return Path(path), int(shots)
 
 
 def _scores(rows: list[dict], shots: int) -> Scores:
@@ -56,11 +66,11 @@ def _print(found: Scores) -> None:
         if method == "adapted":
             continue
         gains = np.array([found["adapted"][camera] - score for camera, score in scores.items()])
-        means = gains[rng.integers(0, len(gains), (10000, len(gains)))].mean(1)
-        low, high = np.percentile(means, [2.5, 97.5])
+        gain = mean_difference(gains, generator=rng, resamples=10000)
         print(
             f"| {method} | {len(gains)} | {np.mean(list(scores.values())):.3f} | "
-            f"{gains.mean():+.3f} [{low:+.3f}, {high:+.3f}] | {np.sum(gains > HARM)} | {np.sum(gains < -HARM)} |"
+            f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] | "
+            f"{np.sum(gains > HARM)} | {np.sum(gains < -HARM)} |"
         )
     print(f"| adapted | {len(found['adapted'])} | {np.mean(list(found['adapted'].values())):.3f} | | | |")
 

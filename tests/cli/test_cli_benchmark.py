@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from metavad.cli.benchmark import _print_differences
 from metavad.protocol import MEASURED
 
 ASKED = ["--shots", "0,1", "--draws", "1", "--methods", "position,motion,zero-shot,adapted"]
@@ -209,3 +210,12 @@ def test_a_test_video_that_cannot_be_read_is_one_line(metavad, cameras, tiny_run
     result = metavad("benchmark", "--target", "site", "--base", tiny_run, *ASKED, "--jobs", "2", "--json", "a.json")
     assert (result.code, "test-01.mp4" in result.line) == (1, True)
     assert not (tmp_path / "a.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("low", "certain", "said"), [(0.002, False, "(too few)"), (-0.002, False, "(not certain)"), (0.002, True, "scenes")]
+)
+def test_an_interval_above_zero_over_too_few_scenes_is_called_so(capsys, low, certain, said):
+    one = {"scene": "mean", "method": "adapted", "minus": "zero-shot", "shots": 10, "scenes": 4}
+    _print_differences({"differences": [{**one, "value": 0.01, "low": low, "high": 0.02, "certain": certain}]})
+    assert capsys.readouterr().out.rstrip().endswith(said)
