@@ -35,6 +35,7 @@ __all__ = [
     "judges",
     "leading",
     "learn",
+    "lookback",
     "louder",
     "refit",
     "said",
@@ -163,14 +164,23 @@ def learn(method: Method, support: Sample, grid: tuple[int, int] | None = None) 
     return Normality(method, support.clips, evidence, params, memory, places, loudness, frame)
 
 
-def surprises(model: Normality, sample: Sample) -> Surprise:
-    """Nats by which each place of each tick surprises (B, T, h, w), by expert and fused."""
+def surprises(model: Normality, sample: Sample, since: int = 0) -> Surprise:
+    """Nats by which each place of each tick from ``since`` on surprises (B, T - since, h, w), by expert and fused.
+
+    Of the ticks before, every expert reads no more than it looks back on (:func:`lookback`).
+    """
     with torch.no_grad():
-        known = {name: expert.known(sample) for name, expert in model.method.experts.each()}
+        known = {name: expert.known(sample)[:, since:] for name, expert in model.method.experts.each()}
         maps = {name: _silence(model, name, flags) for name, flags in known.items()}
-        for name, score in _scores(model, sample).items():
+        for name, score in _scores(model, sample, since).items():
             maps[name] = _placed(model, name, score, known[name])
     return Surprise(maps, together(model, maps), torch.stack(list(known.values())).all(0))
+
+
+def lookback(model: Normality) -> dict[str, int]:
+    """Ticks before one that each expert's score of it may depend on."""
+    rate = model.method.config.data.rate
+    return {name: round(expert.history * rate) for name, expert in model.method.experts.each()}
 
 
 def together(model: Normality, maps: Mapping[str, Tensor]) -> Tensor:
@@ -314,13 +324,15 @@ def _on(grid: tuple[int, int], score: Tensor) -> Tensor:
     return pooled
 
 
-def _scores(model: Normality, sample: Sample) -> dict[str, Tensor]:
-    """Scores of the experts that speak; what is not heard is not computed."""
+def _scores(model: Normality, sample: Sample, since: int) -> dict[str, Tensor]:
+    """Scores of the ticks from ``since`` on by the experts that speak; what is not heard is not computed."""
     experts = dict(model.method.experts.each())
     speaking = ExpertSet([experts[name] for name in experts if speaks(model.method, name, model.evidence)])
     mine = {name: tensor for name, tensor in model.params.items() if name.partition(".")[0] in speaking}
     run: Callable[..., dict[str, Tensor]] = compiled if model.method.compile else under
-    return run(speaking, mine, ExpertSet.score, sample, model.memory)
+    starts = {name: max(0, since - ticks) for name, ticks in lookback(model).items()}
+    scores = run(speaking, mine, ExpertSet.score, sample, model.memory, starts)
+    return {name: score[:, since - starts[name] :] for name, score in scores.items()}
 
 
 def _silence(model: Normality, name: str, known: Tensor) -> Tensor:

@@ -67,9 +67,18 @@ class ExpertSet(nn.ModuleDict):
         """The sum of the experts' losses."""
         return torch.stack(list(self.losses(sample, memory).values())).sum()
 
-    def score(self, sample: Sample, memory: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Each expert's score map (B, T, h, w), higher = more anomalous."""
-        return {name: expert.score(sample, memory_of(name, memory)) for name, expert in self.each()}
+    def score(
+        self, sample: Sample, memory: Mapping[str, Tensor], starts: Mapping[str, int] | None = None
+    ) -> dict[str, Tensor]:
+        """Each expert's score map (B, T, h, w), higher = more anomalous.
+
+        ``starts`` names for each expert the tick from which on it reads the sample; its map then begins there.
+        """
+        starts = starts or {}
+        return {
+            name: expert.score(sample.since(starts.get(name, 0)), memory_of(name, memory))
+            for name, expert in self.each()
+        }
 
     def forward(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """``function(self, *arguments)``: the way in for ``functional_call``; use :func:`under`."""

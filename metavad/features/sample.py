@@ -37,6 +37,11 @@ class Sample:
         index = list(clips)
         return self._each(lambda tensor: tensor[index])
 
+    def since(self, tick: int) -> "Sample":
+        """Every clip without its ticks before this one; seconds still count from where the clip began."""
+        later = self._each(lambda tensor: tensor[:, tick:])
+        return replace(later, origins=self.origins)
+
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "Sample":
         """On another device, floating features in ``dtype``."""
         return self._each(lambda tensor: tensor.to(device, dtype if tensor.is_floating_point() else None))

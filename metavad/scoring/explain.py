@@ -31,12 +31,16 @@ class Explanation:
 
 
 def explain(model: Normality, sample: Sample, found: Surprise, tick: int) -> Explanation | None:
-    """Why a tick of a sample of one clip surprises, of what :func:`surprises` found; ``None`` where nothing does."""
-    fused = found.fused[0, tick]
+    """Why a tick of a sample of one clip surprises; ``None`` where nothing does.
+
+    ``found`` is what :func:`surprises` found of the sample, or of its last ticks.
+    """
+    behind = tick - int(sample.seconds.shape[1])
+    fused = found.fused[0, behind]
     cell = divmod(int(fused.argmax()), fused.shape[-1])
     if not fused[cell] > 0:
         return None
-    shares = _normed(parts_at(model, found, tick, cell))
+    shares = _normed(parts_at(model, found, behind, cell))
     place = (cell[0] + 0.5) / fused.shape[-2], (cell[1] + 0.5) / fused.shape[-1]
     loud = [name for name in sorted(shares, key=lambda name: -shares[name]) if shares[name] > 0]
     reasons = {name: _reason(model, name, until(sample, tick), place) for name in loud}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from metavad.adaptation.adapt import Normality, Surprise, surprises
+from metavad.adaptation.adapt import Normality, Surprise, lookback, surprises
 from metavad.adaptation.detector import Detector
 from metavad.calibration.accumulation import smooth, stream_smooth, strongest
 from metavad.errors import VideoError
@@ -145,7 +145,8 @@ def explain_peak(
     inside = (scores.seconds >= peak - settings.past) & (scores.seconds <= peak + settings.ahead)
     tick = int(np.argmax(np.where(inside & ~np.isnan(scores.raw), scores.raw, -np.inf)))
     sample = library.part(track, max(0, tick - overlap(model)), tick + 1)
-    return tick, explain(model, sample, surprises(model, sample), int(sample.seconds.shape[1]) - 1)
+    last = int(sample.seconds.shape[1]) - 1
+    return tick, explain(model, sample, surprises(model, sample, last), last)
 
 
 def hold(ticks: IntArray, values: FloatArray, frames: int) -> FloatArray:
@@ -160,14 +161,13 @@ def hold(ticks: IntArray, values: FloatArray, frames: int) -> FloatArray:
 
 def overlap(model: Normality) -> int:
     """Ticks before a chunk that its experts look back on."""
-    rate = model.method.config.data.rate
-    return max(round(expert.history * rate) for _, expert in model.method.experts.each())
+    return max(lookback(model).values())
 
 
 def _chunk(model: Normality, sample: Sample, skip: int) -> tuple[FloatArray, FloatArray]:
     """Frame scores (T,), NaN where not known, and maps (T, h, w) of one clip's ticks after the first ``skip``."""
-    found = surprises(model, sample)
-    return _frame_scores(model, found)[skip:], found.fused[0, skip:].numpy()
+    found = surprises(model, sample, skip)
+    return _frame_scores(model, found), found.fused[0].numpy()
 
 
 def _frame_scores(model: Normality, found: Surprise) -> FloatArray:
@@ -179,12 +179,12 @@ def _frame_scores(model: Normality, found: Surprise) -> FloatArray:
 def _moments(detector: Detector, sample: Sample, frames: IntArray, seconds: FloatArray) -> Iterator[Moment]:
     """The last ticks of a clip, as many as ``frames`` and ``seconds`` (T,) name."""
     model, skip = detector.normality, int(sample.seconds.shape[1]) - len(frames)
-    found = surprises(model, sample)
+    found = surprises(model, sample, skip)
     scores, boxes = _frame_scores(model, found), _boxes(detector, found.fused[0].numpy())
-    for tick, index, time in zip(range(skip, len(scores)), frames.tolist(), seconds.tolist(), strict=True):
-        loud = scores[tick] > NEAR * detector.threshold
-        why = explain(model, sample, found, tick) if loud else None
-        yield Moment(index, time, float(scores[tick]), boxes[tick], why)
+    for number, (index, time) in enumerate(zip(frames.tolist(), seconds.tolist(), strict=True)):
+        loud = scores[number] > NEAR * detector.threshold
+        why = explain(model, sample, found, skip + number) if loud else None
+        yield Moment(index, time, float(scores[number]), boxes[number], why)
 
 
 NEAR = 0.5

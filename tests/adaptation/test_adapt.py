@@ -32,6 +32,7 @@ from metavad.experts import build_experts
 from metavad.features.library import Library
 from metavad.scenes.store import Store
 from metavad.scenes.suite import load_suite
+from metavad.scoring.explain import explain
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,18 @@ def test_zero_shot_is_the_base_itself(library, scene, tiny_base):
     assert model.shots == 0
     assert all(torch.equal(model.params[name], tensor) for name, tensor in tiny_base.params.items())
     assert surprises(model, video_of(library, scene)).fused.isfinite().all()
+
+
+@pytest.mark.parametrize("shots", [0, 5])
+def test_the_last_ticks_alone_surprise_as_they_do_with_the_rest(library, scene, tiny_base, shots):
+    model = adapt(tiny_base, support_of(library, scene, shots) if shots else library.nothing(scene))
+    video = video_of(library, scene)
+    whole = surprises(model, video)
+    for since in (1, 21, 30):
+        last = surprises(model, video, since)
+        assert torch.equal(last.known, whole.known[:, since:])
+        torch.testing.assert_close(last.fused, whole.fused[:, since:], rtol=1e-4, atol=1e-4)
+        assert explain(model, video, last, 35).text == explain(model, video, whole, 35).text
 
 
 def test_until_it_was_checked_only_what_leads_speaks(library, scene, tiny_base, monkeypatch):

@@ -265,6 +265,16 @@ def test_no_score_depends_on_later_ticks(name):
         torch.testing.assert_close(expert.score(at_tick(sample, stop), memory), whole[:, :stop], rtol=1e-4, atol=1e-4)
 
 
+def test_no_score_depends_on_more_of_the_past_than_is_declared(name):
+    """Chunks of a video give each expert that much, and no more."""
+    expert, sample = expert_of(name), moving_pictures(1, ticks=24)
+    memory = expert.condition(moving_pictures(2, seed=5))
+    whole, back = expert.score(sample, memory), round(expert.history * SMALL.data.rate)
+    for tick in range(back + 1, min(back + 4, 24)):
+        part = expert.score(sample.since(tick - back), memory)
+        torch.testing.assert_close(part[:, back:], whole[:, tick:], rtol=1e-4, atol=1e-4)
+
+
 def test_what_is_saved_is_what_comes_back(name, tmp_path: Path):
     expert, sample = expert_of(name), moving_pictures(2)
     memory = expert.condition(sample)

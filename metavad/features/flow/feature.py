@@ -52,8 +52,8 @@ class FlowFeature(Feature):
     def between(self, method: FlowMethod, before: ByteArray, after: ByteArray, span: float) -> ByteArray:
         """The row of two frames ``span`` seconds apart."""
         motion = steadied(method(before, after), self.settings.steady) / (min(after.shape) * span)
-        speed = cv2.magnitude(motion[..., 0], motion[..., 1])
-        channels = np.dstack([motion, speed])
+        right, down = cv2.split(motion)
+        channels = cv2.merge([right, down, cv2.magnitude(right, down)])
         cell = min(after.shape) // self.rows
         channels = cv2.blur(channels, (cell * WINDOW, cell * WINDOW), borderType=cv2.BORDER_REFLECT)
         height, width = self.shape(*after.shape)[1:]
