@@ -63,10 +63,10 @@ def maps_of(model: Normality, library: Library, track: Track) -> tuple[dict[str,
     known = []
     for start in range(0, len(track), CHUNK):
         before = max(0, start - overlap(model))
-        found = surprises(model, library.part(track, before, min(start + CHUNK, len(track))))
+        found = surprises(model, library.part(track, before, min(start + CHUNK, len(track))), start - before)
         for name, each in found.maps.items():
-            maps[name].append(each[0, start - before :])
-        known.append(found.known[0, start - before :])
+            maps[name].append(each[0])
+        known.append(found.known[0])
     return {name: torch.cat(each) for name, each in maps.items()}, torch.cat(known)
 
 
