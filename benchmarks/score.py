@@ -7,6 +7,10 @@ camera: textured things that cross a textured ground under sensor noise, encoded
 360x240 and 1920x1080. Every figure is of the command itself in a process of its own: seconds from start to end,
 peak memory (the kernel's, of that process), and, without start-up, frames a second between the two lengths:
 (frames of the longer - frames of the shorter) / (seconds of the longer - seconds of the shorter).
+
+    python benchmarks/score.py --base DIR --minutes 1 --only small --repeats 5 --against CHECKOUT
+
+lets the command of another checkout take turns with this one on the shortest video, and compares the two.
 """
 
 import argparse
@@ -84,9 +88,9 @@ def metavad(*arguments: object) -> list[str]:
     return [sys.executable, "-c", START, *map(str, arguments)]
 
 
-def timed(command: list[str], threads: int) -> dict[str, float]:
+def timed(command: list[str], threads: int, checkout: Path = HERE.parent) -> dict[str, float]:
     """Wall-clock and CPU seconds and peak memory (MiB) of a command in a process of its own."""
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(checkout.resolve())}
     started = time.perf_counter()
     with tempfile.TemporaryFile() as told:
         child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=told)
@@ -137,12 +141,34 @@ def measure_score(videos: Sequence[Path], detector: Path, options: argparse.Name
     return found | ({"steady_fps": round(frames / seconds, 1)} if seconds > 0 else {})
 
 
+def measure_against(video: Path, detector: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """This checkout and another in turn: medians of both, and whether their scores are the same to the byte."""
+    runs: dict[str, list[dict[str, float]]] = {"this": [], "other": []}
+    told = set()
+    for _ in range(options.repeats):
+        for name, checkout in (("this", HERE.parent), ("other", options.against)):
+            with tempfile.TemporaryDirectory() as place:
+                command = metavad("score", video, "--detector", detector, "--out", Path(place) / "scores")
+                runs[name].append(timed(command, options.threads, checkout))
+                told |= {file.read_bytes() for file in Path(place).glob("scores/*/scores.csv")}
+    found: dict[str, Any] = {
+        name: {key: round(statistics.median(run[key] for run in each), 2) for key in each[0]}
+        | {"spread": round(max(run["seconds"] for run in each) - min(run["seconds"] for run in each), 2)}
+        for name, each in runs.items()
+    }
+    for key in ("seconds", "cpu_seconds"):
+        found[f"{key}, other by this"] = round(found["other"][key] / found["this"][key], 3)
+    return found | {"same scores": len(told) == 1}
+
+
 def measure_size(name: str, minutes: Sequence[float], folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Adapting to a camera of this size, and scoring another part of it at every length."""
     normal = write_camera(folder / f"{name}-normal.mp4", SIZES[name], 60, seed=1)
     videos = [write_camera(folder / f"{name}-{m:g}.mp4", SIZES[name], 60 * m, seed=2) for m in minutes]
     detector = folder / f"{name}-detector"
     timed(metavad("adapt", "--normal", normal, "--shots", 10, "--base", options.base, "--out", detector), 2)
+    if options.against:
+        return measure_against(videos[0], detector, options)
     found = measure_score(videos, detector, options)
     if name == "small" and "adapt" in options.only:
         found["adapt"] = measure_adapt(normal, options)
@@ -157,6 +183,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--minutes", default="1,30")
     parser.add_argument("--only", default="small,large,adapt")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="take turns with the command of another one")
     options = parser.parse_args()
     minutes = [float(text) for text in options.minutes.split(",")]
     record: dict[str, Any] = {
