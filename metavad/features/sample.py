@@ -39,12 +39,18 @@ class Sample:
 
     def since(self, tick: int) -> "Sample":
         """Every clip without its ticks before this one; seconds still count from where the clip began."""
-        later = self._each(lambda tensor: tensor[:, tick:])
-        return replace(later, origins=self.origins)
+        return self._ticks(slice(tick, None))
+
+    def until(self, tick: int) -> "Sample":
+        """Every clip up to this tick, and with it."""
+        return self._ticks(slice(tick + 1))
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "Sample":
         """On another device, floating features in ``dtype``."""
         return self._each(lambda tensor: tensor.to(device, dtype if tensor.is_floating_point() else None))
+
+    def _ticks(self, part: slice) -> "Sample":
+        return replace(self._each(lambda tensor: tensor[:, part]), origins=self.origins)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Sample":
         return Sample(

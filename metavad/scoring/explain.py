@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from metavad.adaptation.adapt import Normality, Surprise, together
 from metavad.experts.base import Expert, Memory, Reason
@@ -43,7 +42,7 @@ def explain(model: Normality, sample: Sample, found: Surprise, tick: int) -> Exp
     shares = _normed(parts_at(model, found, behind, cell))
     place = (cell[0] + 0.5) / fused.shape[-2], (cell[1] + 0.5) / fused.shape[-1]
     loud = [name for name in sorted(shares, key=lambda name: -shares[name]) if shares[name] > 0]
-    reasons = {name: _reason(model, name, until(sample, tick), place) for name in loud}
+    reasons = {name: _reason(model, name, sample.until(tick), place) for name in loud}
     quoted = [name for name in loud if name == loud[0] or (shares[name] >= SECOND and reasons[name] is not None)]
     said = [_text(model, name, reasons[name]) for name in quoted[:2]]
     far = next((reason.distances for reason in reasons.values() if reason is not None and reason.distances), ())
@@ -54,19 +53,6 @@ def parts_at(model: Normality, found: Surprise, tick: int, cell: tuple[int, int]
     """What each expert adds to the fused surprise at a cell of a tick; they sum to it."""
     row, column = cell
     return {name: float(together(model, {name: each[0, tick, row, column]})) for name, each in found.maps.items()}
-
-
-def until(sample: Sample, tick: int) -> Sample:
-    """The ticks up to one, of every feature."""
-
-    def cut(tensor: Tensor) -> Tensor:
-        return tensor[:, : tick + 1]
-
-    return Sample(
-        {name: cut(each) for name, each in sample.features.items()},
-        {name: cut(each) for name, each in sample.known.items()},
-        cut(sample.seconds),
-    )
 
 
 def whereabouts(place: tuple[float, float]) -> str:

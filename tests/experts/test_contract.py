@@ -16,7 +16,7 @@ from metavad.experts.base import call
 from metavad.experts.prediction import Prediction
 from metavad.experts.set import ExpertSet, under
 from metavad.features.library import features_of, sample_of
-from metavad.features.sample import Sample, join
+from metavad.features.sample import join
 from metavad.meta.batched import batched_engine
 from metavad.meta.inner import adapting, inner_loop
 from metavad.meta.outer import Task, initialise, loop_engine, plan_at
@@ -114,13 +114,6 @@ def started(feature, seed, ticks):
 
 def _further():
     return sorted({feature for expert in EXPERTS.values() for feature in expert.reads} - {"frames", "flow"})
-
-
-def at_tick(sample, stop):
-    """The first ticks alone."""
-    cut = {key: tensor[:, :stop] for key, tensor in sample.features.items()}
-    known = {key: tensor[:, :stop] for key, tensor in sample.known.items()}
-    return Sample(cut, known, sample.seconds[:, :stop])
 
 
 def test_scores_are_finite_maps_on_the_grid_and_high_is_abnormal_everywhere(name):
@@ -262,7 +255,7 @@ def test_no_score_depends_on_later_ticks(name):
     memory = expert.condition(moving_pictures(2, seed=5))
     whole = expert.score(sample, memory)
     for stop in range(TICKS - 1, 5, -1):
-        torch.testing.assert_close(expert.score(at_tick(sample, stop), memory), whole[:, :stop], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(expert.score(sample.until(stop - 1), memory), whole[:, :stop], rtol=1e-4, atol=1e-4)
 
 
 def test_no_score_depends_on_more_of_the_past_than_is_declared(name):

@@ -10,7 +10,7 @@ from metavad.experts.flow_density import FlowDensity
 from metavad.experts.presence import Presence, Stillness
 from metavad.experts.shown import fastest, headings, largest
 from metavad.features.sample import Sample
-from metavad.scoring.explain import explain, parts_at, until, whereabouts
+from metavad.scoring.explain import explain, parts_at, whereabouts
 
 ROWS, COLUMNS, TICKS = 12, 16, 6
 HERE = (0.5, 0.5)
@@ -169,7 +169,7 @@ def test_without_shots_nothing_shown_is_spoken_of(scored):
 
 def test_an_explanation_depends_on_no_later_tick(scored):
     model, sample = scored[4]
-    whole, cut = surprises(model, sample), until(sample, 12)
+    whole, cut = surprises(model, sample), sample.until(12)
     assert explain(model, sample, whole, 12).text == explain(model, cut, surprises(model, cut), 12).text
 
 
