@@ -8,7 +8,6 @@ import stat
 import struct
 import tarfile
 import threading
-import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -243,12 +242,11 @@ def large_directory(path: Path, members: int, said: int) -> None:
     path.write_bytes(body + directory + wide + place + end)
 
 
-def test_a_million_members_are_refused_before_they_are_read(tmp_path):
+def test_a_million_members_are_refused_before_they_are_read(tmp_path, monkeypatch):
     large_directory(tmp_path / "a.zip", 1_000_000, 1_000_000)
-    started = time.process_time()
+    monkeypatch.setattr(zipfile, "ZipInfo", None)  # what reading a member would make
     with pytest.raises(DataError, match="at most 500000 members"):
         extract(tmp_path / "a.zip", tmp_path / "data")
-    assert time.process_time() - started < 1
     assert list((tmp_path / "data").iterdir()) == []
 
 
