@@ -194,12 +194,22 @@ def test_fewer_alarms_need_a_higher_threshold(library, scene, tiny_base):
 
 
 def test_a_promise_beyond_the_footage_says_so(library, scene, tiny_base):
-    model = adapt(tiny_base, support_of(library, scene, 3))
+    model = replace(adapt(tiny_base, support_of(library, scene, 3)), shots=10, evidence=10.0)
     _, kept = promise_threshold(model, 20_000, normal_ticks=100_000)
     _, hoped = promise_threshold(model, 0.1, normal_ticks=100)
     assert kept.supported
+    assert kept.text.endswith("10 clips of this one")
     assert not hoped.supported
     assert "give more normal footage and `--check` it" in hoped.text
+
+
+@pytest.mark.parametrize(("alarms", "known"), [(20_000, "on average"), (0.1, "extrapolated")])
+def test_few_times_of_a_camera_promise_nothing_of_it(library, scene, tiny_base, alarms, known):
+    model = replace(adapt(tiny_base, support_of(library, scene, 3)), shots=12, evidence=9.0)
+    _, promise = promise_threshold(model, alarms, normal_ticks=100_000)
+    assert not promise.supported
+    assert known in promise.text
+    assert "12 clips, of 9 different times, are too few" in promise.text
 
 
 def test_no_alarms_at_all_cannot_be_promised(library, scene, tiny_base):
