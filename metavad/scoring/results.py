@@ -59,7 +59,7 @@ class EventFinder:
         if inside:
             self._start = frame.seconds if self._start is None else self._start
             self._peak = frame if self._peak is None or frame.score > self._peak.score else self._peak
-            if frame.cause is not None and (self._cause is None or frame.cause.raw > self._cause.raw):
+            if frame.alarm and frame.cause is not None and (self._cause is None or frame.cause.raw > self._cause.raw):
                 self._cause = frame.cause
         else:
             self._close(frame.seconds)

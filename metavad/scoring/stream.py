@@ -1,8 +1,9 @@
 """Frames of a video to scores, in bounded memory; each frame's score looks ahead at most half a second."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -54,8 +55,20 @@ class Moment:
     """Its score before smoothing; NaN where nothing is known yet."""
     box: Box | None
     """As that of :class:`FrameScore`."""
-    why: Explanation | None
-    """Of ticks that come near the threshold, or over it."""
+    why: Explanation | None = None
+    """Where it is the cause of an alarm."""
+
+
+@dataclass(frozen=True)
+class _Tick:
+    """A moment, and its chunk while somebody may still ask why."""
+
+    moment: Moment
+    explain: Callable[[], Explanation | None]
+
+    @cached_property
+    def explained(self) -> Moment:
+        return replace(self.moment, why=self.explain())
 
 
 @dataclass(frozen=True)
@@ -92,30 +105,31 @@ def _frames(
 ) -> Iterator[FrameScore]:
     settings = detector.normality.method.config.scoring
     ticks = tick_frames(facts.seconds, detector.normality.method.config.data.rate)
-    recent: deque[Moment] = deque()
+    recent: deque[_Tick] = deque()
     found = _noted(_stream(detector, Reading(video, facts, crop, ticks), progress), recent)
     smoothed = stream_smooth(found, settings.past, settings.ahead)
     ends = [*ticks[1:].tolist(), facts.frames]
     for (mean, moment), start, end in zip(smoothed, ticks.tolist(), ends, strict=True):
-        cause = _loudest(recent, moment.seconds - settings.past, moment.seconds + settings.ahead)
+        alarm = mean > detector.threshold
+        loudest = _loudest(recent, moment.seconds - settings.past, moment.seconds + settings.ahead)
+        cause = None if loudest is None else loudest.explained if alarm else loudest.moment
         for index in range(start, end):
-            seconds, alarm = float(facts.seconds[index]), mean > detector.threshold
-            yield FrameScore(index, seconds, mean, alarm, moment.box, cause)
+            yield FrameScore(index, float(facts.seconds[index]), mean, alarm, moment.box, cause)
 
 
-def _noted(moments: Iterator[Moment], recent: deque[Moment]) -> Iterator[tuple[float, float, Moment]]:
-    """What smoothing wants of each moment, which is also put down."""
-    for moment in moments:
-        recent.append(moment)
-        yield moment.seconds, moment.raw, moment
+def _noted(ticks: Iterator[_Tick], recent: deque[_Tick]) -> Iterator[tuple[float, float, Moment]]:
+    """What smoothing wants of each tick, which is also put down."""
+    for tick in ticks:
+        recent.append(tick)
+        yield tick.moment.seconds, tick.moment.raw, tick.moment
 
 
-def _loudest(recent: deque[Moment], first: float, last: float) -> Moment | None:
-    """The highest of the moments between two times; those before the first are forgotten."""
-    while recent and recent[0].seconds < first - _SLACK:
+def _loudest(recent: deque[_Tick], first: float, last: float) -> _Tick | None:
+    """The highest of the ticks between two times; those before the first are forgotten."""
+    while recent and recent[0].moment.seconds < first - _SLACK:
         recent.popleft()
-    inside = [moment for moment in recent if moment.seconds <= last + _SLACK and not np.isnan(moment.raw)]
-    return max(inside, key=lambda moment: moment.raw, default=None)
+    inside = [each for each in recent if each.moment.seconds <= last + _SLACK and not np.isnan(each.moment.raw)]
+    return max(inside, key=lambda each: each.moment.raw, default=None)
 
 
 _SLACK = 1e-6
@@ -176,22 +190,17 @@ def _frame_scores(model: Normality, found: Surprise) -> FloatArray:
     return np.asarray(torch.where(found.known, scores, torch.nan)[0].numpy())
 
 
-def _moments(detector: Detector, sample: Sample, frames: IntArray, seconds: FloatArray) -> Iterator[Moment]:
+def _ticks(detector: Detector, sample: Sample, frames: IntArray, seconds: FloatArray) -> Iterator[_Tick]:
     """The last ticks of a clip, as many as ``frames`` and ``seconds`` (T,) name."""
     model, skip = detector.normality, int(sample.seconds.shape[1]) - len(frames)
     found = surprises(model, sample, skip)
     scores, boxes = _frame_scores(model, found), _boxes(detector, found.fused[0].numpy())
     for number, (index, time) in enumerate(zip(frames.tolist(), seconds.tolist(), strict=True)):
-        loud = scores[number] > NEAR * detector.threshold
-        why = explain(model, sample, found, skip + number) if loud else None
-        yield Moment(index, time, float(scores[number]), boxes[number], why)
+        moment = Moment(index, time, float(scores[number]), boxes[number])
+        yield _Tick(moment, partial(explain, model, sample, found, skip + number))
 
 
-NEAR = 0.5
-"""Share of the threshold from which a tick is explained; the highest of those whose mean is over it always is."""
-
-
-def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterator[Moment]:
+def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterator[_Tick]:
     """Every tick; holds one chunk and its overlap."""
     model, ticks, seconds = detector.normality, reading.frames, reading.facts.seconds[reading.frames]
     config, keep = model.method.config, overlap(model)
@@ -212,7 +221,7 @@ def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterato
             if new == CHUNK or number == len(ticks) - 1:
                 sample = _sample(features, rows, seconds[: number + 1])
                 these = slice(number + 1 - new, number + 1)
-                yield from _moments(detector, sample, ticks[these], seconds[these])
+                yield from _ticks(detector, sample, ticks[these], seconds[these])
                 new = 0
 
 

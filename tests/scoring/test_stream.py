@@ -63,6 +63,8 @@ def test_what_drives_a_frame_is_the_highest_tick_of_its_mean(detector, library, 
         assert frame.cause.raw >= frame.score - 1e-6
         if frame.alarm:
             assert frame.cause.why.text.startswith("something ")
+        else:
+            assert frame.cause.why is None
 
 
 def test_no_score_depends_on_frames_beyond_the_look_ahead(detector, library, scene, tmp_path):
