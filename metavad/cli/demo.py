@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-TRAIN, UNSEEN, SHOTS, DRAWS = 8, 3, (0, 1, 5, 10), 2
+TRAIN, UNSEEN, SHOTS, DRAWS = 8, 6, (0, 1, 5, 10), 2
 FOOTAGE: dict[str, Any] = {"size": "tiny", "normal_videos": 6, "normal_seconds": 5.0}
 TO_LEARN: dict[str, Any] = {**FOOTAGE, "test_videos": 0}
 TO_JUDGE: dict[str, Any] = {**FOOTAGE, "test_videos": 4, "test_seconds": 5.0}
@@ -29,7 +29,7 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Gets cameras, base, table and report.")] = Path("demo"),
     seed: Seed = 0,
 ) -> None:
-    """Meta-train a small base on generated cameras and adapt it to unseen ones: about three minutes."""
+    """Meta-train a small base on generated cameras and adapt it to unseen ones: about four minutes."""
     from metavad.cli.terminal import bars, resuming
     from metavad.errors import OutputError
 
@@ -90,10 +90,10 @@ def _cameras(
 def _ending(out: Path) -> list[str]:
     return [
         f"report: {out / 'report.html'}",
-        "Three cameras are luck, for better or worse: benchmarks/ablation.md of the project has 22, with intervals.",
+        f"{UNSEEN} small cameras are luck too, for better or worse: benchmarks/ablation.md of the project has 22 larger.",
         "",
         "For your own camera, with a few minutes of normal video (VIDEO...) and a video to look at (NEW):",
-        f"  metavad adapt --normal VIDEO... --shots 10 --base {out / 'run'} --out detectors/mine",
+        "  metavad adapt --normal VIDEO... --shots 10 --check --out detectors/mine",
         "  metavad score NEW --detector detectors/mine      # says why, with a picture of each event",
-        "For a base that knows more than the demo's: metavad meta-train --scenes synthetic",
+        "They start from the base that ships, which has seen more than the demo's (--base to choose another).",
     ]

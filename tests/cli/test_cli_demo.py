@@ -32,6 +32,6 @@ def test_the_whole_way(small, metavad, tmp_path):
 
 def test_what_the_demo_promises():
     assert demo.TRAIN >= 8
-    assert demo.UNSEEN >= 3
+    assert demo.UNSEEN >= 6
     assert demo.SHOTS == (0, 1, 5, 10)
     assert demo.DRAWS == 2
