@@ -90,7 +90,7 @@ def _cameras(
 def _ending(out: Path) -> list[str]:
     return [
         f"report: {out / 'report.html'}",
-        f"{UNSEEN} small cameras are luck too, for better or worse: benchmarks/ablation.md of the project has 22 larger.",
+        f"{UNSEEN} small cameras are luck, for better or worse: benchmarks/ablation.md of the project has 22 larger.",
         "",
         "For your own camera, with a few minutes of normal video (VIDEO...) and a video to look at (NEW):",
         "  metavad adapt --normal VIDEO... --shots 10 --check --out detectors/mine",
