@@ -31,7 +31,7 @@ PRIOR_TICKS = 40.0
 """Ticks of shots that the cameras' common spread of normal scores counts for."""
 CAUTION = 0.9
 """The camera's own spread is taken at this quantile of what the shots allow."""
-ENOUGH = 10
+FEWEST_TIMES = 10
 """Times of a camera from which the promise is one for this camera: of generated cameras 95 % and more keep it after
 ten, and after five as few as 85 %, though all together keep it still."""
 
@@ -61,7 +61,7 @@ def promise_threshold(model: Normality, alarms_per_day: float, *, normal_ticks: 
     reach = math.log(max(normal_ticks, 20) / 20.0)
     scale = _spread(model)
     score = model.method.tails["frame"].score(nats * scale, model.evidence)
-    supported = nats <= reach and model.evidence >= ENOUGH
+    supported = nats <= reach and model.evidence >= FEWEST_TIMES
     return score, Promise(alarms_per_day, supported, _sentence(model, alarms_per_day, nats, reach))
 
 
@@ -145,10 +145,10 @@ def _spread(model: Normality) -> float:
 
 def _sentence(model: Normality, alarms: float, nats: float, reach: float) -> str:
     promise, shots = f"at most {alarms:g} false alarms a day", model.shots
-    if model.evidence < ENOUGH:
+    if model.evidence < FEWEST_TIMES:
         known = "is what cameras keep on average" if nats <= reach else "is extrapolated from what other cameras showed"
         few = f"{shots} clips, of {int(model.evidence)} different times," if shots else "no clips"
-        more = f"show {ENOUGH} of different times, or `--check` it"
+        more = f"show {FEWEST_TIMES} of different times, or `--check` it"
         return f"{promise} {known}; {few} are too few to say it of this one: {more}"
     if nats <= reach:
         return f"{promise}, from normal footage of the base's cameras and {shots} clips of this one"

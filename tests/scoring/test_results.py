@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from metavad.errors import OutputError
 from metavad.scoring.events import alarm_intervals, find_events, in_alarm, pace
 from metavad.scoring.results import COLUMNS, EventFinder, settled, write_stream
-from metavad.scoring.stream import FrameScore
+from metavad.scoring.stream import FrameScore, Moment
 
 FRAME = 0.04
 
@@ -37,6 +37,21 @@ def test_events_of_a_stream_are_those_of_the_array(scores, gap):
     np.testing.assert_allclose([event.end for event in found], [event.end for event in wanted])
     intervals = alarm_intervals(np.array(scores), seconds, 0.0, merge=merge)
     assert inside == in_alarm(intervals, len(scores)).tolist()
+
+
+def test_what_an_event_is_explained_by_drove_an_alarm():
+    """A frame between two alarms may belong to the event, and its louder tick is not explained."""
+    quiet, loud = Moment(0, 0.0, 3.0, None), Moment(1, FRAME, 9.0, None)
+    frames = [
+        FrameScore(n, n * FRAME, score, score > 0, None, cause)
+        for n, (score, cause) in enumerate([(1.0, quiet), (-1.0, loud), (1.0, quiet), (-1.0, None), (-1.0, None)])
+    ]
+    finder = EventFinder(FRAME)
+    for frame, inside in settled(frames, 1):
+        finder.add(frame, inside)
+    (found,) = finder.finish()
+    assert found.event.end == pytest.approx(3 * FRAME)
+    assert found.cause is quiet
 
 
 def test_a_frame_waits_for_the_gap_and_no_longer():
