@@ -47,9 +47,10 @@ from metavad.meta.objective import clip_scores, query_losses, support_loss, tota
 from metavad.meta.outer import Initialisation, Plan, SceneGradient, Task, loop_engine
 from metavad.meta.train import meta_train
 from metavad.runs import runs
+from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
-from metavad.scenes.store import Store
-from metavad.scenes.suite import Scene, load_suite
+from metavad.scenes.scene import Scene
+from metavad.scenes.suite import load_suite
 
 HERE = Path(__file__).resolve().parent
 SHOTS = (1, 5, 10)

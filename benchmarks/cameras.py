@@ -15,7 +15,7 @@ from metavad.config import ScoringConfig
 from metavad.evaluation import micro_auc
 from metavad.features.library import Library, Track
 from metavad.scenes.labels import frame_labels
-from metavad.scenes.suite import Scene
+from metavad.scenes.scene import Scene
 from metavad.scoring.stream import CHUNK, hold, overlap
 from metavad.types import BoolArray, FloatArray
 

@@ -34,8 +34,9 @@ from metavad.protocol.differences import differences
 from metavad.protocol.figures import row
 from metavad.protocol.parts import _score_part
 from metavad.protocol.settings import Part, checked_settings
-from metavad.scenes.store import Store
-from metavad.scenes.suite import Scene, load_suite
+from metavad.scenes.cache import Store
+from metavad.scenes.scene import Scene
+from metavad.scenes.suite import load_suite
 from metavad.scoring.stream import score_track
 from metavad.training import describe_machine
 

@@ -35,9 +35,10 @@ from metavad.errors import VideoError
 from metavad.features.library import Library, stream
 from metavad.files import write_text
 from metavad.meta.base import Base, load_base
+from metavad.scenes.cache import Store
 from metavad.scenes.keypoints import keypoints_file
-from metavad.scenes.store import Store
-from metavad.scenes.suite import Scene, select_scenes
+from metavad.scenes.scene import Scene
+from metavad.scenes.suite import select_scenes
 from metavad.scenes.video import read_frames
 from metavad.training import describe_machine
 from metavad.types import FloatArray

@@ -27,8 +27,9 @@ from metavad.evaluation import micro_auc
 from metavad.features.library import Library
 from metavad.files import write_text
 from metavad.meta.base import load_base
-from metavad.scenes.store import Store
-from metavad.scenes.suite import Scene, load_suite
+from metavad.scenes.cache import Store
+from metavad.scenes.scene import Scene
+from metavad.scenes.suite import load_suite
 from metavad.training import describe_machine
 from metavad.types import BoolArray, FloatArray
 

@@ -26,8 +26,8 @@ from metavad.features.flow.methods import raft_of
 from metavad.features.flow.steadying import applied
 from metavad.features.flow.storage import compress, decoded, encoded, expand, from_linear, to_linear
 from metavad.meta.base import Base, load_base
+from metavad.scenes.cache import Store, video_facts, working_frames
 from metavad.scenes.labels import frame_labels
-from metavad.scenes.store import Store, video_facts, working_frames
 from metavad.scenes.suite import load_suite
 from metavad.scenes.synthetic import CameraSpec, build_world, plan_videos, render, sample_camera
 from metavad.scenes.synthetic.actors import Shapes, shapes

@@ -26,9 +26,10 @@ from metavad.experts.flow_patches import FlowPatches
 from metavad.features.library import Library
 from metavad.features.sample import Sample, join
 from metavad.files import write_text
+from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
-from metavad.scenes.store import Store
-from metavad.scenes.suite import Scene, load_suite
+from metavad.scenes.scene import Scene
+from metavad.scenes.suite import load_suite
 from metavad.training import describe_machine
 
 SETTINGS: dict[str, dict] = {

@@ -29,7 +29,7 @@ from metavad.features.library import Library
 from metavad.features.sample import Sample
 from metavad.files import write_text
 from metavad.meta.base import load_base
-from metavad.scenes.store import Store
+from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.training import describe_machine
 

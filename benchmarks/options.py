@@ -24,7 +24,7 @@ from experts import camera, chosen, cost, print_rows
 from metavad.config import load_config
 from metavad.files import write_text
 from metavad.meta.base import Base
-from metavad.scenes.suite import Scene
+from metavad.scenes.scene import Scene
 from metavad.training import describe_machine, make_base
 
 SHARED = (

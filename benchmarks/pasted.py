@@ -27,7 +27,8 @@ import cv2
 import numpy as np
 
 from metavad.files import write_text
-from metavad.scenes.suite import Scene, load_suite
+from metavad.scenes.scene import Scene
+from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe, read_frames
 from metavad.types import FloatArray
 

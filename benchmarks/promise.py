@@ -44,9 +44,10 @@ from metavad.features.library import Library
 from metavad.files import write_text
 from metavad.meta.base import Base, load_base
 from metavad.runs import runs
+from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
-from metavad.scenes.store import Store
-from metavad.scenes.suite import Scene, load_suite
+from metavad.scenes.scene import Scene
+from metavad.scenes.suite import load_suite
 from metavad.scenes.synthetic.write import write_suite
 from metavad.scoring.events import alarm_intervals
 from metavad.scoring.stream import TrackScores, score_track

@@ -31,7 +31,7 @@ import av
 import cv2
 import numpy as np
 
-from metavad.scenes.suite import Video
+from metavad.scenes.scene import Video
 from metavad.scenes.video import probe
 from metavad.types import ByteArray
 

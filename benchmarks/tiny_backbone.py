@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from metavad.features.backbones.tiny import train_tiny
-from metavad.scenes.store import Store, working_frames
+from metavad.scenes.cache import Store, working_frames
 from metavad.scenes.suite import load_suite
 
 

@@ -20,7 +20,7 @@ _HOMES = {
     "load_detector": "metavad.adaptation.detector",
     "make_base": "metavad.training",
     "save_detector": "metavad.adaptation.detector",
-    "scene_of_files": "metavad.scenes.suite",
+    "scene_of_files": "metavad.scenes.listing",
     "score": "metavad.scoring.stream",
     "select_scenes": "metavad.scenes.suite",
     "write_suite": "metavad.scenes.synthetic",

@@ -39,9 +39,9 @@ from metavad.meta.log import RunLog, draw_curves
 from metavad.meta.train import MetaStep, meta_train
 from metavad.progress import SILENT, Progress
 from metavad.runs import runs
+from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
-from metavad.scenes.store import Store
-from metavad.scenes.suite import Scene
+from metavad.scenes.scene import Scene
 
 __all__ = ["adapt", "describe_machine", "device_of", "make_base"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from metavad.features.base import Reading
-from metavad.scenes.suite import Crop, Video
+from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import VideoFacts
 
 JOINTS = 17

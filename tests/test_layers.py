@@ -147,6 +147,6 @@ def test_commands_load_nothing_heavy(path):
 
 def test_the_reader_sees_what_is_imported():
     """The test itself: relative, aliased and local imports are all seen."""
-    assert "files" in {part for part, _ in _ours(PACKAGE / "scenes" / "store.py")}
+    assert "files" in {part for part, _ in _ours(PACKAGE / "scenes" / "cache.py")}
     text = "import os as system\ndef f():\n    from a.b import c\nfrom . import d\nfrom ..e import f\n"
     assert list(_imported(text, "p.q")) == [("os", 1), ("p.q.d", 4), ("p.e.f", 5), ("a.b.c", 3)]

@@ -127,11 +127,13 @@ def test_the_suite_file_of_the_readme_is_read_as_said(tmp_path):
 
 
 def test_every_key_and_format_of_a_suite_is_in_the_readme():
-    from metavad.scenes import suite
+    from metavad.scenes import suite_file
     from metavad.scenes.labels import FORMATS, MASK_FORMATS, TRACK_FORMATS
 
     said = README.split("## Suite files")[1].split("\n## ")[0]
-    keys = {key for table in suite._TABLES.values() for key in table.model_fields} | set(suite._SuiteTable.model_fields)
+    keys = {key for table in suite_file._TABLES.values() for key in table.model_fields} | set(
+        suite_file.SuiteTable.model_fields
+    )
     outside = re.sub(r"^```.*?^```", "", said, flags=re.MULTILINE | re.DOTALL)
     named = set(re.findall(r"\w[\w-]*", " ".join(re.findall(r"`[^`]+`", outside))))
     assert keys - named == set()

@@ -9,7 +9,7 @@ from metavad import training
 from metavad.meta.checkpoint import Best, TrainingState
 from metavad.meta.distributed import ALONE
 from metavad.progress import SILENT
-from metavad.scenes.store import Store
+from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.training import _best, _footage, _held_out, _stage
 

@@ -23,7 +23,7 @@ from metavad.experts import build_experts
 from metavad.features.library import Library, side_by_side
 from metavad.files import atomic_directory
 from metavad.meta.base import Base
-from metavad.scenes.suite import Crop
+from metavad.scenes.scene import Crop
 from metavad.scenes.video import read_colour
 
 __all__ = ["Camera", "Detector", "load_detector", "make_detector", "save_detector"]

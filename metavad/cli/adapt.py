@@ -12,7 +12,7 @@ from metavad.cli.options import BaseFolder, Data, ManyPaths, Scenes, Seed, ShotF
 if TYPE_CHECKING:
     from metavad.adaptation.detector import Detector
     from metavad.progress import Progress
-    from metavad.scenes.suite import Scene
+    from metavad.scenes.scene import Scene
 
 __all__ = ["register"]
 
@@ -97,7 +97,8 @@ def _scenes(
     target: str | None, normal: list[Path] | None, data: Path | None, fps: float | None, name: str | None
 ) -> "tuple[Scene, ...]":
     from metavad.errors import UsageError
-    from metavad.scenes.suite import scene_of_files, select_scenes
+    from metavad.scenes.listing import scene_of_files
+    from metavad.scenes.suite import select_scenes
 
     if (target is None) == (not normal):
         raise UsageError("expected --target or --normal, found both or neither; see `metavad adapt --help`")

@@ -8,7 +8,7 @@ import typer
 from metavad.cli.options import Data, Seed
 
 if TYPE_CHECKING:
-    from metavad.scenes.suite import Suite
+    from metavad.scenes.scene import Suite
 
 __all__ = ["register"]
 
@@ -230,7 +230,7 @@ def label(
     from metavad.errors import OutputError
     from metavad.files import write_text
     from metavad.scenes.check import empty_intervals
-    from metavad.scenes.suite import scene_of_files
+    from metavad.scenes.listing import scene_of_files
 
     place = out or videos[0].absolute().parent / "intervals.csv"
     if place.exists():

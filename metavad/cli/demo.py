@@ -9,7 +9,7 @@ from metavad.cli.options import Seed
 
 if TYPE_CHECKING:
     from metavad.progress import Progress
-    from metavad.scenes.suite import Scene
+    from metavad.scenes.scene import Scene
 
 __all__ = ["register"]
 
@@ -51,7 +51,7 @@ def _demo(out: Path, seed: int, progress: "Progress") -> None:
     unseen = _cameras(out / "cameras" / "unseen", UNSEEN, TRAIN, seed, TO_JUDGE, progress)
     from metavad.protocol import benchmark
     from metavad.report.table import terminal_table
-    from metavad.scenes.store import Store
+    from metavad.scenes.cache import Store
     from metavad.training import describe_machine, make_base
 
     run, store = out / "run", Store(out / "cache")

@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from metavad.adaptation.detector import Detector
     from metavad.progress import Progress
-    from metavad.scenes.suite import Video
+    from metavad.scenes.scene import Video
     from metavad.scoring.events import Event
     from metavad.scoring.results import Found, Outline
 
@@ -38,7 +38,7 @@ def score(
 ) -> None:
     """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event."""
     from metavad.cli.terminal import bars, say
-    from metavad.scenes.suite import scene_of_files
+    from metavad.scenes.listing import scene_of_files
 
     _check_paths(videos)
     import torch

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 from torch import Tensor
 
-from metavad.scenes.suite import Crop, Video
+from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import VideoFacts
 from metavad.types import ByteArray, IntArray
 

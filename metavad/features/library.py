@@ -21,8 +21,8 @@ from metavad.features.poses import PosesFeature
 from metavad.features.regions import RegionsFeature
 from metavad.features.sample import Sample, join
 from metavad.progress import SILENT, Progress
-from metavad.scenes.store import Store, content_key, video_facts, working_frames
-from metavad.scenes.suite import Scene, Video
+from metavad.scenes.cache import Store, content_key, video_facts, working_frames
+from metavad.scenes.scene import Scene, Video
 from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
 from metavad.types import ByteArray, FloatArray, IntArray
 

@@ -18,9 +18,10 @@ from metavad.features.sample import Sample
 from metavad.meta.base import Base
 from metavad.protocol.places import Places, places_of
 from metavad.protocol.settings import SHOWN, Settings
+from metavad.scenes.cache import Store, cache_folder, content_key
 from metavad.scenes.labels import frame_labels
-from metavad.scenes.store import Store, cache_folder, content_key
-from metavad.scenes.suite import Scene, Video, load_suite
+from metavad.scenes.scene import Scene, Video
+from metavad.scenes.suite import load_suite
 from metavad.scenes.synthetic import VERSION, write_suite
 from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
 from metavad.types import BoolArray, IntArray

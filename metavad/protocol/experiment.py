@@ -17,8 +17,8 @@ from metavad.protocol.parts import Scored, scored_part
 from metavad.protocol.record import record_of
 from metavad.protocol.settings import METHODS, Part, checked_settings
 from metavad.protocol.stories import Story, story_of
-from metavad.scenes.store import Store
-from metavad.scenes.suite import Scene
+from metavad.scenes.cache import Store
+from metavad.scenes.scene import Scene
 from metavad.types import FloatArray
 
 __all__ = ["Outcome", "benchmark"]

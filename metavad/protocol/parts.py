@@ -23,7 +23,7 @@ from metavad.meta.base import Base
 from metavad.protocol.bench import Bench, data_digest
 from metavad.protocol.places import pixel_figure
 from metavad.protocol.settings import Part
-from metavad.scenes.store import cache_folder
+from metavad.scenes.cache import cache_folder
 from metavad.scoring.baselines import motion, position
 from metavad.scoring.regions import detect
 from metavad.scoring.stream import TrackScores, score_track

@@ -13,7 +13,7 @@ import numpy as np
 from metavad.evaluation.ranking import abnormal_pixels, cell_auc
 from metavad.evaluation.regions import rbdc_tbdc
 from metavad.scenes.labels import pixel_masks, region_tracks
-from metavad.scenes.suite import Scene, Video
+from metavad.scenes.scene import Scene, Video
 from metavad.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["Places", "pixel_figure", "places_of", "region_figures"]

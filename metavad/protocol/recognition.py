@@ -27,9 +27,9 @@ from metavad.features.sample import Sample, join
 from metavad.meta.base import Base
 from metavad.progress import SILENT, Progress
 from metavad.protocol.figures import defined
+from metavad.scenes.cache import Store, content_key
 from metavad.scenes.recognition import Recognition
-from metavad.scenes.store import Store, content_key
-from metavad.scenes.suite import Scene, Video
+from metavad.scenes.scene import Scene, Video
 from metavad.types import BoolArray, FloatArray
 
 __all__ = ["RECOGNISERS", "accept_threshold", "recognise", "two_sides"]

@@ -13,7 +13,8 @@ from metavad.errors import DataError
 from metavad.progress import SILENT, Progress
 from metavad.scenes.formats import table_rows
 from metavad.scenes.labels import frame_labels, pixel_masks, region_tracks
-from metavad.scenes.suite import Expect, Scene, Suite, Video, frame_files, is_junk, natural, videos_under
+from metavad.scenes.listing import frame_files, is_junk, natural, videos_under
+from metavad.scenes.scene import Expect, Scene, Suite, Video
 from metavad.scenes.video import VideoFacts, decodable_frames, probe
 from metavad.types import BoolArray
 

@@ -14,7 +14,8 @@ from typing import Any
 from metavad.errors import DataError, OutputError, UsageError
 from metavad.progress import SILENT, Progress
 from metavad.scenes.archive import Limits, extract
-from metavad.scenes.suite import Archive, Suite, about
+from metavad.scenes.scene import Archive, Suite
+from metavad.scenes.suite import about
 
 __all__ = ["Limits", "by_hand", "extract", "fetch", "still_missing"]
 

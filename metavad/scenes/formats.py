@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metavad.errors import LabelError
-from metavad.scenes.suite import LabelSource, Video, frame_files, is_junk, natural
+from metavad.scenes.listing import frame_files, is_junk, natural
+from metavad.scenes.scene import LabelSource, Video
 from metavad.scenes.video import probe
 from metavad.types import BoolArray
 

@@ -14,7 +14,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from metavad.errors import VideoError
-from metavad.scenes.suite import Video, frame_files
+from metavad.scenes.listing import frame_files
+from metavad.scenes.scene import Video
 from metavad.types import FloatArray, IntArray
 
 __all__ = ["JOINTS", "Keypoints", "keypoints_file", "read_keypoints"]

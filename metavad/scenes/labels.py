@@ -7,7 +7,7 @@ import numpy as np
 
 from metavad.errors import LabelError, nearest
 from metavad.scenes.formats import FORMATS, MASK_FORMATS, TRACK_FORMATS, Box, checked_labels
-from metavad.scenes.suite import Crop, LabelSource, Scene, Video
+from metavad.scenes.scene import Crop, LabelSource, Scene, Video
 from metavad.scenes.video import probe
 from metavad.types import BoolArray
 

@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metavad.errors import SuiteError, VideoError, nearest
-from metavad.scenes.suite import Place, Video, is_junk, natural, place_of, roots_of, table_of, videos_under
+from metavad.scenes.listing import is_junk, natural, videos_under
+from metavad.scenes.scene import Video
+from metavad.scenes.suite import Place, place_of, roots_of
+from metavad.scenes.suite_file import table_of
 
 __all__ = ["ClipClass", "Recognition", "recognition_of"]
 

@@ -23,7 +23,8 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from metavad.errors import VideoError
-from metavad.scenes.suite import Crop, Video, frame_files
+from metavad.scenes.listing import frame_files
+from metavad.scenes.scene import Crop, Video
 from metavad.types import ByteArray, FloatArray, IntArray
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 from metavad.adaptation.detector import Detector
 from metavad.adaptation.threshold import FEWEST, SECONDS_PER_DAY, SURE, checked_threshold, window_peaks
 from metavad.progress import SILENT, Progress
-from metavad.scenes.suite import Scene
+from metavad.scenes.scene import Scene
 from metavad.scenes.video import probe
 from metavad.scoring.events import Event, pace
 from metavad.scoring.results import EventFinder, settled

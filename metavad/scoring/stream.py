@@ -16,7 +16,7 @@ from metavad.features.base import Feature, Reading
 from metavad.features.library import Library, Track, features_of, sample_of
 from metavad.features.sample import Sample
 from metavad.progress import SILENT, Progress
-from metavad.scenes.suite import Crop, Video
+from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import VideoFacts, probe, read_frames, tick_frames
 from metavad.scoring.ahead import ahead
 from metavad.scoring.explain import Explanation, explain

@@ -30,7 +30,7 @@ from metavad.episodes import Shots, draw_shots
 from metavad.errors import BundleError, NonFiniteError, OutputError, UsageError
 from metavad.experts import build_experts
 from metavad.features.library import Library
-from metavad.scenes.store import Store
+from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.scoring.explain import explain
 

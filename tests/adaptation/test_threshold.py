@@ -10,7 +10,7 @@ from metavad.adaptation.adapt import adapt
 from metavad.adaptation.threshold import checked_threshold, window_seconds
 from metavad.calibration.tails import BaseTail
 from metavad.features.library import Library
-from metavad.scenes.store import Store
+from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 
 

@@ -9,7 +9,8 @@ from metavad.config import PoseConfig
 from metavad.errors import VideoError
 from metavad.features.poses import FACTS, STEP, PosesFeature
 from metavad.scenes.keypoints import keypoints_file, read_keypoints
-from metavad.scenes.suite import Crop, Video, load_suite
+from metavad.scenes.scene import Crop, Video
+from metavad.scenes.suite import load_suite
 from tests.people import JOINTS, reading_of, walker, write_people
 
 SMALL = PoseConfig(people=3, steps=6, seconds=0.5)

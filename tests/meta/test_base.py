@@ -8,7 +8,7 @@ from metavad.config import load_config
 from metavad.errors import BundleError
 from metavad.features.library import Library
 from metavad.meta.base import TENSORS, load_base, save_base
-from metavad.scenes.store import Store
+from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 
 

@@ -8,7 +8,7 @@ from metavad.episodes import Clip
 from metavad.experts import build_experts
 from metavad.features.library import Library
 from metavad.meta.corruption import CORRUPTIONS, Corrupter
-from metavad.scenes.store import Store
+from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 
 PICTURES = [np.full((12, 16), tick, np.uint8) for tick in range(8)]

@@ -14,7 +14,7 @@ from metavad.errors import DataError, LabelError, ShotsError, UsageError
 from metavad.protocol import parts as part_files
 from metavad.protocol.bench import Bench
 from metavad.protocol.settings import Part, checked_settings
-from metavad.scenes.store import Store
+from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
 from metavad.scoring.baselines import motion, position
@@ -291,7 +291,7 @@ def test_a_score_depends_on_no_later_frame(copied, tiny_base, tmp_path):
 def _as_frames(video, folder):
     import cv2
 
-    from metavad.scenes.suite import Video
+    from metavad.scenes.scene import Video
     from metavad.scenes.video import read_frames
 
     folder.mkdir(parents=True)

@@ -10,7 +10,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from metavad.protocol.recognition import accept_threshold, shown_clips, together, two_sides
 from metavad.scenes.recognition import ClipClass, Recognition, recognition_of
-from metavad.scenes.suite import Video
+from metavad.scenes.scene import Video
 
 
 def suite_of(train=6, classes=3):

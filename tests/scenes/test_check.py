@@ -7,7 +7,8 @@ import pytest
 from metavad.errors import DataError
 from metavad.scenes.check import check_suite, empty_intervals, import_folder
 from metavad.scenes.labels import frame_labels
-from metavad.scenes.suite import Video, load_suite
+from metavad.scenes.scene import Video
+from metavad.scenes.suite import load_suite
 from tests.footage import HEIGHT, box_mask, write_frames, write_image, write_masks, write_video
 
 SUITE = """

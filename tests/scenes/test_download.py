@@ -18,7 +18,7 @@ import pytest
 from metavad.errors import DataError, OutputError, UsageError
 from metavad.scenes import download
 from metavad.scenes.download import Limits, extract, fetch
-from metavad.scenes.suite import Archive, Suite
+from metavad.scenes.scene import Archive, Suite
 
 # --- honest archives -----------------------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from metavad.scenes import formats, labels
 from metavad.scenes import suite as suites
 from metavad.scenes.check import check_suite
 from metavad.scenes.labels import frame_labels, pixel_masks, region_tracks
-from metavad.scenes.suite import Crop, LabelSource, Scene, Video, load_suite
+from metavad.scenes.scene import Crop, LabelSource, Scene, Video
+from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
 from metavad.shipped import shipped
 from tests.footage import HEIGHT, WIDTH, box_mask, write_image, write_masks, write_video

@@ -9,17 +9,9 @@ from hypothesis import strategies as st
 from metavad.errors import SuiteError, UsageError, VideoError
 from metavad.scenes import suite as suites
 from metavad.scenes import synthetic
-from metavad.scenes.suite import (
-    Crop,
-    Scene,
-    Video,
-    about,
-    load_suite,
-    natural,
-    scene_of_files,
-    select_scenes,
-    videos_under,
-)
+from metavad.scenes.listing import natural, scene_of_files, videos_under
+from metavad.scenes.scene import Crop, Scene, Video
+from metavad.scenes.suite import about, load_suite, select_scenes
 from metavad.shipped import shipped
 from tests.footage import write_frames
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from metavad.errors import VideoError
 from metavad.scenes import video as reading
-from metavad.scenes.suite import Crop, Video
+from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import probe, read_colour, read_frames, tick_frames, working_size
 from tests.footage import HEIGHT, WIDTH, number_of, numbered, turned, write_frames, write_image, write_video
 

@@ -132,7 +132,7 @@ def test_what_is_there(expert, now, most, text):
 def scored(tiny_base, cameras):
     from metavad.episodes import draw_shots
     from metavad.features.library import Library
-    from metavad.scenes.store import Store
+    from metavad.scenes.cache import Store
     from metavad.scenes.suite import load_suite
 
     library = Library(load_suite(str(cameras)).scenes, tiny_base.config, tiny_base.experts.reads, Store())

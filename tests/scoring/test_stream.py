@@ -8,8 +8,9 @@ from metavad.adaptation.detector import make_detector
 from metavad.episodes import draw_shots
 from metavad.errors import VideoError
 from metavad.features.library import Library
-from metavad.scenes.store import Store
-from metavad.scenes.suite import Video, load_suite
+from metavad.scenes.cache import Store
+from metavad.scenes.scene import Video
+from metavad.scenes.suite import load_suite
 from metavad.scoring import stream
 from metavad.scoring.stream import hold, score, score_track
 from tests.footage import write_video

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from metavad.errors import ConfigError, OutputError
 from metavad.files import atomic_path
-from metavad.scenes.suite import Crop, Video, frame_files
+from metavad.scenes.listing import frame_files
+from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import VideoFacts, file_status, probe, read_frames, tick_frames
 from metavad.types import ByteArray, FloatArray, IntArray
 

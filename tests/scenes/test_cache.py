@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metavad.errors import ConfigError, OutputError, VideoError
-from metavad.scenes import store as storing
+from metavad.scenes import cache as storing
 from metavad.scenes import video as reading
-from metavad.scenes.store import Store, cache_folder, content_key, video_facts, working_frames
-from metavad.scenes.suite import Crop, Video
+from metavad.scenes.cache import Store, cache_folder, content_key, video_facts, working_frames
+from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import probe, read_frames, tick_frames
 from tests.footage import number_of, turned, write_frames, write_video
 

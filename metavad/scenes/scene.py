@@ -1,0 +1,168 @@
+"""What a camera is: its videos, its labels, and the suite that it belongs to. Values, no files are opened."""
+
+import fnmatch
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ROLES", "Archive", "Crop", "Expect", "LabelSource", "Role", "Scene", "Suite", "Video"]
+
+
+Role = Literal["meta-train", "meta-test"]
+
+
+ROLES: tuple[Role, ...] = ("meta-train", "meta-test")
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Pixels of the picture, as shown, that are cut off at each side before anything else."""
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+    def apply(self, picture: NDArray[np.generic]) -> NDArray[np.generic]:
+        """``picture`` (H, W, ...) without the borders; a view."""
+        height, width = picture.shape[:2]
+        return picture[self.top : height - self.bottom, self.left : width - self.right]
+
+
+@dataclass(frozen=True)
+class Video:
+    """A file or a folder of frames. ``fps`` is given for folders, whose frames carry no times; ``keypoints`` is the
+    file of its people's poses, where the suite names one."""
+
+    name: str
+    path: Path
+    fps: float | None = None
+    keypoints: Path | None = None
+
+
+@dataclass(frozen=True)
+class LabelSource:
+    """Where labels are and how they are written.
+
+    ``path`` lies under ``root`` and may hold ``{video}`` (the name of the video), ``{number}`` (the last
+    number in it, without leading zeros), ``{parent}`` (the folder the video lies in) and ``{scene}``.
+    ``first`` is the number of the first frame in the file, ``inclusive`` whether ends belong to intervals,
+    ``abnormal`` the values that count as abnormal where a format has several. A video without labels whose
+    name matches the glob ``normal_if_missing`` is normal throughout.
+    """
+
+    format: str
+    path: str
+    root: Path
+    unit: Literal["frames", "seconds"] = "frames"
+    first: int = 0
+    inclusive: bool = False
+    abnormal: tuple[int, ...] = (1,)
+    normal_if_missing: str = ""
+    scene: str = ""
+
+    def of(self, video: "Video") -> Path:
+        """The file or folder that labels ``video``."""
+        numbers = re.findall(r"\d+", video.name)
+        parent = Path(os.path.relpath(video.path.parent, self.root)).as_posix()
+        words = {
+            "video": video.name,
+            "number": str(int(numbers[-1])) if numbers else video.name,
+            "parent": parent,
+            "scene": self.scene,
+        }
+        path = re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), self.path)
+        return self.root / path
+
+    def normal_throughout(self, video: "Video") -> bool:
+        """Whether the absence of labels says that ``video`` is normal."""
+        absent = not self.of(video).exists()
+        return absent and fnmatch.fnmatchcase(video.name, self.normal_if_missing)
+
+
+@dataclass(frozen=True)
+class Expect:
+    """What a dataset is known to hold; zero or empty: not known. Checked by ``data check``.
+
+    ``unverified`` counts were read about, not counted in the files: what differs is then no error.
+    """
+
+    normal_videos: int = 0
+    normal_frames: int = 0
+    test_videos: int = 0
+    test_frames: int = 0
+    abnormal_frames: int = 0
+    normal_lengths: tuple[int, ...] = ()
+    test_lengths: tuple[int, ...] = ()
+    unverified: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One fixed camera: normal videos, perhaps test videos with labels.
+
+    ``normal_frames`` is the part [first, last) of every normal video that support may come from; where a
+    normal video is also a test video, these frames are never scored (:meth:`scored_from`).
+    """
+
+    suite: str
+    name: str
+    root: Path
+    normal: tuple[Video, ...] = ()
+    test: tuple[Video, ...] = ()
+    labels: LabelSource | None = None
+    pixel_masks: LabelSource | None = None
+    tracks: LabelSource | None = None
+    crop: Crop = Crop()
+    normal_frames: tuple[int, int] | None = None
+    roles: frozenset[str] = frozenset(ROLES)
+    layout: str | None = None
+    label_set: str | None = None
+    expect: Expect = field(default=Expect(), compare=False)
+
+    @property
+    def key(self) -> str:
+        """``"suite:scene"``, as selections and records write it."""
+        return f"{self.suite}:{self.name}"
+
+    def shown(self, video: Video) -> tuple[int, int] | None:
+        """Frames [first, last) of test video ``video`` that support may come from: never scored."""
+        normal = {other.path for other in self.normal}
+        return self.normal_frames if video.path in normal else None
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A public archive: its address, its digest, and the folder under the data root it unpacks to."""
+
+    url: str
+    sha256: str
+    creates: str
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named set of scenes, where it is from (``reference``, ``get``) and under which ``terms``.
+
+    ``layout`` is the form its files are in, ``label_set`` which of several labellings; ``missing`` names
+    scenes whose files are not there, one line each.
+    """
+
+    name: str
+    title: str
+    scenes: tuple[Scene, ...]
+    reference: str = ""
+    terms: str = ""
+    get: str = ""
+    note: str = ""
+    layout: str | None = None
+    label_set: str | None = None
+    path: Path | None = None
+    missing: tuple[str, ...] = ()
+    archives: tuple[Archive, ...] = ()
+    expect: Expect = Expect()
