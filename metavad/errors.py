@@ -14,8 +14,11 @@
     ├── OutputError (OSError)         an output folder that is taken, a full disk; nothing was changed
     └── NonFiniteError (ArithmeticError)   NaN or infinity in training or adapting; nothing bad was saved
 
+What is odd but no error is a :class:`MetavadWarning`, given by :func:`warnings.warn`; the command line prints it as
+one line, once.
+
 Every message is one line: what was expected, what was found, how to mend it. Messages are built by
-:func:`nearest` where a name was mistyped.
+:func:`nearest` where a name was mistyped; names that come from files are written by :func:`printable`.
 """
 
 import difflib
@@ -25,8 +28,10 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "DataError",
+    "FootageWarning",
     "LabelError",
     "MetavadError",
+    "MetavadWarning",
     "NonFiniteError",
     "OutputError",
     "ShotsError",
@@ -34,6 +39,7 @@ __all__ = [
     "UsageError",
     "VideoError",
     "nearest",
+    "printable",
 ]
 
 
@@ -83,6 +89,23 @@ class OutputError(MetavadError, OSError):
 
 class NonFiniteError(MetavadError, ArithmeticError):
     """NaN or infinity in training or adapting; nothing bad was saved."""
+
+
+class MetavadWarning(UserWarning):
+    """Something odd that a caller should know of; the work goes on."""
+
+
+class FootageWarning(MetavadWarning):
+    """Footage or labels that were read, but not quite as their file says."""
+
+
+def printable(text: object) -> str:
+    """``text`` on one line without control characters: names of files are data, never escape codes.
+
+    >>> printable("a\\x1b[31m\\nb")
+    'a?[31m?b'
+    """
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -2,7 +2,9 @@
 
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -63,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     try:
-        result = app([text for text in given if text != "--debug"], standalone_mode=False, prog_name="metavad")
+        with _warnings_as_lines():
+            result = app([text for text in given if text != "--debug"], standalone_mode=False, prog_name="metavad")
     except Exception as error:
         if debug and not isinstance(error, typer.Exit):
             raise
@@ -71,6 +74,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if result == STOPPED:
         return _say("interrupted; the same command starts over", STOPPED)
     return result if isinstance(result, int) else 0
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Each warning of metavad's as one line on stderr, once; those of other packages as ever."""
+    from metavad.errors import MetavadWarning
+
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        before = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: object) -> None:
+            if not issubclass(category, MetavadWarning):
+                before(message, category, *where)  # type: ignore[arg-type]
+            elif str(message) not in said:
+                said.add(str(message))
+                _say(f"warning: {message}", 0)
+
+        warnings.simplefilter("always", MetavadWarning)
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 def _explain(error: Exception) -> int:
@@ -107,6 +131,7 @@ def _unforeseen(error: Exception) -> int:
 
 
 def _say(text: str, code: int) -> int:
-    line = " ".join(text.split())
-    typer.echo(f"metavad: {line}", err=True)
+    from metavad.errors import printable
+
+    typer.echo(f"metavad: {printable(' '.join(text.split()))}", err=True)
     return code
