@@ -93,7 +93,7 @@ def _adapted(folder: Path, site: Path, base: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for shots in SHOTS:
         detector, scores = folder / f"detector-{shots}", folder / f"scores-{shots}"
-        options = ["--shots", str(shots), "--alarms-per-day", "3000", "--base", base]
+        options = ["--shots", str(shots), "--alarms-per-day", "40000", "--base", base]
         _run("adapt", "--normal", *normal, *options, "--out", str(detector))
         found[f"adapt-{shots}/threshold"] = json.loads((detector / "detector.json").read_text())["threshold"]
         _run("score", *tests, "--detector", str(detector), "--out", str(scores))
