@@ -23,7 +23,6 @@ EXPERTS = [
     "flow_density",
     "direction",
     "stillness",
-    "flow_patches",
     "velocity",
     "presence",
     "dissociation",
