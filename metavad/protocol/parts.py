@@ -97,7 +97,7 @@ def _threshold(bench: Bench, model: Normality) -> float:
 def _speed(bench: Bench, track: Track) -> TrackScores:
     """The baseline without a model, smoothed as scores of a model are; its map is the speed of each cell."""
     settings, raw = bench.base.config.scoring, motion(track.rows["flow"])
-    smoothed = smooth(raw, track.seconds, settings.past, settings.ahead)
+    smoothed = smooth(raw, track.seconds, settings.past, settings.ahead, track.recordings)
     return TrackScores(track.frames, track.seconds, smoothed, raw, np.asarray(track.rows["flow"])[:, 2])
 
 
