@@ -194,29 +194,35 @@ def overlap(model: Normality) -> int:
 
 def _chunk(model: Normality, sample: Sample, skip: int) -> tuple[FloatArray, FloatArray]:
     """Frame scores (T,), NaN where not known, and maps (T, h, w) of one clip's ticks after the first ``skip``."""
-    found = surprises(model, sample, skip)
-    return _frame_scores(model, found, skip), found.fused[0].numpy()
+    found = surprises(model, _whole(sample, skip), skip)
+    ticks = int(sample.seconds.shape[1]) - skip
+    return _frame_scores(model, found)[:ticks], found.fused[0, :ticks].numpy()
 
 
-def _frame_scores(model: Normality, found: Surprise, skip: int) -> FloatArray:
-    """Frame scores (T,) of one clip's ticks after the first ``skip``, NaN where not known.
+def _whole(sample: Sample, skip: int) -> Sample:
+    """A sample with a whole chunk after its first ``skip`` ticks.
 
-    An expert may know the last tick of a clip that is shorter than what it looks back on; here that would be known of a
-    tick because no other came.
+    The last bits of what a network says depend on how much it is asked at once, so a score would tell that the file
+    ends; and of a clip shorter than its past, an expert knows the last tick, of which there is none before the end.
     """
+    return sample.lasting(skip + CHUNK)
+
+
+def _frame_scores(model: Normality, found: Surprise) -> FloatArray:
+    """Frame scores (T,) of one clip, NaN where not known."""
     scores = strongest(found.fused, model.method.config.scoring.top)
-    whole = torch.arange(skip, skip + scores.shape[-1]) >= max(expert.past for _, expert in model.method.experts.each())
-    return np.asarray(torch.where(found.known & whole, scores, torch.nan)[0].numpy())
+    return np.asarray(torch.where(found.known, scores, torch.nan)[0].numpy())
 
 
 def _ticks(detector: Detector, sample: Sample, frames: IntArray, seconds: FloatArray) -> Iterator[_Tick]:
     """The last ticks of a clip, as many as ``frames`` and ``seconds`` (T,) name."""
     model, skip = detector.normality, int(sample.seconds.shape[1]) - len(frames)
-    found = surprises(model, sample, skip)
-    scores, boxes = _frame_scores(model, found, skip), _boxes(detector, found.fused[0].numpy())
+    whole = _whole(sample, skip)
+    found = surprises(model, whole, skip)
+    scores, boxes = _frame_scores(model, found), _boxes(detector, found.fused[0, : len(frames)].numpy())
     for number, (index, time) in enumerate(zip(frames.tolist(), seconds.tolist(), strict=True)):
         moment = Moment(index, time, float(scores[number]), boxes[number])
-        yield _Tick(moment, partial(explain, model, sample, found, skip + number))
+        yield _Tick(moment, partial(explain, model, whole, found, skip + number))
 
 
 def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterator[_Tick]:
