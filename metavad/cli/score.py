@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 PICTURES, PICTURE_HEIGHT = "events", 240
+MARKS = 16
+"""Gaps between recordings that are marked on a timeline, about."""
 EPILOG = "Example: metavad score monday.mp4 tuesday.mp4 --detector detectors/lobby --out scores"
 
 
@@ -132,7 +134,7 @@ def _line(event: "Event") -> str:
 def _timeline(outline: "Outline", threshold: float) -> bytes:
     """Scores over time with the threshold, as PNG: the highest of each column, and their mean below it.
 
-    Gaps between recordings take no room: a line stands where one begins, and the second of the file.
+    Gaps between recordings take no room: a line stands there, and the second of the file at which the next one begins.
     """
     import io
 
@@ -147,10 +149,11 @@ def _timeline(outline: "Outline", threshold: float) -> bytes:
     axes.plot(seconds, highest, linewidth=1.2)
     axes.axhline(threshold, color="tab:red", linewidth=1, linestyle="--")
     axes.fill_between(seconds, highest, threshold, where=(highest > threshold).tolist(), color="tab:red", alpha=0.4)
-    for clock, second in outline.gaps:
+    for clock, second in outline.gaps[:: 1 + len(outline.gaps) // MARKS]:
         axes.axvline(clock, color="tab:gray", linewidth=0.8)
-        axes.annotate(f" {second:.0f} s", (clock, 1), xycoords=("data", "axes fraction"), va="top", fontsize="x-small")
-    axes.set(xlabel="seconds", ylabel="score", xlim=(float(outline.seconds[0]), float(outline.seconds[-1]) or 1.0))
+        axes.annotate(f" {second:.0f} s", (clock, 0.97), xycoords=("data", "axes fraction"), va="top", fontsize="small")
+    unit = "seconds of pictures" if len(outline.gaps) else "seconds"
+    axes.set(xlabel=unit, ylabel="score", xlim=(float(outline.seconds[0]), float(outline.seconds[-1]) or 1.0))
     content = io.BytesIO()
     picture.savefig(content, format="png", dpi=100)
     return content.getvalue()

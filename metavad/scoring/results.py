@@ -67,11 +67,9 @@ class EventFinder:
 
     def add(self, frame: FrameScore, inside: bool) -> None:
         """One frame, as :func:`settled` gives it."""
-        if self._last is not None and frame.recording != self._last.recording:
-            self._close(self._end_of(self._last))
-        if not inside:
-            self._close(frame.seconds)
-        else:
+        if not inside or (self._last is not None and frame.recording != self._last.recording):
+            self._close(frame)
+        if inside:
             self._start = frame.seconds if self._start is None else self._start
             self._peak = frame if self._peak is None or frame.score > self._peak.score else self._peak
             if frame.alarm and frame.cause is not None and (self._cause is None or frame.cause.raw > self._cause.raw):
@@ -80,18 +78,20 @@ class EventFinder:
 
     def finish(self) -> list[Found]:
         """All events once the last frame was given."""
-        if self._last is not None:
-            self._close(self._end_of(self._last))
+        self._close(None)
         return self.found
 
-    def _end_of(self, last: FrameScore) -> float:
-        return last.seconds + median_frame(self._seconds[slice(*self._recordings[last.recording])])
-
-    def _close(self, end: float) -> None:
-        if self._start is not None and self._peak is not None:
+    def _close(self, following: FrameScore | None) -> None:
+        if self._start is not None and self._peak is not None and self._last is not None:
+            end = self._end(self._last, following)
             event = Event(self._start, end, self._peak.seconds, self._peak.score, self._peak.box, "")
             self.found.append(Found(event, self._cause))
         self._start = self._peak = self._cause = None
+
+    def _end(self, last: FrameScore, following: FrameScore | None) -> float:
+        if following is not None and following.recording == last.recording:
+            return following.seconds
+        return last.seconds + median_frame(self._seconds[slice(*self._recordings[last.recording])])
 
 
 @dataclass(frozen=True)
