@@ -154,7 +154,7 @@ def content_key(video: Video) -> dict[str, object]:
 
 def video_facts(store: Store, video: Video, crop: Crop = Crop()) -> VideoFacts:
     """What :func:`probe` says, looked up where the video was looked through before."""
-    key = {"kind": "facts", "version": 1, "content": content_key(video)}
+    key = {"kind": "facts", "version": 2, "content": content_key(video)}
     row = store.array(key, lambda: _facts_row(probe(video)))
     height, width = int(row[0]), int(row[1])
     facts = VideoFacts(len(row) - 3, height, width, np.array(row[3:]), float(row[2]))

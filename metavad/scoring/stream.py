@@ -240,8 +240,8 @@ def _rows(features: Mapping[str, Feature], reading: Reading, frames: Iterator[Fr
     """What is computed of each tick; after a gap every feature begins anew."""
     for part in reading.recordings():
         streams = {name: feature.of(part).start() for name, feature in features.items()}
-        for frame, time in zip(islice(frames, len(part.frames)), part.seconds.tolist(), strict=True):
-            yield {name: row(frame.image, time) for name, row in streams.items()}
+        for frame, time in zip(islice(frames, len(part.frames)), part.seconds, strict=True):
+            yield {name: row(frame.image, float(time)) for name, row in streams.items()}
 
 
 def _recording(
