@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import cycle, islice
 from pathlib import Path
 
 import av
@@ -100,4 +101,20 @@ def turned(path: Path, quarters_right: int) -> Path:
     ]
     data[at : at + 36] = a + b + none + c + d + none + none + none + half
     path.write_bytes(bytes(data))
+    return path
+
+
+def retimed(source: Path, path: Path, milliseconds: Sequence[int], first: int = 0) -> Path:
+    """Frames of a video from ``first`` on and over again, each at its time, copied without another loss (.mkv)."""
+    with av.open(str(source)) as container:
+        frames = list(islice(cycle(list(container.decode(video=0))), first, first + len(milliseconds)))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=1000)
+        stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for frame, time in zip(frames, milliseconds, strict=True):
+            copied = frame.reformat(format="yuv420p")
+            copied.pts, copied.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(copied))
+        container.mux(stream.encode(None))
     return path

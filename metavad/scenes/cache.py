@@ -27,7 +27,7 @@ from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import VideoFacts, file_status, probe, read_frames, tick_frames
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["Store", "cache_folder", "content_key", "video_facts", "working_frames"]
+__all__ = ["Store", "cache_folder", "content_key", "ticks_key", "video_facts", "working_frames"]
 
 DEFAULT_LIMIT = 40 * 10**9
 """Bytes; ``METAVAD_CACHE_GB`` says otherwise."""
@@ -154,7 +154,7 @@ def content_key(video: Video) -> dict[str, object]:
 
 def video_facts(store: Store, video: Video, crop: Crop = Crop()) -> VideoFacts:
     """What :func:`probe` says, looked up where the video was looked through before."""
-    key = {"kind": "facts", "version": 1, "content": content_key(video)}
+    key = {"kind": "facts", "version": 2, "content": content_key(video)}
     row = store.array(key, lambda: _facts_row(probe(video)))
     height, width = int(row[0]), int(row[1])
     facts = VideoFacts(len(row) - 3, height, width, np.array(row[3:]), float(row[2]))
@@ -174,6 +174,7 @@ def working_frames(
         "kind": "working",
         "version": 1,
         "content": content_key(video),
+        "ticks": ticks_key(ticks),
         "short_side": short_side,
         "rate": rate,
         "crop": [crop.top, crop.bottom, crop.left, crop.right],
@@ -183,6 +184,11 @@ def working_frames(
         return (frame.image for frame in read_frames(video, short_side=short_side, crop=crop, every=ticks))
 
     return store.array(key, build), ticks, facts.seconds[ticks]
+
+
+def ticks_key(*rows: FloatArray | IntArray) -> str:
+    """A digest of which frames are ticks and of what else about them counts, where that is not in the file alone."""
+    return hashlib.sha256(b"".join(np.asarray(row, np.float64).tobytes() for row in rows)).hexdigest()[:16]
 
 
 def _facts_row(facts: VideoFacts) -> FloatArray:

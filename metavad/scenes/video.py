@@ -23,6 +23,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from metavad.errors import VideoError
+from metavad.recordings import recordings, without_gaps
 from metavad.scenes.listing import frame_files
 from metavad.scenes.scene import Crop, Video
 from metavad.types import ByteArray, FloatArray, IntArray
@@ -48,7 +49,7 @@ class VideoFacts:
     """What a video is once it has been looked through.
 
     ``height`` and ``width`` are those shown, after the crop; ``seconds`` (T,) is the time of each frame
-    since the first; ``rate`` is the mean number of frames per second.
+    since the first; ``rate`` is the mean number of frames per second, gaps between recordings left out.
     """
 
     frames: int
@@ -97,15 +98,21 @@ def working_size(height: int, width: int, short_side: int | None) -> tuple[int, 
 def tick_frames(seconds: FloatArray, rate: float) -> IntArray:
     """Frame indices of the ticks of a video with frame times ``seconds`` (T,), at ``rate`` ticks a second.
 
-    The first tick is frame 0; tick k is the first frame at k/rate seconds or later, with half a frame of
-    grace; a file slower than ``rate`` has one tick per frame. A tick depends on no later frame's picture.
+    The first tick of a recording is its first frame; tick k is the first frame k/rate seconds later or more, with half
+    a frame of grace, as frames have come so far; a file slower than ``rate`` has one tick per frame. Whether a frame is
+    a tick depends on no later one.
     """
-    frames = len(seconds)
-    if frames < 2:
-        return np.arange(frames)
-    grace = 0.5 * float(seconds[-1] - seconds[0]) / (frames - 1) + _ROUNDING
-    due = np.arange(int((seconds[-1] - seconds[0] + grace) * rate) + 1) / rate - grace
-    return np.unique(np.searchsorted(np.asarray(seconds) - seconds[0], np.maximum(due, 0.0)))
+    parts = [start + _recording_ticks(seconds[start:stop], rate) for start, stop in recordings(seconds)]
+    return np.concatenate(parts) if parts else np.arange(0)
+
+
+def _recording_ticks(seconds: FloatArray, rate: float) -> IntArray:
+    since, frames = np.asarray(seconds) - seconds[0], np.maximum(np.arange(len(seconds)), 1)
+    # A mean of n frames is known to a rounding over n; beyond half a tick, grace would be none.
+    grace = np.minimum(since / frames, 1 / rate) / 2 + _ROUNDING * (1 + 0.5 / frames)
+    due = np.floor((since + grace) * rate)
+    due[0] = 0
+    return np.append(0, 1 + np.flatnonzero(due[1:] > np.maximum.accumulate(due)[:-1]))
 
 
 def probe(video: Video, crop: Crop = Crop()) -> VideoFacts:
@@ -228,7 +235,7 @@ def _folder_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tup
 def _file_facts(video: Video) -> VideoFacts:
     index = _index(video.path)
     seconds = (np.asarray(index.times, np.int64) - index.times[0]) * index.time_base
-    frames, length = len(seconds), float(seconds[-1])
+    frames, length = len(seconds), float(without_gaps(seconds)[-1])
     rate = (frames - 1) / length if length > 0 else 1.0 / index.time_base if not index.has_times else 25.0
     return VideoFacts(frames, index.height, index.width, seconds, rate)
 
