@@ -30,7 +30,10 @@ def score(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Gets a folder for each video.")] = Path("scores"),
     fps: Annotated[
         float | None,
-        typer.Option(help="Frames a second of folders of frames, else those of the shots.", show_default=False),
+        typer.Option(
+            help="Frames a second, for folders of frames (else those of the shots) and files with wrong times.",
+            show_default=False,
+        ),
     ] = None,
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile the networks first: minutes, for hours of footage.")
@@ -49,7 +52,7 @@ def score(
     found = load_detector(detector)
     if compile:
         found = _compiling(found)
-    chosen = scene_of_files(videos, fps=fps or found.camera.fps).normal
+    chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
     _check_places([out / video.name for video in chosen])
     progress = bars()
     for video in chosen:
