@@ -100,6 +100,11 @@ class OpenVideo:
         return float(self.stream.time_base or 1)
 
     @property
+    def start(self) -> float:
+        """Seconds on the file's clock at which its pictures begin."""
+        return (self.stream.start_time or 0) * self.time_base
+
+    @property
     def length(self) -> float | None:
         """Seconds as the header has them, where it has those of the pictures alone."""
         if self.stream.duration is not None:
@@ -126,11 +131,15 @@ class OpenVideo:
     def has_presentation_times(self) -> bool:
         """Whether a packet's stamp is that of its picture.
 
-        AVI and ASF hold times of decoding only; where pictures are not decoded in the order of showing, FFmpeg makes
-        up the others, in the wrong order.
+        AVI and ASF hold times of decoding only, and of these codings FFmpeg then makes up the others, in the wrong
+        order where pictures are not decoded in the order of showing.
         """
-        reordered = self.stream.codec_context.name in {"h264", "hevc"} and self.stream.codec_context.has_b_frames
-        return not (reordered and self.container.format.name in {"avi", "asf"})
+        return not (self.container.format.name in {"avi", "asf"} and self.stream.codec_context.name in {"h264", "hevc"})
+
+    @property
+    def is_reordered(self) -> bool:
+        """Whether pictures may be decoded in another order than that of showing."""
+        return self.stream.codec_context.has_b_frames
 
 
 def file_address(path: Path) -> str:
@@ -195,8 +204,7 @@ def _candidates(container: InputContainer, path: Path) -> list[VideoStream]:
     if decodable:
         return decodable
     if streams:
-        coding = streams[0].codec_tag
-        raise VideoError(f"{path}: expected a video, found pictures in an unknown coding ({coding}); convert it first")
+        raise VideoError(f"{path}: expected a video, found pictures in a coding that is not known; convert it first")
     found = "no pictures but a cover" if container.streams.video else "a file without pictures"
     raise VideoError(f"{path}: expected a video, found {found}")
 

@@ -61,7 +61,7 @@ def frame_seconds(pts: IntArray, dts: IntArray, time_base: float, period: float)
     lines = _lines(known[_first_of_equal(stamps[known])], stamps, LONGEST_GAP / time_base)
     step = _usual_step(lines, time_base, period)
     times, jumps = _joined(lines, time_base, step)
-    seconds = _filled(lines.frames, times, len(pts), step, dts * time_base)
+    seconds = _filled(lines.frames, times, step, np.where(dts == UNKNOWN, np.nan, dts * time_base))
     if (np.diff(seconds) <= 0).any():  # closer than numbers can tell
         return _assumed(len(pts), period)
     # frames that come out after the last packet have no stamp of decoding
@@ -176,16 +176,16 @@ def _joined(lines: _Lines, time_base: float, step: float) -> tuple[FloatArray, l
     return inside + np.array(offsets)[number], jumps
 
 
-def _filled(frames: IntArray, times: FloatArray, count: int, step: float, hints: FloatArray) -> FloatArray:
-    """Seconds of all frames (T,) from ``times`` (N,) of some; ``hints`` (T,) are the seconds of another clock."""
-    seconds = np.full(count, np.nan)
+def _filled(frames: IntArray, times: FloatArray, step: float, hints: FloatArray) -> FloatArray:
+    """Seconds of all frames (T,) from ``times`` (N,) of some; ``hints`` (T,) are seconds of another clock or NaN."""
+    seconds = np.full(len(hints), np.nan)
     seconds[frames] = times
     seconds[: frames[0]] = times[0] - step * np.arange(int(frames[0]), 0, -1)
     for index in np.flatnonzero(np.isnan(seconds)).tolist():
         after = int(np.searchsorted(frames, index))
         before, ended = int(frames[after - 1]), after == len(frames)
         ceiling = np.inf if ended else float(times[after])
-        hint = float(seconds[before] + hints[index] - hints[before])
+        hint = float(seconds[before] + (hints[index] - hints[before]))
         even = step if ended else (ceiling - seconds[index - 1]) / float(frames[after] - index + 1)
         likely = seconds[index - 1] + (even if even <= 2 * step else step)
         seconds[index] = hint if seconds[index - 1] < hint < min(ceiling, likely + LONGEST_GAP) else likely
@@ -207,10 +207,8 @@ def _said_of_order(pts: IntArray, stamps: IntArray) -> str:
 def _said_of_mended(mended: IntArray, count: int) -> str:
     if not len(mended):
         return ""
-    return (
-        f"{len(mended)} of {count} frames have no time of their own or one that cannot be, the first is frame "
-        f"{mended[0]}; their times are guessed from the frames around them"
-    )
+    where = f"{len(mended)} of {count} frames (the first: frame {mended[0]})"
+    return f"holds no usable time for {where}; it is guessed from the frames around"
 
 
 def _said_of_jumps(jumps: Sequence[tuple[int, float]], seconds: FloatArray) -> str:

@@ -296,23 +296,21 @@ def _built_index(path: Path, size: int, changed: int) -> _Index:
 
 
 def _demuxed_index(file: OpenVideo) -> _Index | None:
-    """The index without decoding, from the packets' times; ``None`` where these cannot be trusted.
+    """The index without decoding, from the packets' stamps; ``None`` where these cannot be trusted.
 
-    They can when every packet has a time of its own that fits the order of decoding, the first one decodes, and the
-    last group of pictures decodes to exactly its packets: what headers, edit lists and truncation get wrong shows
-    there.
+    They can when every packet has one of its own that fits the order of decoding, the first one decodes, and the last
+    group of pictures decodes to exactly its packets: what headers, edit lists and truncation get wrong shows there.
     """
-    packets, keyed = _shown_packets(file)
-    times, key_times = np.sort(packets), np.sort(packets[keyed])
-    if not file.has_presentation_times or not len(key_times) or (np.diff(times) <= 0).any():
+    packets = _shown_packets(file)
+    pts, keys = np.sort(packets.pts), np.sort(packets.pts[packets.keys])
+    if not len(keys) or keys[0] != pts[0] or (np.diff(pts) <= 0).any() or not in_shown_order(packets.pts):
         return None
-    if key_times[0] != times[0] or not in_shown_order(packets):
+    if not file.has_presentation_times and file.is_reordered:
         return None
-    head = next(_frames_since(file, int(times[0])), None)
-    tail = [frame.pts for frame in _frames_since(file, int(key_times[-1]))]
-    if head is None or head.pts != times[0] or tail != times[times >= key_times[-1]].tolist():
+    head = next(_frames_since(file, int(pts[0])), None)
+    if head is None or head.pts != pts[0] or not _decodes_to(file, pts[pts >= keys[-1]]):
         return None
-    return _made_index(file, times, np.searchsorted(times, key_times), *_timed(file, times, times), shown_size(head))
+    return _made_index(file, pts, packets.dts, np.searchsorted(pts, keys), shown_size(head))
 
 
 def _frames_since(file: OpenVideo, stamp: int) -> Iterator[VideoFrame]:
@@ -320,51 +318,59 @@ def _frames_since(file: OpenVideo, stamp: int) -> Iterator[VideoFrame]:
     return (frame for frame in file.frames_from(stamp) if frame.pts is None or frame.pts >= stamp)
 
 
-def _shown_packets(file: OpenVideo) -> tuple[IntArray, BoolArray]:
-    """Times (N,) of the packets that a player shows, as they lie in the file, and which are key frames.
+def _decodes_to(file: OpenVideo, pts: IntArray) -> bool:
+    """Whether a seek to the first of ``pts`` (T,), a key frame, gives frames with exactly these stamps."""
+    return bool([frame.pts for frame in _frames_since(file, int(pts[0]))] == pts.tolist())
 
-    Both are empty where a packet has no time or is torn.
-    """
-    times, keys, nothing = array("q"), array("b"), (np.zeros(0, np.int64), np.zeros(0, bool))
+
+@dataclass(frozen=True)
+class _Packets:
+    """Stamps (N,) of the packets that a player shows, as they lie in the file, and which are key frames."""
+
+    pts: IntArray
+    dts: IntArray
+    keys: BoolArray
+
+
+def _shown_packets(file: OpenVideo) -> _Packets:
+    """None at all where one has no time or is torn."""
+    pts, dts, keys = array("q"), array("q"), array("b")
     for packet in file.packets():
         if packet.is_discard:
             continue
         if packet.pts is None or packet.is_corrupt:
-            return nothing
-        times.append(packet.pts)
+            return _Packets(_stamps(()), _stamps(()), np.zeros(0, bool))
+        pts.append(packet.pts)
+        dts.append(UNKNOWN if packet.dts is None else packet.dts)
         keys.append(packet.is_keyframe)
-    return nothing if file.stopped else (np.array(times, np.int64), np.array(keys, bool))
+    end = 0 if file.stopped else len(pts)
+    return _Packets(_stamps(pts[:end]), _stamps(dts[:end]), np.array(keys[:end], bool))
+
+
+def _stamps(values: "array[int] | Sequence[int]") -> IntArray:
+    return np.array(values, np.int64)
 
 
 def _decoded_index(file: OpenVideo) -> _Index | None:
     """The index by decoding everything: slow, and right whatever the header says."""
-    stamps, decoding, keys, size = array("q"), array("q"), array("q"), (0, 0)
+    shown_at, decoded_at, keys, size = array("q"), array("q"), array("q"), (0, 0)
     for number, frame in enumerate(file.frames()):
         size = size if number else shown_size(frame)
-        stamps.append(UNKNOWN if frame.pts is None else frame.pts)
-        decoding.append(UNKNOWN if frame.dts is None else frame.dts)
+        shown_at.append(UNKNOWN if frame.pts is None else frame.pts)
+        decoded_at.append(UNKNOWN if frame.dts is None else frame.dts)
         if frame.key_frame:
             keys.append(number)
-    if not stamps:
+    if not shown_at:
         return None
-    pts, dts = np.array(stamps, np.int64), np.array(decoding, np.int64)
-    return _made_index(file, pts, np.array(keys, np.int64), *_timed(file, pts, dts), size)
+    index = _made_index(file, _stamps(shown_at), _stamps(decoded_at), _stamps(keys), size)
+    if not index.keys or _decodes_to(file, _stamps(shown_at[index.keys[-1] :])):
+        return index
+    # made-up stamps differ where reading starts elsewhere: they tell nothing, and seeks are of no use
+    return replace(index, stamps=array("q"), numbers=None, keys=array("q"), key_stamps=array("q"))
 
 
-def _timed(file: OpenVideo, pts: IntArray, dts: IntArray) -> tuple[FloatArray, tuple[str, ...]]:
-    """Seconds of the frames (T,), and what is to be said of them."""
-    rate = file.frame_rate
-    if file.has_times:
-        unsorted = np.full_like(pts, UNKNOWN)
-        return frame_seconds(pts if file.has_presentation_times else unsorted, dts, file.time_base, 1 / rate)
-    text = f"its format has no times; {rate:g} frames a second are assumed, --fps says otherwise"
-    seconds = frame_seconds(pts, dts, file.time_base, 1 / rate)[0]
-    return seconds, () if file.states_rate else (text,)
-
-
-def _made_index(
-    file: OpenVideo, pts: IntArray, keys: IntArray, seconds: FloatArray, said: tuple[str, ...], size: tuple[int, int]
-) -> _Index:
+def _made_index(file: OpenVideo, pts: IntArray, dts: IntArray, keys: IntArray, size: tuple[int, int]) -> _Index:
+    seconds, said = _timed(file, pts, dts)
     stamps, numbers = _told_apart(pts)
     keys = keys[np.isin(pts[keys], stamps)]
     return _Index(
@@ -378,6 +384,17 @@ def _made_index(
         said=tuple(text for text in (file.others, _damage(file), "" if said else _ending(file, seconds)) if text),
         said_of_times=said,
     )
+
+
+def _timed(file: OpenVideo, pts: IntArray, dts: IntArray) -> tuple[FloatArray, tuple[str, ...]]:
+    """Seconds of the frames (T,), and what is to be said of them."""
+    rate = file.frame_rate
+    stated = pts if file.has_presentation_times else np.full_like(pts, UNKNOWN)
+    seconds, said = frame_seconds(stated, dts, file.time_base, 1 / rate)
+    if file.has_times:
+        return seconds, said
+    text = f"its format has no times; {rate:g} frames a second are assumed, --fps says otherwise"
+    return seconds, () if file.states_rate else (text,)
 
 
 def _told_apart(pts: IntArray) -> tuple[IntArray, IntArray | None]:
@@ -399,7 +416,11 @@ def _damage(file: OpenVideo) -> str:
 def _ending(file: OpenVideo, seconds: FloatArray) -> str:
     """Where a file of even rate ends well before its header says; of others the last frame may be meant to stay."""
     length, found, steps = file.length or 0.0, float(seconds[-1]), np.diff(seconds)
-    if length - found <= max(_SHORT * length, 1.0) or not len(steps) or steps.max() > 2 * np.median(steps):
+    if (
+        length - max(found, found + file.start) <= max(_SHORT * length, 1.0)
+        or not len(steps)
+        or steps.max() > 2 * np.median(steps)
+    ):
         return ""
     return f"ends at {found:.1f} s, its header says {length:.1f} s: cut short, the rest is missing"
 
@@ -423,15 +444,15 @@ def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple
 
 def _fitted(video: Video, picture: ByteArray, shape: tuple[int, int], frame: int, *, again: bool) -> ByteArray:
     """A picture of another size brought to that of the first, where it can be the same view; said unless ``again``."""
-    size, first = f"{picture.shape[1]}x{picture.shape[0]}", f"{shape[1]}x{shape[0]}"
+    found, first = f"{picture.shape[1]}x{picture.shape[0]}", f"{shape[1]}x{shape[0]}"
     ratio = picture.shape[1] * shape[0] / (picture.shape[0] * shape[1])
     if abs(ratio - 1) > _SAME_VIEW:
         raise VideoError(
-            f"{video.path}: expected {first} pixels in frame {frame}, found {size}; cut the video where its size "
+            f"{video.path}: expected {first} pixels in frame {frame}, found {found}; cut the video where its size "
             "changes, and use the parts one by one"
         )
     if not again:
-        text = f"its pictures change from {first} to {size} at frame {frame}; they are brought to the first size"
+        text = f"its pictures change from {first} to {found}; they are brought to the first size"
         warnings.warn(f"{video.path}: {text}", FootageWarning, stacklevel=5)
     return _resized(picture, shape)
 
