@@ -32,7 +32,10 @@ def score(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Gets a folder for each video.")] = Path("scores"),
     fps: Annotated[
         float | None,
-        typer.Option(help="Frames a second of folders of frames, else those of the shots.", show_default=False),
+        typer.Option(
+            help="Frames a second, for folders of frames (else those of the shots) and files with wrong times.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event."""
@@ -46,7 +49,7 @@ def score(
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the other half decodes and computes flow ahead
     found = load_detector(detector)
-    chosen = scene_of_files(videos, fps=fps or found.camera.fps).normal
+    chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
     _check_places([out / video.name for video in chosen])
     progress = bars()
     for video in chosen:
