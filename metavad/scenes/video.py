@@ -23,8 +23,8 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from metavad.errors import VideoError
-from metavad.scenes.listing import frame_files
 from metavad.scenes.scene import Crop, Video
+from metavad.scenes.stills import read_stills, stills_of
 from metavad.types import ByteArray, FloatArray, IntArray
 
 __all__ = [
@@ -192,37 +192,14 @@ def _frame_rate(video: Video) -> float:
     return video.fps
 
 
-def _frames_of(video: Video) -> list[Path]:
-    files = frame_files(video.path)
-    if not files:
-        raise VideoError(f"{video.path}: expected frames (.jpg, .png, .tif, ...) in this folder, found none")
-    return files
-
-
-def _image(path: Path, form: str) -> ByteArray:
-    flag = cv2.IMREAD_GRAYSCALE if form == "gray" else cv2.IMREAD_COLOR
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, flag) if len(data) else None
-    if picture is None:
-        raise VideoError(f"{path}: expected an image, found something unreadable; fetch this file again")
-    return np.asarray(picture, np.uint8)
-
-
 def _folder_facts(video: Video) -> VideoFacts:
-    rate, files = _frame_rate(video), _frames_of(video)
-    height, width = _image(files[0], "gray").shape
-    return VideoFacts(len(files), height, width, np.arange(len(files)) / rate, rate)
+    rate = _frame_rate(video)
+    stills = stills_of(video.path, rate)
+    return VideoFacts(len(stills.files), stills.height, stills.width, np.arange(len(stills.files)) / rate, rate)
 
 
 def _folder_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple[int, ByteArray]]:
-    files = _frames_of(video)
-    shape = _image(files[0], form).shape
-    for index in wanted:
-        picture = _image(files[index], form)
-        if picture.shape != shape:
-            expected, found = f"{shape[1]}x{shape[0]}", f"{picture.shape[1]}x{picture.shape[0]}"
-            raise VideoError(f"{files[index]}: expected {expected} pixels as in frame 0, found {found}")
-        yield index, picture
+    return read_stills(stills_of(video.path, _frame_rate(video)), wanted, form)
 
 
 def _file_facts(video: Video) -> VideoFacts:

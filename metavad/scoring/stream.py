@@ -16,6 +16,7 @@ from metavad.features.base import Feature, Reading
 from metavad.features.library import Library, Track, features_of, sample_of
 from metavad.features.sample import Sample
 from metavad.progress import SILENT, Progress
+from metavad.scenes.blank import watched
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import VideoFacts, probe, read_frames, tick_frames
 from metavad.scoring.ahead import ahead
@@ -205,7 +206,8 @@ def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterato
     model, ticks, seconds = detector.normality, reading.frames, reading.facts.seconds[reading.frames]
     config, keep = model.method.config, overlap(model)
     features = {name: each.of(reading) for name, each in features_of(config, model.method.experts.reads).items()}
-    frames = read_frames(reading.video, short_side=config.data.short_side, crop=reading.crop, every=ticks)
+    read = read_frames(reading.video, short_side=config.data.short_side, crop=reading.crop, every=ticks)
+    frames = watched(reading.video, read)
     rows: deque[dict[str, ByteArray]] = deque(maxlen=keep + CHUNK)
     streams = {name: feature.start() for name, feature in features.items()}
     made = (
