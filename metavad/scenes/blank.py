@@ -113,7 +113,7 @@ def warn_of_nothing(glances: Mapping[tuple[str, float], Glance]) -> None:
     if black:
         _warn_of_clips(black, len(glances), "black, or one even grey")
     if frozen and 2 * len(frozen) >= len(glances):
-        _warn_of_clips(frozen, len(glances), "frozen, the same picture again and again")
+        _warn_of_clips(frozen, len(glances), "frozen, the same again and again")
 
 
 def _warn_of_clips(places: Sequence[tuple[str, float]], count: int, what: str) -> None:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from metavad.types import ByteArray
 
-__all__ = ["Depth", "depth_of"]
+__all__ = ["BEFOREHAND", "Depth", "depth_of"]
 
+BEFOREHAND = 0.5
+"""Seconds of pictures that tell the range of values: no score may depend on later ones."""
 LEAST = 1 / 8
 """Share of the values that so many bits allow which pictures must use, or the range that they use is taken."""
 
@@ -33,8 +35,15 @@ class Depth:
 
     def grey(self, picture: NDArray[np.generic]) -> ByteArray:
         """``picture`` of any numbers as bytes, of the same shape; what is no number is black."""
-        values = np.nan_to_num(np.asarray(picture, np.float64), nan=self.low)
-        return np.asarray(np.clip((values - self.low) * (256 / self.span), 0, 255), np.uint8)
+        values = np.clip(np.asarray(picture, np.float64), self.low, self.high) - self.low
+        return np.minimum(np.nan_to_num(values) * (256 / self.span), 255).astype(np.uint8)
+
+    def said(self, bits: int, pictures: int) -> str:
+        """What a user should know of it, by so many pictures of so many bits."""
+        return (
+            f"pictures of {bits} bits; grey 0 to 255 stands for the values {self.low:g} to {self.high:g}, "
+            f"by the first {pictures}"
+        )
 
     def lost(self, picture: NDArray[np.generic]) -> float:
         """Share of ``picture`` that lies beyond the range."""
@@ -56,7 +65,7 @@ def depth_of(pictures: Iterable[NDArray[np.generic]]) -> Depth:
     low, high = (float(value) for value in np.quantile(values, (0.001, 0.999), method="nearest"))
     if not np.issubdtype(values.dtype, np.integer):
         return _used(low, high)
-    bits = _bits(values, high)
+    bits = next((bits for bits in (8, 10, 12, 14, 16) if high < 2**bits), 32)
     return Depth(0.0, 2.0**bits) if low >= 0 and high - low >= LEAST * 2**bits else _used(low, high, floor=low >= 0)
 
 
@@ -65,13 +74,6 @@ def _some(picture: NDArray[np.generic]) -> NDArray[np.generic]:
     step = math.ceil(math.sqrt(picture.size / 10**5)) or 1
     values = np.ravel(picture[::step, ::step])
     return values[np.isfinite(values)]
-
-
-def _bits(values: NDArray[np.generic], high: float) -> int:
-    """The fewest bits that hold the values; 16 for those that are shifted to the left in 16."""
-    if high >= 4096 and not np.any(values.astype(np.int64) % 16):
-        return 16
-    return next((bits for bits in (8, 10, 12, 14, 16) if high < 2**bits), 32)
 
 
 def _used(low: float, high: float, *, floor: bool = False) -> Depth:

@@ -5,7 +5,7 @@ import os
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ __all__ = [
     "frame_files",
     "hexadecimal",
     "is_junk",
+    "matching_videos",
     "name_of",
     "natural",
     "scene_of_files",
@@ -68,7 +69,13 @@ def hexadecimal(stems: Sequence[str]) -> list[int]:
     begun = next((place for place, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), 0)
     ends = [stem[begun:].lower() for stem in stems]
     letters = set("".join(ends))
-    if not letters & _LETTERS or not letters & _DIGITS or letters - _LETTERS - _DIGITS or len(set(map(len, ends))) > 1:
+    if (
+        len(stems) < 2
+        or not letters & _LETTERS
+        or not letters & _DIGITS
+        or letters - _LETTERS - _DIGITS
+        or len(set(map(len, ends))) > 1
+    ):
         return []
     numbers = [int(end, 16) for end in ends]
     return numbers if max(numbers) - min(numbers) + 1 < _DENSE * len(set(numbers)) else []
@@ -107,6 +114,33 @@ def videos_under(root: Path, patterns: Iterable[str], fps: float | None = None) 
     Videos come before stills: a folder that holds both is no folder of frames. What a pattern matches and is left
     out for that is named by a :class:`FootageWarning`.
     """
+    found = _found(root, patterns)
+    _warn_of_left_out(found)
+    return _told_apart([Video(name_of(path), path, fps if path.is_dir() else None) for path in found.videos], root)
+
+
+def matching_videos(root: Path, patterns: Iterable[str]) -> tuple[Path, ...]:
+    """Where the videos are that :func:`videos_under` finds, without a word about what is left out."""
+    return _found(root, patterns).videos
+
+
+def name_of(path: Path) -> str:
+    """What a video at ``path`` is called: a folder by its name, a file by its stem, neither ever ``.`` or ``..``."""
+    whole = _absolute(path).name
+    name = whole if path.is_dir() else Path(whole).stem
+    return name if name.strip(".") else whole.strip(".") or "video"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What patterns match: videos, other folders, and pictures by the folder that they lie in."""
+
+    videos: tuple[Path, ...]
+    folders: tuple[Path, ...]
+    pictures: Mapping[Path, Iterable[str]]
+
+
+def _found(root: Path, patterns: Iterable[str]) -> _Found:
     videos: dict[Path, None] = {}
     folders: dict[Path, None] = {}
     pictures: dict[Path, dict[str, None]] = {}
@@ -117,16 +151,8 @@ def videos_under(root: Path, patterns: Iterable[str], fps: float | None = None) 
             pictures.setdefault(path.parent, {})[path.name] = None
         elif path.is_dir():
             folders[path] = None
-    found = sorted(_once(videos), key=lambda path: natural(path.relative_to(root).as_posix()))
-    _warn_of_left_out(found, folders, pictures)
-    return _told_apart([Video(name_of(path), path, fps if path.is_dir() else None) for path in found], root)
-
-
-def name_of(path: Path) -> str:
-    """What a video at ``path`` is called: a folder by its name, a file by its stem, neither ever ``.`` or ``..``."""
-    whole = _absolute(path).name
-    name = whole if path.is_dir() else Path(whole).stem
-    return name if name.strip(".") else whole.strip(".") or "video"
+    once = sorted(_once(videos), key=lambda path: natural(path.relative_to(root).as_posix()))
+    return _Found(tuple(once), tuple(folders), pictures)
 
 
 def _matching(root: Path, patterns: Iterable[str]) -> Iterator[Path]:
@@ -151,7 +177,7 @@ def _absolute(path: Path) -> Path:
 
 def _videos_at(path: Path, fps: float | None) -> list[Video]:
     if path.is_dir() and not _is_video(path):
-        return list(videos_under(path, ["*"], fps))
+        return _videos_in(path, fps)
     if path.is_dir():
         _warn_of_frames(path)
         return [Video(name_of(path), path, fps)]
@@ -163,6 +189,17 @@ def _videos_at(path: Path, fps: float | None) -> list[Video]:
             "name the folder that holds the frames, or the video that this is a picture of"
         )
     return [Video(name_of(path), path)]
+
+
+def _videos_in(folder: Path, fps: float | None) -> list[Video]:
+    """Those that lie in a folder itself; raises :class:`VideoError` where there is footage in folders in it only."""
+    found = list(videos_under(folder, ["*"], fps))
+    deeper = [name for name, inside in _inside(folder, _contents(folder)).items() if inside.videos or inside.pictures]
+    if not found and deeper:
+        raise VideoError(
+            f"{folder}: expected videos or frames, found them in folders in this one ({_some(deeper)}); name these"
+        )
+    return found
 
 
 # --- videos and stills ---------------------------------------------------------------------------------------
@@ -209,14 +246,15 @@ def _inside(folder: Path, found: _Contents) -> dict[str, _Contents]:
     return inside
 
 
-def _warn_of_left_out(videos: Sequence[Path], folders: Iterable[Path], pictures: Mapping[Path, Iterable[str]]) -> None:
-    """What patterns match beside ``videos``: pictures, and folders of both whose videos no pattern matches."""
-    for folder in sorted({path.parent for path in videos} & pictures.keys()):
-        _warn(f"{folder}: pictures beside videos are no footage: {_some(sorted(pictures[folder], key=natural))}")
-    above = {parent for path in videos for parent in path.parents}
-    for folder in folders:
-        if folder not in above and (found := _contents(folder)).pictures:
-            said = f"pictures beside {_some(found.videos or found.folders)}, so it is no folder of frames"
+def _warn_of_left_out(found: _Found) -> None:
+    """Pictures beside videos, and folders of both whose videos no pattern matches."""
+    for folder in sorted({path.parent for path in found.videos} & found.pictures.keys()):
+        names = sorted(found.pictures[folder], key=natural)
+        _warn(f"{folder}: pictures beside videos are no footage: {_some(names)}")
+    above = {parent for path in found.videos for parent in path.parents}
+    for folder in found.folders:
+        if folder not in above and (inside := _contents(folder)).pictures:
+            said = f"pictures beside {_some(inside.videos or inside.folders)}, so it is no folder of frames"
             _warn(f"{folder}: {said}; it is left out: name the videos in it")
 
 
@@ -224,7 +262,7 @@ def _warn_of_frames(folder: Path) -> None:
     """Of a folder of frames that has one, more likely a picture that lies about; and of frames in folders in it."""
     found = _contents(folder)
     if len(found.pictures) == 1:
-        _warn(f"{folder}: a single picture ({found.pictures[0]}) is read as a video of one frame")
+        _warn(f"{folder}: holds a single picture ({found.pictures[0]}), which makes a video of one frame")
     if others := [name for name, inside in _inside(folder, found).items() if inside.pictures]:
         _warn(
             f"{folder}: read as {len(found.pictures)} frames; pictures in folders in it are left out: {_some(others)}"
@@ -251,19 +289,23 @@ def _warn(text: str) -> None:
 def _told_apart(videos: Sequence[Video], root: Path) -> tuple[Video, ...]:
     """The same videos with names that no two share, as names of folders neither, whatever the case of letters.
 
-    Where names are taken twice, their path under ``root`` tells them apart, then their suffix, then a number.
+    Where names are taken twice, suffixes tell them apart that lie in one folder, else their path under ``root``, or
+    both, or a number.
     """
+    paths = [_absolute(video.path) for video in videos]
+    folders: dict[str, set[Path]] = {}
+    for video, path in zip(videos, paths, strict=True):
+        folders.setdefault(_key(video.name), set()).add(path.parent)
+
+    def longer(name: str, path: Path) -> str:
+        side_by_side = len(folders[_key(name)]) == 1
+        return path.name if side_by_side else _below(path if path.is_dir() else path.with_suffix(""), root)
+
     names = [video.name for video in videos]
-    longer: tuple[Callable[[Path], Path], ...] = (
-        lambda path: path if path.is_dir() else path.with_suffix(""),
-        lambda path: path,
-    )
-    for form in longer:
+    for form in (longer, lambda _, path: _below(path, root)):
         wrong = _taken_twice(names)
-        names = [
-            _below(form(_absolute(video.path)), root) if place in wrong else name
-            for place, (name, video) in enumerate(zip(names, videos, strict=True))
-        ]
+        pairs = enumerate(zip(names, paths, strict=True))
+        names = [form(name, path) if place in wrong else name for place, (name, path) in pairs]
     return tuple(replace(video, name=name) for video, name in zip(videos, _numbered(names), strict=True))
 
 

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metavad.errors import FootageWarning, VideoError
-from metavad.scenes.depth import Depth, depth_of
+from metavad.scenes.depth import BEFOREHAND, Depth, depth_of
 from metavad.scenes.listing import frame_files, hexadecimal, natural
 from metavad.types import ByteArray
 
 __all__ = ["Stills", "read_stills", "stills_of"]
 
-_BEFOREHAND = 0.5  # seconds of pictures that tell the range of values: no score may depend on later ones
+_DEEP = 16  # pictures at most that tell the range of values
 _DARK = 256  # pictures of one value that may come before them: they show nothing in any range
 _SETTLED = 2 * 10**9  # nanoseconds after which a folder that changes again shows it in its time
 _LOST = 0.05  # share of a picture beyond the range from which it is said
@@ -44,7 +44,7 @@ def stills_of(folder: Path, rate: float) -> Stills:
     Raises :class:`VideoError` where there is none, where two are one frame, or where one holds many pictures.
     """
     files, notes = _listed(folder)
-    first = files[: 1 + int(_BEFOREHAND * rate)]
+    first = files[: 1 + int(min(BEFOREHAND * rate, _DEEP))]
     height, width, depth, note = _first(files[: len(first) + _DARK], len(first), _stamps(first))
     for text in filter(None, (*notes, note)):
         warnings.warn(f"{folder}: {text}", FootageWarning, stacklevel=2)
@@ -63,19 +63,16 @@ def read_stills(stills: Stills, wanted: Sequence[int], form: str) -> Iterator[tu
                 f"{path}: expected {stills.width}x{stills.height} pixels as in frame 0, found {found}; "
                 "make a folder of each size"
             )
-        if stills.depth is not None and not said:
-            said = _warned_of_loss(path, picture, stills.depth)
-        yield index, _bytes(picture, stills.depth)
-
-
-def _bytes(picture: NDArray[np.generic], depth: Depth | None) -> ByteArray:
-    if picture.dtype == np.uint8:
-        return np.asarray(picture, np.uint8)
-    return (depth or Depth(0.0, 2.0**16)).grey(picture)
+        if picture.dtype == np.uint8:
+            yield index, np.asarray(picture, np.uint8)
+            continue
+        depth = stills.depth or Depth(0.0, 2.0**16)
+        said = said or _warned_of_loss(path, picture, depth)
+        yield index, depth.grey(picture)
 
 
 def _warned_of_loss(path: Path, picture: NDArray[np.generic], depth: Depth) -> bool:
-    lost = 0.0 if picture.dtype == np.uint8 else depth.lost(picture)
+    lost = depth.lost(picture)
     if lost > _LOST:
         warnings.warn(
             f"{path.parent}: {lost:.0%} of {path.name} lie beyond the values {depth.low:g} to {depth.high:g} that the "
@@ -139,7 +136,7 @@ def _about_gaps(stems: Sequence[str]) -> str:
     """Numbers that are left out, where the names count: frames that follow move up."""
     numbers = _counted(stems)
     steps = Counter(later - earlier for earlier, later in pairwise(numbers))
-    if len(numbers) < 3 or not steps:
+    if len(numbers) < 3 or min(steps) < 1:
         return ""
     step = min(steps, key=lambda each: (-steps[each], each))
     gaps = [(one + step, other - step) for one, other in pairwise(numbers) if other - one >= 2 * step]
@@ -148,7 +145,8 @@ def _about_gaps(stems: Sequence[str]) -> str:
     missing = sum((last - first) // step + 1 for first, last in gaps)
     spelt = [str(first) if first == last else f"{first} to {last}" for first, last in gaps[:3]]
     listed = ", ".join(spelt) + (", ..." if len(gaps) > 3 else "")
-    return f"{missing} numbers are missing ({listed}); later frames move up, and labels by number no longer fit"
+    many = "1 number is" if missing == 1 else f"{missing} numbers are"
+    return f"{many} missing ({listed}); later frames move up, and labels by number no longer fit"
 
 
 def _counted(stems: Sequence[str]) -> list[int]:
@@ -181,17 +179,13 @@ def _first(
         return height, width, None, ""
     shown = [_picture(file, "gray") for file in _from_light(files, count)]
     depth = depth_of(each for each in shown if each.dtype != np.uint8)
-    note = (
-        f"pictures of {8 * picture.dtype.itemsize} bits; grey 0 to 255 stands for the values {depth.low:g} to "
-        f"{depth.high:g}, by the first {len(shown)}"
-    )
-    return height, width, depth, note
+    return height, width, depth, depth.said(8 * picture.dtype.itemsize, len(shown))
 
 
 def _from_light(files: Sequence[Path], count: int) -> Sequence[Path]:
     """So many files, from the first picture on that shows more than one value."""
-    for start in range(len(files) - count + 1):
-        picture = _picture(files[start], "gray")
+    for start, file in enumerate(files):
+        picture = _picture(file, "gray")
         if picture.min() != picture.max():
             return files[start : start + count]
     return files[:count]

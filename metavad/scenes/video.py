@@ -5,13 +5,14 @@ decodes, whatever its header says. Pictures are as a player shows them: rotated 
 """
 
 import os
+import warnings
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import av
@@ -22,7 +23,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from metavad.errors import VideoError
+from metavad.errors import FootageWarning, VideoError
+from metavad.scenes.depth import BEFOREHAND, Depth, depth_of
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.stills import read_stills, stills_of
 from metavad.types import ByteArray, FloatArray, IntArray
@@ -41,6 +43,7 @@ __all__ = [
 
 _SEEK_FROM = 12  # frames skipped from which a seek is cheaper than decoding on
 _ROUNDING = 1e-3  # seconds; some containers round times to milliseconds
+_DEEP = 16  # frames at most that tell the range of values of 16 bits
 
 
 @dataclass(frozen=True)
@@ -353,12 +356,33 @@ def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple
     shape = (index.height, index.width)
     converter = VideoReformatter()  # one for all frames: making it takes longer than using it
     for number, frame in _wanted_frames(video.path, index, wanted):
-        flat = np.asarray(converter.reformat(frame, format=form).to_ndarray(), np.uint8)
-        picture = np.rot90(flat, _quarter_turns(frame))
+        picture = np.rot90(_flat(video.path, converter, frame, form), _quarter_turns(frame))
         if picture.shape[:2] != shape:
             found = f"{picture.shape[1]}x{picture.shape[0]}"
             raise VideoError(f"{video.path}: expected {shape[1]}x{shape[0]} pixels in frame {number}, found {found}")
         yield number, picture
+
+
+def _flat(path: Path, converter: VideoReformatter, frame: VideoFrame, form: str) -> ByteArray:
+    """A frame as it is stored; grey of 16 bits, of which cameras use a part, by the range that they use."""
+    depth = _file_depth(path, file_status(path).st_mtime_ns) if frame.format.name.startswith("gray16") else None
+    if depth is None:
+        return np.asarray(converter.reformat(frame, format=form).to_ndarray(), np.uint8)
+    grey = depth.grey(converter.reformat(frame, format="gray16le").to_ndarray())
+    return grey if form == "gray" else np.repeat(grey[..., None], 3, axis=2)
+
+
+@lru_cache(maxsize=64)
+def _file_depth(path: Path, changed: int) -> Depth | None:
+    """The range of values that the first half second uses, said once; ``None`` where that is all of 16 bits."""
+    with _opened(path) as container:
+        frames = list(islice(_decoded(container), _DEEP))
+        begun = [frame for frame in frames if (frame.time or 0.0) - (frames[0].time or 0.0) <= BEFOREHAND]
+        depth = depth_of(frame.reformat(format="gray16le").to_ndarray() for frame in begun)
+    if depth == Depth(0.0, 2.0**16):
+        return None
+    warnings.warn(f"{path}: {depth.said(16, len(begun))}", FootageWarning, stacklevel=2)
+    return depth
 
 
 def _wanted_frames(path: Path, index: _Index, wanted: list[int]) -> Iterator[tuple[int, VideoFrame]]:

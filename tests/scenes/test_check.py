@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from metavad.errors import DataError
-from metavad.scenes.check import check_suite, empty_intervals, import_folder
+from metavad.scenes.check import check_suite, empty_intervals
+from metavad.scenes.guess import import_folder
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import load_suite
