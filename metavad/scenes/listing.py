@@ -299,7 +299,7 @@ def _told_apart(videos: Sequence[Video], root: Path) -> tuple[Video, ...]:
 
     def longer(name: str, path: Path) -> str:
         side_by_side = len(folders[_key(name)]) == 1
-        return path.name if side_by_side else _below(path if path.is_dir() else path.with_suffix(""), root)
+        return path.name if side_by_side else _below(path.with_name(name_of(path)), root)
 
     names = [video.name for video in videos]
     for form in (longer, lambda _, path: _below(path, root)):

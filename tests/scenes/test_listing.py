@@ -189,6 +189,7 @@ def test_a_link_to_a_folder_above_lists_a_video_once(tmp_path):
         (["Cam.mp4", "cam.mp4"], ["Cam.mp4", "cam.mp4 (2)"]),
         (["Straße.mp4", "strasse.mp4", "STRASSE.avi"], ["Straße.mp4", "strasse.mp4 (2)", "STRASSE.avi"]),
         (["a.mp4", "a/1.mp4", "b/1.mp4"], ["a.mp4", "a/1", "b/1"]),
+        (["a/...mp4", "b/...mp4"], ["a/mp4", "b/mp4"]),
     ],
     ids=str,
 )
