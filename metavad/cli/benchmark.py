@@ -234,30 +234,31 @@ def write_report(outcome: "Outcome", path: Path) -> None:
 
 def _write_plots(record: dict[str, Any], folder: Path) -> None:
     """AUC over K with its spread: a file for each scene, and one for their mean."""
-    import re
-
-    from metavad.files import write_text
+    from metavad.files import folder_name, write_text
     from metavad.report.plots import auc_over_shots
     from metavad.report.table import pivot
 
-    for scene, _ in pivot(record).groups:
-        write_text(folder / f"{re.sub(r'[^0-9A-Za-z._-]+', '-', scene)}.svg", auc_over_shots(record, scene))
+    scenes = [scene for scene, _ in pivot(record).groups]
+    plain = [scene.replace("/", "-") for scene in scenes]  # as of ``suite/scene``
+    for scene, name in zip(scenes, plain, strict=True):
+        file = folder_name(name if plain.count(name) == 1 else scene)
+        write_text(folder / f"{file}.svg", auc_over_shots(record, scene))
 
 
 def _print(record: dict[str, Any], style: str, figures: str) -> None:
-    from metavad.cli.terminal import console, say
+    from metavad.cli.terminal import console, say, say_text
     from metavad.report.table import format_table, known_figures, sources, terminal_table
 
     asked = known_figures(record) if "all" in _names(figures) else _names(figures)
     asked += [name for name in known_figures(record) if name.startswith("looks_at_test_set") and name not in asked]
     if style == "csv":
-        say(format_table(record, style).rstrip("\n"))
+        say_text(format_table(record, style))
         return
     for figure in asked:
         if style == "table":
             console().print(terminal_table(record, figure))
         else:
-            say(format_table(record, style, figure))
+            say_text(f"{format_table(record, style, figure)}\n")
     if style == "table":
         say(*sources(record))
         _print_differences(record)

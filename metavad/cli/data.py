@@ -74,6 +74,7 @@ def list_suites(data: Data = None) -> None:
     from rich.table import Table
 
     from metavad.cli.terminal import console, say
+    from metavad.errors import printable
     from metavad.shipped import shipped
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -81,7 +82,7 @@ def list_suites(data: Data = None) -> None:
         table.add_column(heading, no_wrap=True)
     rows = [_listed(name, data) for name in shipped("tasks")]
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     screen = console()
     if Measurement.get(screen, screen.options.update(max_width=10_000), table).maximum <= screen.width:
         screen.print(table)
@@ -169,6 +170,7 @@ def check(
     from rich.table import Table
 
     from metavad.cli.terminal import bars, console, say
+    from metavad.errors import printable
     from metavad.scenes.check import check_suite
     from metavad.scenes.suite import load_suite
 
@@ -181,7 +183,7 @@ def check(
         for heading in ("level", "where", "what"):
             table.add_column(heading, overflow="fold")
         for finding in findings:
-            table.add_row(finding.level, finding.where, finding.what)
+            table.add_row(finding.level, printable(finding.where), printable(finding.what))
         console().print(table)
     labels = f", labels: {suite.label_set}" if suite.label_set else ""
     layout = f", layout: {suite.layout}" if suite.layout else ""
@@ -198,8 +200,8 @@ def import_(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write the guess without asking.")] = False,
 ) -> None:
     """Make a suite file of your own footage: a guess is shown, and written to DIR/suite.toml once confirmed."""
-    from metavad.cli.terminal import say
-    from metavad.errors import DataError, OutputError
+    from metavad.cli.terminal import say, say_text
+    from metavad.errors import DataError, OutputError, printable
     from metavad.files import write_text
     from metavad.scenes.check import import_folder
 
@@ -209,8 +211,8 @@ def import_(
     if path.exists():
         raise OutputError(f"{path}: expected a free place for the suite file, found one; edit or remove it")
     text = import_folder(folder)
-    say(text.rstrip("\n"))
-    if not yes and not typer.confirm(f"Write this to {path}?", default=True):
+    say_text(text)
+    if not yes and not typer.confirm(f"Write this to {printable(path)}?", default=True):
         raise typer.Exit(1)
     write_text(path, text)
     say(f"{path}: written", f"next: metavad data check {path}")
