@@ -240,7 +240,7 @@ def label(
     write_text(place, empty_intervals(*scene_of_files(videos, fps=fps).normal))
     say(
         f"{place}: fill in a line for each abnormal interval",
-        f'in the suite: labels = {{ format = "intervals", path = "{_from_root(place, videos[0])}" }}',
+        f'in the suite: labels = {{ format = "intervals", path = "{_from_root(place, videos[0])}", unit = "frames" }}',
     )
 
 

@@ -1,5 +1,6 @@
 """All parts of all scenes, and what comes of them."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
+from metavad.errors import DataError, FootageWarning
 from metavad.meta.base import Base
 from metavad.progress import SILENT, Progress
 from metavad.protocol.bench import Bench
@@ -76,6 +78,7 @@ def benchmark(
     benches = [Bench(scene, scenes, base, settings, store, folder) for scene in scenes]
     for bench in benches:
         bench.check()
+    _check_something_is_labelled(benches)
     found = _all(benches, jobs, len(settings.parts), progress)
     apart = [each for one in found for each in one.differences]
     joined = {
@@ -85,6 +88,18 @@ def benchmark(
     record = record_of(benches, base, settings, joined, dict(facts or {}))
     told = tuple(story_of(bench) for bench in benches) if stories else ()
     return Outcome(record, told, {name: scores for one in found for name, scores in one.scores.items()})
+
+
+def _check_something_is_labelled(benches: Sequence[Bench]) -> None:
+    """Refuse what would be dashes from end to end; say which of several scenes would be."""
+    normal = [bench.scene.key for bench in benches if not any(labels.any() for labels, _ in bench.truth.values())]
+    if len(normal) == len(benches):
+        raise DataError(
+            f"{normal[0]}: expected test videos with abnormal frames, found none labelled; mend the labels, or score "
+            "them instead"
+        )
+    for key in normal:
+        warnings.warn(f"{key}: no frame is labelled abnormal, so it has no AUC", FootageWarning, stacklevel=3)
 
 
 def _all(benches: Sequence[Bench], jobs: int, parts: int, progress: Progress) -> list[_Found]:

@@ -1,6 +1,7 @@
 """Is the data what it should be? And a first suite file for footage that has none."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,7 @@ from joblib import Parallel, delayed
 
 from metavad.errors import DataError
 from metavad.progress import SILENT, Progress
-from metavad.scenes.formats import table_rows
-from metavad.scenes.labels import frame_labels, pixel_masks, region_tracks
+from metavad.scenes.labels import check_rows, frame_labels, pixel_masks, region_tracks, unlabelled
 from metavad.scenes.listing import frame_files, is_junk, natural, videos_under
 from metavad.scenes.scene import Expect, Scene, Suite, Video
 from metavad.scenes.video import VideoFacts, decodable_frames, probe
@@ -63,22 +63,19 @@ def check_suite(suite: Suite, *, jobs: int = 1, progress: Progress = SILENT) -> 
     missing = [Finding("warning", suite.name, f"not there: {line}") for line in suite.missing]
     found = [finding for result in seen for finding in result.findings]
     counted = [finding for scene in suite.scenes for finding in _against_expected(scene.key, scene.expect, seen, scene)]
-    strangers = [finding for scene in suite.scenes for finding in _labelled_strangers(scene)]
-    return [*missing, *found, *strangers, *counted, *_against_expected(suite.name, suite.expect, seen, None)]
+    told = {finding.what for finding in found}
+    rows = [finding for scene in suite.scenes for finding in _against_rows(scene) if finding.what not in told]
+    return [*missing, *found, *rows, *counted, *_against_expected(suite.name, suite.expect, seen, None)]
 
 
-def _labelled_strangers(scene: Scene) -> Iterator[Finding]:
-    """Rows of an intervals table about no video of the scene: a misspelt name would make its video normal."""
-    if scene.labels is None or scene.labels.format != "intervals" or not scene.test:
-        return
-    names = {name for video in _videos(scene) for name in (video.name, video.path.name)}
-    for path in sorted({scene.labels.of(video) for video in scene.test}):
-        try:
-            found = {row.get("video", "") for row in table_rows(path)}
-        except DataError:
-            continue  # told where its videos are looked at
-        for name in sorted(found - names - {""}, key=natural):
-            yield Finding("warning", scene.key, f"{path.name} has rows of {name!r}, which is no video of this scene")
+def _against_rows(scene: Scene) -> Iterator[Finding]:
+    """Rows of a table about no video of the scene, and videos that it has no row about."""
+    try:
+        check_rows(scene)
+        for video in unlabelled(scene):
+            yield Finding("warning", scene.key, f"no row of its labels is about {video.name}: normal throughout")
+    except (DataError, OSError) as error:
+        yield Finding("error", scene.key, str(error))
 
 
 def empty_intervals(*videos: Video) -> str:
@@ -134,13 +131,7 @@ def _against_masks(scene: Scene, video: Video, facts: VideoFacts, labels: BoolAr
     masks = pixel_masks(scene, video, facts.frames)
     if masks is None:
         return
-    anywhere = np.zeros(facts.frames, bool)
-    for frame, mask in enumerate(masks):
-        if mask.shape != (facts.height, facts.width):
-            size = f"{mask.shape[1]}x{mask.shape[0]}"
-            yield Finding("error", where, f"mask {frame} is {size}, the picture {facts.width}x{facts.height}")
-            return
-        anywhere[frame] = mask.any()
+    anywhere = np.array([mask.any() for mask in masks], bool)
     if different := int((anywhere != labels).sum()):
         yield Finding("warning", where, f"masks and frame labels differ in {different} of {facts.frames} frames")
 
@@ -278,11 +269,13 @@ def _labels_text(scene: Path, tests: Sequence[Video]) -> list[str]:
     if arrays:
         lines = [_source_text("labels", "npy", arrays[0].with_name("{video}.npy"))]
     elif tables:
-        lines = [_source_text("labels", "intervals", tables[0])]
+        lines = [_source_text("labels", "intervals", tables[0], _unit_of(scene / tables[0]))]
     elif masks:
         lines = []
     else:
-        lines = ['# no labels found; for example: labels = { format = "intervals", path = "intervals.csv" }']
+        lines = [
+            '# no labels found; for example: labels = { format = "intervals", path = "intervals.csv", unit = "frames" }'
+        ]
     return lines + [_source_text("pixel_masks", "png", path.with_name("{video}")) for path in masks[:1]]
 
 
@@ -295,8 +288,15 @@ def _of_masks(path: Path) -> bool:
     return named and path.is_dir() and bool(frame_files(path))
 
 
-def _source_text(key: str, form: str, path: Path) -> str:
-    return f"{key} = {{ format = {_quoted(form)}, path = {_quoted(path.as_posix())} }}"
+def _source_text(key: str, form: str, path: Path, unit: str | None = None) -> str:
+    counted = "" if unit is None else f", unit = {_quoted(unit)}"
+    return f"{key} = {{ format = {_quoted(form)}, path = {_quoted(path.as_posix())}{counted} }}"
+
+
+def _unit_of(table: Path) -> str:
+    """A guess: frames are whole."""
+    text = table.read_text(encoding="utf-8", errors="replace")
+    return "seconds" if re.search(r",\s*\d+\.\d", text) else "frames"
 
 
 def _is_intervals(path: Path) -> bool:
