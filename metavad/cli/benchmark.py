@@ -114,6 +114,7 @@ def _run(
     fresh: bool,
     quiet: bool,
     stories: bool,
+    undefined: bool = False,
 ) -> "Outcome":
     from metavad.cli.bases import open_base
     from metavad.cli.terminal import bars, say
@@ -133,7 +134,8 @@ def _run(
 
     parts = None if fresh else parts_folder(found, asked["shot_frames"], asked["seed"])
     facts = {**_facts(target), "base_from": str(where), **describe_machine("cpu"), "jobs": jobs}
-    return run(scenes, found, **asked, parts=parts, stories=stories, jobs=jobs, facts=facts, progress=progress)
+    more: dict[str, Any] = {"stories": stories, "undefined": undefined, "jobs": jobs}
+    return run(scenes, found, **asked, **more, parts=parts, facts=facts, progress=progress)
 
 
 def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: int) -> None:
@@ -149,7 +151,8 @@ def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: in
     if (classes := asked_classes(target, data)) is not None:
         after = run_recognition(classes, given, asked, _facts(target), quiet=False)
     else:
-        after = _run(target, given, data, jobs, asked, fresh=True, quiet=False, stories=False).record
+        how = {"fresh": True, "quiet": False, "stories": False, "undefined": True}  # what changed is named, not refused
+        after = _run(target, given, data, jobs, asked, **how).record
     changed = [
         *changed_sources(before, after),
         *changed_figures(before, after),

@@ -60,6 +60,7 @@ def benchmark(
     parts: Path | None = None,
     stories: bool = True,
     paper: bool = False,
+    undefined: bool = False,
     jobs: int = 1,
     facts: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
@@ -68,7 +69,8 @@ def benchmark(
 
     ``parts`` is a folder in which every finished part is kept, so that a run that was stopped goes on; ``jobs``
     scenes are worked on side by side. ``paper`` adds columns that look at the test set, as the field's published
-    figures do; they are called so. ``facts`` are added to the record. Raises :class:`ShotsError`, before
+    figures do; they are called so. ``undefined`` goes on where no scene has an abnormal frame, so that no figure is
+    defined. ``facts`` are added to the record. Raises :class:`ShotsError`, before
     anything is computed, where the normal footage of a scene is too little, and :class:`UsageError` for an
     unknown method.
     """
@@ -78,7 +80,7 @@ def benchmark(
     benches = [Bench(scene, scenes, base, settings, store, folder) for scene in scenes]
     for bench in benches:
         bench.check()
-    _check_something_is_labelled(benches)
+    _check_something_is_labelled(benches, refuse=not undefined)
     found = _all(benches, jobs, len(settings.parts), progress)
     apart = [each for one in found for each in one.differences]
     joined = {
@@ -90,10 +92,10 @@ def benchmark(
     return Outcome(record, told, {name: scores for one in found for name, scores in one.scores.items()})
 
 
-def _check_something_is_labelled(benches: Sequence[Bench]) -> None:
+def _check_something_is_labelled(benches: Sequence[Bench], *, refuse: bool) -> None:
     """Refuse what would be dashes from end to end; say which of several scenes would be."""
     normal = [bench.scene.key for bench in benches if not any(labels.any() for labels, _ in bench.truth.values())]
-    if len(normal) == len(benches):
+    if refuse and len(normal) == len(benches):
         raise DataError(
             f"{normal[0]}: expected test videos with abnormal frames, found none labelled; mend the labels, or score "
             "them instead"

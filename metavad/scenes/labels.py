@@ -106,22 +106,22 @@ def check_rows(scene: Scene) -> None:
     for path in dict.fromkeys(source.of(video) for video in scene.test):
         about = [video for video in videos if source.of(video) == path]
         for row in interval_rows(source, path):
-            if "video" in row.cells and not _means_one(row, about):
+            if "video" in row.cells and not _is_known(row, about, scene.test):
                 strangers.append((row, path))
-    known_missing = max(0, scene.expect.test_videos - len(scene.test))
+    known_missing = max(0, max(scene.expect.test_videos, len(scene.expect.test_lengths)) - len(scene.test))
     lost = _nowhere(strangers, scene.root)
     if len({row["video"] for row in lost}) > known_missing:
-        raise LabelError(_stranger(lost[0], videos))
+        raise LabelError(_stranger(lost[0], scene.test))
 
 
-def _means_one(row: Row, videos: Iterable[Video]) -> bool:
-    meant = [video for video in videos if row["video"] in names_of(video)]
+def _is_known(row: Row, videos: Iterable[Video], test: Iterable[Video]) -> bool:
+    meant = [video for video in test if row["video"] in names_of(video)]
     if len(meant) > 1:
         raise LabelError(
             f"{row.where}: expected the name of one video, found {row['video']!r} for {meant[0].name!r} and "
             f"{meant[1].name!r}; write it as here"
         )
-    return bool(meant)
+    return any(row["video"] in names_of(video) for video in videos)
 
 
 def _nowhere(strangers: list[tuple[Row, Path]], root: Path) -> list[Row]:
