@@ -103,7 +103,7 @@ def check_rows(scene: Scene) -> None:
         return
     videos = list({video.path: video for video in (*scene.normal, *scene.test)}.values())
     strangers: list[tuple[Row, Path]] = []
-    for path in dict.fromkeys(source.of(video) for video in scene.test):
+    for path in dict.fromkeys(source.of(video) for video in scene.test if not source.normal_throughout(video)):
         about = [video for video in videos if source.of(video) == path]
         for row in interval_rows(source, path):
             if "video" in row.cells and not _is_known(row, about, scene.test):
@@ -128,7 +128,7 @@ def _nowhere(strangers: list[tuple[Row, Path]], root: Path) -> list[Row]:
     """Rows about no file or folder near them, by name alone: a path is no name."""
     wanted = {row["video"] for row, _ in strangers}
     there: set[str] = set()
-    for folder in {root, *(path.parent for _, path in strangers)}:
+    for folder in {root, *(path.parent for _, path in strangers)} if wanted else ():
         for _, folders, files in os.walk(folder):
             videos = [file for file in files if PurePath(file).suffix.lower() in VIDEO_SUFFIXES]
             there |= wanted & {*folders, *videos, *(PurePath(file).stem for file in videos)}
