@@ -40,6 +40,7 @@ __all__ = [
     "clip_number",
     "has_rows",
     "interval_rows",
+    "is_of_one_video",
     "names_of",
 ]
 
@@ -148,8 +149,12 @@ def _table(path: Path, columns: Sequence[str]) -> list[Row]:
 
 def interval_rows(source: LabelSource, path: Path) -> list[Row]:
     """Rows of a table of intervals; a file of one video alone may lack the column ``video``."""
-    alone = {"{video}", "{number}"} & set(re.findall(r"\{\w+\}", source.path))
-    return _table(path, ["start", "end"] if alone else ["video", "start", "end"])
+    return _table(path, ["start", "end"] if is_of_one_video(source) else ["video", "start", "end"])
+
+
+def is_of_one_video(source: LabelSource) -> bool:
+    """Whether every video has a file of labels of its own."""
+    return "{video}" in source.path or "{number}" in source.path
 
 
 def names_of(video: Video) -> set[str]:
@@ -355,11 +360,12 @@ def _npy_masks(source: LabelSource, video: Video, frames: int) -> Iterator[BoolA
 def _npz(source: LabelSource, video: Video, frames: int) -> BoolArray:
     """One array per video, in an archive by the videos' names, or in an archive of its own."""
     path = _existing(source.of(video))
-    alone = "{video}" in source.path or "{number}" in source.path
     try:
         with np.load(path, allow_pickle=False) as archive:
             names = list(archive.files)
-            own = [name for name in names if _is_about(name, video)] or (names if alone and len(names) == 1 else [])
+            own = [name for name in names if _is_about(name, video)] or (
+                names if is_of_one_video(source) and len(names) == 1 else []
+            )
             labels = np.ravel(archive[own[0]]) if len(own) == 1 else None
     except (ValueError, EOFError, OSError, AttributeError, TypeError, BadZipFile) as error:
         raise LabelError(f"{path}: expected an archive of number arrays (.npz), {_refusal(error)}") from error

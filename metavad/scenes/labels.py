@@ -18,6 +18,7 @@ from metavad.scenes.formats import (
     checked_labels,
     has_rows,
     interval_rows,
+    is_of_one_video,
     names_of,
 )
 from metavad.scenes.listing import VIDEO_SUFFIXES
@@ -109,7 +110,7 @@ def check_rows(scene: Scene) -> None:
             if "video" in row.cells and not _is_known(row, about, scene.test):
                 strangers.append((row, path))
     known_missing = max(0, max(scene.expect.test_videos, len(scene.expect.test_lengths)) - len(scene.test))
-    lost = _nowhere(strangers, scene.root)
+    lost = [row for row, _ in strangers] if is_of_one_video(source) else _nowhere(strangers, scene.root)
     if len({row["video"] for row in lost}) > known_missing:
         raise LabelError(_stranger(lost[0], scene.test))
 
