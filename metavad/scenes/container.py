@@ -58,19 +58,13 @@ class OpenVideo:
     """Whether reading ended by an error."""
 
     def packets(self) -> "Iterator[Packet[VideoStream]]":
-        """Packets as they lie in the file; those without content, which some files have for pictures left out, go."""
-        packets = self.container.demux(self.stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.FFmpegError:
-                self.stopped = True
-                return
-            if packet.size:
+        """Packets as they lie in the file, up to its end or to what does not read."""
+        try:
+            for packet in _demuxed(self.container, [self.stream]):
                 self.packets_read += 1
                 yield packet
+        except av.FFmpegError:
+            self.stopped = True
 
     def frames(self) -> Iterator[VideoFrame]:
         """Frames in presentation order; a damaged packet costs its own frames only, as in a player."""
@@ -225,11 +219,19 @@ def _counted(container: InputContainer, streams: Sequence[VideoStream]) -> Count
     """Packets of each stream; what does not read ends the count."""
     frames = Counter[int]()
     try:
-        for packet in container.demux(tuple(streams)):
-            frames[packet.stream_index] += packet.size > 0
+        for packet in _demuxed(container, streams):
+            frames[packet.stream_index] += 1
     except av.FFmpegError:
         pass
     return frames
+
+
+def _demuxed(container: InputContainer, streams: Sequence[VideoStream]) -> "Iterator[Packet[VideoStream]]":
+    """Packets with content; those without stand for pictures that repeat, or for the end."""
+    try:
+        yield from (packet for packet in container.demux(tuple(streams)) if packet.size)
+    except IndexError:  # how PyAV ends where another stream came up on the way
+        return
 
 
 def _said_of(videos: Sequence[VideoStream], best: VideoStream) -> str:

@@ -105,7 +105,7 @@ def _first_frames(video, path, stop):
         for number, frame in enumerate(source.decode(video=0)):
             if number == stop:
                 break
-            frame.pts = None
+            frame.pts, frame.time_base = number, 1 / inside.average_rate
             target.mux(outside.encode(frame.reformat(format="yuv420p")))
         target.mux(outside.encode(None))
     return Video("cut", path)
