@@ -5,9 +5,10 @@ points elsewhere is refused before it is followed.
 """
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -144,9 +145,12 @@ def file_address(path: Path) -> str:
 def file_status(path: Path) -> os.stat_result:
     """Size and time of change of a video file that is there."""
     try:
-        return path.stat()
+        status = path.stat()
     except OSError as error:
         raise VideoError(f"{path}: expected a video, found {str(error.strerror).lower()}") from error
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a device would be waited for
+        raise VideoError(f"{path}: expected a video, found what is no file; record it to one first")
+    return status
 
 
 @contextmanager
@@ -181,7 +185,8 @@ def _formats() -> str:
 
 def _refused(path: Path, error: Exception) -> str:
     """What a file is that does not open, and how to mend it."""
-    with path.open("rb") as file:
+    start = b""
+    with suppress(OSError), path.open("rb") as file:
         start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")
     if any(start.startswith(mark) or (mark.startswith(b"<") and mark in start) for mark in _SCRIPTS):
         return "a list that points at other files; name the videos themselves"

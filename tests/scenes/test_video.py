@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -274,8 +276,6 @@ def test_recordings_joined_byte_by_byte_go_on(tmp_path):
 
 
 def test_packets_without_content_are_no_frames(tmp_path):
-    import av
-
     source = write_video(tmp_path / "0.mp4", range(30), options={"bf": "0"})
     with av.open(str(source)) as given, av.open(str(tmp_path / "a.nut"), "w") as made:
         stream = given.streams.video[0]
@@ -313,6 +313,15 @@ def test_pictures_that_do_not_decode_are_counted(tmp_path):
 
 
 # --- pictures ------------------------------------------------------------------------------------------------
+
+
+def test_colours_in_a_space_that_nobody_knows_are_read_all_the_same():
+    frame = av.VideoFrame.from_ndarray(numbered(5), format="gray").reformat(format="yuv420p")
+    frame.colorspace = 65
+    with pytest.raises(OSError, match="not supported"):
+        frame.reformat(format="gray")
+    picture = reading._converted(video(Path("a")), VideoReformatter(), frame, "gray")
+    assert number_of(picture) == 5
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
