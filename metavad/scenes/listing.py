@@ -65,8 +65,8 @@ def scene_of_files(
     ``fps`` is the frame rate of all of them, in place of the times that files have; without it, ``folder_fps`` is that
     of folders of frames.
     """
-    videos = [video for path in paths for video in _videos_at(Path(path), fps or folder_fps)]
-    videos = [replace(video, fps=fps or video.fps) for video in videos]
+    videos = [video for path in paths for video in _videos_at(Path(path), folder_fps)]
+    videos = videos if fps is None else [replace(video, fps=fps) for video in videos]
     if not videos:
         raise VideoError("expected at least one video, found none; name video files or folders of frames")
     root = Path(os.path.commonpath([video.path.resolve().parent for video in videos]))
