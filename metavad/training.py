@@ -42,6 +42,7 @@ from metavad.runs import runs
 from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
+from metavad.threads import one_thread
 
 __all__ = ["adapt", "describe_machine", "device_of", "make_base"]
 
@@ -72,6 +73,7 @@ class _Footage:
         return dict(sorted(self.all.items())[:4])
 
 
+@one_thread()
 def adapt(
     base: Base,
     scene: Scene,
@@ -116,6 +118,7 @@ def _around(library: Library, scene: Scene, video: str, second: float, length: i
     return reel.around(int(np.searchsorted(seconds, second)), length)
 
 
+@one_thread()
 def make_base(
     scenes: Sequence[Scene],
     config: Config,
@@ -154,8 +157,9 @@ def device_of(name: str) -> str:
     return "cuda" if there and name != "cpu" else "cpu"
 
 
+@one_thread()
 def describe_machine(device: str) -> dict[str, Any]:
-    """Versions, threads and device, for records."""
+    """Versions, threads of one computation and device, for records."""
     names = ("torch", "numpy", "opencv-python", "av", "zuko", "scipy")
     versions = {"python": platform.python_version(), **{name: _version(name) for name in names}}
     shown = torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} CPU"

@@ -1,6 +1,5 @@
 """``metavad adapt``: a detector from K clips of a camera."""
 
-import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,12 +65,9 @@ def adapt(
     places = _places(scenes, out)
     found, where = open_base(base)
     say(f"base {found.digest}: {where}")
-    import torch
-
     from metavad.adaptation.detector import save_detector
     from metavad.training import adapt as adapted
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # on small frames more threads wait for each other
     for scene, place in zip(scenes, places, strict=True):
         detector = adapted(
             found,

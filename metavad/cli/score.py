@@ -1,6 +1,5 @@
 """``metavad score``: what does not belong in a video."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,11 +40,8 @@ def score(
     from metavad.scenes.listing import scene_of_files
 
     _check_paths(videos)
-    import torch
-
     from metavad.adaptation.detector import load_detector
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the other half decodes and computes flow ahead
     found = load_detector(detector)
     if compile:
         found = _compiling(found)

@@ -19,6 +19,7 @@ from metavad.protocol.settings import METHODS, Part, checked_settings
 from metavad.protocol.stories import Story, story_of
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
+from metavad.threads import one_thread
 from metavad.types import FloatArray
 
 __all__ = ["Outcome", "benchmark"]
@@ -101,6 +102,7 @@ def _all(benches: Sequence[Bench], jobs: int, parts: int, progress: Progress) ->
     return found
 
 
+@one_thread()
 def _scene(bench: Bench, advance: Callable[..., None] | None) -> _Found:
     """All rows of one scene, the differences between its methods, and its scores."""
     scored: dict[tuple[str, int], list[Scored]] = {}

@@ -14,6 +14,7 @@ from metavad.scenes.video import probe
 from metavad.scoring.events import Event, pace
 from metavad.scoring.results import EventFinder, settled
 from metavad.scoring.stream import Moment, score
+from metavad.threads import one_thread
 from metavad.types import FloatArray
 
 __all__ = ["Check", "FalseAlarm", "check"]
@@ -68,6 +69,7 @@ class Check:
         return replace(detector, threshold=threshold, promise=promise)
 
 
+@one_thread()
 def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> Check:
     """Score the normal videos of a detector's camera, and count the alarms outside of the clips shown.
 
