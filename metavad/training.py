@@ -259,6 +259,7 @@ def _make(
         steps=config.adaptation.steps,
         count=min(6, len(footage.all)),
         names=tuple(sizes),
+        progress=progress,
     )
     facts |= {
         "scenes": sorted(footage.all),

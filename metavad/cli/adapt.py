@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import BaseFolder, Data, ManyPaths, Scenes, Seed, ShotFrames
+from metavad.cli.options import BaseFolder, Data, ManyPaths, ProgressKind, Scenes, Seed, ShotFrames
 
 if TYPE_CHECKING:
     from metavad.adaptation.detector import Detector
@@ -56,11 +56,14 @@ def adapt(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to, else detectors/<scene>.", show_default=False)
     ] = None,
+    progress: ProgressKind = "auto",
 ) -> None:
     """Get used to a camera: from K clips of its normal footage to a detector, in seconds."""
     from metavad.cli.bases import open_base
-    from metavad.cli.terminal import bars, say
+    from metavad.cli.terminal import progress_of, say
+    from metavad.progress import along
 
+    told = progress_of(progress)
     scenes, left_out, shown = _scenes(target, normal, data, fps, name), _numbers(leave_out), _moments(show)
     places = _places(scenes, out)
     found, where = open_base(base)
@@ -68,7 +71,7 @@ def adapt(
     from metavad.adaptation.detector import save_detector
     from metavad.training import adapt as adapted
 
-    for scene, place in zip(scenes, places, strict=True):
+    for scene, place in along(told, "Adapting", list(zip(scenes, places, strict=True))):
         detector = adapted(
             found,
             scene,
@@ -79,11 +82,11 @@ def adapt(
             show=shown,
             seed=seed,
             pictures=pictures,
-            progress=bars(),
+            progress=told,
         )
         lines = _summary(scene, detector, shots, left_out)
         if check:
-            detector, more = _checked(scene, detector, shown, progress=bars())
+            detector, more = _checked(scene, detector, shown, progress=told)
             lines += more
         save_detector(place, detector)
         say(*lines, f"  {detector.promise.text}", f"  next: metavad score VIDEO --detector {place}")

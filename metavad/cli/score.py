@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metavad.cli.options import ProgressKind
+
 if TYPE_CHECKING:
     from metavad.adaptation.detector import Detector
     from metavad.progress import Progress
@@ -34,11 +36,14 @@ def score(
     compile: Annotated[
         bool, typer.Option("--compile", help="Compile the networks first: minutes, for hours of footage.")
     ] = False,
+    progress: ProgressKind = "auto",
 ) -> None:
     """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event."""
-    from metavad.cli.terminal import bars, say
+    from metavad.cli.terminal import progress_of, say
+    from metavad.progress import along
     from metavad.scenes.listing import scene_of_files
 
+    told = progress_of(progress)
     _check_paths(videos)
     from metavad.adaptation.detector import load_detector
 
@@ -47,9 +52,8 @@ def score(
         found = _compiling(found)
     chosen = scene_of_files(videos, fps=fps or found.camera.fps).normal
     _check_places([out / video.name for video in chosen])
-    progress = bars()
-    for video in chosen:
-        events = _score_video(found, video, out / video.name, progress)
+    for video in along(told, "Scoring", chosen):
+        events = _score_video(found, video, out / video.name, told)
         say(f"{video.name}: {len(events)} events; {out / video.name}", *(_line(event) for event in events))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from metavad.meta.base import Base
-from metavad.progress import SILENT, Progress
+from metavad.progress import SILENT, Progress, along
 from metavad.protocol.bench import Bench
 from metavad.protocol.differences import Draws, differences, mean_differences
 from metavad.protocol.figures import frame_scores, row
@@ -75,7 +75,7 @@ def benchmark(
     store = store or Store()
     folder = None if parts is None else parts.absolute()  # a worker may have been started elsewhere
     benches = [Bench(scene, scenes, base, settings, store, folder) for scene in scenes]
-    for bench in benches:
+    for bench in along(progress, "Looking at footage and labels", benches):
         bench.check()
     found = _all(benches, jobs, len(settings.parts), progress)
     apart = [each for one in found for each in one.differences]
@@ -84,7 +84,7 @@ def benchmark(
         "differences": [*apart, *mean_differences(apart, seed)],
     }
     record = record_of(benches, base, settings, joined, dict(facts or {}))
-    told = tuple(story_of(bench) for bench in benches) if stories else ()
+    told = tuple(story_of(bench) for bench in along(progress, "Stories", benches)) if stories else ()
     return Outcome(record, told, {name: scores for one in found for name, scores in one.scores.items()})
 
 

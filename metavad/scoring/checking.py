@@ -8,7 +8,7 @@ import numpy as np
 
 from metavad.adaptation.detector import Detector
 from metavad.adaptation.threshold import FEWEST, SECONDS_PER_DAY, SURE, checked_threshold, window_peaks
-from metavad.progress import SILENT, Progress
+from metavad.progress import SILENT, Progress, along
 from metavad.scenes.scene import Scene
 from metavad.scenes.video import probe
 from metavad.scoring.events import Event, pace
@@ -77,7 +77,7 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
     surprised most in it was shown. Raises :class:`VideoError` where a video has pictures of another size.
     """
     seconds, alarms, peaks = 0.0, list[FalseAlarm](), list[FloatArray]()
-    for video in scene.normal:
+    for video in along(progress, "Checking", scene.normal):
         facts = probe(video, detector.camera.crop)
         first, end = scene.normal_frames or (0, facts.frames)
         length, gap = pace(facts.seconds, detector.normality.method.config.scoring.merge)
