@@ -1,6 +1,6 @@
 """The number of cores changes no bit, and what the caller allowed torch is the caller's again afterwards."""
 
-from threading import Thread
+from threading import Event, Thread
 
 import cv2
 import pytest
@@ -13,7 +13,7 @@ from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.scoring.checking import check
 from metavad.scoring.stream import score
-from metavad.threads import one_thread, workers
+from metavad.threads import begun, one_thread, workers
 from metavad.training import adapt, describe_machine, make_base
 
 
@@ -65,6 +65,25 @@ def test_one_thread_inside_and_the_callers_number_afterwards(threads):
     with pytest.raises(ValueError, match="on purpose"), one_thread():
         raise ValueError("on purpose")
     assert (torch.get_num_threads(), workers()) == (3, 3)
+
+
+def test_a_thread_that_works_ahead_has_one_for_as_long_as_it_lives(threads):
+    threads(3, 1)
+    found, go_on = [], Event()
+
+    def work():
+        go_on.wait()
+        found.append(torch.get_num_threads())
+
+    thread = begun(work)
+    assert torch.get_num_threads() == 3
+    go_on.set()
+    thread.join()
+    assert found == [1]
+    new = Thread(target=lambda: found.append(torch.get_num_threads()))
+    new.start()
+    new.join()
+    assert found == [1, 3]
 
 
 @pytest.mark.parametrize("many", [(2, 1), (1, 2), (3, 3)], ids=["torch", "opencv", "both"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -37,6 +38,12 @@ class Sample:
         index = list(clips)
         return self._each(lambda tensor: tensor[index])
 
+    def parts(self, most: int) -> list["Sample"]:
+        """The clips in their order, in as few parts of at most ``most`` as it takes, of about the same length."""
+        count = max(1, -(-self.clips // max(1, most)))
+        edges = [self.clips * part // count for part in range(count + 1)]
+        return [self] if count == 1 else [self._span(*edge) for edge in pairwise(edges)]
+
     def since(self, tick: int) -> "Sample":
         """Every clip without its ticks before this one; seconds still count from where the clip began."""
         return self._ticks(slice(tick, None))
@@ -48,6 +55,9 @@ class Sample:
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "Sample":
         """On another device, floating features in ``dtype``."""
         return self._each(lambda tensor: tensor.to(device, dtype if tensor.is_floating_point() else None))
+
+    def _span(self, first: int, end: int) -> "Sample":
+        return self._each(lambda tensor: tensor[first:end])
 
     def _ticks(self, part: slice) -> "Sample":
         return replace(self._each(lambda tensor: tensor[:, part]), origins=self.origins)

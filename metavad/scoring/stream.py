@@ -21,7 +21,6 @@ from metavad.scenes.video import VideoFacts, probe, read_frames, tick_frames
 from metavad.scoring.ahead import ahead
 from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.regions import Box, find_regions
-from metavad.threads import one_thread
 from metavad.types import ByteArray, FloatArray, IntArray
 
 __all__ = ["FrameScore", "Moment", "TrackScores", "explain_peak", "hold", "score", "score_track"]
@@ -137,7 +136,6 @@ _SLACK = 1e-6
 """Seconds, as in smoothing."""
 
 
-@one_thread()
 def score_track(model: Normality, library: Library, track: Track, *, maps: bool = False) -> TrackScores:
     """The same scores from features that are computed already."""
     settings = model.method.config.scoring
@@ -152,7 +150,6 @@ def score_track(model: Normality, library: Library, track: Track, *, maps: bool 
     return TrackScores(track.frames, track.seconds, smoothed, raw, fused)
 
 
-@one_thread()
 def explain_peak(
     model: Normality, library: Library, track: Track, scores: TrackScores
 ) -> tuple[int, Explanation | None]:
@@ -193,14 +190,14 @@ def _frame_scores(model: Normality, found: Surprise) -> FloatArray:
     return np.asarray(torch.where(found.known, scores, torch.nan)[0].numpy())
 
 
-@one_thread()
-def _ticks(detector: Detector, sample: Sample, frames: IntArray, seconds: FloatArray) -> list[_Tick]:
+def _ticks(detector: Detector, sample: Sample, frames: IntArray, seconds: FloatArray) -> Iterator[_Tick]:
     """The last ticks of a clip, as many as ``frames`` and ``seconds`` (T,) name."""
     model, skip = detector.normality, int(sample.seconds.shape[1]) - len(frames)
     found = surprises(model, sample, skip)
     scores, boxes = _frame_scores(model, found), _boxes(detector, found.fused[0].numpy())
-    moments = map(Moment, frames.tolist(), seconds.tolist(), scores.tolist(), boxes)
-    return [_Tick(each, partial(explain, model, sample, found, skip + n)) for n, each in enumerate(moments)]
+    for number, (index, time) in enumerate(zip(frames.tolist(), seconds.tolist(), strict=True)):
+        moment = Moment(index, time, float(scores[number]), boxes[number])
+        yield _Tick(moment, partial(explain, model, sample, found, skip + number))
 
 
 def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterator[_Tick]:
@@ -211,7 +208,10 @@ def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterato
     frames = read_frames(reading.video, short_side=config.data.short_side, crop=reading.crop, every=ticks)
     rows: deque[dict[str, ByteArray]] = deque(maxlen=keep + CHUNK)
     streams = {name: feature.start() for name, feature in features.items()}
-    made = (_rows(streams, frame.image, float(time)) for frame, time in zip(frames, seconds, strict=True))
+    made = (
+        {name: row(frame.image, float(time)) for name, row in streams.items()}
+        for frame, time in zip(frames, seconds, strict=True)
+    )
     new = 0
     with progress.task(f"Scoring {reading.video.name}", len(ticks)) as task:
         for number, row in enumerate(ahead(made, CHUNK)):
@@ -223,14 +223,6 @@ def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterato
                 these = slice(number + 1 - new, number + 1)
                 yield from _ticks(detector, sample, ticks[these], seconds[these])
                 new = 0
-
-
-@one_thread()
-def _rows(
-    streams: Mapping[str, Callable[[ByteArray, float], ByteArray]], image: ByteArray, seconds: float
-) -> dict[str, ByteArray]:
-    """One tick of every feature; some are made by networks."""
-    return {name: row(image, seconds) for name, row in streams.items()}
 
 
 def _sample(features: Mapping[str, Feature], rows: Iterable[dict[str, ByteArray]], seconds: FloatArray) -> Sample:
