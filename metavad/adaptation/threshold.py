@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from scipy.special import gammaincinv
 
 from metavad.adaptation.adapt import Normality, judges
@@ -40,7 +42,7 @@ ten, and after five as few as 85 %, though all together keep it still."""
 class Promise:
     """What was promised, whether normal footage reaches that far, and the sentence for people."""
 
-    alarms_per_day: float
+    alarms_per_day: Annotated[float, Field(gt=0)]
     supported: bool
     text: str
 

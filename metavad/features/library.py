@@ -26,7 +26,7 @@ from metavad.scenes.scene import Scene, Video
 from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["Library", "Track", "features_of", "sample_of", "side_by_side", "stream"]
+__all__ = ["Library", "Track", "blank_sample", "features_of", "sample_of", "side_by_side", "stream"]
 
 Found = TypeVar("Found")
 
@@ -119,12 +119,7 @@ class Library:
         """A sample of no clip (B = 0) with this camera's shapes: what zero-shot is shown."""
         facts = self.facts(scene, side, getattr(self.scenes[scene], side)[0].name)
         size = working_size(facts.height, facts.width, self.config.data.short_side)
-        return sample_of(
-            self.features,
-            {name: np.zeros((1, *feature.shape(*size)), np.uint8) for name, feature in self.features.items()},
-            np.zeros(1),
-            np.zeros(1),
-        ).select([])
+        return blank_sample(self.features, size).select([])
 
     def part(self, track: Track, start: int, stop: int, *, fresh: bool = False) -> Sample:
         """Ticks [start, stop) of a track as a sample of one clip; ``fresh``: nothing before ``start`` is known."""
@@ -213,6 +208,12 @@ def sample_of(
         {name: torch.from_numpy(flags)[None] for name, flags in known.items()},
         torch.from_numpy(np.asarray(seconds, dtype=np.float32))[None],
     )
+
+
+def blank_sample(features: Mapping[str, Feature], size: tuple[int, int], ticks: int = 1) -> Sample:
+    """A sample of one clip of blank working pictures of this height and width, a tenth of a second apart."""
+    rows = {name: np.zeros((ticks, *feature.shape(*size)), np.uint8) for name, feature in features.items()}
+    return sample_of(features, rows, np.arange(ticks) / 10, np.arange(ticks) / 10)
 
 
 def stream(feature: Feature, frames: Iterable[ByteArray], seconds: Iterable[float]) -> Iterator[ByteArray]:
