@@ -35,6 +35,7 @@ __all__ = [
     "flattened",
     "grouped",
     "load_bundle",
+    "misfit",
     "save_bundle",
 ]
 
@@ -126,20 +127,28 @@ def check_tensors(
     wanted: Mapping[str, Tensor],
     other: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Raises :class:`BundleError` unless names, types and shapes are those of ``wanted``.
+    """Raises :class:`BundleError` unless names, types and shapes are those of ``wanted``: :func:`misfit`."""
+    if what := misfit(found, wanted, other):
+        raise damaged(folder, kind, f"{group}/{what}")
+
+
+def misfit(
+    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], other: Mapping[str, Tensor] | None = None
+) -> str | None:
+    """What is wrong with the first tensor whose name, type or shape is not that of ``wanted``; none where all fit.
 
     ``other`` is a second example of the same: an axis whose length differs between the two counts things, and may
     have any length.
     """
     for name in sorted(found.keys() | wanted.keys()):
         if name not in found or name not in wanted:
-            what = "is missing" if name in wanted else "is no tensor of its settings"
-            raise damaged(folder, kind, f"{group}/{name} {what}")
+            return f"{name} is missing" if name in wanted else f"{name} is no tensor of its settings"
         lengths = zip(wanted[name].shape, (wanted if other is None else other)[name].shape, strict=True)
         loose = {axis for axis, (one, two) in enumerate(lengths) if one != two}
         here, there = (_outline(each[name], loose) for each in (found, wanted))
         if here != there:
-            raise damaged(folder, kind, f"{group}/{name} is {here}, its settings say {there}")
+            return f"{name} is {here}, its settings say {there}"
+    return None
 
 
 def _outline(tensor: Tensor, loose: Set[int]) -> str:

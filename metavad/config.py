@@ -7,7 +7,7 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,6 +33,8 @@ __all__ = [
     "PriorConfig",
     "RegionsConfig",
     "ScoringConfig",
+    "config_of",
+    "first_difference",
     "load_config",
 ]
 
@@ -388,6 +390,28 @@ def config_of(values: Mapping[str, Any], source: str) -> Config:
         return Config.model_validate(dict(values))
     except ValidationError as error:
         raise ConfigError(f"{source}: {_first_problem(error)}") from None
+
+
+def first_difference(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first setting that is another one, with both values; none where all are the same.
+
+    >>> first_difference({"meta": {"order": 2}, "seed": 0}, {"meta": {"order": 1}, "seed": 0})
+    'meta.order = 1, begun with 2'
+    """
+    was, found = (dict(_leaves(values)) for values in (begun, now))
+    for name in (*found, *was):
+        if was.get(name) != found.get(name):
+            values = [json.dumps(each[name]) if name in each else "nothing" for each in (found, was)]
+            return f"{name} = {values[0]}, begun with {values[1]}"
+    return None
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def _read(name_or_path: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """From scenes to a base, and from a base and a scene to a detector: what a user calls, end to end."""
 
-import json
 import math
 import platform
 import random
@@ -15,14 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metavad.adaptation.detector import Detector, make_detector
 from metavad.adaptation.prior import first_weights, fit_prior, halves, windows
 from metavad.adaptation.weights import Case
 from metavad.calibration.tails import BaseTail
-from metavad.config import Config
+from metavad.config import Config, first_difference
 from metavad.episodes import Clip, EpisodeSampler, Reel, draw_shots
-from metavad.errors import DataError, OutputError, UsageError, nearest
+from metavad.errors import BundleError, DataError, OutputError, UsageError, nearest
 from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
@@ -39,7 +39,7 @@ from metavad.meta.log import RunLog, draw_curves
 from metavad.meta.train import MetaStep, meta_train
 from metavad.progress import SILENT, Progress
 from metavad.runs import runs
-from metavad.scenes.cache import Store
+from metavad.scenes.cache import Store, data_digest
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
 
@@ -134,10 +134,10 @@ def make_base(
     With ``resume`` a run that was stopped goes on exactly; one that is complete is opened. Under ``torchrun``
     the ranks share the scenes. Each stage logs a line of JSON a step and draws its curves; ``tensorboard`` writes
     events beside them. Raises :class:`OutputError` when ``run`` holds a run and ``resume`` is not set,
-    :class:`UsageError` when it is set and there is none or another one.
+    :class:`UsageError` when it is set and there is none, or one that was begun with other settings or footage.
     """
     with joined(device_of(device)) as group:
-        _begin(run, scenes, config, seed, resume=resume, write=group.rank == 0)
+        _begin(run, scenes, config, seed, resume=resume, group=group)
         if (run / BASE).is_dir():
             return load_base(run / BASE)
         footage = _footage(scenes, config, store or Store(), seed, progress)
@@ -169,26 +169,53 @@ def _version(name: str) -> str:
         return "unknown"
 
 
-def _begin(run: Path, scenes: Sequence[Scene], config: Config, seed: int, *, resume: bool, write: bool) -> None:
-    """Note what the run is, or check that it is the one to go on with."""
-    plan = {"scenes": [scene.key for scene in scenes], "seed": seed, "config": config.model_dump(mode="json")}
-    if not resume:
-        if run.exists() and (not run.is_dir() or any(run.iterdir())):
-            raise OutputError(f"{run}: expected a free place for a run, found something; --resume it, or name another")
-        if write:
-            write_text(run / RUN, json.dumps(plan, indent=1))
-        return
-    if not (run / RUN).is_file():
+def _begin(run: Path, scenes: Sequence[Scene], config: Config, seed: int, *, resume: bool, group: Group) -> None:
+    """Note what the run is, or check that it is the one to go on with.
+
+    The ranks of torchrun are started again by the command that began them: ``resume`` begins a run as well.
+    """
+    asked = _Asked(seed=seed, config=config, footage={scene.key: data_digest(scene) for scene in scenes})
+    taken = run.exists() and (not run.is_dir() or any(run.iterdir()))
+    if resume and (run / RUN).is_file():
+        _same(run, asked)
+    elif resume and (taken or group.size == 1):
         raise UsageError(f"{run}: expected a run to resume, found none; begin one without --resume")
-    _same(run, json.loads((run / RUN).read_text(encoding="utf-8")), plan)
+    elif taken:
+        raise OutputError(f"{run}: expected a free place for a run, found something; --resume it, or name another")
+    elif group.rank == 0:
+        write_text(run / RUN, asked.model_dump_json(indent=1))
 
 
-def _same(run: Path, begun: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
-    for name in ("scenes", "seed"):
-        if begun.get(name) != plan[name]:
-            raise UsageError(
-                f"{run}: expected to resume with the same {name}, found others; resume with the command that began it"
-            )
+class _Asked(BaseModel):
+    """All that a run follows from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seed: int
+    config: Config
+    footage: dict[str, str]
+    """By scene the digest of its videos."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All of it under the names that a user gives."""
+        return {"seed": self.seed, **self.config.model_dump(mode="json"), "footage": self.footage}
+
+
+def _same(run: Path, asked: _Asked) -> None:
+    """Raises :class:`UsageError` naming the first setting that is another one."""
+    try:
+        begun = _Asked.model_validate_json((run / RUN).read_bytes())
+    except ValidationError:
+        raise BundleError(
+            f"{run / RUN}: expected what a run was begun with, found a damaged file or one of another version of "
+            "metavad; begin a new run with another --out"
+        ) from None
+    if found := first_difference(begun.settings, asked.settings):
+        raise UsageError(
+            f"{run}: expected the settings and footage that the run was begun with, found {found}; "
+            "resume with the command that began it, or begin a new run with another --out"
+        )
 
 
 def _footage(scenes: Sequence[Scene], config: Config, store: Store, seed: int, progress: Progress) -> _Footage:

@@ -1,7 +1,5 @@
 """One scene under test: its footage, its frames that count, and where shots come from."""
 
-import hashlib
-import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +16,7 @@ from metavad.features.sample import Sample
 from metavad.meta.base import Base
 from metavad.protocol.places import Places, places_of
 from metavad.protocol.settings import SHOWN, Settings
-from metavad.scenes.cache import Store, cache_folder, content_key
+from metavad.scenes.cache import Store, cache_folder, data_digest
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
@@ -26,7 +24,7 @@ from metavad.scenes.synthetic import VERSION, write_suite
 from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
 from metavad.types import BoolArray, IntArray
 
-__all__ = ["Bench", "data_digest"]
+__all__ = ["Bench"]
 
 TIMED = 40
 """Ticks on which the cost of decoding and features is measured."""
@@ -187,15 +185,6 @@ class Bench:
         """Test videos that are scored, with the features of all their ticks."""
         read = library or self.library
         return ((name, read.track(self.scene.key, "test", name)) for name in self.truth)
-
-
-def data_digest(scene: Scene) -> str:
-    """sha256 over the content of all videos and what is cut off and shown of them, 12 digits."""
-    summed = hashlib.sha256()
-    summed.update(repr((scene.crop, scene.normal_frames)).encode())
-    for video in (*scene.normal, *scene.test):
-        summed.update(json.dumps([video.name, content_key(video)], sort_keys=True).encode())
-    return summed.hexdigest()[:12]
 
 
 def _generated_camera(store: Store) -> Scene:

@@ -20,10 +20,10 @@ from metavad.calibration.accumulation import smooth
 from metavad.features.library import Library, Track
 from metavad.files import atomic_path
 from metavad.meta.base import Base
-from metavad.protocol.bench import Bench, data_digest
+from metavad.protocol.bench import Bench
 from metavad.protocol.places import pixel_figure
 from metavad.protocol.settings import Part
-from metavad.scenes.cache import cache_folder
+from metavad.scenes.cache import cache_folder, data_digest
 from metavad.scoring.baselines import motion, position
 from metavad.scoring.regions import detect
 from metavad.scoring.stream import TrackScores, score_track

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from metavad.errors import ConfigError, OutputError
 from metavad.files import atomic_path
 from metavad.scenes.listing import frame_files
-from metavad.scenes.scene import Crop, Video
+from metavad.scenes.scene import Crop, Scene, Video
 from metavad.scenes.video import VideoFacts, file_status, probe, read_frames, tick_frames
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["Store", "cache_folder", "content_key", "video_facts", "working_frames"]
+__all__ = ["Store", "cache_folder", "content_key", "data_digest", "video_facts", "working_frames"]
 
 DEFAULT_LIMIT = 40 * 10**9
 """Bytes; ``METAVAD_CACHE_GB`` says otherwise."""
@@ -150,6 +150,15 @@ def content_key(video: Video) -> dict[str, object]:
     for file in files[:1] + files[1:][-1:]:
         listing.update(file.read_bytes())
     return {"frames": len(files), "sha256": listing.hexdigest(), "fps": video.fps}
+
+
+def data_digest(scene: Scene) -> str:
+    """sha256 over the content of all videos and what is cut off and shown of them, 12 digits."""
+    summed = hashlib.sha256()
+    summed.update(repr((scene.crop, scene.normal_frames)).encode())
+    for video in (*scene.normal, *scene.test):
+        summed.update(json.dumps([video.name, content_key(video)], sort_keys=True).encode())
+    return summed.hexdigest()[:12]
 
 
 def video_facts(store: Store, video: Video, crop: Crop = Crop()) -> VideoFacts:
