@@ -7,7 +7,6 @@ used for longest goes first when the limit is reached.
 
 import hashlib
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from metavad.errors import ConfigError, OutputError
 from metavad.files import atomic_path
+from metavad.scenes.arrays import ArrayError, mapped_array
 from metavad.scenes.listing import frame_files
 from metavad.scenes.scene import Crop, Scene, Video
 from metavad.scenes.video import VideoFacts, file_status, probe, read_frames, tick_frames
@@ -201,9 +201,12 @@ def _facts_row(facts: VideoFacts) -> FloatArray:
 def _default_limit() -> int:
     text = os.environ.get("METAVAD_CACHE_GB")
     try:
-        return DEFAULT_LIMIT if not text else int(float(text) * 10**9)
-    except ValueError as error:
-        raise ConfigError(f"METAVAD_CACHE_GB: expected a number of gigabytes, found {text!r}") from error
+        limit = DEFAULT_LIMIT if not text else int(float(text) * 10**9)
+    except (ValueError, OverflowError):
+        limit = -1
+    if limit < 0:
+        raise ConfigError(f"METAVAD_CACHE_GB: expected a number of gigabytes, found {text!r}")
+    return limit
 
 
 def _plain(value: object) -> object:
@@ -218,28 +221,14 @@ def _plain(value: object) -> object:
 def _kept(path: Path) -> NDArray[Any] | None:
     """The array at ``path``, marked as used just now; a damaged file goes and counts as absent."""
     try:
-        array = _mapped(path)
+        array = mapped_array(path, whole=True)
         os.utime(path)
     except FileNotFoundError:
         return None
-    except Exception:  # a damaged header may break anywhere in numpy's parser
+    except ArrayError:
         _removed(path)
         return None
     return array
-
-
-def _mapped(path: Path) -> NDArray[Any]:
-    """A memory map of an array file whose length is exactly what its header says."""
-    with path.open("rb") as file:
-        np.lib.format.read_magic(file)
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        start = file.tell()
-    expected = start + math.prod(shape) * dtype.itemsize
-    if dtype.hasobject or fortran or path.stat().st_size != expected:
-        raise ValueError(f"expected {expected} bytes of plain numbers")
-    if 0 in shape:
-        return np.zeros(shape, dtype)
-    return np.memmap(path, dtype, "r", offset=start, shape=shape)
 
 
 def _removed(path: Path) -> bool:

@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from metavad.errors import VideoError
+from metavad.scenes.arrays import archived_arrays
 from metavad.scenes.listing import frame_files
 from metavad.scenes.scene import Video
 from metavad.types import FloatArray, IntArray
@@ -62,7 +62,16 @@ def read_keypoints(path: Path, video: Video) -> Keypoints:
     """The poses of a file, ordered by frame; raises :class:`VideoError` for a file that is something else."""
     try:
         found = _read_npz(path) if path.suffix == ".npz" else _read_json(path, video)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise VideoError(
             f"{path}: expected poses as AlphaPose or metavad write them, found something else ({error})"
         ) from None
@@ -71,16 +80,23 @@ def read_keypoints(path: Path, video: Video) -> Keypoints:
 
 
 def _read_npz(path: Path) -> Keypoints:
-    with np.load(path, allow_pickle=False) as file:
-        frames, tracks, points = file["frames"], file["tracks"], file["points"]
-    if points.shape != (len(frames), points.shape[1], 2) or points.shape[1] < JOINTS or len(tracks) != len(frames):
+    arrays = archived_arrays(path)
+    frames, tracks, points = (arrays[name].values(_MOST) for name in ("frames", "tracks", "points"))
+    shapes = (len(frames),), (len(frames), points.shape[1] if points.ndim == 3 else 0, 2)
+    if (tracks.shape, points.shape) != shapes or frames.ndim != 1 or points.shape[1] < JOINTS:
         raise ValueError(f"points of the shape {points.shape}")
+    if not np.isfinite(points).all():
+        raise ValueError("points that are not finite")
     return Keypoints(
         frames.astype(np.int64),
         tracks.astype(np.int64),
         points[:, :JOINTS].astype(np.float64),
         np.ones(len(frames)),
     )
+
+
+_MOST = 1 << 32
+"""Bytes of an array of poses: ten million people."""
 
 
 def _read_json(path: Path, video: Video) -> Keypoints:
