@@ -18,10 +18,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metavad.adaptation.detector import Detector, make_detector
 from metavad.adaptation.prior import first_weights, fit_prior, halves, windows
+from metavad.adaptation.threshold import check_alarms
 from metavad.adaptation.weights import Case
 from metavad.calibration.tails import BaseTail
 from metavad.config import Config, first_difference
-from metavad.episodes import Clip, EpisodeSampler, Reel, draw_shots
+from metavad.episodes import Clip, EpisodeSampler, Reel, check_shots, draw_shots
 from metavad.errors import BundleError, DataError, OutputError, UsageError, nearest
 from metavad.experts import build_experts
 from metavad.experts.base import Parameters
@@ -93,12 +94,12 @@ def adapt(
     to alarm though it is normal. Only the clips' frames are decoded. Raises :class:`ShotsError` when the footage
     has fewer distinct clips, :class:`UsageError` for a moment that it does not have.
     """
-    if shots < 0 or shot_frames < 2:
-        raise UsageError(f"expected shots >= 0 and shot_frames >= 2, found {shots} and {shot_frames}")
+    alarms = base.config.adaptation.alarms_per_day if alarms_per_day is None else alarms_per_day
+    check_shots([shots], shot_frames)
+    check_alarms(alarms)
     library = Library([scene], base.config, base.experts.reads, store or Store(), whole=False, progress=progress)
     drawn = draw_shots(library.reels(scene.key), shots, shot_frames, seed).without(leave_out)
     drawn = drawn.also([_around(library, scene, video, second, shot_frames) for video, second in show])
-    alarms = base.config.adaptation.alarms_per_day if alarms_per_day is None else alarms_per_day
     return make_detector(base, library, scene.key, drawn, alarms_per_day=alarms, pictures=pictures)
 
 

@@ -43,7 +43,7 @@ Reproduce = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Run a record again and say whether it matches.", show_default=False),
 ]
-Jobs = Annotated[int, typer.Option(metavar="N", help="Scenes worked on side by side.")]
+Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Scenes worked on side by side.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Take nothing from an earlier run of the same experiment.")]
 
 

@@ -41,7 +41,7 @@ def synthesize(
     test_seconds: Annotated[
         float | None, typer.Option(metavar="S", help="Their length in seconds.", show_default=False)
     ] = None,
-    jobs: Annotated[int, typer.Option(metavar="N", help="Cameras made side by side.")] = 1,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Cameras made side by side.")] = 1,
 ) -> None:
     """Write generated cameras: videos, labels, masks, tracks, keypoints, and the suite file."""
     from typing import Literal, cast
@@ -163,7 +163,7 @@ def fetch(
 def check(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A suite.")],
     data: Data = None,
-    jobs: Annotated[int, typer.Option(metavar="N", help="Videos looked at side by side.")] = 2,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Videos looked at side by side.")] = 2,
 ) -> None:
     """Decode every video and hold labels, masks and counts against it; exit code 1 if anything is wrong."""
     from rich.table import Table

@@ -49,7 +49,7 @@ def score(
     found = load_detector(detector)
     if compile:
         found = _compiling(found)
-    chosen = scene_of_files(videos, fps=fps or found.camera.fps).normal
+    chosen = scene_of_files(videos, fps=found.camera.fps if fps is None else fps).normal
     _check_places([out / video.name for video in chosen])
     progress = bars()
     for video in chosen:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from metavad.errors import VideoError
-from metavad.scenes.scene import Scene, Video
+from metavad.errors import UsageError, VideoError
+from metavad.scenes.scene import RATES, Scene, Video
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -59,6 +59,8 @@ def frame_files(folder: Path) -> list[Path]:
 
 def scene_of_files(paths: Sequence[Path], name: str | None = None, fps: float | None = None) -> Scene:
     """A scene whose normal videos are files, folders of frames (at ``fps``), or folders of videos."""
+    if fps is not None and not RATES[0] <= fps <= RATES[1]:
+        raise UsageError(f"--fps: expected frames a second, {RATES[0]:g} to {RATES[1]:g}, found {fps:g}")
     videos = [video for path in paths for video in _videos_at(Path(path), fps)]
     if not videos:
         raise VideoError("expected at least one video, found none; name video files or folders of frames")

@@ -10,13 +10,31 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ROLES", "Archive", "Crop", "Expect", "LabelSource", "Role", "Scene", "Suite", "Video"]
+__all__ = [
+    "MOST_CAMERAS",
+    "RATES",
+    "ROLES",
+    "Archive",
+    "Crop",
+    "Expect",
+    "LabelSource",
+    "Role",
+    "Scene",
+    "Suite",
+    "Video",
+]
 
 
 Role = Literal["meta-train", "meta-test"]
 
 
 ROLES: tuple[Role, ...] = ("meta-train", "meta-test")
+
+
+RATES = 1e-4, 1000.0
+"""Frames a second that a folder of frames may have: from one in hours on."""
+MOST_CAMERAS = 100_000
+"""Generated ones of one suite."""
 
 
 @dataclass(frozen=True)

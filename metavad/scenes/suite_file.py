@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from metavad.errors import SuiteError, nearest
-from metavad.scenes.scene import ROLES, Role
+from metavad.scenes.scene import MOST_CAMERAS, RATES, ROLES, Role
 
 __all__ = ["GenerateTable", "LabelTable", "LayoutTable", "SceneTable", "SuiteTable", "table_of"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LabelTable(_Strict):
@@ -58,7 +58,7 @@ class SceneTable(_Strict):
     keypoints: str | None = None
     crop: CropTable = CropTable()
     normal_frames: tuple[int, int] | None = None
-    fps: float | None = Field(default=None, gt=0)
+    fps: float | None = Field(default=None, ge=RATES[0], le=RATES[1])
     roles: tuple[Role, ...] = ROLES
     label_set: str | None = None
     expect: ExpectTable = ExpectTable()
@@ -80,8 +80,8 @@ class LayoutTable(_Strict):
 
 class GenerateTable(_Strict):
     root: str
-    scenes: int = Field(ge=1)
-    seed: int
+    scenes: int = Field(ge=1, le=MOST_CAMERAS)
+    seed: int = Field(ge=0)
     size: Literal["tiny", "small", "full"] = "small"
     roles: tuple[Role, ...] = ROLES
 
@@ -98,7 +98,7 @@ class RecognitionTable(_Strict):
     test: str = "."
     allowed: tuple[str, ...] = ()
     accept: float = Field(default=0.9, gt=0, lt=1)
-    fps: float | None = Field(default=None, gt=0)
+    fps: float | None = Field(default=None, ge=RATES[0], le=RATES[1])
 
 
 class SuiteTable(_Strict):

@@ -138,7 +138,22 @@ def test_clips_of_one_moment_are_called_so(metavad, camera, tiny_run):
         (["--normal", "VIDEOS", "--shots", "-1"], 2, "shots >= 0"),
         (["--normal", "VIDEOS"], 2, "--shots"),
         (["--normal", "VIDEOS", "--shots", "many"], 2, "--shots"),
-        (["--normal", "VIDEOS", "--shots", "1", "--alarms-per-day", "0"], 2, "above 0"),
+        *(
+            (["--normal", "VIDEOS", "--shots", "1", "--alarms-per-day", each], 2, "above 0, at most 86,400")
+            for each in ("0", "-1", "inf", "nan", "1e300", "1e-300")
+        ),
+        *(
+            (["--normal", "VIDEOS", "--shots", "1", "--fps", each], 2, "--fps: expected frames a second")
+            for each in ("0", "-1", "inf", "nan", "1e9", "1e-9")
+        ),
+        (["--normal", "VIDEOS", "--shots", "999999999"], 2, "<= 10000"),
+        (["--normal", "VIDEOS", "--shots", "1", "--shot-frames", "999999"], 2, "<= 1000"),
+        (["--normal", "VIDEOS", "--shots", "1", "--shot-frames", "1"], 2, "shot-frames >= 2"),
+        (["--normal", "VIDEOS", "--shots", "1", "--seed", "-1"], 2, "--seed"),
+        (["--normal", "VIDEOS", "--shots", "1", "--seed", "9" * 30], 2, "--seed"),
+        (["--normal", "VIDEOS", "--shots", "3", "--leave-out", "9" * 30], 2, "1 to 3"),
+        (["--normal", "VIDEOS", "--shots", "3", "--show", "normal-00@nan"], 2, "s of normal footage"),
+        (["--normal", "VIDEOS", "--shots", "3", "--show", "normal-00@inf"], 2, "s of normal footage"),
         (["--normal", "VIDEOS", "--shots", "1", "--base", "nowhere"], 1, "metavad meta-train"),
         (["--target", "ped22", "--shots", "1"], 2, "did you mean 'ped2'"),
         (["--target", "SUITE:camera-00", "--shots", "1"], 2, "did you mean 'camera-0"),

@@ -382,7 +382,10 @@ def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
         ({"methods": ("adaptd",)}, UsageError, "did you mean 'adapted'"),
         ({"shots": ()}, UsageError, "shots >= 0"),
         ({"draws": 0}, UsageError, "draws >= 1"),
+        ({"draws": 10**9}, UsageError, "draws >= 1 and <= 1000"),
+        ({"shots": (0, 10**9)}, UsageError, "shots >= 0 and <= 10000"),
         ({"shot_frames": 1}, UsageError, "shot-frames >= 2"),
+        ({"shot_frames": 999_999}, UsageError, "shot-frames >= 2 and <= 1000"),
     ],
 )
 def test_refused_before_anything_is_computed(scenes, tiny_base, monkeypatch, change, error, said):
