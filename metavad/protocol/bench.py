@@ -13,6 +13,7 @@ from metavad.errors import DataError
 from metavad.features.base import grid_of
 from metavad.features.library import Library, Track, stream
 from metavad.features.sample import Sample
+from metavad.files import claimed
 from metavad.meta.base import Base
 from metavad.protocol.places import Places, places_of
 from metavad.protocol.settings import SHOWN, Settings
@@ -190,5 +191,6 @@ class Bench:
 def _generated_camera(store: Store) -> Scene:
     """A camera that no suite holds, made once: what ``wrong-scene`` is shown where a suite has one scene only."""
     folder = cache_folder() / "suites" / f"wrong-scene-{VERSION}"
-    write_suite(folder, scenes=1, seed=7919, size="small", test_videos=0)
+    with claimed(folder, wait=True):
+        write_suite(folder, scenes=1, seed=7919, size="small", test_videos=0)
     return load_suite(str(folder)).scenes[0]
