@@ -119,7 +119,7 @@ _UNFINISHED = ".unfinished-"
 _NO_ROOM = {
     errno.ENOSPC: "the disk is full; make room",
     errno.EDQUOT: "the quota is used up; make room",
-    errno.EFBIG: "a file is larger than this system allows; allow larger ones",
+    errno.EFBIG: "a file is larger than this system allows; make room",
 }
 
 

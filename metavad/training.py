@@ -5,7 +5,7 @@ import platform
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -29,7 +29,7 @@ from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.library import Library
 from metavad.features.sample import Sample
-from metavad.files import write_text
+from metavad.files import claimed, write_text
 from metavad.meta.base import Base, Control, load_base, save_base
 from metavad.meta.checkpoint import TrainingState, latest, load_state, save_state
 from metavad.meta.control import choose_step_sizes, joint_train
@@ -137,7 +137,7 @@ def make_base(
     events beside them. Raises :class:`OutputError` when ``run`` holds a run and ``resume`` is not set,
     :class:`UsageError` when it is set and there is none, or one that was begun with other settings or footage.
     """
-    with joined(device_of(device)) as group:
+    with joined(device_of(device)) as group, claimed(run) if group.rank == 0 else nullcontext():
         _begin(run, scenes, config, seed, resume=resume, group=group)
         if (run / BASE).is_dir():
             return load_base(run / BASE)

@@ -29,12 +29,11 @@ from metavad.calibration.tails import LEVELS, PlaceTail
 from metavad.config import Config
 from metavad.episodes import Clip, Shots
 from metavad.errors import VideoError
-from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet, under
 from metavad.features.base import grid_of
 from metavad.features.library import Library, blank_sample, features_of, side_by_side
-from metavad.meta.base import Base, check_tails, tail_tensors, tails_of
+from metavad.meta.base import Base, check_tails, known_experts, tail_tensors, tails_of
 from metavad.scenes.scene import Crop
 from metavad.scenes.video import read_colour, working_size
 
@@ -129,7 +128,7 @@ def load_detector(folder: Path) -> Detector:
     bundle = load_bundle(folder, KIND)
     told = facts_as(folder, KIND, bundle, _Facts)
     groups = grouped(folder, KIND, bundle.tensors, _GROUPS)
-    experts = build_experts(told.config).requires_grad_(False)
+    experts = known_experts(folder, KIND, told.config)
     _check(folder, told, experts, groups)
     pictures = tuple(bundle.files[name] for name in sorted(bundle.files, key=lambda name: (len(name), name)))
     if len(pictures) not in (0, len(told.shots)):

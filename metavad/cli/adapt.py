@@ -60,7 +60,8 @@ def adapt(
 ) -> None:
     """Get used to a camera: from K clips of its normal footage to a detector, in seconds."""
     from metavad.cli.bases import open_base
-    from metavad.cli.terminal import bars, say
+    from metavad.cli.terminal import bars, resuming, say
+    from metavad.files import claimed
 
     scenes, left_out, shown = _scenes(target, normal, data, fps, name), _numbers(leave_out), _moments(show)
     places = _places(scenes, out)
@@ -72,25 +73,34 @@ def adapt(
     from metavad.training import adapt as adapted
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # on small frames more threads wait for each other
-    for scene, place in zip(scenes, places, strict=True):
-        detector = adapted(
-            found,
-            scene,
-            shots=shots,
-            shot_frames=shot_frames,
-            alarms_per_day=alarms_per_day,
-            leave_out=left_out,
-            show=shown,
-            seed=seed,
-            pictures=pictures,
-            progress=bars(),
-        )
-        lines = _summary(scene, detector, shots, left_out)
-        if check:
-            detector, more = _checked(scene, detector, shown, progress=bars())
-            lines += more
-        save_detector(place, detector)
+    for number, (scene, place) in enumerate(zip(scenes, places, strict=True)):
+        with resuming(_going_on(scenes, number)), claimed(place):
+            detector = adapted(
+                found,
+                scene,
+                shots=shots,
+                shot_frames=shot_frames,
+                alarms_per_day=alarms_per_day,
+                leave_out=left_out,
+                show=shown,
+                seed=seed,
+                pictures=pictures,
+                progress=bars(),
+            )
+            lines = _summary(scene, detector, shots, left_out)
+            if check:
+                detector, more = _checked(scene, detector, shown, progress=bars())
+                lines += more
+            save_detector(place, detector)
         say(*lines, f"  {detector.promise.text}", f"  next: metavad score VIDEO --detector {place}")
+
+
+def _going_on(scenes: "tuple[Scene, ...]", done: int) -> str:
+    """The same command would find the detectors that are done."""
+    from metavad.cli.terminal import STARTS_OVER
+
+    left = ", ".join(scene.key for scene in scenes[done:])
+    return f"{done} of {len(scenes)} detectors are done; go on with a --target of {left}" if done else STARTS_OVER
 
 
 def _scenes(

@@ -75,7 +75,7 @@ def benchmark(
     """Few-shot against zero-shot: the same frames for every method, K and draw; nothing looks at the test set."""
     from metavad.cli.options import numbers
     from metavad.cli.recognition import asked_classes, print_recognition, run_recognition
-    from metavad.cli.terminal import resuming
+    from metavad.cli.terminal import STARTS_OVER, resuming
 
     _check_style(style)
     _check_figures(figures)
@@ -96,11 +96,11 @@ def benchmark(
         _write_record(record, json_file)
         print_recognition(record, style)
         return
-    with resuming("the same command goes on where it stopped"):
+    with resuming(STARTS_OVER if fresh else "the same command goes on where it stopped"):
         outcome = _run(target, base, data, jobs, asked, fresh=fresh, quiet=style != "table", stories=html is not None)
-    _write(outcome, json_file, html, scores)
-    if plots is not None:
-        _write_plots(outcome.record, plots)
+        _write(outcome, json_file, html, scores)
+        if plots is not None:
+            _write_plots(outcome.record, plots)
     _print(outcome.record, style, figures)
 
 

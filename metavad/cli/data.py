@@ -47,10 +47,11 @@ def synthesize(
     from typing import Literal, cast
 
     from metavad.cli.terminal import bars, resuming, say
+    from metavad.files import claimed
     from metavad.scenes.synthetic import write_suite
 
     kind = cast(Literal["tiny", "small", "full"], size)
-    with resuming("the same command keeps the cameras that are done"):
+    with resuming("the same command keeps the cameras that are done"), claimed(out):
         path = write_suite(
             out,
             scenes=scenes,
@@ -150,7 +151,7 @@ def fetch(
     elif root is None:
         raise UsageError("expected a place for datasets, found none; say it with --data or METAVAD_DATA")
     root = root or Path()
-    with resuming("the same command goes on with the download"):
+    with resuming("the same command goes on where it stopped"):
         folders = fetched(name, root, bars(), keep=keep)
     say(*(f"{folder}" for folder in folders))
     if missing := still_missing(load_suite(name, root)):

@@ -42,7 +42,7 @@ def meta_train(
     ] = False,
 ) -> None:
     """Meta-learn a base over many cameras: hours, once; stopped runs go on with --resume."""
-    from metavad.cli.terminal import bars, resuming, say
+    from metavad.cli.terminal import STARTS_OVER, bars, resuming, say
     from metavad.config import load_config
     from metavad.scenes.suite import select_scenes
 
@@ -50,7 +50,12 @@ def meta_train(
     run = out or (_newest() if resume else _new())
     progress = bars()
     chosen = select_scenes(scenes, data, role="meta-train", progress=progress)
-    with resuming(f"go on with the same command and --resume --out {run}"):
+
+    def going_on() -> str:
+        begun = (run / "run.json").is_file()
+        return f"go on with the same command and --resume --out {run}" if begun else STARTS_OVER
+
+    with resuming(going_on):
         from metavad.training import make_base
 
         base = make_base(

@@ -25,12 +25,13 @@ from metavad.bundle import (
 )
 from metavad.calibration.tails import BaseTail
 from metavad.config import Config
+from metavad.errors import ConfigError
 from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.meta.outer import step_size
 
-__all__ = ["Base", "Control", "check_tails", "load_base", "save_base", "tail_tensors", "tails_of"]
+__all__ = ["Base", "Control", "check_tails", "known_experts", "load_base", "save_base", "tail_tensors", "tails_of"]
 
 KIND = Kind(
     "base",
@@ -179,9 +180,17 @@ def check_tails(folder: Path, kind: Kind, group: str, tensors: Mapping[str, Tens
             raise damaged(folder, kind, f"{group}/{name} has {len(tail.scores)} rows for {len(tail.shots)} shots")
 
 
+def known_experts(folder: Path, kind: Kind, config: Config) -> ExpertSet:
+    """The experts that a folder's settings name; raises :class:`BundleError` where they cannot be made."""
+    try:
+        return build_experts(config).requires_grad_(False)
+    except ConfigError as error:
+        raise damaged(folder, kind, str(error)) from None
+
+
 def _check(folder: Path, config: Config, groups: Mapping[str, Parameters]) -> None:
     """Every tensor is what the settings say."""
-    experts = build_experts(config)
+    experts = known_experts(folder, KIND, config)
     params = dict(experts.named_parameters())
     sizes = {name: step_size(config.meta, params[name]) for name in experts.adaptable}
     each: dict[str, Mapping[str, Tensor]] = {
