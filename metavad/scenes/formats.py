@@ -8,9 +8,12 @@ import csv
 import fnmatch
 import math
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
@@ -292,12 +295,25 @@ def clip_number(video: Video) -> int:
 def _matlab(path: Path) -> dict[str, Any]:
     import scipy.io
 
-    _existing(path)
-    try:
-        content: dict[str, Any] = scipy.io.loadmat(path, appendmat=False)
-    except Exception as error:  # scipy raises whatever its parser stumbles over
-        raise LabelError(f"{path}: expected a MATLAB file (v5 to v7.2), found something else") from error
+    status = _existing(path).stat()
+    if not _can_be_read(path, status.st_size, status.st_mtime_ns):
+        raise LabelError(f"{path}: expected a MATLAB file (v5 to v7.2), found something else")
+    content: dict[str, Any] = scipy.io.loadmat(path, appendmat=False)
     return content
+
+
+_READING = "import sys, scipy.io; scipy.io.loadmat(sys.argv[1], appendmat=False)"
+_PATIENCE = 100.0  # seconds; the largest masks of a dataset take some ten
+
+
+@lru_cache(maxsize=1024)
+def _can_be_read(path: Path, size: int, changed: int) -> bool:
+    """Whether scipy gets through a file, tried in a process of its own: damage may end the reader, or hold it."""
+    command = [sys.executable, "-P", "-c", _READING, str(path.absolute())]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def _cell(content: dict[str, Any], variable: str, clip: int, path: Path) -> NDArray[Any]:
