@@ -64,9 +64,11 @@ def _score(videos: list[Path], detector: Path, out: Path, fps: float | None, *, 
     chosen = scene_of_files(videos, fps=found.camera.fps if fps is None else fps).normal
     results = {video: result_of(found, video, compiled=compiled) for video in chosen}
     left = [video for video, result in results.items() if not check_place(out / video.name, result)]
-    for video in left:
-        check_video(found, video)
     progress = bars()
+    with progress.task("Looking at the videos", len(left)) as task:  # a wrong one is said before the first is scored
+        for video in left:
+            check_video(found, video)
+            task.advance(note=video.name)
     for video, result in results.items():
         place = out / video.name
         with claimed(place):
