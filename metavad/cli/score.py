@@ -66,7 +66,7 @@ def _score(videos: list[Path], detector: Path, out: Path, fps: float | None, pro
     places = {video: out / folder_name(video.name) for video in chosen}
     results = {video: result_of(found, video) for video in chosen}
     left = [video for video, result in results.items() if not check_place(places[video], result)]
-    for video in left:
+    for video in along(progress, "Looking at the videos", left):  # a wrong one is said before the first is scored
         check_video(found, video)
     for video in along(progress, "Scoring", chosen):
         place, result = places[video], results[video]
