@@ -29,7 +29,6 @@ import time
 import tomllib
 import traceback
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -276,9 +275,11 @@ def _limit() -> None:
 
 def _problem(case: Case, code: int, said: str, before: dict[str, str], place: Path) -> str:
     """What is wrong, in a few words, or nothing."""
-    return (
-        _ended(code, said) or _line(case, code, said) or _left(case, code, before, place) or _whole(case, code, place)
-    )
+    after = _listing(place)
+    changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    written = [place / name for name in changed if name in after and not code]
+    kept = [name for name in changed if code and after.get(name, "folder") != "folder"]
+    return _ended(code, said) or _line(case, code, said) or _left(case, changed, kept) or _whole(written)
 
 
 def _ended(code: int, said: str) -> str:
@@ -313,20 +314,17 @@ _NOISE = r"\[ ?(WARN|ERROR|INFO)|\[\w+ @ 0x|lib\w+ (error|warning)|Corrupt JPEG|
 """How libraries begin what they write past us."""
 
 
-def _left(case: Case, code: int, before: dict[str, str], place: Path) -> str:
-    """Nothing but the outputs is changed; on failure not even those; nothing half-written stays."""
-    after = _listing(place)
-    changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+def _left(case: Case, changed: list[str], kept: list[str]) -> str:
+    """Nothing but the outputs is changed, nothing half-written stays, and nothing is ``kept`` on failure."""
     own = [f"work/{output}" for output in case.outputs]
     for name in changed:
-        inside = any(name == output or name.startswith(f"{output}/") for output in own)
         if name in ("said.txt", "work") or (name.startswith(ALLOWED) and not _beside(name)):
             continue
-        if not inside:
+        if not any(name == output or name.startswith(f"{output}/") for output in own):
             return f"changed outside its output: {name!r}"
         if _beside(name):
             return f"left half-written: {name!r}"
-        if code and case.arguments[0] not in ("meta-train",) and name in after and after[name] != "folder":
+        if name in kept and case.arguments[0] != "meta-train":  # whose runs are gone on with
             return f"left on failure: {name!r}"
     return ""
 
@@ -340,21 +338,14 @@ def _beside(name: str) -> bool:
     return any(part.startswith((".", "tmp")) for part in Path(name).parts[1:] if not part.startswith("torchind"))
 
 
-def _whole(case: Case, code: int, place: Path) -> str:
+def _whole(written: list[Path]) -> str:
     """What was written on success can be read, and its numbers are numbers."""
-    if code:
-        return ""
     try:
-        for output in case.outputs:
-            for path in _files(place / "work" / output):
-                _read(path)
+        for path in written:
+            _read(path)
     except (ValueError, KeyError) as error:
         return f"writes what cannot be read: {error}"
     return ""
-
-
-def _files(place: Path) -> Iterator[Path]:
-    return iter([place]) if place.is_file() else place.rglob("*")
 
 
 def _read(path: Path) -> None:
