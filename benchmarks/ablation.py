@@ -5,20 +5,19 @@ part left out. Gains are paired over cameras: mean AUC of the whole minus that w
 interval over cameras. A second table gives the AUC of each kind of event by itself, against all normal frames of
 the same camera.
 
-    python benchmarks/ablation.py --base base --suite held/suite.toml --shots 0,1,3,10 --draws 2 --json FILE
+    python benchmarks/ablation.py --suite cameras/held/suite.toml --shots 0,1,3,5,10 --draws 1 --json FILE
 """
 
 import argparse
-import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from cameras import Maps, Seen, auc_of, maps_of, on_frames, seen_of
+from record import begin, options, record_of, write
 from torch import Tensor
 
 from metavad.adaptation.adapt import Normality, adapt, leading, said, speaks
@@ -29,30 +28,30 @@ from metavad.calibration.tails import Strengths, place_tail
 from metavad.episodes import draw_shots
 from metavad.evaluation import micro_auc
 from metavad.features.library import Library
-from metavad.files import write_text
 from metavad.meta.base import Base, load_base
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
 from metavad.scenes.suite import load_suite
 from metavad.scoring.baselines import motion, position
 from metavad.scoring.stream import hold
-from metavad.training import describe_machine
 from metavad.types import FloatArray
 
 Scorer = Callable[[Maps], Tensor]
 """Surprise maps (T, h, w) of the experts to one frame score each (T,)."""
 
 
-def main() -> None:
-    """Score, print both tables, write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=Path, default=Path("base"))
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = options(__doc__)
     parser.add_argument("--suite", required=True, action="append", help="may be given several times")
     parser.add_argument("--shots", default="0,1,3,10")
     parser.add_argument("--draws", type=int, default=2)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
+    return parser
+
+
+def main() -> None:
+    """Score, print both tables, write the record."""
+    given = begin(arguments())
     base, shots = load_base(given.base), [int(count) for count in given.shots.split(",")]
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     kinds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -60,18 +59,10 @@ def main() -> None:
         _camera(base, scene, shots, given.draws, found, kinds)
         print(".", end="", flush=True)
     print()
-    record = {
-        "base": base.digest,
-        "suites": given.suite,
-        "draws": given.draws,
-        **describe_machine("cpu"),
-        "auc": {name: dict(each) for name, each in found.items()},
-        "kinds": {name: dict(each) for name, each in kinds.items()},
-    }
-    _print_gains(record["auc"])
-    _print_kinds(record["kinds"])
-    if given.json:
-        write_text(given.json, json.dumps(record, indent=1) + "\n")
+    rows = {"auc": found, "kinds": kinds}
+    _print_gains(found)
+    _print_kinds(kinds)
+    write(given.json, record_of(rows, base=base.digest, suites=given.suite, draws=given.draws))
 
 
 def _camera(base: Base, scene: Scene, shots: list[int], draws: int, found: dict, kinds: dict) -> None:
@@ -144,10 +135,6 @@ def _variants(model: Normality) -> dict[str, Scorer]:
     variants["weights not learned"] = scorer(names, {name: weight_at(start[name], model.evidence) for name in names})
     variants["weights of one"] = scorer(names, one)
     return variants
-
-
-def _compressed(maps: Maps) -> Maps:
-    return {name: compress(each) for name, each in maps.items()}
 
 
 def _without_place(model: Normality) -> Normality:

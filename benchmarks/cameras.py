@@ -1,4 +1,4 @@
-"""What the scripts here share: labelled videos of a camera, and the experts' surprises over them."""
+"""What ablation.py reads: labelled videos of a camera, and the experts' surprises over them."""
 
 import csv
 from collections import defaultdict

@@ -1,8 +1,9 @@
 """How fast meta-training is, and where its cost goes: engines, ranks, adaptation, scaling.
 
-    python benchmarks/engine.py [--threads 2] [--repeats 5] [--device cpu] [--only engines,ranks,adapt,cost]
+    python benchmarks/engine.py --only engines --repeats 5 --json FILE
+    python benchmarks/engine.py --only adapt,cost --threads 1 --repeats 4 --json FILE --picture FILE
 
-Writes engine.json and engine.png beside this file; engine.md says what came out and on which machine. Data are
+engine.md says what came out and on which machine. Data are
 random tensors of the shapes that the default settings give a 4:3 camera at 25 frames a second, so that nothing
 is decoded. Engines take turns within one process, so that a busy machine is busy for all; the figure is the
 median, and the ratio the median of ratios of neighbours. Peak memory is that of a process of its own.
@@ -11,7 +12,6 @@ median, and the ratio the median of ratios of neighbours. Peak memory is that of
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from record import begin, busy, options, record_of, write
 
 from metavad.config import Config, MetaConfig, load_config
 from metavad.episodes import Clip, Episode
@@ -35,7 +36,6 @@ from metavad.meta.outer import Engine, Task, initialise, loop_engine, plan_at
 from metavad.meta.threads import threaded_engine
 from metavad.meta.train import meta_train
 
-HERE = Path(__file__).resolve().parent
 ENGINES: dict[str, Engine] = {
     "learn2learn": learn2learn_engine,
     "loop": loop_engine,
@@ -245,51 +245,43 @@ def with_meta(config: Config, **changes: object) -> Config:
     return config.model_copy(update={"meta": MetaConfig.model_validate(config.meta.model_dump() | changes)})
 
 
-def machine(threads: int) -> dict[str, object]:
-    return {
-        "command": "python benchmarks/engine.py " + " ".join(sys.argv[1:]),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "load before": os.getloadavg()[0],
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2)
+def arguments() -> argparse.ArgumentParser:
+    """The command line; what it does not name, a run asks of itself in a process of its own."""
+    parser = options(__doc__, base=False, threads=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", default="engines,ranks,adapt,cost")
+    parser.add_argument("--picture", type=Path, help="draw what grows how here")
+    parser.add_argument("--experts", help="others than those of the default base, by comma")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     parser.add_argument("--order", type=int, default=2, help=argparse.SUPPRESS)
-    parser.add_argument("--experts", help="others than those of the default base, by comma")
     parser.add_argument("--rank", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Measure, print as it comes, write the record."""
+    given, state = begin(arguments()), busy()
     config = load_config("default")
-    if options.experts:
-        config = config.model_copy(update={"experts": tuple(options.experts.split(","))})
-    if options.rank:
+    if given.experts:
+        config = config.model_copy(update={"experts": tuple(given.experts.split(","))})
+    if given.rank:
         return train_as_rank(config)
-    torch.set_num_threads(options.threads)
-    if options.peak:
-        return measure_peak(config, options.peak, options.order)
+    if given.peak:
+        return measure_peak(config, given.peak, given.order)
     parts = {
-        "engines": lambda: engines(config, options.repeats, options.device),
-        "ranks": lambda: ranks(max(1, options.repeats // 2)),
-        "adapt": lambda: adapt(config, options.repeats, options.device),
-        "cost": lambda: cost(config, max(1, options.repeats // 2), options.device),
+        "engines": lambda: engines(config, given.repeats, given.device),
+        "ranks": lambda: ranks(max(1, given.repeats // 2)),
+        "adapt": lambda: adapt(config, given.repeats, given.device),
+        "cost": lambda: cost(config, max(1, given.repeats // 2), given.device),
     }
-    path = HERE / "engine.json"
-    record = json.loads(path.read_text()) if path.exists() else {}
-    for name in options.only.split(","):
-        record.setdefault("machine", {})[name] = machine(options.threads)
-        record[name] = parts[name]()
-        print(name, json.dumps(record[name], indent=1), flush=True)
-        path.write_text(json.dumps(record, indent=1) + "\n")
-    if "cost" in record:
-        draw(record["cost"], HERE / "engine.png")
+    rows = {}
+    for name in given.only.split(","):
+        rows[name] = parts[name]()
+        print(name, json.dumps(rows[name], indent=1), flush=True)
+    write(given.json, record_of(rows, base=None, device=given.device, **state))
+    if given.picture:
+        draw(rows["cost"], given.picture)
     return None
 
 

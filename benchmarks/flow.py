@@ -1,7 +1,6 @@
-"""Flow: methods against true flow, taking the camera's motion out, and what storage in bytes costs.
+"""Flow: methods against true flow, and taking the camera's motion out.
 
-    python benchmarks/flow.py methods --cameras 14 > methods.json
-    python benchmarks/flow.py storage --suite cameras/suite.toml --base base > storage.json
+    python benchmarks/flow.py --cameras 14 --json benchmarks/flow.json
 
 True flow is that of the generated cameras' own geometry: every limb's outline at two times gives the motion of the
 pixels inside. Time is CPU time of one thread, so that a busy machine does not count.
@@ -10,25 +9,16 @@ pixels inside. Time is CPU time of one thread, so that a busy machine does not c
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
+from record import begin, options, record_of, write
 
-from metavad.calibration.accumulation import strongest
-from metavad.evaluation.ranking import micro_auc
-from metavad.experts.base import call
-from metavad.features.flow import FlowFeature, FlowMethod, flow_method, steadied
+from metavad.features.flow import FlowMethod, flow_method, steadied
 from metavad.features.flow.methods import raft_of
 from metavad.features.flow.steadying import applied
-from metavad.features.flow.storage import compress, decoded, encoded, expand, from_linear, to_linear
-from metavad.meta.base import Base, load_base
-from metavad.scenes.cache import Store, video_facts, working_frames
-from metavad.scenes.labels import frame_labels
-from metavad.scenes.suite import load_suite
 from metavad.scenes.synthetic import CameraSpec, build_world, plan_videos, render, sample_camera
 from metavad.scenes.synthetic.actors import Shapes, shapes
 from metavad.scenes.synthetic.events import perform
@@ -37,8 +27,6 @@ from metavad.types import BoolArray, ByteArray, FloatArray
 SHORT, SEED, SPANS = 240, 77, (0.1, 0.2)
 SHAKEN = (0.004, 0.008, 3.0, -2.0)
 """Zoom, turn (per pixel) and shift (pixels) that stand in for a shaking camera."""
-LARGEST = 20.0
-"""Pixels of displacement that the linear law holds, as two-stream networks' files do."""
 
 
 @dataclass(frozen=True)
@@ -143,16 +131,15 @@ def _worked(pair: Pair) -> Pair:
 # ---------------------------------------------------------------- methods
 
 
-def methods(cameras: int) -> dict:
-    """End-point error by method, and what is left of a shaking camera."""
-    found = list(pairs(cameras))
+def measured(found: list[Pair]) -> tuple[dict, dict]:
+    """End-point error by method and what is left of a shaking camera; how many pairs, and how much of them moves."""
     choices: dict[str, FlowMethod | None] = {name: flow_method(name) for name in ("dis", "dis-fast", "farneback")}
     rows = [_row("none (zero)", lambda before, after: np.zeros((*before.shape, 2), np.float32), found)]
     rows += [_row(name, method, found) for name, method in choices.items()]
     rows.append({"method": "raft-small", "ms": _row("raft-small", raft_of(None), found[:3])["ms"]})
     moving = [float((np.linalg.norm(pair.flow, axis=-1) > 0.5).mean()) for pair in found]
-    facts = {"pairs": len(found), "cameras": cameras, "moving_share": round(float(np.mean(moving)), 4)}
-    return {**facts, "methods": rows, "steadying": _steadying(found)}
+    facts = {"pairs": len(found), "moving_share": round(float(np.mean(moving)), 4)}
+    return {"methods": rows, "steadying": _steadying(found)}, facts
 
 
 def _row(name: str, method: FlowMethod, found: list[Pair]) -> dict:
@@ -201,123 +188,19 @@ def _shaken(picture: ByteArray) -> ByteArray:
     return cv2.warpAffine(picture, turn, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-# ---------------------------------------------------------------- storage
-
-
-def storages() -> dict[str, tuple[Callable[[FloatArray], bytes], Callable[[bytes, tuple], FloatArray]]]:
-    """Ways of writing a displacement field (H, W, 2) in pixels, and of reading it."""
-    made: dict = {
-        "float32": (lambda flow: flow.tobytes(), lambda data, shape: np.frombuffer(data, np.float32).reshape(shape))
-    }
-    for law in ("linear", "root"):
-        for codec, quality in (("raw", 0), ("png", 0), ("jpeg", 95), ("jpeg", 75), ("jpeg", 50)):
-            name = f"{law} bytes, {codec}{f' {quality}' if quality else ''}"
-            made[name] = (
-                lambda flow, law=law, codec=codec, quality=quality: encoded(_bytes(flow, law), codec, quality),
-                lambda data, shape, law=law, codec=codec: _floats(decoded(data, codec, (2, *shape[:2])), law, shape),
-            )
-    return made
-
-
-def _bytes(flow: FloatArray, law: str) -> ByteArray:
-    planes = np.moveaxis(flow, -1, 0)
-    return to_linear(planes, LARGEST) if law == "linear" else compress(planes / (SHORT * 0.2))
-
-
-def _floats(planes: ByteArray, law: str, shape: tuple) -> FloatArray:
-    values = from_linear(planes, LARGEST) if law == "linear" else expand(planes) * (SHORT * 0.2)
-    return np.ascontiguousarray(np.moveaxis(values, 0, -1)).astype(np.float32)
-
-
-def storage(suite: str, base_path: Path, scenes: int, videos: int) -> dict:
-    """Bytes a frame, error, and AUC without training and of a base's flow density at K = 0, by way of storing."""
-    base = load_base(base_path)
-    feature, ways = FlowFeature(0.2, 30), storages()
-    tallies = {name: _Tally() for name in ways}
-    for scene in load_suite(suite).scenes[:scenes]:
-        for video in scene.test[:videos]:
-            frames, ticks, seconds = working_frames(Store(), video, short_side=SHORT, rate=10.0, crop=scene.crop)
-            labels = frame_labels(scene, video, video_facts(Store(), video, scene.crop).frames)[ticks]
-            flows = [(frames[n - 2], frames[n], seconds[n] - seconds[n - 2]) for n in range(2, len(ticks))]
-            dis = flow_method()
-            truth = [dis(np.asarray(before), np.asarray(after)) for before, after, _ in flows]
-            for name, way in ways.items():
-                _stored(tallies[name], way, feature, flows, truth, labels[2:], base)
-    return {"ticks": len(tallies["float32"].labels), "rows": [each.row(name) for name, each in tallies.items()]}
-
-
-class _Tally:
-    def __init__(self) -> None:
-        self.bytes, self.errors, self.labels, self.motion, self.density = [], [], [], [], []
-
-    def row(self, name: str) -> dict:
-        """Means, and AUC in per cent over all ticks."""
-        aucs = {
-            key: round(100 * micro_auc([np.array(getattr(self, key))], [np.array(self.labels) > 0]), 2)
-            for key in ("motion", "density")
-        }
-        errors = {"mean_error": float(np.mean(self.errors)), "worst_field_error": float(np.max(self.errors))}
-        return {
-            "storage": name,
-            "bytes": round(float(np.mean(self.bytes))),
-            **{k: round(v, 4) for k, v in errors.items()},
-            **aucs,
-        }
-
-
-def _stored(
-    tally: _Tally, way: tuple, feature: FlowFeature, flows: list, truth: list, labels: FloatArray, base: Base
-) -> None:
-    write, read = way
-    rows = []
-    for (before, after, span), flow in zip(flows, truth, strict=True):
-        data = write(flow)
-        back = read(data, flow.shape)
-        inside = np.abs(flow).max(-1) < LARGEST
-        tally.bytes.append(len(data))
-        tally.errors.append(float(np.abs(back - flow)[inside].mean()))
-        rows.append(feature.between(lambda *_, back=back: back, np.asarray(before), np.asarray(after), span))
-    tally.labels += list(labels)
-    stacked = np.stack(rows)
-    tally.motion += stacked[:, 2].reshape(len(rows), -1).max(1).tolist()
-    tally.density += _surprise(base, feature.tensor(stacked)).tolist()
-
-
-def _surprise(base: Base, flow: torch.Tensor) -> torch.Tensor:
-    """Frame scores of the base's flow density, to which nothing was shown."""
-    from metavad.features.sample import Sample
-
-    known = torch.ones(1, len(flow), dtype=torch.bool)
-    sample = Sample({"flow": flow[None]}, {"flow": known}, torch.arange(len(flow))[None] / 10)
-    expert = base.experts["flow_density"]
-    params = {
-        name.removeprefix("flow_density."): each
-        for name, each in base.params.items()
-        if name.startswith("flow_density.")
-    }
-    with torch.no_grad():
-        memory = call(expert, params, "condition", sample.select([]))
-        return strongest(call(expert, params, "score", sample, memory), 0.01)[0]
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = options(__doc__, base=False)
+    parser.add_argument("--cameras", type=int, default=14)
+    return parser
 
 
 def main() -> None:
-    """One of the two tables as JSON on standard output."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", choices=("methods", "storage"))
-    parser.add_argument("--cameras", type=int, default=14)
-    parser.add_argument("--suite", default="")
-    parser.add_argument("--base", type=Path)
-    parser.add_argument("--scenes", type=int, default=7)
-    parser.add_argument("--videos", type=int, default=3)
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    made = (
-        methods(asked.cameras)
-        if asked.table == "methods"
-        else storage(asked.suite, asked.base, asked.scenes, asked.videos)
-    )
-    print(json.dumps({"opencv": cv2.__version__, **made}, indent=1))
+    """Measure, print, write the record."""
+    given = begin(arguments())
+    rows, facts = measured(list(pairs(given.cameras)))
+    print(json.dumps(rows, indent=1))
+    write(given.json, record_of(rows, base=None, seed=SEED, cameras=given.cameras, **facts))
 
 
 if __name__ == "__main__":

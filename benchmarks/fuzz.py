@@ -29,12 +29,14 @@ import time
 import tomllib
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from fuzz_inputs import KINDS, Case, Corpus, Kind, make_corpus
+from record import begin, options, record_of, write
 
 MEMORY = 4 << 30
 """Bytes that a command may ask for beyond what it begins with."""
@@ -60,41 +62,44 @@ class Outcome:
     problem: str
 
 
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = options(__doc__, base=False)
+    parser.add_argument("--count", type=int, default=2000, help="how many cases")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2, help="processes side by side")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="some of %(default)s")
+    parser.add_argument("--run", type=Path, help="a run whose base is used, else a small one is trained")
+    parser.add_argument("--case", type=int, help="this case alone, and all that it says")
+    parser.add_argument("--keep", type=Path, help="keep the folders of cases that fail there")
+    return parser
+
+
 def main() -> None:
-    options = _options()
+    """Damage, run, look, count; exit code 1 where anything is not as it must be."""
+    given = begin(arguments())
+    kinds = given.kinds.split(",")
     _warm()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
         scratch = Path(place)
         os.environ["METAVAD_CACHE"] = str(scratch / "cache-of-all")
-        kinds = options.kinds.split(",") if options.kinds else list(KINDS)
-        built = _forked(lambda: make_corpus(scratch / "corpus", kinds, options.run), scratch / "made.txt")
-        if built:
+        if _forked(lambda: make_corpus(scratch / "corpus", kinds, given.run), scratch / "made.txt"):
             sys.exit((scratch / "made.txt").read_text())
         _whole_inputs_are_read(kinds, scratch)
         good = _listing(scratch / "corpus")
-        numbers = [options.case] if options.case is not None else list(range(options.count))
-        outcomes = _all(numbers, options, scratch)
-        changed = "the good inputs were changed" if _listing(scratch / "corpus") != good else ""
-    if options.case is not None:
+        outcomes = _all(range(given.count) if given.case is None else [given.case], given, scratch)
+        if _listing(scratch / "corpus") != good:
+            sys.exit("expected the good inputs as they were, found them changed")
+    rows = {kind: _counted([each for each in outcomes if each.kind == kind]) for kind in kinds}
+    rows["all"] = _counted(outcomes)
+    failures = [asdict(outcome) for outcome in outcomes if outcome.problem]
+    limits = {"memory": MEMORY, "processor_seconds": PROCESSOR, "seconds": PATIENCE}
+    write(given.json, record_of(rows, base=None, seed=given.seed, limits=limits, failures=failures))
+    if given.case is not None:
         print(f"metavad {outcomes[0].command}\n{outcomes[0].said}")
-    record = _record(outcomes, options, changed)
-    if options.json:
-        options.json.write_text(json.dumps(record, indent=1) + "\n")
-    _tell(record)
-    sys.exit(bool(record["failures"] or changed))
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--kinds", help=f"some of: {', '.join(KINDS)}; commas between")
-    parser.add_argument("--run", type=Path, help="a run whose base is used, else a small one is trained")
-    parser.add_argument("--json", type=Path, help="write the record there")
-    parser.add_argument("--case", type=int, help="this case alone")
-    parser.add_argument("--keep", type=Path, help="keep the folders of cases that fail there")
-    return parser.parse_args()
+    for kind, row in rows.items():
+        print(f"{kind}: {', '.join(f'{value} {name}' for name, value in row.items())}")
+    sys.exit(bool(failures))
 
 
 def _warm() -> None:
@@ -113,14 +118,14 @@ def _warm() -> None:
 # --- many cases ---------------------------------------------------------------------------------------------------
 
 
-def _all(numbers: list[int], options: argparse.Namespace, scratch: Path) -> list[Outcome]:
+def _all(numbers: Sequence[int], given: argparse.Namespace, scratch: Path) -> list[Outcome]:
     """Outcomes in order; each job is a process that takes every so manieth case."""
-    jobs = max(1, min(options.jobs, len(numbers)))
+    jobs = max(1, min(given.jobs, len(numbers)))
     parts = [scratch / f"part-{job}.jsonl" for job in range(jobs)]
     workers = []
     for job, part in enumerate(parts):
         if (pid := os.fork()) == 0:
-            _work(numbers[job::jobs], options, scratch, part)
+            _work(numbers[job::jobs], given, scratch, part)
         workers.append(pid)
     for pid in workers:
         os.waitpid(pid, 0)
@@ -131,14 +136,14 @@ def _all(numbers: list[int], options: argparse.Namespace, scratch: Path) -> list
     return outcomes
 
 
-def _work(numbers: list[int], options: argparse.Namespace, scratch: Path, part: Path) -> None:
+def _work(numbers: Sequence[int], given: argparse.Namespace, scratch: Path, part: Path) -> None:
     """Cases one after the other, a line for each; never returns."""
     try:
         with socket.create_server(("127.0.0.1", 0)) as nobody, part.open("w") as file:
             nobody.setblocking(False)
             corpus = Corpus(scratch / "corpus", nobody.getsockname()[1])
             for number in numbers:
-                outcome = _case(number, options, corpus, scratch / f"case-{number}", nobody)
+                outcome = _case(number, given, corpus, scratch / f"case-{number}", nobody)
                 file.write(json.dumps(asdict(outcome)) + "\n")
                 file.flush()
                 if outcome.problem:
@@ -176,24 +181,23 @@ def _laid_out(kind: Kind, corpus: Corpus, place: Path, random: np.random.Generat
     return kind.case(corpus, place / "work", random)
 
 
-def _kind(random: np.random.Generator, kinds: str | None) -> str:
-    names = kinds.split(",") if kinds else list(KINDS)
+def _kind(random: np.random.Generator, names: Sequence[str]) -> str:
     shares = np.array([KINDS[name].share for name in names], float)
     return names[int(random.choice(len(names), p=shares / shares.sum()))]
 
 
-def _case(number: int, options: argparse.Namespace, corpus: Corpus, place: Path, nobody: socket.socket) -> Outcome:
+def _case(number: int, given: argparse.Namespace, corpus: Corpus, place: Path, nobody: socket.socket) -> Outcome:
     """Make the folder of a case, run its command, and look at what is there then."""
-    random = np.random.default_rng([options.seed, number])
-    kind = _kind(random, options.kinds)
+    random = np.random.default_rng([given.seed, number])
+    kind = _kind(random, given.kinds.split(","))
     case = _laid_out(KINDS[kind], corpus, place, random)
     before, start = _listing(place), time.monotonic()
     code = _forked(lambda: _command(case, place), place / "said.txt", limited=True)
     seconds = time.monotonic() - start
     said = (place / "said.txt").read_text(encoding="utf-8", errors="backslashreplace")
     problem = _problem(case, code, said, before, place) or _called(nobody)
-    if problem and options.keep:
-        shutil.copytree(place, options.keep / f"case-{number}", symlinks=True, dirs_exist_ok=True)
+    if problem and given.keep:
+        shutil.copytree(place, given.keep / f"case-{number}", symlinks=True, dirs_exist_ok=True)
     shutil.rmtree(place, ignore_errors=True)
     said = said.replace(str(place), "CASE").replace(str(corpus.root), "CORPUS")
     command = " ".join(case.arguments).replace(str(corpus.root), "CORPUS")
@@ -386,44 +390,16 @@ def _content(path: Path) -> str:
     return "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-# --- the record ---------------------------------------------------------------------------------------------------
-
-
-def _record(outcomes: list[Outcome], options: argparse.Namespace, changed: str) -> dict[str, object]:
-    from metavad.training import describe_machine
-
-    return {
-        "command": f"python benchmarks/fuzz.py --count {options.count} --seed {options.seed}"
-        + (f" --kinds {options.kinds}" if options.kinds else ""),
-        **describe_machine("cpu"),
-        "limits": {"memory": MEMORY, "processor_seconds": PROCESSOR, "seconds": PATIENCE},
-        "kinds": {kind: _counted([each for each in outcomes if each.kind == kind]) for kind in KINDS},
-        "all": _counted(outcomes),
-        "changed": changed,
-        "failures": [asdict(outcome) for outcome in outcomes if outcome.problem],
-    }
-
-
-def _counted(outcomes: list[Outcome]) -> dict[str, object]:
+def _counted(outcomes: list[Outcome]) -> dict[str, float]:
     codes = Counter(outcome.code for outcome in outcomes)
     return {
         "cases": len(outcomes),
         "read": codes[0],
         "refused": codes[1],
-        "refused_as_usage": codes[2],
+        "refused as usage": codes[2],
         "failures": sum(bool(outcome.problem) for outcome in outcomes),
-        "slowest_seconds": max((outcome.seconds for outcome in outcomes), default=0.0),
+        "seconds at most": max((outcome.seconds for outcome in outcomes), default=0.0),
     }
-
-
-def _tell(record: dict) -> None:
-    for kind, row in {**record["kinds"], "all": record["all"]}.items():
-        if row["cases"]:
-            counts = f"{row['read']:>4} read, {row['refused']:>4} refused, {row['refused_as_usage']:>4} as usage"
-            worst = f"{row['failures']:>3} failures, {row['slowest_seconds']} s at most"
-            print(f"{kind:<10} {row['cases']:>5} cases, {counts}, {worst}")
-    if record["changed"]:
-        print(record["changed"])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """kill -9 at 50 random moments of meta-training: the end has the same bits, and no state is unreadable.
 
-    python benchmarks/kills.py [--kills 50] [--seed 0]
+    python benchmarks/kills.py --kills 50 --seed 0 --json benchmarks/kills.json
 
 Each life of a small run (the experts and scenes of tests/meta) is killed at a call of a random function of
-metavad (in an inner step, saving, evaluating, anywhere); the next life goes on from what is on disk. Recorded
-with torch 2.13.0: "66 kills in 7 runs: 0 ended otherwise, 0 unreadable states", in 48 s on one busy core.
+metavad (in an inner step, saving, evaluating, anywhere); the next life goes on from what is on disk.
 """
 
 import argparse
@@ -15,6 +14,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from record import begin, options, record_of, write
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "meta"))
 
 from meta_toys import die_at, forked, killed_and_resumed, train_in, warm
@@ -24,19 +25,25 @@ from metavad.meta.checkpoint import latest, load_state
 PHASES = (("*", 1500), ("inner_gradients", 8), ("_flush", 4), ("_drop", 1), ("_validate", 1), ("descend", 2))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = options(__doc__, base=False)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    generator, killed, differing, unreadable, runs = random.Random(options.seed), 0, 0, 0, 0
+    return parser
+
+
+def main() -> None:
+    """Kill, compare, count; exit code 1 where a run ended with other bits or a state could not be read."""
+    given = begin(arguments())
+    generator, killed, differing, unreadable, runs = random.Random(given.seed), 0, 0, 0, 0
     warm()
     with tempfile.TemporaryDirectory() as place:
         whole = Path(place) / "whole"
         whole.mkdir()
         killed_and_resumed(whole, [])
         wanted = json.loads((whole / "digest.json").read_text())
-        while killed < options.kills:
+        while killed < given.kills:
             folder = Path(place) / f"run {runs}"
             folder.mkdir()
             runs += 1
@@ -47,6 +54,8 @@ def main() -> None:
                 unreadable += not readable(folder)
             differing += json.loads((folder / "digest.json").read_text()) != wanted
     print(f"{killed} kills in {runs} runs: {differing} ended otherwise, {unreadable} unreadable states")
+    rows = {"kills": killed, "runs": runs, "ended with other bits": differing, "unreadable states": unreadable}
+    write(given.json, record_of(rows, base=None, seed=given.seed))
     sys.exit(differing + unreadable > 0)
 
 

@@ -6,25 +6,27 @@ when so few alarms as were counted, or more, are no surprise at that rate (Poiss
 when their alarms over their hours are at most A a day. Where a camera has test videos with labels, the share of their
 events is counted in which there was an alarm: what the promise leaves of detection.
 
-    python benchmarks/promise.py --base base --suite cameras/suite.toml --shots 5,10,50 --json benchmarks/promise.json
+    python benchmarks/promise.py --suite cameras/suite.toml --shots 5,10,50 --json FILE
 
 Long footage is made, counted and removed one camera after another, and the record written after each; a second run
 goes on where the first stopped, and a larger number adds cameras:
 
-    python benchmarks/promise.py --base base --generate 200 --seed 15 --shots 10,50 --json benchmarks/promise.json
+    python benchmarks/promise.py --generate 200 --seed 15 --shots 10,50 --json FILE
 
 With `--check` every camera is also counted as `metavad adapt --check` leaves it: with thresholds from the rest of the
 footage that shots come from; and both ways after clips around what alarmed there, at 100 a day, were shown too.
 
-The arithmetic below what was counted is checked by `--simulate`: frame scores drawn from a known tail, of which the
-table is fitted on as few ticks as a base has.
+The arithmetic below what was counted is checked by `--simulate`, which does nothing else: frame scores drawn from a
+known tail, of which the table is fitted on as few ticks as the base has.
+
+    python benchmarks/promise.py --simulate 200 --json FILE
 """
 
 import argparse
 import json
 import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
+from record import begin, command_line, options, record_of, write
 from scipy import stats
 
 from metavad.adaptation.adapt import Normality, adapt
@@ -41,7 +44,6 @@ from metavad.adaptation.threshold import FEWEST, checked_threshold, own_nats, pr
 from metavad.calibration.tails import BaseTail
 from metavad.episodes import Clip, Reel, Shots, draw_shots
 from metavad.features.library import Library
-from metavad.files import write_text
 from metavad.meta.base import Base, load_base
 from metavad.runs import runs
 from metavad.scenes.cache import Store
@@ -51,7 +53,6 @@ from metavad.scenes.suite import load_suite
 from metavad.scenes.synthetic.write import write_suite
 from metavad.scoring.events import alarm_intervals
 from metavad.scoring.stream import TrackScores, score_track
-from metavad.training import describe_machine
 from metavad.types import BoolArray, FloatArray, IntArray
 
 ALARMS = (10.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -83,53 +84,76 @@ class Count:
     own_found: tuple[int, ...] = ()
 
 
-def main() -> None:
-    """Count, print a table, write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=Path, default=Path("base"))
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = options(__doc__)
     parser.add_argument("--suite", action="append", default=[])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--shots", default="5,10,50")
     parser.add_argument("--check", action="store_true", help="count again after a check")
-    parser.add_argument("--json", type=Path)
     parser.add_argument("--simulate", type=int, default=0, metavar="N", help="simulated cameras")
     parser.add_argument("--generate", type=int, default=0, metavar="N", help="generated cameras of long footage")
     parser.add_argument("--seed", type=int, default=15, help="the world of --generate")
     parser.add_argument("--jobs", type=int, default=1, help="cameras of --generate at a time, a process each")
     parser.add_argument("--only", default="", metavar="N[,N...]", help="cameras of --generate, by number")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
+    return parser
+
+
+def main() -> None:
+    """Count, or simulate."""
+    given = begin(arguments())
     base = load_base(given.base)
+    if given.simulate:
+        _simulate(given, base)
+    else:
+        _count_alarms(given, base)
+
+
+def _count_alarms(given: argparse.Namespace, base: Base) -> None:
+    """Count in suites and on generated cameras, print a table, write the record."""
     shots = [int(count) for count in given.shots.split(",")]
-    record = _begun(given.json, base)
+    record = _begun(given.json, base, given.seed)
     for name in given.suite:
-        record["suites"][name] = [
+        record["rows"][name] = [
             asdict(each) for each in _counts(base, load_suite(name, given.data).scenes, shots, given.check)
         ]
     if given.generate:
-        name = f"long footage, seed {given.seed}" + ", with a check" * given.check
-        name += f", cameras {given.only}" if given.only else ""
-        counted = record["suites"].setdefault(name, [])
-        numbers = [int(each) for each in given.only.split(",")] if given.only else list(range(given.generate))
-        left = numbers[len({each["scene"] for each in counted}) :]
-        one = partial(_long_footage, given.base, given.seed, shots, given.check)
-        found = Parallel(n_jobs=given.jobs, return_as="generator")(delayed(one)(number) for number in left)
-        for number, counts in zip(left, found, strict=True):
-            counted += [asdict(each) for each in counts]
-            print(f"camera {number + 1} of {given.generate}", flush=True)
-            _write(given.json, record)
-    for name, counted in record["suites"].items():
+        _generated(given, shots, record)
+    for name, counted in record["rows"].items():
         print(name)
         _table([Count(**each) for each in counted])
-    if given.simulate:
-        record["simulated"] = _simulated(given.simulate, int(base.facts["normal_ticks"]))
-        record["simulated own"] = _simulated_own(given.simulate)
-        print(json.dumps([record["simulated"], record["simulated own"]], indent=1))
-    _write(given.json, record)
+    write(given.json, record)
 
 
-def _begun(path: Path | None, base: Base) -> dict[str, Any]:
-    """What was counted before with this base, or an empty record."""
+def _generated(given: argparse.Namespace, shots: Sequence[int], record: dict[str, Any]) -> None:
+    """Add the cameras that the record lacks; it is written after each."""
+    name = f"long footage, seed {given.seed}" + ", with a check" * given.check
+    name += f", cameras {given.only}" if given.only else ""
+    counted = record["rows"].setdefault(name, [])
+    numbers = [int(each) for each in given.only.split(",")] if given.only else list(range(given.generate))
+    left = numbers[len({each["scene"] for each in counted}) :]
+    if left:
+        _also_made_by(record)
+    one = partial(_long_footage, given.base, given.seed, shots, given.check)
+    found = Parallel(n_jobs=given.jobs, return_as="generator")(delayed(one)(number) for number in left)
+    for number, counts in zip(left, found, strict=True):
+        counted += [asdict(each) for each in counts]
+        print(f"camera {number + 1} of {given.generate}", flush=True)
+        write(given.json, record)
+
+
+def _simulate(given: argparse.Namespace, base: Base) -> None:
+    """The arithmetic of thresholds, on simulated scores."""
+    rows = {
+        "from the base's table": _simulated(given.simulate, int(base.facts["normal_ticks"])),
+        "from the camera's own footage": _simulated_own(given.simulate),
+    }
+    print(json.dumps(rows, indent=1))
+    write(given.json, record_of(rows, base=base.digest))
+
+
+def _begun(path: Path | None, base: Base, seed: int) -> dict[str, Any]:
+    """What was counted before with this base and how, or an empty record."""
     if path and path.exists():
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if record["base"] != base.digest:
@@ -137,12 +161,14 @@ def _begun(path: Path | None, base: Base) -> dict[str, Any]:
                 f"{path}: expected counts of base {base.digest}, found {record['base']}; name another file"
             )
         return record
-    return {"base": base.digest, "alarms_per_day": ALARMS, **describe_machine("cpu"), "suites": {}}
+    return record_of({}, base=base.digest, seed=seed, alarms_per_day=ALARMS)
 
 
-def _write(path: Path | None, record: Mapping[str, Any]) -> None:
-    if path:
-        write_text(path, json.dumps(record, indent=1) + "\n")
+def _also_made_by(record: dict[str, Any]) -> None:
+    """A record that several commands went on with names them all."""
+    before = [record["command"]] if isinstance(record["command"], str) else record["command"]
+    commands = list(dict.fromkeys([*before, command_line()]))
+    record["command"] = commands[0] if len(commands) == 1 else commands
 
 
 def _counts(base: Base, scenes: tuple[Scene, ...], shots: Sequence[int], check: bool) -> Iterator[Count]:

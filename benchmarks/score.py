@@ -1,36 +1,35 @@
 """How fast `metavad score` is and how much memory it takes, end to end, and how long adapting takes.
 
-    python benchmarks/score.py --base DIR [--threads 2] [--repeats 3] [--minutes 1,30] [--only small,large,adapt]
+    python benchmarks/score.py --minutes 1,30 --repeats 1 --only small,adapt --json FILE
 
-Writes score.json beside this file; score.md says what came out and on which machine. The script draws its own
+score.md says what came out and on which machine. The script draws its own
 camera: textured things that cross a textured ground under sensor noise, encoded as H.264 at 25 frames a second,
 360x240 and 1920x1080. Every figure is of the command itself in a process of its own: seconds from start to end,
 peak memory (the kernel's, of that process), and, without start-up, frames a second between the two lengths:
 (frames of the longer - frames of the shorter) / (seconds of the longer - seconds of the shorter).
 
-    python benchmarks/score.py --base DIR --minutes 1 --only small --repeats 5 --against CHECKOUT
+    python benchmarks/score.py --minutes 1 --only small --repeats 5 --against CHECKOUT
 
 lets the command of another checkout take turns with this one on the shortest video, and compares the two.
 """
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import av
 import cv2
 import numpy as np
+from record import begin, busy, options, record_of, write
 
+from metavad.meta.base import load_base
 from metavad.scenes.scene import Video
 from metavad.scenes.video import probe
 from metavad.types import ByteArray
@@ -103,27 +102,27 @@ def timed(command: list[str], threads: int, checkout: Path = HERE.parent) -> dic
     return {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime, "mib": usage.ru_maxrss / 1024}
 
 
-def repeated(commands: Callable[[Path], list[str]], options: argparse.Namespace) -> dict[str, float]:
+def repeated(commands: Callable[[Path], list[str]], given: argparse.Namespace) -> dict[str, float]:
     """Medians over the repeats, each with a free place to write to, and the spread of the seconds."""
     runs = []
-    for _ in range(options.repeats):
+    for _ in range(given.repeats):
         with tempfile.TemporaryDirectory() as place:
-            runs.append(timed(commands(Path(place)), options.threads))
+            runs.append(timed(commands(Path(place)), given.threads))
     found = {name: round(statistics.median(run[name] for run in runs), 2) for name in runs[0]}
     seconds = [run["seconds"] for run in runs]
     return found | {"spread": round(max(seconds) - min(seconds), 2)}
 
 
-def measure_adapt(normal: Path, options: argparse.Namespace) -> dict[str, float]:
+def measure_adapt(normal: Path, given: argparse.Namespace) -> dict[str, float]:
     """K = 10 shots of a minute of footage, the whole command."""
 
     def command(place: Path) -> list[str]:
-        return metavad("adapt", "--normal", normal, "--shots", 10, "--base", options.base, "--out", place / "detector")
+        return metavad("adapt", "--normal", normal, "--shots", 10, "--base", given.base, "--out", place / "detector")
 
-    return repeated(command, options)
+    return repeated(command, given)
 
 
-def measure_score(videos: Sequence[Path], detector: Path, options: argparse.Namespace) -> dict[str, Any]:
+def measure_score(videos: Sequence[Path], detector: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Each video by itself, and what lies between the shortest and the longest."""
     found: dict[str, Any] = {}
     lengths = []
@@ -133,7 +132,7 @@ def measure_score(videos: Sequence[Path], detector: Path, options: argparse.Name
         def command(place: Path, video: Path = video) -> list[str]:
             return metavad("score", video, "--detector", detector, "--out", place / "scores")
 
-        run = repeated(command, options)
+        run = repeated(command, given)
         found[video.stem] = {"frames": frames, **run, "fps": round(frames / run["seconds"], 1)}
         lengths.append((frames, run["seconds"]))
         print(video.stem, found[video.stem], flush=True)
@@ -141,15 +140,15 @@ def measure_score(videos: Sequence[Path], detector: Path, options: argparse.Name
     return found | ({"steady_fps": round(frames / seconds, 1)} if seconds > 0 else {})
 
 
-def measure_against(video: Path, detector: Path, options: argparse.Namespace) -> dict[str, Any]:
+def measure_against(video: Path, detector: Path, given: argparse.Namespace) -> dict[str, Any]:
     """This checkout and another in turn: medians of both, and by how much their scores differ at most."""
     runs: dict[str, list[dict[str, float]]] = {"this": [], "other": []}
     told = {}
-    for _ in range(options.repeats):
-        for name, checkout in (("this", HERE.parent), ("other", options.against)):
+    for _ in range(given.repeats):
+        for name, checkout in (("this", HERE.parent), ("other", given.against)):
             with tempfile.TemporaryDirectory() as place:
                 command = metavad("score", video, "--detector", detector, "--out", Path(place) / "scores")
-                runs[name].append(timed(command, options.threads, checkout))
+                runs[name].append(timed(command, given.threads, checkout))
                 (written,) = Path(place).glob("scores/*/scores.csv")
                 told[name] = np.loadtxt(written, delimiter=",", skiprows=1, usecols=2)
     found: dict[str, Any] = {
@@ -162,44 +161,40 @@ def measure_against(video: Path, detector: Path, options: argparse.Namespace) ->
     return found | {"scores differ by": float(np.abs(told["this"] - told["other"]).max())}
 
 
-def measure_size(name: str, minutes: Sequence[float], folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+def measure_size(name: str, minutes: Sequence[float], folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Adapting to a camera of this size, and scoring another part of it at every length."""
     normal = write_camera(folder / f"{name}-normal.mp4", SIZES[name], 60, seed=1)
     videos = [write_camera(folder / f"{name}-{m:g}.mp4", SIZES[name], 60 * m, seed=2) for m in minutes]
     detector = folder / f"{name}-detector"
-    timed(metavad("adapt", "--normal", normal, "--shots", 10, "--base", options.base, "--out", detector), 2)
-    if options.against:
-        return measure_against(videos[0], detector, options)
-    found = measure_score(videos, detector, options)
-    if name == "small" and "adapt" in options.only:
-        found["adapt"] = measure_adapt(normal, options)
+    timed(metavad("adapt", "--normal", normal, "--shots", 10, "--base", given.base, "--out", detector), 2)
+    if given.against:
+        return measure_against(videos[0], detector, given)
+    found = measure_score(videos, detector, given)
+    if name == "small" and "adapt" in given.only:
+        found["adapt"] = measure_adapt(normal, given)
         print("adapt", found["adapt"], flush=True)
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=2)
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = options(__doc__, threads=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--minutes", default="1,30")
     parser.add_argument("--only", default="small,large,adapt")
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="take turns with the command of another one")
-    options = parser.parse_args()
-    minutes = [float(text) for text in options.minutes.split(",")]
-    record: dict[str, Any] = {
-        "command": "python benchmarks/score.py " + " ".join(sys.argv[1:]),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": options.threads,
-        "load": round(os.getloadavg()[0], 1),
-        **{name: version(name) for name in ("torch", "opencv-python", "av", "metavad")},
-    }
+    return parser
+
+
+def main() -> None:
+    """Measure, print as it comes, write the record."""
+    given = begin(arguments())
+    minutes, rows, state = [float(text) for text in given.minutes.split(",")], {}, busy()
     with tempfile.TemporaryDirectory() as place:
         os.environ["METAVAD_CACHE"] = str(Path(place) / "cache")
-        for name in (name for name in SIZES if name in options.only):
-            record[name] = measure_size(name, minutes if name == "small" else LARGE_MINUTES, Path(place), options)
-    (HERE / "score.json").write_text(json.dumps(record, indent=1) + "\n")
+        for name in (name for name in SIZES if name in given.only):
+            rows[name] = measure_size(name, minutes if name == "small" else LARGE_MINUTES, Path(place), given)
+    write(given.json, record_of(rows, base=load_base(given.base).digest, seed=None, **state))
 
 
 if __name__ == "__main__":

@@ -290,8 +290,6 @@ class MetaConfig(_Section):
     """bfloat16 runs matrix work in 16 bits (autocast); parameters and step sizes stay in 32."""
     recompute: bool = False
     """Compute activations again in the backward pass instead of keeping them: less memory, more time."""
-    compile: bool = False
-    """``torch.compile`` the losses; first order only."""
 
 
 class CalibrationConfig(_Section):

@@ -1,21 +1,19 @@
-"""Progress of long work: silent, on a terminal, or as JSON lines. Passed in, never global.
+"""Progress of long work: silent, or on a terminal. Passed in, never global.
 
 >>> with SILENT.task("train", total=3) as task:
 ...     task.advance()
 """
 
-import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichBars
 
-__all__ = ["SILENT", "JsonProgress", "Progress", "RichProgress", "Task"]
+__all__ = ["SILENT", "Progress", "RichProgress", "Task"]
 
 
 class Task(Protocol):
@@ -97,32 +95,3 @@ class _RichTask:
         if note is not None:
             self.bars.update(TaskID(self.bar), note=note)
         self.bars.advance(TaskID(self.bar), steps)
-
-
-class JsonProgress:
-    """One JSON object a line: ``{"task", "done", "total", "seconds", "note"}``; the clock is injected."""
-
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream, self._clock = stream, clock
-
-    @contextmanager
-    def task(self, title: str, total: float | None) -> Iterator[Task]:
-        """Write a line for every advance."""
-        yield _JsonTask(self._stream, self._clock, title, total, self._clock())
-
-
-@dataclass
-class _JsonTask:
-    stream: TextIO
-    clock: Callable[[], float]
-    title: str
-    total: float | None
-    started: float
-    done: float = 0
-
-    def advance(self, steps: float = 1, note: str | None = None) -> None:
-        self.done += steps
-        record = {"task": self.title, "done": self.done, "total": self.total}
-        record |= {"seconds": round(self.clock() - self.started, 3), "note": note}
-        self.stream.write(json.dumps(record) + "\n")
-        self.stream.flush()

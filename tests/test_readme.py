@@ -154,6 +154,21 @@ def test_every_method_expert_suite_and_kind_of_event_has_its_line():
         assert set(names) - set(lines) == set(), page
 
 
+def test_every_picture_is_shown():
+    pictures = {
+        str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.*") if path.suffix in PICTURES
+    }
+    shown = {
+        target.removeprefix("docs/")
+        for text in PAGES.values()
+        for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    }
+    assert pictures - shown == set()
+
+
+PICTURES = (".svg", ".jpg", ".png")
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#\s]+)", PAGES[page])

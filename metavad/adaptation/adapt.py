@@ -1,7 +1,7 @@
 """The adapter: a base and K clips of a camera to a model of that camera's normality."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -21,7 +21,6 @@ from metavad.features.base import grid_of
 from metavad.features.library import features_of
 from metavad.features.sample import Sample
 from metavad.meta.base import Base
-from metavad.meta.evaluate import compiled
 from metavad.meta.inner import StepSizes, inner_loop
 from metavad.meta.objective import support_loss
 
@@ -60,8 +59,6 @@ class Method:
     config: Config
     strengths: Strengths | None
     """How the shots' own scores are shrunk; ``None``: no memory of the shots, only gradient steps."""
-    compile: bool = False
-    """Score by ``torch.compile``: minutes at first, then a little faster; for long footage."""
 
 
 @dataclass(frozen=True)
@@ -329,9 +326,8 @@ def _scores(model: Normality, sample: Sample, since: int) -> dict[str, Tensor]:
     experts = dict(model.method.experts.each())
     speaking = ExpertSet([experts[name] for name in experts if speaks(model.method, name, model.evidence)])
     mine = {name: tensor for name, tensor in model.params.items() if name.partition(".")[0] in speaking}
-    run: Callable[..., dict[str, Tensor]] = compiled if model.method.compile else under
     starts = {name: max(0, since - ticks) for name, ticks in lookback(model).items()}
-    scores = run(speaking, mine, ExpertSet.score, sample, model.memory, starts)
+    scores = under(speaking, mine, ExpertSet.score, sample, model.memory, starts)
     return {name: score[:, since - starts[name] :] for name, score in scores.items()}
 
 

@@ -32,9 +32,6 @@ def score(
         float | None,
         typer.Option(help="Frames a second of folders of frames, else those of the shots.", show_default=False),
     ] = None,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Compile the networks first: minutes, for hours of footage.")
-    ] = False,
 ) -> None:
     """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event."""
     from metavad.cli.terminal import bars, say
@@ -47,21 +44,12 @@ def score(
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the other half decodes and computes flow ahead
     found = load_detector(detector)
-    if compile:
-        found = _compiling(found)
     chosen = scene_of_files(videos, fps=fps or found.camera.fps).normal
     _check_places([out / video.name for video in chosen])
     progress = bars()
     for video in chosen:
         events = _score_video(found, video, out / video.name, progress)
         say(f"{video.name}: {len(events)} events; {out / video.name}", *(_line(event) for event in events))
-
-
-def _compiling(detector: "Detector") -> "Detector":
-    from dataclasses import replace
-
-    normality = detector.normality
-    return replace(detector, normality=replace(normality, method=replace(normality.method, compile=True)))
 
 
 def _check_paths(videos: list[Path]) -> None:

@@ -93,7 +93,7 @@ def _show_base(given: Path | None) -> None:
 
 
 FIGURES = "figures.json"
-"""Beside a base: what was measured with it, as benchmarks/figures.py writes it."""
+"""Beside a base: what was measured with it, as benchmarks/base_figures.py writes it."""
 
 
 def _plain(value: object) -> str:

@@ -7,7 +7,7 @@ from metavad.evaluation.alarms import (
     false_alarms_per_hour,
     score_latency,
 )
-from metavad.evaluation.intervals import FEWEST, Difference, auc_difference, mean_difference, paired_bootstrap
+from metavad.evaluation.intervals import FEWEST, Difference, auc_difference, mean_difference
 from metavad.evaluation.ranking import (
     abnormal_pixels,
     average_precision,
@@ -16,10 +16,7 @@ from metavad.evaluation.ranking import (
     equal_error_rate,
     macro_auc,
     micro_auc,
-    one_class_videos,
     pixel_auc,
-    scene_auc,
-    scene_aucs,
 )
 from metavad.evaluation.regions import rbdc_tbdc
 
@@ -39,11 +36,7 @@ __all__ = [
     "macro_auc",
     "mean_difference",
     "micro_auc",
-    "one_class_videos",
-    "paired_bootstrap",
     "pixel_auc",
     "rbdc_tbdc",
-    "scene_auc",
-    "scene_aucs",
     "score_latency",
 ]

@@ -39,21 +39,16 @@ class Latency:
 
 
 def false_alarms_per_hour(
-    alarms: Sequence[IntArray],
-    labels: Sequence[BoolArray],
-    seconds: Sequence[FloatArray],
-    *,
-    all_video: bool = False,
+    alarms: Sequence[IntArray], labels: Sequence[BoolArray], seconds: Sequence[FloatArray]
 ) -> float:
-    """Alarms that overlap no abnormal frame, over the hours of normal video (``all_video``: of all video).
+    """Alarms that overlap no abnormal frame, over the hours of normal video.
 
     A frame lasts until the next one, the last as long as the median. NaN without any such video.
     """
     _check(alarms, labels, seconds)
     false = sum(not np.any(label[start:end]) for rows, label in zip(alarms, labels, strict=True) for start, end in rows)
     watched = sum(
-        float(_durations(times)[np.full(times.size, True) if all_video else ~np.asarray(label, bool)].sum())
-        for label, times in zip(labels, seconds, strict=True)
+        float(_durations(times)[~np.asarray(label, bool)].sum()) for label, times in zip(labels, seconds, strict=True)
     )
     return 3600 * false / watched if watched > 0 else float("nan")
 

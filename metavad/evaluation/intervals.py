@@ -1,17 +1,15 @@
 """Is one method better than another, or was it these videos? The paired bootstrap."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
 from metavad.errors import DataError, UsageError
-from metavad.types import BoolArray, FloatArray, IntArray
+from metavad.types import BoolArray, FloatArray
 
-__all__ = ["FEWEST", "Difference", "auc_difference", "mean_difference", "paired_bootstrap"]
-
-_Label = TypeVar("_Label")
+__all__ = ["FEWEST", "Difference", "auc_difference", "mean_difference"]
 
 FEWEST = 6
 """Units under which nothing is certain: even if all of five agree, chance does so in 2 of 32 cases."""
@@ -28,7 +26,7 @@ class Difference:
     share_above: float
     """Share of resamples in which ``a`` has the higher figure; ties count half."""
     units: int
-    """How many videos or scenes were resampled."""
+    """How many videos or cameras were resampled."""
     undefined: int
     """Resamples in which the figure of either was undefined (one class only): left out."""
 
@@ -38,64 +36,34 @@ class Difference:
         return self.units >= FEWEST and (self.low > 0 or self.high < 0)
 
 
-def paired_bootstrap(
-    figure: Callable[[Sequence[FloatArray], Sequence[BoolArray]], float],
-    a: Sequence[FloatArray],
-    b: Sequence[FloatArray],
-    labels: Sequence[BoolArray],
-    *,
-    generator: np.random.Generator,
-    scenes: Sequence[str] | None = None,
-    resamples: int = 1000,
-    level: float = 0.95,
-) -> Difference:
-    """How far ``figure`` of ``a`` lies above that of ``b``, resampling whole videos with replacement.
-
-    ``a``, ``b`` and ``labels`` are the same videos in the same order; every resample takes the same videos
-    from both, so that what is hard about a video cancels. Frames are never resampled: those of one video
-    depend on each other. With ``scenes`` (each video's camera) whole cameras are resampled, as a claim about
-    unseen cameras needs. What an array holds is for ``figure`` to say: several draws (S, T) for each video
-    work as well. Efron and Tibshirani 1993, https://doi.org/10.1201/9780429246593.
-    """
-    _check(a, b, labels, scenes, resamples, level)
-    units = _units(len(labels), scenes)
-
-    def difference(chosen: IntArray) -> float:
-        ours, theirs, truth = _take(a, chosen), _take(b, chosen), _take(labels, chosen)
-        return figure(ours, truth) - figure(theirs, truth)
-
-    picks = generator.integers(len(units), size=(resamples, len(units)))
-    draws = np.array([difference(np.concatenate([units[i] for i in pick])) for pick in picks])
-    return _summary(difference(np.arange(len(labels))), draws, level, len(units))
-
-
 def auc_difference(
     a: Sequence[FloatArray],
     b: Sequence[FloatArray],
     labels: Sequence[BoolArray],
     *,
     generator: np.random.Generator,
-    scenes: Sequence[str] | None = None,
     resamples: int = 1000,
     level: float = 0.95,
 ) -> Difference:
-    """:func:`paired_bootstrap` of micro AUC, averaged over draws (S, T) or of one (T,), at the cost of one sort.
+    """How far micro AUC of ``a`` lies above that of ``b``, resampling whole videos with replacement.
+
+    ``a``, ``b`` and ``labels`` are the same videos in the same order, scores of several draws (S, T), of which the
+    mean counts, or of one (T,). Every resample takes the same videos from both, so that what is hard about a video
+    cancels. Frames are never resampled: those of one video depend on each other. Efron and Tibshirani 1993,
+    https://doi.org/10.1201/9780429246593.
 
     A resample's AUC is a quotient of quadratic forms in how often each video was taken: of the abnormal frames
     of video i and the normal ones of video j, those ranked right are counted once. The same numbers as
-    resampling the frames, whatever ties there are.
+    resampling the frames, whatever ties there are, at the cost of one sort.
     """
-    _check(a, b, labels, scenes, resamples, level)
-    units = _units(len(labels), scenes)
-    picks = generator.integers(len(units), size=(resamples, len(units)))
-    taken = np.stack([np.bincount(pick, minlength=len(units)) for pick in picks])
-    times = np.zeros((resamples + 1, len(labels)))
-    times[0] = 1  # the videos as they are: the value itself
-    for unit, videos in enumerate(units):
-        times[1:, videos] = taken[:, unit, None]
+    _check(a, b, labels, resamples, level)
+    videos = len(labels)
+    picks = generator.integers(videos, size=(resamples, videos))
+    as_they_are = np.ones((1, videos))
+    times = np.concatenate([as_they_are, [np.bincount(pick, minlength=videos) for pick in picks]])
     ours, theirs = (_aucs(scores, labels, times) for scores in (a, b))
     value, *draws = ours - theirs
-    return _summary(float(value), np.array(draws), level, len(units))
+    return _summary(float(value), np.array(draws), level, videos)
 
 
 def mean_difference(
@@ -150,28 +118,16 @@ def _check(
     a: Sequence[FloatArray],
     b: Sequence[FloatArray],
     labels: Sequence[BoolArray],
-    scenes: Sequence[str] | None,
     resamples: int,
     level: float,
 ) -> None:
-    lengths = {len(a), len(b), len(labels), len(labels if scenes is None else scenes)}
+    lengths = {len(a), len(b), len(labels)}
     if len(lengths) != 1 or not labels:
         raise DataError(
             f"expected the same videos of both methods, found {sorted(lengths)}; score all videos with both"
         )
     if resamples < 1 or not 0 < level < 1:
         raise UsageError(f"expected resamples >= 1 and level in (0, 1), found {resamples} and {level}; try 1000")
-
-
-def _units(videos: int, scenes: Sequence[str] | None) -> list[IntArray]:
-    if scenes is None:
-        return list(np.arange(videos)[:, None])
-    names = np.asarray(scenes)
-    return [np.flatnonzero(names == scene) for scene in dict.fromkeys(scenes)]
-
-
-def _take(values: Sequence[_Label], chosen: IntArray) -> list[_Label]:
-    return [values[i] for i in chosen]
 
 
 def _summary(value: float, draws: FloatArray, level: float, units: int) -> Difference:

@@ -23,10 +23,7 @@ __all__ = [
     "equal_error_rate",
     "macro_auc",
     "micro_auc",
-    "one_class_videos",
     "pixel_auc",
-    "scene_auc",
-    "scene_aucs",
 ]
 
 
@@ -42,31 +39,14 @@ def micro_auc(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> floa
 def macro_auc(scores: Sequence[FloatArray], labels: Sequence[BoolArray], *, padded: bool = False) -> float:
     """Mean over videos of the video's own AUC.
 
-    *Skipped* (the default): videos with one class are left out (:func:`one_class_videos` counts them); NaN
-    when none is left. *Padded*: every video first gets a normal frame below and an abnormal frame above all
-    its scores, so that none is left out and one-class videos get 1.0 as a gift. Georgescu et al. 2021,
-    https://arxiv.org/abs/2008.12328; padding as in Acsintoae et al. 2022, https://arxiv.org/abs/2111.08644.
+    *Skipped* (the default): videos with one class are left out; NaN when none is left. *Padded*: every video first
+    gets a normal frame below and an abnormal frame above all its scores, so that none is left out and one-class
+    videos get 1.0 as a gift. Georgescu et al. 2021, https://arxiv.org/abs/2008.12328; padding as in Acsintoae et al.
+    2022, https://arxiv.org/abs/2111.08644.
     """
     tallies = [_pooled([score], [label]) for score, label in _pairs(scores, labels)]
     areas = [_area(_with_ends(tally) if padded else tally) for tally in tallies]
     return _mean(areas)
-
-
-def one_class_videos(labels: Sequence[BoolArray]) -> int:
-    """How many videos are wholly normal or wholly abnormal: those that macro AUC (skipped) leaves out."""
-    return sum(bool(np.all(label) or not np.any(label)) for label in labels)
-
-
-def scene_aucs(scores: Sequence[FloatArray], labels: Sequence[BoolArray], scenes: Sequence[str]) -> dict[str, float]:
-    """Micro AUC inside each camera, by name in order of first appearance; ``scenes`` names each video's."""
-    pairs = list(zip(scenes, _pairs(scores, labels), strict=True))
-    groups = {scene: [pair for name, pair in pairs if name == scene] for scene in scenes}
-    return {scene: micro_auc(*zip(*group, strict=True)) for scene, group in groups.items()}
-
-
-def scene_auc(scores: Sequence[FloatArray], labels: Sequence[BoolArray], scenes: Sequence[str]) -> float:
-    """Mean of :func:`scene_aucs` over the cameras that have frames of both classes; NaN when none has."""
-    return _mean(scene_aucs(scores, labels, scenes).values())
 
 
 def average_precision(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> float:

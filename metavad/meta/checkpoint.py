@@ -16,7 +16,7 @@ from metavad.errors import BundleError
 from metavad.experts.base import Parameters
 from metavad.files import atomic_directory
 
-__all__ = ["Best", "TrainingState", "digest", "latest", "load_state", "save_state"]
+__all__ = ["Best", "TrainingState", "latest", "load_state", "save_state"]
 
 TENSORS, FACTS = "state.safetensors", "state.json"
 FORMAT = 1
@@ -88,16 +88,6 @@ def load_state(folder: Path) -> TrainingState:
         return _state(facts, load(content))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise _damaged(folder, f"{type(error).__name__} {error}") from None
-
-
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over names, shapes and bytes: equal only where every bit is."""
-    summed = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        summed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        summed.update(tensor.numpy().tobytes())
-    return summed.hexdigest()
 
 
 def _states(run: Path) -> list[Path]:

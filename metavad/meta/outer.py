@@ -13,7 +13,7 @@ from metavad.errors import ConfigError, nearest
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.sample import Sample, join
-from metavad.meta.evaluate import Evaluation, evaluation_of, repeatable
+from metavad.meta.evaluate import Evaluation, repeatable
 from metavad.meta.inner import Order, adapting, free_of, inner_loop, inner_path, positive
 from metavad.meta.objective import query_losses, separation_losses, support_loss, total
 
@@ -201,7 +201,7 @@ def plan_at(settings: MetaConfig, step: int, *, before: bool = False) -> Plan:
     first_order = 1 in (algorithm.order, settings.order) or step < settings.first_order_steps
     weights = _weights(settings.inner_steps, step / settings.multi_step_steps if algorithm.multi_step else 1.0)
     order: Order = 1 if first_order else 2
-    run = evaluation_of(settings, order)
+    run = Evaluation(settings.precision, settings.recompute)
     return Plan(algorithm.kind, settings.inner_steps, order, weights, settings.separation, before, run=run)
 
 

@@ -46,7 +46,7 @@ def _is_alone(experts: ExpertSet, tasks: Sequence[Task], plan: Plan, threads: in
     every = [tensor for _, tensor in experts.named_parameters(remove_duplicate=False)]
     tied = len({id(tensor) for tensor in every}) < len(every)
     elsewhere = any(task.support.seconds.device.type != "cpu" for task in tasks)
-    return threads < 2 or len(tasks) * len(experts) < 2 or tied or elsewhere or plan.run.compile or experts in _DRAW
+    return threads < 2 or len(tasks) * len(experts) < 2 or tied or elsewhere or experts in _DRAW
 
 
 def _shared_out(

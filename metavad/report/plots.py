@@ -21,7 +21,7 @@ from metavad.report.table import METHODS, Cell, Line, Record, pivot
 from metavad.runs import runs
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["INK", "auc_over_shots", "contact_strip", "heat_overlay", "heat_picture", "png", "timeline"]
+__all__ = ["INK", "auc_over_shots", "heat_overlay", "timeline"]
 
 INK = {
     "ink": "#1b2430",
@@ -43,13 +43,13 @@ MARKERS = {"adapted": "o", "fine-tune": "s", "refit": "^", "wrong-scene": "X"}
 DASHES = {"zero-shot": (0, (6, 2)), "motion": (0, (2, 2)), "position": (0, (1, 3))}
 
 
-def auc_over_shots(record: Record, scene: str, figure: str = "micro_auc") -> str:
+def auc_over_shots(record: Record, scene: str) -> str:
     """Curves over K with their spread over draws, methods without shots as level lines; SVG text.
 
     Where a level line, or ``wrong-scene``, lies far under the others it is named at the foot, so that they keep their
     room.
     """
-    grid = pivot(record, figure)
+    grid = pivot(record, "micro_auc")
     lines = dict(grid.groups).get(scene)
     if lines is None:
         raise DataError(f"expected a scene of the record, found {scene!r}; known: {', '.join(dict(grid.groups))}")
@@ -246,11 +246,6 @@ def _envelope(seconds: FloatArray, scores: FloatArray, most: int = 1500) -> tupl
     return np.repeat(seconds[starts], 2), pairs.ravel()
 
 
-def heat_picture(frame: ByteArray, heat: FloatArray, *, box: Sequence[float] | None = None) -> bytes:
-    """:func:`heat_overlay` as PNG bytes."""
-    return png(heat_overlay(frame, heat, box=box))
-
-
 def heat_overlay(frame: ByteArray, heat: FloatArray, *, box: Sequence[float] | None = None) -> ByteArray:
     """A frame (H, W, 3) in RGB under its score map (h, w), with the highest region boxed; (H, W, 3).
 
@@ -296,36 +291,6 @@ def _boxed(image: ByteArray, box: Iterable[float]) -> ByteArray:
     for colour, width in (((20, 20, 20), 3 * stroke), ((255, 255, 255), stroke)):
         image = cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), colour, width)
     return image
-
-
-def contact_strip(images: Sequence[ByteArray], *, height: int = 96, columns: int = 10, gap: int = 6) -> bytes:
-    """Pictures (H, W, 3) in RGB of any size side by side at one height, in rows; PNG bytes, clear between them."""
-    if not images:
-        raise DataError("expected at least one picture for a strip, found none; pass the shots' first frames")
-    small = [_at_height(image, height) for image in images]
-    rows = [small[n : n + columns] for n in range(0, len(small), columns)]
-    width = max(sum(image.shape[1] + gap for image in row) - gap for row in rows)
-    sheet = np.zeros((len(rows) * (height + gap) - gap, width, 4), dtype=np.uint8)
-    for number, row in enumerate(rows):
-        left, top = 0, number * (height + gap)
-        for image in row:
-            right = left + image.shape[1]
-            sheet[top : top + height, left:right, :3] = image
-            sheet[top : top + height, left:right, 3] = 255
-            left = right + gap
-    return png(sheet)
-
-
-def _at_height(image: ByteArray, height: int) -> ByteArray:
-    width = max(1, round(image.shape[1] * height / image.shape[0]))
-    smaller: ByteArray = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return smaller
-
-
-def png(image: ByteArray) -> bytes:
-    """An RGB or RGBA picture (H, W, 3 or 4) as PNG bytes."""
-    order = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    return bytes(cv2.imencode(".png", cv2.cvtColor(image, order))[1])
 
 
 def _bare(axes: Axes) -> None:

@@ -5,12 +5,10 @@ import errno
 import json
 import os
 import shutil
-from functools import partial
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 
 @pytest.fixture(scope="module")
@@ -72,30 +70,6 @@ def test_scores_of_every_frame(metavad, camera, detector, tmp_path):
         assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG")
     taken = metavad("score", videos[0], "--detector", detector)
     assert (taken.code, "free place" in taken.line) == (1, True)
-
-
-def test_compiled_networks_give_the_same_scores(metavad, camera, detector, tmp_path, monkeypatch):
-    """What torch traces, without the minutes that its compiler for this machine takes."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
-    video = camera / "test" / "test-00.mp4"
-    for name, options in (("plain", ()), ("compiled", ("--compile",))):
-        assert metavad("score", video, "--detector", detector, "--out", name, *options).code == 0
-    plain, compiled = (
-        np.loadtxt(tmp_path / name / video.stem / "scores.csv", delimiter=",", skiprows=1, usecols=2)
-        for name in ("plain", "compiled")
-    )
-    np.testing.assert_allclose(compiled, plain, rtol=1e-3, atol=1e-3)
-
-
-def test_what_cannot_be_compiled_is_refused_in_a_line(metavad, camera, detector, tmp_path, monkeypatch):
-    def broken(*_):
-        raise RuntimeError("no working C++ compiler")
-
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
-    result = metavad("score", camera / "test", "--detector", detector, "--compile")
-    assert result.code == 2
-    assert "leave compiling off" in result.line
-    assert not (tmp_path / "scores" / "test").exists()
 
 
 def test_without_shots_it_is_the_base_that_scores(metavad, camera, tiny_run, tmp_path):

@@ -25,7 +25,6 @@ def test_false_alarms_are_those_that_overlap_no_event_over_normal_hours():
     alarms = intervals((0, 5), (18, 21), (39, 50), (40, 60))
     # Two false ones (the last only touches) in 8 normal seconds.
     assert false_alarms_per_hour([alarms], [truth], [SECONDS]) == pytest.approx(2 * 3600 / 8)
-    assert false_alarms_per_hour([alarms], [truth], [SECONDS], all_video=True) == pytest.approx(720)
 
 
 def test_false_alarms_follow_the_clock_of_the_file():

@@ -14,10 +14,7 @@ from metavad.evaluation import (
     equal_error_rate,
     macro_auc,
     micro_auc,
-    one_class_videos,
     pixel_auc,
-    scene_auc,
-    scene_aucs,
 )
 
 LIBRARIES = []  # kept alive: what a library declares goes with it
@@ -153,7 +150,6 @@ def test_shuffled_labels_are_chance():
 def test_macro_skips_one_class_videos_or_pads_them():
     scores = [np.array([1.0, 2, 3, 4]), np.array([5.0, 6])]
     labels = [np.array([0, 1, 0, 1], bool), np.array([1, 1], bool)]
-    assert one_class_videos(labels) == 1
     assert macro_auc(scores, labels) == 0.75
     # Padded: 3 abnormal x 3 normal pairs with one wrong, and a gift of 1.0.
     assert macro_auc(scores, labels, padded=True) == pytest.approx((8 / 9 + 1) / 2)
@@ -165,17 +161,6 @@ def test_padded_macro_agrees_with_scikit_learn_on_padded_clips(case):
         roc_auc_score(np.r_[label, False, True], np.r_[score, -9, 9]) for score, label in zip(*case, strict=True)
     ]
     assert macro_auc(*case, padded=True) == pytest.approx(np.mean(expected))
-
-
-def test_scene_auc_is_micro_within_a_camera():
-    scores = [np.array([0.0, 1]), np.array([10.0, 9]), np.array([5.0, 5])]
-    labels = [np.array([0, 1], bool), np.array([0, 1], bool), np.array([0, 0], bool)]
-    by_scene = scene_aucs(scores, labels, ["b", "a", "c"])
-    assert list(by_scene) == ["b", "a", "c"]
-    assert (by_scene["b"], by_scene["a"]) == (1, 0)
-    assert np.isnan(by_scene["c"])
-    assert scene_auc(scores, labels, ["b", "a", "c"]) == 0.5
-    assert scene_auc(scores, labels, ["a", "a", "a"]) == micro_auc(scores, labels)
 
 
 def test_undefined_is_nan():

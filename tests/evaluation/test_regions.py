@@ -99,7 +99,7 @@ def made_up(generator, count, frames=100):
 
 
 def test_boxes_are_compared_within_their_frame_alone(monkeypatch):
-    """What keeps a hundred thousand detections cheap; benchmarks/cost.py times them."""
+    """What keeps a hundred thousand detections cheap."""
     compared = []
 
     def overlap(left, right):

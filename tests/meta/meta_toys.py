@@ -3,12 +3,13 @@
 As a program it trains in a folder, so that tests can kill it and run it on several ranks.
 """
 
+import hashlib
 import json
 import os
 import signal
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import ClassVar
@@ -21,7 +22,7 @@ from metavad.episodes import Clip, EpisodeSampler, Reel
 from metavad.experts.base import Expert, Memory
 from metavad.experts.set import ExpertSet
 from metavad.features.sample import Sample, join
-from metavad.meta.checkpoint import TrainingState, digest, latest, load_state, save_state
+from metavad.meta.checkpoint import TrainingState, latest, load_state, save_state
 from metavad.meta.distributed import joined
 from metavad.meta.train import meta_train
 
@@ -188,6 +189,16 @@ def train_in(folder: Path, *overrides: str, dtype: torch.dtype = torch.float32) 
                 os.kill(os.getpid(), signal.SIGKILL)
         if group.rank == 0 and state is not None:
             (folder / "digest.json").write_text(json.dumps({"digest": whole_digest(state), "step": state.step}))
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names, shapes and bytes: equal only where every bit is."""
+    summed = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        summed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        summed.update(tensor.numpy().tobytes())
+    return summed.hexdigest()
 
 
 def whole_digest(state: TrainingState) -> str:

@@ -1,5 +1,3 @@
-from functools import partial
-
 import pytest
 import torch
 from meta_toys import Foresight, Level, Recurrent, resolve, sampler, toy_config, toy_experts
@@ -208,23 +206,6 @@ def test_every_algorithm_says_where_it_comes_from():
 def test_an_unknown_algorithm_is_named_with_the_nearest():
     with pytest.raises(ConfigError, match="'mamel'; did you mean 'maml'"):
         initialise(toy_experts(), toy_config("meta.algorithm=mamel").meta)
-
-
-def test_compilation_is_refused_for_second_order():
-    with pytest.raises(ConfigError, match="cannot differentiate twice"):
-        plan_at(toy_config("meta.compile=true").meta, 0)
-    assert plan_at(toy_config("meta.compile=true", "meta.order=1").meta, 0).run.compile
-
-
-def test_compiled_losses_give_the_same_first_order_meta_gradient(monkeypatch):
-    """What torch traces and differentiates, without the minutes that its compiler for this machine takes."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
-    experts, start, task, plain = setting("meta.order=1", kinds=(Foresight,))
-    *_, compiled = setting("meta.order=1", "meta.compile=true", kinds=(Foresight,))
-    one, two = (scene_gradient(experts, start, task, plan) for plan in (plain, compiled))
-    torch.testing.assert_close(one.losses, two.losses, rtol=1e-12, atol=1e-15)
-    for name in one.gradient:
-        torch.testing.assert_close(one.gradient[name], two.gradient[name], rtol=1e-10, atol=1e-13)
 
 
 def test_recomputing_activations_gives_the_same_meta_gradient():

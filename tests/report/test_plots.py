@@ -1,7 +1,6 @@
 import itertools
 import xml.etree.ElementTree as ET
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,15 +8,11 @@ from hypothesis import strategies as st
 
 from metavad.errors import DataError
 from metavad.report import plots
-from metavad.report.plots import INK, _apart, auc_over_shots, contact_strip, heat_overlay, heat_picture, timeline
+from metavad.report.plots import INK, _apart, auc_over_shots, heat_overlay, timeline
 
 
 def words(svg):
     return ["".join(node.itertext()) for node in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
-
-
-def decoded(data):
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
 def test_curves_name_every_method_with_its_last_figure(record):
@@ -38,7 +33,8 @@ def test_curves_hold_with_one_number_of_shots_none_and_undefined(record):
     assert "adapted 94.0" in words(auc_over_shots(record, "ped_2"))
     record["rows"] = [row for row in rows if row["shots"] == 0]
     assert "zero-shot 90.0" in words(auc_over_shots(record, "ped_2"))
-    assert words(auc_over_shots(record, "ped_2", "macro_auc"))
+    record["rows"] = [each | {"micro_auc": None} for each in rows]
+    assert words(auc_over_shots(record, "ped_2"))
 
 
 def test_curves_of_an_unknown_scene_are_an_error(record):
@@ -100,7 +96,6 @@ def test_heat_is_where_the_map_is_and_nowhere_else():
     assert not changed[60:].any()
     assert not changed[:, 80:].any()
     assert (picture == 255).all(axis=2).any()  # the box
-    assert (decoded(heat_picture(frame, heat))[..., ::-1] == picture).all()
 
 
 def test_a_flat_map_leaves_the_frame_alone_and_a_box_can_be_given():
@@ -110,18 +105,6 @@ def test_a_flat_map_leaves_the_frame_alone_and_a_box_can_be_given():
     assert boxed[10, 20].tolist() == [255, 255, 255]
     with pytest.raises(DataError, match="frame"):
         heat_overlay(frame[..., 0], np.ones((4, 6)))
-
-
-def test_strip_puts_pictures_of_any_size_at_one_height():
-    red, blue = np.zeros((50, 100, 3), np.uint8), np.zeros((20, 20, 3), np.uint8)
-    red[..., 0], blue[..., 2] = 255, 255
-    sheet = decoded(contact_strip([red, blue, red], height=10, columns=2, gap=2))
-    assert sheet.shape == (22, 32, 4)
-    assert sheet[5, 5].tolist() == [0, 0, 255, 255]
-    assert sheet[5, 25].tolist() == [255, 0, 0, 255]
-    assert sheet[5, 20, 3] == sheet[15, 25, 3] == 0
-    with pytest.raises(DataError, match="at least one"):
-        contact_strip([])
 
 
 def curves(**values):

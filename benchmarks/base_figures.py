@@ -1,0 +1,42 @@
+"""Records of `metavad benchmark` as the short file that ships beside a base and that `metavad show base` prints.
+
+    python benchmarks/base_figures.py benchmarks/real-ped2-umn.json --base base --made-by "metavad meta-train ..."
+
+Writes BASE/figures.json: micro AUC of `zero-shot` and `adapted` by scene and K. Refuses a record of another base.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from metavad.files import write_text
+from metavad.meta.base import load_base
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("record", type=Path)
+    parser.add_argument("--base", type=Path, default=Path("base"))
+    parser.add_argument("--made-by", action="append", required=True, help="a line of the commands that made it")
+    return parser
+
+
+def main() -> None:
+    """Read, check, write."""
+    given = arguments().parse_args()
+    record, digest = json.loads(given.record.read_text(encoding="utf-8")), load_base(given.base).digest
+    if record["base"] != digest:
+        sys.exit(f"{given.record}: expected a record of base {digest}, found one of {record['base']}; run it again")
+    scenes: dict[str, dict[str, float]] = {}
+    for row in record["rows"]:
+        if row["method"] in ("zero-shot", "adapted"):
+            scenes.setdefault(f"{row['suite']}:{row['scene']}", {})[str(row["shots"])] = row["micro_auc"]
+    rows = [{"scene": scene, "micro_auc": figures} for scene, figures in scenes.items()]
+    found = {"base": digest, "made_by": given.made_by, "command": record["command"], "rows": rows}
+    write_text(given.base / "figures.json", json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

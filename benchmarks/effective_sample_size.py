@@ -1,0 +1,109 @@
+"""Clips that lie close in time: alarms on ordinary footage, counting every clip or as many as are independent.
+
+    python benchmarks/effective_sample_size.py --suite benchmarks/suites/normal.toml --spans 2,4,10 --shots 3,10
+
+K clips are drawn from the first seconds of one half of each camera's normal footage; windows of the other half are
+scored. Of all ordinary ticks: the share whose frame score is over what one ordinary tick in a hundred passes at the
+base's cameras (so 0.01 keeps the promise), and the same for what is heard of each expert by itself. Once with every
+clip counted as evidence of its own ("clips"), once as `Sample.moments` counts ("moments"). No labels are used.
+"""
+
+import argparse
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from record import begin, options, record_of, write
+
+from metavad.adaptation.adapt import Normality, adapt, said, surprises
+from metavad.adaptation.prior import halves
+from metavad.calibration.accumulation import strongest
+from metavad.calibration.fusion import discounted
+from metavad.episodes import Reel, draw_shots
+from metavad.errors import ShotsError
+from metavad.features.library import Library
+from metavad.features.sample import Sample
+from metavad.meta.base import load_base
+from metavad.scenes.cache import Store
+from metavad.scenes.suite import load_suite
+
+TICKS = 200
+"""Ticks scored of each video, at most."""
+RARE = 0.01
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = options(__doc__)
+    parser.add_argument("--suite", required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--leave-out", default="", help="scenes that the base was trained on")
+    parser.add_argument("--spans", default="2,4,10")
+    parser.add_argument("--shots", default="3,10")
+    return parser
+
+
+def main() -> None:
+    """Measure, print, write."""
+    given = begin(arguments())
+    base, found = load_base(given.base), defaultdict(lambda: defaultdict(list))
+    scenes = [scene for scene in load_suite(given.suite, given.data).scenes if scene.name not in given.leave_out]
+    for scene in scenes:
+        library = Library([scene], base.config, base.experts.reads, Store())
+        shown, other = halves(library.reels(scene.key), 0)
+        windows = [each for reel in other for each in _windows(library, reel)]
+        for span in map(float, given.spans.split(",")):
+            for count in map(int, given.shots.split(",")):
+                try:
+                    support = library.sample(draw_shots(_first(shown, span), count, 16, 0).clips)
+                except ShotsError:
+                    continue
+                for way, sample in (("clips", replace(support, origins=None)), ("moments", support)):
+                    for name, value in _loud(adapt(base, sample), windows).items():
+                        found[f"{span:g} s, K = {count}, {way}"][name].append(value)
+        print(".", end="", flush=True)
+    rows = {row: {name: float(np.mean(each)) for name, each in cells.items()} for row, cells in found.items()}
+    _print(rows)
+    write(given.json, record_of(rows, base=base.digest, scenes=[scene.key for scene in scenes]))
+
+
+def _first(reels: Sequence[Reel], seconds: float) -> list[Reel]:
+    """The first seconds of the longest video."""
+    longest = max(reels, key=lambda reel: reel.frames - reel.first)
+    return [replace(longest, frames=min(longest.frames, longest.first + round(seconds * longest.rate)))]
+
+
+def _windows(library: Library, reel: Reel) -> list[Sample]:
+    track = library.track(reel.scene, reel.side, reel.video)
+    inside = np.flatnonzero((track.frames >= reel.first) & (track.frames < reel.frames))[:TICKS]
+    return [library.part(track, int(inside[0]), int(inside[-1]) + 1)] if len(inside) > 1 else []
+
+
+def _loud(model: Normality, windows: Sequence[Sample]) -> dict[str, float]:
+    top = model.method.config.scoring.top
+    limit = model.method.tails["frame"].score(-math.log(RARE), model.evidence)
+    least = discounted(torch.tensor(-math.log(RARE)))
+    over: dict[str, list[torch.Tensor]] = defaultdict(list)
+    for window in windows:
+        found = surprises(model, window)
+        known = found.known[0]
+        over["over 1 %"].append(strongest(found.fused[0], top)[known] > limit)
+        for name, each in said(model, found.maps).items():
+            over[name].append(strongest(each[0], top)[known] > least)
+    return {"evidence": model.evidence, **{name: float(torch.cat(each).float().mean()) for name, each in over.items()}}
+
+
+def _print(rows: dict[str, dict[str, float]]) -> None:
+    names = list(next(iter(rows.values())))
+    print("\n| clips of the first | " + " | ".join(names) + " |")
+    print("|:--|" + "--:|" * len(names))
+    for row, cells in rows.items():
+        print(f"| {row} | " + " | ".join(f"{cells[name]:.2f}" for name in names) + " |")
+
+
+if __name__ == "__main__":
+    main()

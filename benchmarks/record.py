@@ -1,0 +1,72 @@
+"""What every script here begins and ends with: its options, its threads, and the record that it writes.
+
+A record is one JSON object. ``HEAD`` is the same whichever script wrote it; facts of that script follow, and ``rows``,
+what was measured, comes last. `metavad benchmark --json` writes the same names for the same things, and more.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from metavad.files import write_text
+from metavad.training import describe_machine
+
+__all__ = ["HEAD", "begin", "busy", "command_line", "options", "record_of", "write"]
+
+HEAD = ("what", "command", "date", "device", "threads", "versions", "base", "seed", "rows")
+
+
+def options(page: str | None, *, base: bool = True, threads: int = 1) -> argparse.ArgumentParser:
+    """A parser with a script's docstring as its page, and the options of every script."""
+    parser = argparse.ArgumentParser(description=page, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if base:
+        parser.add_argument("--base", type=Path, default=Path("base"), help="the base that is measured")
+    parser.add_argument("--threads", type=int, default=threads)
+    parser.add_argument("--json", type=Path, help="write the record here")
+    return parser
+
+
+def begin(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """What was asked for, with as many threads as were."""
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    cv2.setNumThreads(given.threads)
+    return given
+
+
+def record_of(
+    rows: Any, *, base: str | None, seed: int | None = 0, device: str = "cpu", **facts: Any
+) -> dict[str, Any]:
+    """The record of the script that is running; ``base`` is the digest of the base that was measured."""
+    head = {
+        "what": (sys.modules["__main__"].__doc__ or "").partition("\n")[0],
+        "command": command_line(),
+        "date": datetime.now(UTC).date().isoformat(),
+        **describe_machine(device),
+    }
+    return {**head, "base": base, "seed": seed, **facts, "rows": rows}
+
+
+def command_line() -> str:
+    """As it was typed, from the top of the checkout."""
+    return f"python benchmarks/{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}".strip()
+
+
+def busy() -> dict[str, Any]:
+    """What times depend on beside the machine: its cores, and how much else runs on them."""
+    return {"cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
+
+
+def write(path: Path | None, record: Mapping[str, Any]) -> None:
+    """To the file that was asked for, if one was."""
+    if path:
+        write_text(path, json.dumps(record, indent=1) + "\n")

@@ -1,0 +1,89 @@
+"""Benchmarks are in order: one head for every record, of the base that ships, each in the index, its command alive."""
+
+import json
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import pytest
+
+from metavad.meta.base import load_base
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "benchmarks"
+RECORDS = sorted(FOLDER.glob("*.json"))
+SHARED = ("record.py", "cameras.py", "damage.py", "fuzz_inputs.py")
+"""Of several scripts, or of one: no command of their own."""
+SCRIPTS = [path for path in sorted(FOLDER.glob("*.py")) if path.name not in SHARED]
+WRITTEN_BY_METAVAD = {"metavad", "command", "base", "config", "seed", "rows", "device", "threads", "versions"}
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """What each script defines, by its name, without a run of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER))
+        yield {path.name: runpy.run_path(str(path), run_name="imported") for path in [*SCRIPTS, FOLDER / "record.py"]}
+
+
+def commands_of(record):
+    found = [record["command"]] if isinstance(record["command"], str) else record["command"]
+    return [[word for word in shlex.split(each) if not re.fullmatch(r"[A-Z_]+=\S+", word)] for each in found]
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_a_record_has_the_head_of_all_and_a_command_that_still_parses(path, scripts):
+    record = json.loads(path.read_text(encoding="utf-8"))
+    first, *rest = commands_of(record)
+    assert all(each[:2] == first[:2] for each in rest)
+    if first[0] == "metavad":
+        assert set(record) >= WRITTEN_BY_METAVAD
+        return
+    head = scripts["record.py"]["HEAD"]
+    assert [name for name in record if name in head] == list(head)
+    for python, script, *options in [first, *rest]:
+        assert python == "python"
+        given = scripts[Path(script).name]["arguments"]().parse_args(options)
+        assert given.json.name == path.name
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_a_record_is_of_the_base_that_ships_or_of_none(path):
+    """The demo makes a base of its own; what measures code alone has none."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    alone = path.stem.startswith(("engine-", "kills", "flow", "fuzz"))
+    if path.stem != "demo":
+        assert record["base"] == (None if alone else load_base(ROOT / "base").digest)
+
+
+def test_the_index_names_everything_that_is_there_and_nothing_else():
+    index = (FOLDER / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w./-]+\.(?:py|json|png))`", index))
+    there = {path.name for path in FOLDER.iterdir() if path.suffix in (".py", ".json", ".png")}
+    assert there - named == set()
+    assert {name for name in named if not (FOLDER / name).exists() and not (ROOT / name).exists()} == set()
+    pages = set(re.findall(r"\]\((\w+\.md)", index))
+    assert {path.name for path in FOLDER.glob("*.md")} - {"README.md"} == pages
+
+
+def test_every_finding_has_its_figure_and_its_commit():
+    rows = [line for line in (FOLDER / "findings.md").read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    found = [line.strip("| ").split(" | ") for line in rows if not line.startswith(("| finding", "|:-"))]
+    assert len(found) > 40
+    for finding, figure, source in found:
+        assert finding
+        assert re.search(r"\d", figure)
+        assert re.match(r"[0-9a-f]{7} `|by hand", source), finding
+
+
+def test_the_head_of_a_record_is_written_as_it_is_read(scripts, monkeypatch, tmp_path):
+    shared = scripts["record.py"]
+    monkeypatch.setattr("sys.argv", ["benchmarks/some.py", "--json", "a b.json"])
+    record = shared["record_of"]({"speed": 1}, base=None, cores=2)
+    assert [name for name in record if name in shared["HEAD"]] == list(shared["HEAD"])
+    assert record["command"] == "python benchmarks/some.py --json 'a b.json'"
+    assert list(record)[-2:] == ["cores", "rows"]
+    shared["write"](tmp_path / "some.json", record)
+    assert json.loads((tmp_path / "some.json").read_text()) == record
+    shared["write"](None, record)
