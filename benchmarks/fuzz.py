@@ -147,7 +147,7 @@ def _work(numbers: Sequence[int], given: argparse.Namespace, scratch: Path, part
                 file.write(json.dumps(asdict(outcome)) + "\n")
                 file.flush()
                 if outcome.problem:
-                    print(f"case {number}, {outcome.kind}: {outcome.problem}", flush=True)
+                    print(f"case {number}, {outcome.kind}: {_plain(outcome.problem)}", flush=True)
     except BaseException:
         traceback.print_exc()
         os._exit(1)
