@@ -5,7 +5,8 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TextIO
 
 import typer
 
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     try:
-        with _warnings_as_lines():
+        with _libraries_muted(not debug), _warnings_as_lines():
             result = app([text for text in given if text != "--debug"], standalone_mode=False, prog_name="metavad")
     except Exception as error:
         if debug and not isinstance(error, typer.Exit):
@@ -74,6 +75,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if result == STOPPED:
         return _say("interrupted; the same command starts over", STOPPED)
     return result if isinstance(result, int) else 0
+
+
+@contextmanager
+def _libraries_muted(muted: bool) -> Iterator[None]:
+    """What libraries in C write past Python (libpng, libjpeg, OpenCV) goes nowhere: what matters of it is said by us.
+
+    Only where standard error is that of the process, not one that somebody has put in its place.
+    """
+    if not muted or not _is_of_the_process(sys.stderr):
+        yield
+        return
+    ours = sys.stderr
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=ours.encoding, errors=ours.errors)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(sys.stderr.fileno(), 2)
+        sys.stderr.close()
+        sys.stderr = ours
+
+
+def _is_of_the_process(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == 2
+    except (AttributeError, OSError, ValueError):  # there is none, or it is no file
+        return False
 
 
 @contextmanager
