@@ -5,6 +5,7 @@ An episode is a pure function of (seed, n), so that a run can be resumed, sharde
 
 import itertools
 import random
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -43,6 +44,8 @@ class Reel:
     first: int = 0
     """Clips lie in the frames [first, frames)."""
     side: str = "normal"
+    recordings: tuple[int, ...] = ()
+    """Frames at which a recording begins, ascending: no clip reaches over the gap before it."""
     abnormal: tuple[tuple[int, int], ...] = ()
     """Known abnormal intervals (generated cameras), for episodes that ask to rank them."""
 
@@ -51,15 +54,27 @@ class Reel:
         return replace(self, frames=min(self.frames, self.first + max(2, round(share * (self.frames - self.first)))))
 
     def clips(self, length: int) -> list[Clip]:
-        """Every clip of this length; a video shorter than that is one shorter clip."""
-        usable = [start for start in self.starts if self.first <= start and start + length <= self.frames]
-        if not usable and self.frames - self.first > 1:
-            return [Clip(self.scene, self.video, self.first, self.frames - self.first, self.side)]
-        return [Clip(self.scene, self.video, start, length, self.side) for start in usable]
+        """Every clip of this length; where all recordings are shorter than that, each is one shorter clip."""
+        short = [self._clip(start, stop - start) for start, stop in self._parts() if stop - start > 1]
+        return self.whole(length) or short
+
+    def whole(self, length: int) -> list[Clip]:
+        """Every clip of this length and no other."""
+        starts = self.starts
+        inside = [starts[bisect_left(starts, a) : bisect_right(starts, b - length)] for a, b in self._parts()]
+        return [self._clip(start, length) for start in itertools.chain.from_iterable(inside)]
 
     def around(self, frame: int, length: int) -> Clip:
         """The clip of this length whose middle is nearest to a frame."""
         return min(self.clips(length), key=lambda clip: abs(clip.first + clip.length // 2 - frame))
+
+    def _parts(self) -> Iterator[tuple[int, int]]:
+        """The recordings, as far as clips may lie in them."""
+        within = (start for start in self.recordings if self.first < start < self.frames)
+        return itertools.pairwise([self.first, *within, self.frames])
+
+    def _clip(self, start: int, length: int) -> Clip:
+        return Clip(self.scene, self.video, start, length, self.side)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Small videos on disk for tests: every picture says its own number, so that a reader can be checked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from itertools import cycle, islice
 from pathlib import Path
 
 import av
@@ -91,13 +92,71 @@ def box_mask(label: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray
 
 def turned(path: Path, quarters_right: int) -> Path:
     """Ask players to turn an .mp4 to the right: what phones write, in the matrix of the track header."""
+    return displayed(path, *[(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)][quarters_right % 4])
+
+
+def displayed(path: Path, a: int, b: int, c: int, d: int) -> Path:
+    """Ask players to show the pixel of an .mp4 at (x, y) at (ax + cy, bx + dy), by the matrix of the track header."""
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 40
-    one, half = (1 << 16).to_bytes(4, "big"), (1 << 30).to_bytes(4, "big")
-    minus, none = (-(1 << 16) & 0xFFFFFFFF).to_bytes(4, "big"), bytes(4)
-    a, b, c, d = {1: (none, one, minus, none), 2: (minus, none, none, minus), 3: (none, minus, one, none)}[
-        quarters_right % 4
-    ]
-    data[at : at + 36] = a + b + none + c + d + none + none + none + half
+    numbers = (a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    data[at : at + 36] = b"".join((number & 0xFFFFFFFF).to_bytes(4, "big") for number in numbers)
     path.write_bytes(bytes(data))
+    return path
+
+
+B_FRAMES = {"g": "20", "x264-params": "b-adapt=0:bframes=2"}
+"""Options of libx264: every third picture refers back alone, the two between to both sides."""
+
+
+def remuxed(
+    source: Path,
+    target: Path,
+    change: Callable[[int, av.Packet], None] = lambda number, packet: None,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """The same packets in another file; ``change`` may alter each, given its number in order of decoding."""
+    with av.open(str(source)) as given, av.open(str(target), "w", options=options or {}) as made:
+        stream = given.streams.video[0]
+        copy = made.add_stream_from_template(stream)
+        annexed = stream.codec_context.name == "h264" and target.suffix in {".avi", ".ts", ".h264"}
+        form = av.BitStreamFilterContext("h264_mp4toannexb" if annexed else "null", stream)
+        packets = (each for packet in given.demux(stream) if packet.size for each in form.filter(packet))
+        for number, packet in enumerate(packets):
+            packet.stream = copy
+            change(number, packet)
+            made.mux(packet)
+    return target
+
+
+def restamped(path: Path, milliseconds: Callable[[int, int], int]) -> Path:
+    """An .flv whose n-th picture has the stamp that ``milliseconds`` makes of n and the one it has, however wild."""
+    data = bytearray(path.read_bytes())
+    at, number = 9 + 4, 0
+    while at + 11 <= len(data):
+        kind, size = data[at], int.from_bytes(data[at + 1 : at + 4], "big")
+        picture = kind == 9 and data[at + 12] == 1  # not the header of the coding
+        if picture:
+            stamp = int.from_bytes(data[at + 7 : at + 8] + data[at + 4 : at + 7], "big")
+            new = milliseconds(number, stamp).to_bytes(4, "big")
+            data[at + 4 : at + 8] = new[1:] + new[:1]
+            number += 1
+        at += 11 + size + 4
+    path.write_bytes(bytes(data))
+    return path
+
+
+def retimed(source: Path, path: Path, milliseconds: Sequence[int], first: int = 0) -> Path:
+    """Frames of a video from ``first`` on and over again, each at its time, copied without another loss (.mkv)."""
+    with av.open(str(source)) as container:
+        frames = list(islice(cycle(list(container.decode(video=0))), first, first + len(milliseconds)))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=1000)
+        stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for frame, time in zip(frames, milliseconds, strict=True):
+            copied = frame.reformat(format="yuv420p")
+            copied.pts, copied.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(copied))
+        container.mux(stream.encode(None))
     return path

@@ -46,6 +46,20 @@ def test_a_video_shorter_than_a_clip_is_one_shorter_clip():
     assert reel(1).clips(16) == []
 
 
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.integers(2, 24), st.integers(0, 30))
+def test_no_clip_reaches_over_a_gap(lengths, length, first):
+    begins = [sum(lengths[:number]) for number in range(len(lengths))]
+    parts = list(zip(begins, [*begins[1:], sum(lengths)], strict=True))
+    joined = reel(sum(lengths), first=first, recordings=tuple(begins))
+    clips = joined.clips(length)
+    for clip in clips:
+        assert any(max(start, first) <= clip.first and clip.end <= stop for start, stop in parts)
+    alone = [(start, clip) for start, stop in parts for clip in reel(stop - start).whole(length)]
+    assert [clip.first for clip in joined.whole(length)] == [s + c.first for s, c in alone if s + c.first >= first]
+    if not joined.whole(length):
+        assert [clip.end for clip in clips] == [stop for start, stop in parts if stop - max(start, first) > 1]
+
+
 @given(reels, st.integers(1, 12), st.integers(1, 24), st.integers(0, 99))
 def test_shots_are_distinct_disjoint_while_possible_and_counted(reels, shots, length, seed):
     pool = [clip for each in reels for clip in each.clips(length)]

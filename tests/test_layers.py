@@ -10,7 +10,7 @@ import metavad
 
 PACKAGE = Path(metavad.__file__).parent
 
-OPEN = {"", "config", "errors", "files", "progress", "runs", "shipped", "types"}
+OPEN = {"", "config", "errors", "files", "progress", "recordings", "runs", "shipped", "types"}
 """Open to all; "" is the package itself (its version)."""
 
 MAY_IMPORT = {
@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": set(),
     "progress": set(),
+    "recordings": set(),
     "runs": set(),
     "shipped": set(),
     "types": set(),

@@ -168,12 +168,11 @@ def windows(reels: Sequence[Reel], count: int, seconds: float) -> list[Clip]:
     """Windows that share no frame, evenly spread."""
     found = []
     for reel in reels:
-        length = round(seconds * reel.rate)
         end = reel.first
-        for start in reel.starts:
-            if start >= end and start + length <= reel.frames:
-                found.append(Clip(reel.scene, reel.video, start, length, reel.side))
-                end = start + length
+        for clip in reel.whole(round(seconds * reel.rate)):
+            if clip.first >= end:
+                found.append(clip)
+                end = clip.end
     if not found:
         return [
             max(reel.clips(round(seconds * reel.rate)), key=lambda clip: clip.length)

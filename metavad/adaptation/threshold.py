@@ -9,6 +9,7 @@ from scipy.special import gammaincinv
 
 from metavad.adaptation.adapt import Normality, judges
 from metavad.errors import UsageError
+from metavad.recordings import recordings
 from metavad.runs import runs
 from metavad.types import BoolArray, FloatArray
 
@@ -77,15 +78,22 @@ FEWEST = 60
 def window_peaks(model: Normality, scores: FloatArray, seconds: FloatArray, shown: BoolArray) -> FloatArray:
     """What one video gives to :func:`checked_threshold`, from its smoothed scores, their times and what was shown (T,).
 
-    The highest score that was not shown of each whole smoothing window; NaN where more than half of one was shown, and
-    after the last.
+    The highest score that was not shown of each whole smoothing window of a recording; NaN where more than half of one
+    was shown, and after the last.
     """
-    number = ((seconds - seconds[0]) / window_seconds(model)).astype(int)
+    parts = [slice(start, stop) for start, stop in recordings(seconds)]
+    return np.concatenate([_peaks(model, scores[part], seconds[part], shown[part]) for part in parts])
+
+
+def _peaks(model: Normality, scores: FloatArray, seconds: FloatArray, shown: BoolArray) -> FloatArray:
+    """Those of one recording."""
+    windows = ((seconds - seconds[0]) / window_seconds(model)).astype(int)
+    number = np.unique(windows, return_inverse=True)[1]
     peaks = np.full(number[-1] + 1, np.nan)
     for window in range(number[-1]):
-        inside = number == window
-        if inside.any() and shown[inside].mean() <= 0.5:
-            peaks[window] = scores[inside & ~shown].max()
+        inside = slice(*np.searchsorted(number, [window, window + 1]))
+        if shown[inside].mean() <= 0.5:
+            peaks[window] = scores[inside][~shown[inside]].max()
     return peaks
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metavad.types import FloatArray
+from metavad.types import FloatArray, IntArray
 
 __all__ = ["smooth", "stream_smooth", "strongest"]
 
@@ -22,16 +22,21 @@ def strongest(maps: Tensor, share: float) -> Tensor:
     return torch.topk(cells, count, dim=-1).values.mean(-1)
 
 
-def smooth(scores: FloatArray, seconds: FloatArray, past: float, ahead: float) -> FloatArray:
+def smooth(
+    scores: FloatArray, seconds: FloatArray, past: float, ahead: float, recordings: IntArray | None = None
+) -> FloatArray:
     """Mean of the scores (T,) from ``past`` seconds before to ``ahead`` after each tick.
 
-    A tick whose score is NaN is not known yet and does not count; where nothing is known the mean is 0.
+    A tick whose score is NaN is not known yet and does not count; where nothing is known the mean is 0. No mean is of
+    two ``recordings``, half-open intervals of ticks (R, 2); without them all ticks are of one.
     """
+    starts, stops = np.array([[0, len(seconds)]] if recordings is None else recordings).reshape(-1, 2).T
+    lengths = stops - starts
     known = ~np.isnan(scores)
     total = np.concatenate([[0.0], np.cumsum(np.where(known, scores, 0.0), dtype=np.float64)])
     count = np.concatenate([[0], np.cumsum(known)])
-    first = np.searchsorted(seconds, seconds - past - _SLACK)
-    last = np.searchsorted(seconds, seconds + ahead + _SLACK, side="right")
+    first = np.maximum(np.searchsorted(seconds, seconds - past - _SLACK), np.repeat(starts, lengths))
+    last = np.minimum(np.searchsorted(seconds, seconds + ahead + _SLACK, side="right"), np.repeat(stops, lengths))
     return np.asarray((total[last] - total[first]) / np.maximum(count[last] - count[first], 1))
 
 

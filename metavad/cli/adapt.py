@@ -48,7 +48,10 @@ def adapt(
     check: Annotated[
         bool, typer.Option("--check", help="Take the threshold from all other normal footage; name what alarms.")
     ] = False,
-    fps: Annotated[float | None, typer.Option(help="Frames a second of folders of frames.", show_default=False)] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Frames a second, for folders of frames and files with wrong times.", show_default=False),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What to call the camera of --normal.", show_default=False)] = None,
     base: BaseFolder = None,
     data: Data = None,

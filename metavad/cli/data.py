@@ -223,7 +223,10 @@ def label(
         Path | None,
         typer.Option(metavar="FILE", help="Where to, else intervals.csv beside the first video.", show_default=False),
     ] = None,
-    fps: Annotated[float, typer.Option(help="Frames a second of folders of frames.")] = 25.0,
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Frames a second, for folders of frames (else 25) and files with wrong times."),
+    ] = None,
 ) -> None:
     """Write an empty label file to fill in, with its format in comments."""
     from metavad.cli.terminal import say
@@ -235,7 +238,7 @@ def label(
     place = out or videos[0].absolute().parent / "intervals.csv"
     if place.exists():
         raise OutputError(f"{place}: expected a free place for labels, found something; name another --out")
-    write_text(place, empty_intervals(*scene_of_files(videos, fps=fps).normal))
+    write_text(place, empty_intervals(*scene_of_files(videos, fps=fps, folder_fps=25.0).normal))
     say(
         f"{place}: fill in a line for each abnormal interval",
         f'in the suite: labels = {{ format = "intervals", path = "{_from_root(place, videos[0])}" }}',

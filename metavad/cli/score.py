@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 PICTURES, PICTURE_HEIGHT = "events", 240
+MARKS = 16
+"""Gaps between recordings that are marked on a timeline, about."""
 EPILOG = "Example: metavad score monday.mp4 tuesday.mp4 --detector detectors/lobby --out scores"
 
 
@@ -30,7 +32,10 @@ def score(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Gets a folder for each video.")] = Path("scores"),
     fps: Annotated[
         float | None,
-        typer.Option(help="Frames a second of folders of frames, else those of the shots.", show_default=False),
+        typer.Option(
+            help="Frames a second, for folders of frames (else those of the shots) and files with wrong times.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event."""
@@ -44,7 +49,7 @@ def score(
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the other half decodes and computes flow ahead
     found = load_detector(detector)
-    chosen = scene_of_files(videos, fps=fps or found.camera.fps).normal
+    chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
     _check_places([out / video.name for video in chosen])
     progress = bars()
     for video in chosen:
@@ -73,17 +78,15 @@ def _score_video(detector: "Detector", video: "Video", place: Path, progress: "P
     """All that is written of one video; what was found."""
     from metavad.files import atomic_directory
     from metavad.scenes.video import probe
-    from metavad.scoring.events import pace, write_events_json
+    from metavad.scoring.events import write_events_json
     from metavad.scoring.results import write_stream
     from metavad.scoring.stream import score as scored
 
     frames = scored(detector, video, progress=progress)
     facts = probe(video, detector.camera.crop)
-    frame_seconds, gap = pace(facts.seconds, detector.normality.method.config.scoring.merge)
+    merge = detector.normality.method.config.scoring.merge
     with atomic_directory(place) as beside:
-        found, outline = write_stream(
-            beside / "scores.csv", frames, count=facts.frames, gap=gap, frame_seconds=frame_seconds
-        )
+        found, outline = write_stream(beside / "scores.csv", frames, seconds=facts.seconds, merge=merge)
         events = [_explained(detector, video, each, beside / PICTURES / f"{n:03d}.jpg") for n, each in enumerate(found)]
         write_events_json(beside / "events.json", events)
         (beside / "timeline.png").write_bytes(_timeline(outline, detector.threshold))
@@ -120,19 +123,28 @@ def _line(event: "Event") -> str:
 
 
 def _timeline(outline: "Outline", threshold: float) -> bytes:
-    """Scores over time with the threshold, as PNG: the highest of each column, and their mean below it."""
+    """Scores over time with the threshold, as PNG: the highest of each column, and their mean below it.
+
+    Gaps between recordings take no room: a line stands there, and the second of the file at which the next one begins.
+    """
     import io
 
+    import numpy as np
     from matplotlib.figure import Figure
 
-    seconds, highest = outline.seconds, outline.highest
+    parts = np.searchsorted(outline.seconds, outline.gaps[:, 0])
+    seconds, highest, mean = (np.insert(row, parts, np.nan) for row in (outline.seconds, outline.highest, outline.mean))
     picture = Figure(figsize=(10, 2.6), layout="constrained")
     axes = picture.subplots()
-    axes.fill_between(seconds, outline.mean, highest, alpha=0.25, linewidth=0)
+    axes.fill_between(seconds, mean, highest, alpha=0.25, linewidth=0)
     axes.plot(seconds, highest, linewidth=1.2)
     axes.axhline(threshold, color="tab:red", linewidth=1, linestyle="--")
     axes.fill_between(seconds, highest, threshold, where=(highest > threshold).tolist(), color="tab:red", alpha=0.4)
-    axes.set(xlabel="seconds", ylabel="score", xlim=(float(seconds[0]), float(seconds[-1]) or 1.0))
+    for clock, second in outline.gaps[:: 1 + len(outline.gaps) // MARKS]:
+        axes.axvline(clock, color="tab:gray", linewidth=0.8)
+        axes.annotate(f" {second:.0f} s", (clock, 0.97), xycoords=("data", "axes fraction"), va="top", fontsize="small")
+    unit = "seconds of pictures" if len(outline.gaps) else "seconds"
+    axes.set(xlabel=unit, ylabel="score", xlim=(float(outline.seconds[0]), float(outline.seconds[-1]) or 1.0))
     content = io.BytesIO()
     picture.savefig(content, format="png", dpi=100)
     return content.getvalue()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metavad.errors import DataError
+from metavad.recordings import frame_ends, without_gaps
 from metavad.runs import runs
 from metavad.types import BoolArray, FloatArray, IntArray
 
@@ -43,12 +44,14 @@ def false_alarms_per_hour(
 ) -> float:
     """Alarms that overlap no abnormal frame, over the hours of normal video.
 
-    A frame lasts until the next one, the last as long as the median. NaN without any such video.
+    A frame lasts until the next one, the last of a recording as long as its median: time without pictures is not
+    watched. NaN without any such video.
     """
     _check(alarms, labels, seconds)
     false = sum(not np.any(label[start:end]) for rows, label in zip(alarms, labels, strict=True) for start, end in rows)
     watched = sum(
-        float(_durations(times)[~np.asarray(label, bool)].sum()) for label, times in zip(labels, seconds, strict=True)
+        float((frame_ends(times) - times)[~np.asarray(label, bool)].sum())
+        for label, times in zip(labels, seconds, strict=True)
     )
     return 3600 * false / watched if watched > 0 else float("nan")
 
@@ -62,12 +65,12 @@ def detection_delay(
 ) -> Delay:
     """For every true event the seconds from its start to the first alarm frame inside it; causal scores only.
 
-    An alarm that began earlier and lasts into the event counts as 0. ``merge`` joins true events that so many
-    frames part: label files have holes of a few frames.
+    An alarm that began earlier and lasts into the event counts as 0, and so does a gap between recordings. ``merge``
+    joins true events that so many frames part: label files have holes of a few frames.
     """
     _check(alarms, labels, seconds)
     delays = [
-        _first_inside(rows, start, end, times)
+        _first_inside(rows, start, end, without_gaps(times))
         for rows, label, times in zip(alarms, labels, seconds, strict=True)
         for start, end in runs(np.asarray(label, dtype=bool), merge=merge)
     ]
@@ -107,12 +110,6 @@ def _check(alarms: Sequence[IntArray], labels: Sequence[BoolArray], seconds: Seq
                 f"video {video}: expected alarms within frames 0 to {np.size(label)}, found "
                 f"{np.min(rows)} to {np.max(rows)}; frames are those of the file"
             )
-
-
-def _durations(seconds: FloatArray) -> FloatArray:
-    """How long each frame lasts. A single frame has no neighbour to tell and lasts 0."""
-    gaps = np.diff(np.asarray(seconds, dtype=float))
-    return np.append(gaps, np.median(gaps)) if gaps.size else np.zeros(np.size(seconds))
 
 
 def _first_inside(alarms: IntArray, start: int, end: int, seconds: FloatArray) -> float | None:

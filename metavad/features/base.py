@@ -2,15 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
 from torch import Tensor
 
+from metavad.recordings import recordings
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import VideoFacts
-from metavad.types import ByteArray, IntArray
+from metavad.types import ByteArray, FloatArray, IntArray
 
 __all__ = ["Feature", "Reading", "grid_of"]
 
@@ -23,6 +24,16 @@ class Reading:
     facts: VideoFacts
     crop: Crop
     frames: IntArray
+
+    @property
+    def seconds(self) -> FloatArray:
+        """Time of each tick in the file (T,)."""
+        return self.facts.seconds[self.frames]
+
+    def recordings(self) -> "list[Reading]":
+        """Each recording by itself: nothing that keeps the past may take it across a gap."""
+        edges = np.searchsorted(self.frames, recordings(self.facts.seconds))
+        return [replace(self, frames=self.frames[start:stop]) for start, stop in edges if start < stop]
 
 
 class Feature(ABC):

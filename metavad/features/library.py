@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -21,12 +22,13 @@ from metavad.features.poses import PosesFeature
 from metavad.features.regions import RegionsFeature
 from metavad.features.sample import Sample, join
 from metavad.progress import SILENT, Progress
-from metavad.scenes.cache import Store, content_key, video_facts, working_frames
+from metavad.recordings import recordings
+from metavad.scenes.cache import Store, content_key, ticks_key, video_facts, working_frames
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["Library", "Track", "features_of", "sample_of", "side_by_side", "stream"]
+__all__ = ["Library", "Track", "features_of", "recorded", "sample_of", "side_by_side", "stream"]
 
 Found = TypeVar("Found")
 
@@ -52,14 +54,21 @@ def _flow_field(config: Config) -> FlowFieldFeature:
 
 @dataclass(frozen=True)
 class Track:
-    """All ticks of one video: stored rows of each feature, and which are known."""
+    """All ticks of one video: stored rows of each feature, and half-open intervals (R, 2) of each recording's ticks."""
 
     frames: IntArray
     seconds: FloatArray
     rows: dict[str, np.ndarray]
+    recordings: IntArray
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def begun(self, start: int, stop: int) -> FloatArray:
+        """Of the ticks [start, stop), the seconds since their recording began (T,)."""
+        first = self.recordings[:, 0]
+        ticks = np.arange(start, stop)
+        return np.asarray(self.seconds[ticks] - self.seconds[first[np.searchsorted(first, ticks, side="right") - 1]])
 
 
 class Library:
@@ -129,8 +138,9 @@ class Library:
     def part(self, track: Track, start: int, stop: int, *, fresh: bool = False) -> Sample:
         """Ticks [start, stop) of a track as a sample of one clip; ``fresh``: nothing before ``start`` is known."""
         rows = {name: rows[start:stop] for name, rows in track.rows.items()}
-        seconds = track.seconds[start:stop]
-        return sample_of(self.features, rows, seconds - seconds[0], seconds - track.seconds[start if fresh else 0])
+        seconds = track.seconds[start:stop] - track.seconds[start]
+        begun = track.begun(start, stop)
+        return sample_of(self.features, rows, seconds, np.minimum(begun, seconds) if fresh else begun, over=fresh)
 
     def pictures(self, clip: Clip) -> tuple[list[ByteArray], IntArray]:
         """Working frames (H, W) of a clip's ticks, and the ticks' frame numbers.
@@ -158,7 +168,8 @@ class Library:
         facts = self.facts(scene, side, name)
         first, last = span or (0, facts.frames)
         ticks = tick_frames(facts.seconds, self.config.data.rate)
-        return Reel(scene, name, min(last, facts.frames), facts.rate, tuple(ticks.tolist()), first, side)
+        parts = tuple(recordings(facts.seconds)[:, 0].tolist())
+        return Reel(scene, name, min(last, facts.frames), facts.rate, tuple(ticks.tolist()), first, side, parts)
 
     def _origin(self, clip: Clip) -> Tensor:
         facts = self.facts(clip.scene, clip.side, clip.video)
@@ -190,29 +201,42 @@ class Library:
         )
         base = {**content_key(video), "crop": repr(crop), "rate": data.rate, "short_side": data.short_side}
         reading = self._reading(scene, side, name, indices)
-        told = {name: feature.of(reading) for name, feature in self.features.items()}
+        edges = np.searchsorted(indices, recordings(reading.facts.seconds))
+        base["ticks"] = ticks_key(indices, seconds, edges)
         rows = {
-            name: self._store.array({**base, **feature.key()}, partial(stream, feature, frames, seconds))
-            for name, feature in told.items()
+            name: self._store.array({**base, **feature.of(reading).key()}, partial(recorded, feature, reading, frames))
+            for name, feature in self.features.items()
         }
-        return Track(indices, seconds, rows)
+        return Track(indices, seconds, rows, edges)
 
 
 def sample_of(
-    features: Mapping[str, Feature], rows: Mapping[str, ByteArray], seconds: FloatArray, begun: FloatArray
+    features: Mapping[str, Feature],
+    rows: Mapping[str, ByteArray],
+    seconds: FloatArray,
+    begun: FloatArray,
+    *,
+    over: bool = True,
 ) -> Sample:
     """Stored rows as a sample of one clip; ``begun`` (T,) is the past of each tick that was seen, in seconds.
 
-    Of a clip in which a feature is nowhere known, the last tick knows what it can.
+    Of a clip that is ``over`` and in which a feature is nowhere known, the last tick knows what it can.
     """
     known = {name: begun >= feature.past for name, feature in features.items()}
     for flags in known.values():
-        flags[-1] |= not flags.any() and len(flags) > 1 and begun[0] == 0
+        flags[-1] |= over and not flags.any() and len(flags) > 1 and begun[0] == 0
     return Sample(
         {name: feature.tensor(rows[name])[None] for name, feature in features.items()},
         {name: torch.from_numpy(flags)[None] for name, flags in known.items()},
         torch.from_numpy(np.asarray(seconds, dtype=np.float32))[None],
     )
+
+
+def recorded(feature: Feature, reading: Reading, frames: Iterable[ByteArray]) -> Iterator[ByteArray]:
+    """One row for each tick of a reading; after a gap the feature begins anew."""
+    pictures = iter(frames)
+    for part in reading.recordings():
+        yield from stream(feature.of(part), islice(pictures, len(part.frames)), part.seconds)
 
 
 def stream(feature: Feature, frames: Iterable[ByteArray], seconds: Iterable[float]) -> Iterator[ByteArray]:

@@ -9,7 +9,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
@@ -22,8 +22,9 @@ from metavad.features.base import Feature, Reading
 from metavad.features.networks import digest_of
 from metavad.features.pose_networks import PoseFinder, onnx_poses
 from metavad.features.tracking import Follower
+from metavad.recordings import recordings
 from metavad.scenes.keypoints import JOINTS, Keypoints, keypoints_file, read_keypoints
-from metavad.scenes.video import VideoFacts
+from metavad.scenes.scene import Video
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = ["FACTS", "JOINTS", "STEP", "PosesFeature"]
@@ -37,9 +38,11 @@ FOLLOWED = 64
 GAP = 0.25
 """Seconds without a pose that are bridged."""
 SLACK = 1.5
-"""Frames of the file within which the next pose of a slow video comes."""
+"""Ticks within which the next pose of a slow video comes."""
 MILLISECONDS = 1000.0
 """What a network's poses are numbered by; there are no frames of a file between ticks."""
+ROUNDED = 6
+"""Digits of a rate: a constant one stays the same from tick to tick, whatever the last bits of times."""
 LEAST = 1e-3
 """Heights under which a pose has no size."""
 
@@ -72,8 +75,7 @@ class PosesFeature(Feature):
 
         def row(frame: ByteArray, seconds: float) -> ByteArray:
             rows = np.zeros((self.settings.people, self._width), np.float16)
-            people, now = seen(frame, seconds)
-            found = self._described(people, now, frame.shape)
+            found = self._described(*seen(frame, seconds), frame.shape)
             rows[: len(found)] = found
             return rows.view(np.uint8)
 
@@ -106,72 +108,93 @@ class PosesFeature(Feature):
         return self.finder is not None or bool(self.settings.network)
 
     def _told(self) -> "_Seen":
-        """Everybody that the file of poses tells of, and the number of each tick's frame."""
+        """Everybody that the file of poses tells of in one recording, and the number of each tick's frame."""
         if self.reading is None:
-            return lambda frame, seconds: (_People(NOBODY, 1.0), 0)
-        people, ticks = self._people(self.reading), iter(self.reading.frames.tolist())
-        return lambda frame, seconds: (people, int(next(ticks)))
+            return lambda frame, seconds: (_People(NOBODY), _Now(0, 1.0))
+        times = self.reading.facts.seconds
+        start, stop = _recording_of(self.reading)
+        people, ticks = self._people(self.reading, start, stop), iter(self.reading.frames.tolist())
+
+        def seen(frame: ByteArray, seconds: float) -> "tuple[_People, _Now]":
+            now = int(next(ticks))
+            return people, _Now(now, _rate(now - start, float(times[now] - times[start])))
+
+        return seen
 
     def _found(self) -> "_Seen":
         """Those whom the network has found up to each tick, numbered by milliseconds."""
         settings = self.settings
         find = self.finder or onnx_poses(Path(settings.network), settings.network_side, settings.sure)
-        slow = 0.0 if self.reading is None else SLACK / self.reading.facts.rate
-        watched = _Watched(settings.seconds, max(GAP, slow))
+        watched = _Watched(settings.seconds)
         return lambda frame, seconds: watched.step(*find(frame), min(frame.shape), seconds)
 
-    def _people(self, reading: Reading) -> "_People":
-        found = read_keypoints(keypoints_file(reading.video), reading.video)
-        sure = found.sure >= self.settings.sure
+    def _people(self, reading: Reading, start: int, stop: int) -> "_People":
+        path = keypoints_file(reading.video)
+        found = _read(path, reading.video, path.stat().st_mtime_ns)
+        sure = (found.sure >= self.settings.sure) & (start <= found.frames) & (found.frames < stop)
         kept = Keypoints(found.frames[sure], found.tracks[sure], found.points[sure], found.sure[sure])
         scale = min(reading.facts.height, reading.facts.width)
         corner = np.array([reading.crop.left, reading.crop.top])
         placed = Keypoints(kept.frames, kept.tracks, (kept.points - corner) / scale, kept.sure)
-        who = placed.tracks if (placed.tracks >= 0).all() else _followed(placed, reading.facts)
-        return _People(Keypoints(placed.frames, who, placed.points, placed.sure), reading.facts.rate)
+        who = placed.tracks if (placed.tracks >= 0).all() else _followed(placed, reading.facts.seconds)
+        return _People(Keypoints(placed.frames, who, placed.points, placed.sure))
 
-    def _described(self, people: "_People", frame: int, shape: tuple[int, ...]) -> FloatArray:
+    def _described(self, people: "_People", now: "_Now", shape: tuple[int, ...]) -> FloatArray:
         """Rows (n, D) of those who are there at a frame, the largest first."""
-        bounds = np.array([shape[1], shape[0]]) / min(shape)
-        tracks = [track for track in people.at(frame) if track.inside(frame, bounds)]
+        bounds, frame = np.array([shape[1], shape[0]]) / min(shape), now.frame
+        tracks = [track for track in people.at(now) if track.inside(frame, bounds)]
         tracks.sort(key=lambda track: (-track.size(frame), track.number))
-        rows = [track.row(frame, self.settings.steps, self._spacing(people)) for track in tracks]
+        spacing = self.settings.seconds * now.rate / max(1, self.settings.steps - 1)
+        rows = [track.row(now, self.settings.steps, spacing) for track in tracks]
         return np.array(rows[: self.settings.people]).reshape(-1, self._width)
 
-    def _spacing(self, people: "_People") -> float:
-        """Frames of the file between two steps."""
-        return self.settings.seconds * people.rate / max(1, self.settings.steps - 1)
+
+@dataclass(frozen=True)
+class _Now:
+    """The frame of a tick, how many frames a second have come so far, and the seconds without a pose to bridge."""
+
+    frame: int
+    rate: float
+    gap: float = GAP
+
+    @property
+    def bridged(self) -> int:
+        """Frames without a pose that are bridged."""
+        return max(1, round(self.gap * self.rate))
 
 
 class _People:
-    """Everybody of whom anything is known, by track; ``rate``: frames a second, ``gap``: frames that are bridged."""
+    """Everybody of whom anything is known, by track."""
 
-    def __init__(self, found: Keypoints, rate: float, gap: float = GAP) -> None:
-        self.rate, bridged = rate, max(1, round(gap * rate))
+    def __init__(self, found: Keypoints) -> None:
         each = [(int(one), np.flatnonzero(found.tracks == one)) for one in np.unique(found.tracks)]
-        self.tracks = [_Track(number, found, rows, bridged) for number, rows in each]
+        self.tracks = [_Track(number, found, rows) for number, rows in each]
 
-    def at(self, frame: int) -> "list[_Track]":
+    def at(self, now: _Now) -> "list[_Track]":
         """Those who were seen at this frame, or just before it."""
-        return [track for track in self.tracks if track.seen(frame)]
+        return [track for track in self.tracks if track.seen(now)]
 
 
 class _Watched:
-    """Those who were found over the last ``seconds``, and a ``gap`` more: bounded memory."""
+    """Those who were found over the last ``seconds``, and as much more as is bridged: bounded memory."""
 
-    def __init__(self, seconds: float, gap: float) -> None:
-        self.gap, self.reach = gap, seconds + gap
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self.follower = Follower(FOLLOWED)
         self.past: deque[tuple[float, Keypoints]] = deque()
+        self.begun, self.ticks = 0.0, 0
 
-    def step(self, points: FloatArray, sure: FloatArray, unit: float, seconds: float) -> "tuple[_People, int]":
+    def step(self, points: FloatArray, sure: FloatArray, unit: float, seconds: float) -> "tuple[_People, _Now]":
         """With the poses (M, 17, 2) of this tick, in pixels of which ``unit`` are a height; and the tick's number."""
+        self.begun = self.begun if self.ticks else seconds
+        gap = max(GAP, SLACK * (seconds - self.begun) / max(1, self.ticks))
+        self.ticks += 1
         points, sure, now = points[:FOLLOWED] / unit, sure[:FOLLOWED], round(seconds * MILLISECONDS)
         who = self.follower.step(_boxes(points), seconds)[1]
         self.past.append((seconds, Keypoints(np.full(len(who), now), who, points, sure)))
-        while self.past[0][0] < seconds - self.reach:
+        while self.past[0][0] < seconds - self.seconds - gap:
             self.past.popleft()
-        return _People(_joined([found for _, found in self.past]), MILLISECONDS, self.gap), now
+        return _People(_joined([found for _, found in self.past])), _Now(now, MILLISECONDS, gap)
 
 
 @dataclass(frozen=True)
@@ -181,7 +204,6 @@ class _Track:
     number: int
     found: Keypoints
     rows: IntArray
-    gap: int
 
     @cached_property
     def frames(self) -> IntArray:
@@ -195,9 +217,9 @@ class _Track:
         """Number of the newest pose up to this frame; -1 before the first."""
         return int(np.searchsorted(self.frames, frame, side="right")) - 1
 
-    def seen(self, frame: int) -> bool:
-        last = self.last(frame)
-        return last >= 0 and frame - int(self.frames[last]) < self.gap
+    def seen(self, now: _Now) -> bool:
+        last = self.last(now.frame)
+        return last >= 0 and now.frame - int(self.frames[last]) < now.bridged
 
     def box(self, frame: int) -> FloatArray:
         points = self.points[self.last(frame)]
@@ -211,24 +233,24 @@ class _Track:
         middle = self.points[self.last(frame)].mean(0)
         return bool(((middle >= 0) & (middle < bounds)).all())
 
-    def row(self, frame: int, steps: int, spacing: float) -> FloatArray:
-        """``FACTS`` and steps of the window that ends at this frame."""
-        points, known = self._window(frame, steps, spacing)
+    def row(self, now: _Now, steps: int, spacing: float) -> FloatArray:
+        """``FACTS`` and steps, so many frames apart, of the window that ends at this frame."""
+        points, known = self._window(now, steps, spacing)
         sizes = np.hypot(*(points.max(1) - points.min(1)).T)[known]
         unit = max(float(np.median(sizes)), LEAST)
         seen = (points - points[-1].mean(0)) / unit
         table = np.column_stack([known, seen.reshape(steps, -1).clip(-FARTHEST, FARTHEST)])
-        sure = self.found.sure[self.rows[self.last(frame)]]
-        return np.concatenate([[1.0], self.box(frame), [sure], table.reshape(-1)])
+        sure = self.found.sure[self.rows[self.last(now.frame)]]
+        return np.concatenate([[1.0], self.box(now.frame), [sure], table.reshape(-1)])
 
-    def _window(self, frame: int, steps: int, spacing: float) -> tuple[FloatArray, BoolArray]:
+    def _window(self, now: _Now, steps: int, spacing: float) -> tuple[FloatArray, BoolArray]:
         """Poses (steps, 17, 2), between frames linear, and which are known; unknown ones repeat the first known."""
-        last = self.last(frame) + 1
-        wanted = frame - spacing * np.arange(steps - 1, -1, -1)
+        last = self.last(now.frame) + 1
+        wanted = now.frame - spacing * np.arange(steps - 1, -1, -1)
         frames, points = self.frames[:last], self.points[:last].reshape(last, -1)
         after = np.searchsorted(frames, wanted, side="left").clip(0, last - 1)
         before = np.maximum(after - 1, 0)
-        close = (frames[after] - frames[before] <= self.gap) | (frames[after] == wanted)
+        close = (frames[after] - frames[before] <= now.bridged) | (frames[after] == wanted)
         known = (wanted >= frames[0]) & close | (wanted >= frames[-1])
         known[: _first_kept(known)] = False
         filled = np.column_stack([np.interp(wanted, frames, column) for column in points.T])
@@ -242,13 +264,31 @@ def _first_kept(known: BoolArray) -> int:
     return int(unknown[-1]) + 1 if len(unknown) else 0
 
 
-def _followed(found: Keypoints, facts: VideoFacts) -> IntArray:
+@lru_cache(maxsize=1)
+def _read(path: Path, video: Video, changed: int) -> Keypoints:
+    """The poses of a whole file, for one recording after the other; ``changed``: when it was written."""
+    return read_keypoints(path, video)
+
+
+def _recording_of(reading: Reading) -> tuple[int, int]:
+    """The frames of the recording that a reading's ticks are of."""
+    first = int(reading.frames[0]) if len(reading.frames) else 0
+    start, stop = next(part for part in recordings(reading.facts.seconds).tolist() if first < part[1])
+    return int(start), int(stop)
+
+
+def _rate(frames: int, seconds: float) -> float:
+    """Frames a second; 1 before there is a second frame to tell."""
+    return round(frames / seconds, ROUNDED) if seconds > 0 else 1.0
+
+
+def _followed(found: Keypoints, seconds: FloatArray) -> IntArray:
     """Track numbers (n,) by following boxes from frame to frame."""
     follower, who = Follower(FOLLOWED), np.full(len(found.frames), -1, dtype=np.int64)
     boxes = _boxes(found.points)
     for frame in np.unique(found.frames):
         rows = np.flatnonzero(found.frames == frame)[:FOLLOWED]
-        who[rows] = follower.step(boxes[rows], float(frame) / facts.rate)[1]
+        who[rows] = follower.step(boxes[rows], float(seconds[frame]))[1]
     return who
 
 
@@ -268,8 +308,8 @@ def _joined(parts: Sequence[Keypoints]) -> Keypoints:
 
 
 NOBODY = Keypoints(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, JOINTS, 2)), np.zeros(0))
-_Seen: TypeAlias = Callable[[ByteArray, float], "tuple[_People, int]"]
-"""A tick's frame and time to the people known by then, and the tick's number in their count."""
+_Seen: TypeAlias = Callable[[ByteArray, float], tuple[_People, _Now]]
+"""A tick's picture and time to the people known by then, and what is now."""
 FARTHEST = 8.0
 """Sizes of the person beyond which a joint is not followed."""
 _ENOUGH = 0.4

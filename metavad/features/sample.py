@@ -45,6 +45,11 @@ class Sample:
         """Every clip up to this tick, and with it."""
         return self._ticks(slice(tick + 1))
 
+    def lasting(self, ticks: int) -> "Sample":
+        """Every clip with so many ticks in all: of those after its own, nothing is known."""
+        longer = replace(self, origins=None)._each(lambda tensor: _pad(tensor, ticks))
+        return replace(longer, origins=self.origins)
+
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "Sample":
         """On another device, floating features in ``dtype``."""
         return self._each(lambda tensor: tensor.to(device, dtype if tensor.is_floating_point() else None))

@@ -18,6 +18,7 @@ from metavad.features.sample import Sample
 from metavad.meta.base import Base
 from metavad.protocol.places import Places, places_of
 from metavad.protocol.settings import SHOWN, Settings
+from metavad.recordings import recordings
 from metavad.scenes.cache import Store, cache_folder, content_key
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene, Video
@@ -107,6 +108,10 @@ class Bench:
     def ticks(self, name: str) -> IntArray:
         """Frame of the file at each tick of a test video (T,)."""
         return tick_frames(self.facts(name).seconds, self.base.config.data.rate)
+
+    def recordings(self, name: str) -> IntArray:
+        """Half-open intervals of ticks (R, 2) of the recordings of a test video."""
+        return np.searchsorted(self.ticks(name), recordings(self.facts(name).seconds))
 
     @cached_property
     def truth(self) -> dict[str, tuple[BoolArray, BoolArray]]:

@@ -87,7 +87,8 @@ def _figures(bench: Bench, scored: Scored) -> dict[str, float]:
 
 def _causal(bench: Bench, name: str, raw: FloatArray) -> FloatArray:
     """Smoothed over the past only."""
-    return smooth(raw, bench.facts(name).seconds[bench.ticks(name)], bench.base.config.scoring.past, 0.0)
+    seconds, parts = bench.facts(name).seconds[bench.ticks(name)], bench.recordings(name)
+    return smooth(raw, seconds, bench.base.config.scoring.past, 0.0, parts)
 
 
 def _alarms(
@@ -124,8 +125,9 @@ def _latency(bench: Bench, fps: float | None) -> float:
     times, given = [], []
     for name, (labels, _) in bench.truth.items():
         seconds, ticks = bench.facts(name).seconds, bench.ticks(name)
-        at = seconds[ticks]
-        leaves = at[np.minimum(np.searchsorted(at, at + ahead + 1e-6, side="right"), len(at) - 1)]
+        at, parts = seconds[ticks], bench.recordings(name)
+        last = np.repeat(parts[:, 1] - 1, parts[:, 1] - parts[:, 0])  # a recording's last ticks wait for no other
+        leaves = at[np.minimum(np.searchsorted(at, at + ahead + 1e-6, side="right"), last)]
         computed = len(labels) / fps / len(ticks)
         times.append(seconds)
         given.append(np.maximum(hold(ticks, leaves, len(labels)), seconds) + computed)

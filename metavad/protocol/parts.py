@@ -97,7 +97,7 @@ def _threshold(bench: Bench, model: Normality) -> float:
 def _speed(bench: Bench, track: Track) -> TrackScores:
     """The baseline without a model, smoothed as scores of a model are; its map is the speed of each cell."""
     settings, raw = bench.base.config.scoring, motion(track.rows["flow"])
-    smoothed = smooth(raw, track.seconds, settings.past, settings.ahead)
+    smoothed = smooth(raw, track.seconds, settings.past, settings.ahead, track.recordings)
     return TrackScores(track.frames, track.seconds, smoothed, raw, np.asarray(track.rows["flow"])[:, 2])
 
 
@@ -123,7 +123,10 @@ def _scored(
         frames / spent,
         threshold,
         pixel_figure(places, maps) if maps else None,
-        {name: detect(each, places.size).astype(np.float32) for name, each in maps.items()},
+        {
+            name: detect(each, places.size, recordings=bench.recordings(name)).astype(np.float32)
+            for name, each in maps.items()
+        },
     )
 
 

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from metavad.errors import DataError
+from metavad.recordings import recordings, without_gaps
 from metavad.report.table import METHODS, Cell, Line, Record, pivot
 from metavad.runs import runs
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
@@ -190,7 +191,8 @@ def timeline(
     """Scores (T,) of a video over its seconds (T,), higher = more anomalous; SVG text.
 
     Bands where ``labels`` (T,) are true, a line at the threshold, and a bar at the foot for each of the ``alarms``
-    (N, 2), half-open frames; where none are given, wherever scores are over the threshold.
+    (N, 2), half-open frames; where none are given, wherever scores are over the threshold. A gap between recordings
+    takes no room, but a line stands there.
     """
     lengths = {len(row) for row in (seconds, scores, labels) if row is not None}
     if len(lengths) != 1 or lengths == {0}:
@@ -203,17 +205,21 @@ def timeline(
     _bare(axes)
     scores = np.nan_to_num(np.asarray(scores, dtype=float))
     low, high = _room(scores, threshold)
-    for start, end in [] if labels is None else _spans(runs(np.asarray(labels, dtype=bool)), seconds):
+    clock, parts = without_gaps(np.asarray(seconds, dtype=float)), recordings(seconds)
+    for start, end in [] if labels is None else _spans(runs(np.asarray(labels, dtype=bool)), clock):
         axes.axvspan(start, end, color=INK["truth"], alpha=0.28, lw=0, zorder=0)
-    axes.plot(*_envelope(np.asarray(seconds, dtype=float), scores), color=INK["adapted"], lw=1.3, zorder=3)
+    for number, (start, end) in enumerate(parts):
+        axes.plot(*_envelope(clock[start:end], scores[start:end]), color=INK["adapted"], lw=1.3, zorder=3)
+        if number:
+            axes.axvline(clock[start], color=INK["muted"], lw=0.7, zorder=1)
     if threshold is not None and np.isfinite(threshold):
         axes.axhline(threshold, color=INK["alarm"], lw=1.1, ls=(0, (5, 3)), zorder=2)
-        spans = _spans(runs(scores > threshold) if alarms is None else alarms, seconds)
+        spans = _spans(runs(scores > threshold) if alarms is None else alarms, clock)
         bars = [(start, end - start) for start, end in spans]
         axes.broken_barh(bars, (low, 0.035 * (high - low)), color=INK["alarm"], lw=0, zorder=4)
     axes.set_ylim(low, high)
-    axes.set_xlim(float(seconds[0]), _ends(seconds)[-1])
-    axes.set_xlabel("seconds", color=INK["muted"])
+    axes.set_xlim(float(clock[0]), _ends(clock)[-1])
+    axes.set_xlabel("seconds" if len(parts) == 1 else "seconds of pictures", color=INK["muted"])
     axes.set_ylabel("score", color=INK["muted"])
     return _svg(picture)
 

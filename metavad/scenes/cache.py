@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from io import BufferedWriter
 from pathlib import Path
@@ -22,12 +23,13 @@ from numpy.typing import NDArray
 
 from metavad.errors import ConfigError, OutputError
 from metavad.files import atomic_path
+from metavad.scenes.container import file_status
 from metavad.scenes.listing import frame_files
 from metavad.scenes.scene import Crop, Video
-from metavad.scenes.video import VideoFacts, file_status, probe, read_frames, tick_frames
+from metavad.scenes.video import VideoFacts, probe, read_frames, tell, tick_frames
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["Store", "cache_folder", "content_key", "video_facts", "working_frames"]
+__all__ = ["Store", "cache_folder", "content_key", "ticks_key", "video_facts", "working_frames"]
 
 DEFAULT_LIMIT = 40 * 10**9
 """Bytes; ``METAVAD_CACHE_GB`` says otherwise."""
@@ -139,12 +141,13 @@ class Store:
 def content_key(video: Video) -> dict[str, object]:
     """What identifies the content of ``video``, wherever it lies and whatever it is called.
 
-    Of a file: its size and a digest of its first and last megabyte. Of a folder: names and sizes of the
-    frames, a digest of the first and the last, and the frame rate.
+    Of a file: its size, a digest of its first and last megabyte, and the frame rate where one is given. Of a folder:
+    names and sizes of the frames, a digest of the first and the last, and the frame rate.
     """
     if not video.path.is_dir():
         status = file_status(video.path)
-        return {"bytes": status.st_size, "sha256": _edges(video.path, status.st_size, status.st_mtime_ns)}
+        key = {"bytes": status.st_size, "sha256": _edges(video.path, status.st_size, status.st_mtime_ns)}
+        return key if video.fps is None else {**key, "fps": video.fps}
     files = frame_files(video.path)
     listing = hashlib.sha256(repr([(file.name, file.stat().st_size) for file in files]).encode())
     for file in files[:1] + files[1:][-1:]:
@@ -153,15 +156,16 @@ def content_key(video: Video) -> dict[str, object]:
 
 
 def video_facts(store: Store, video: Video, crop: Crop = Crop()) -> VideoFacts:
-    """What :func:`probe` says, looked up where the video was looked through before."""
-    key = {"kind": "facts", "version": 1, "content": content_key(video)}
-    row = store.array(key, lambda: _facts_row(probe(video)))
+    """What :func:`probe` says, and warns of, looked up where the video was looked through before."""
+    key = {"version": 3, "content": content_key(video)}
+    row = store.array({**key, "kind": "facts"}, lambda: _facts_row(probe(video)))
+    said = store.array({**key, "kind": "warnings"}, lambda: _text_row("\n".join(probe(video).warnings)))
     height, width = int(row[0]), int(row[1])
-    facts = VideoFacts(len(row) - 3, height, width, np.array(row[3:]), float(row[2]))
-    if crop == Crop():
-        return facts
+    lines = said.tobytes().decode().split("\n") if len(said) else []
+    facts = VideoFacts(len(row) - 3, height, width, np.array(row[3:]), float(row[2]), tuple(lines))
+    tell(video, facts)
     size = height - crop.top - crop.bottom, width - crop.left - crop.right
-    return probe(video, crop) if min(size) < 1 else VideoFacts(facts.frames, *size, facts.seconds, facts.rate)
+    return probe(video, crop) if min(size) < 1 else replace(facts, height=size[0], width=size[1])
 
 
 def working_frames(
@@ -174,6 +178,7 @@ def working_frames(
         "kind": "working",
         "version": 1,
         "content": content_key(video),
+        "ticks": ticks_key(ticks),
         "short_side": short_side,
         "rate": rate,
         "crop": [crop.top, crop.bottom, crop.left, crop.right],
@@ -185,8 +190,17 @@ def working_frames(
     return store.array(key, build), ticks, facts.seconds[ticks]
 
 
+def ticks_key(*rows: FloatArray | IntArray) -> str:
+    """A digest of which frames are ticks and of what else about them counts, where that is not in the file alone."""
+    return hashlib.sha256(b"".join(np.asarray(row, np.float64).tobytes() for row in rows)).hexdigest()[:16]
+
+
 def _facts_row(facts: VideoFacts) -> FloatArray:
     return np.concatenate([[facts.height, facts.width, facts.rate], facts.seconds]).astype(np.float64)
+
+
+def _text_row(text: str) -> ByteArray:
+    return np.frombuffer(text.encode(), np.uint8)
 
 
 def _default_limit() -> int:

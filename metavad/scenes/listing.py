@@ -57,9 +57,16 @@ def frame_files(folder: Path) -> list[Path]:
     return sorted((path for path in files if not is_junk(path)), key=lambda path: natural(path.name))
 
 
-def scene_of_files(paths: Sequence[Path], name: str | None = None, fps: float | None = None) -> Scene:
-    """A scene whose normal videos are files, folders of frames (at ``fps``), or folders of videos."""
-    videos = [video for path in paths for video in _videos_at(Path(path), fps)]
+def scene_of_files(
+    paths: Sequence[Path], name: str | None = None, fps: float | None = None, *, folder_fps: float | None = None
+) -> Scene:
+    """A scene whose normal videos are files, folders of frames, or folders of videos.
+
+    ``fps`` is the frame rate of all of them, in place of the times that files have; without it, ``folder_fps`` is that
+    of folders of frames.
+    """
+    videos = [video for path in paths for video in _videos_at(Path(path), fps or folder_fps)]
+    videos = [replace(video, fps=fps or video.fps) for video in videos]
     if not videos:
         raise VideoError("expected at least one video, found none; name video files or folders of frames")
     root = Path(os.path.commonpath([video.path.resolve().parent for video in videos]))

@@ -36,8 +36,8 @@ class Crop:
 
 @dataclass(frozen=True)
 class Video:
-    """A file or a folder of frames. ``fps`` is given for folders, whose frames carry no times; ``keypoints`` is the
-    file of its people's poses, where the suite names one."""
+    """A file or a folder of frames. ``fps`` is given for folders, whose frames carry no times, and for files whose
+    times are not to be believed; ``keypoints`` is the file of its people's poses, where the suite names one."""
 
     name: str
     path: Path

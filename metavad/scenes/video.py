@@ -1,46 +1,50 @@
 """Pixels and times of a video, whether it is a file or a folder of frames.
 
 An index is always the position of a frame in presentation order, counted from 0 as the file really
-decodes, whatever its header says. Pictures are as a player shows them: rotated as the file asks for.
+decodes, whatever its header says. Pictures are as a player shows them: turned and mirrored as the file asks for.
 """
 
-import os
+import math
+import warnings
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
-from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from metavad.errors import VideoError
+from metavad.errors import FootageWarning, VideoError
+from metavad.recordings import recordings, without_gaps
+from metavad.scenes.container import OpenVideo, file_status, opened
+from metavad.scenes.display import display_matrix, shown, shown_size
 from metavad.scenes.listing import frame_files
 from metavad.scenes.scene import Crop, Video
-from metavad.types import ByteArray, FloatArray, IntArray
+from metavad.scenes.times import UNKNOWN, frame_seconds, in_shown_order
+from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = [
     "Frame",
     "VideoFacts",
     "decodable_frames",
-    "file_status",
     "probe",
     "read_colour",
     "read_frames",
+    "tell",
     "tick_frames",
     "working_size",
 ]
 
 _SEEK_FROM = 12  # frames skipped from which a seek is cheaper than decoding on
 _ROUNDING = 1e-3  # seconds; some containers round times to milliseconds
+_SHORT = 0.1  # share of its length without which a file is cut short
+_SAME_VIEW = 0.03  # by which height to width may differ where a stream changes its resolution
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class VideoFacts:
     """What a video is once it has been looked through.
 
     ``height`` and ``width`` are those shown, after the crop; ``seconds`` (T,) is the time of each frame
-    since the first; ``rate`` is the mean number of frames per second.
+    since the first, rising; ``rate`` is the mean number of frames per second, gaps between recordings left out;
+    ``warnings`` say what was not read quite as the file says, one line each, without its name.
     """
 
     frames: int
@@ -56,6 +61,7 @@ class VideoFacts:
     width: int
     seconds: FloatArray
     rate: float
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,17 +75,39 @@ class Frame:
 
 @dataclass(frozen=True)
 class _Index:
-    """Where the frames of a file are: presentation times in ``time_base``, and which are key frames.
+    """What decoding a file shows, and where its frames are.
 
     Eight bytes a frame each, since they grow with the length of the video.
     """
 
-    times: "array[int]"
-    keys: "array[int]"
-    time_base: float
     height: int
     width: int
-    has_times: bool
+    seconds: "array[float]"
+    stamps: "array[int]"
+    """What tells frames apart: the rising stamps of their packets; empty where they have none."""
+    numbers: "array[int] | None"
+    """The frame of each stamp, where some have none, or they are out of order; else the n-th is of frame n."""
+    keys: "array[int]"
+    """Key frames, and below their stamps: where a seek may go to."""
+    key_stamps: "array[int]"
+    period: float
+    """Seconds of a frame, as the file states or suggests it."""
+    said: tuple[str, ...] = ()
+    said_of_times: tuple[str, ...] = ()
+
+    def number_of(self, stamp: int | None) -> int | None:
+        """Which frame the one with this stamp is, if that says so."""
+        if stamp is None:
+            return None
+        place = bisect_right(self.stamps, stamp) - 1
+        if self.numbers is None or place < 0:
+            return place if place >= 0 else None
+        return self.numbers[place] if self.stamps[place] == stamp else None
+
+    def key_before(self, target: int) -> tuple[int, int]:
+        """The last key frame up to frame ``target``, and its stamp; -1 where there is none to seek to."""
+        place = bisect_right(self.keys, target) - 1
+        return (self.keys[place], self.key_stamps[place]) if place >= 0 else (-1, 0)
 
 
 def working_size(height: int, width: int, short_side: int | None) -> tuple[int, int]:
@@ -97,36 +125,55 @@ def working_size(height: int, width: int, short_side: int | None) -> tuple[int, 
 def tick_frames(seconds: FloatArray, rate: float) -> IntArray:
     """Frame indices of the ticks of a video with frame times ``seconds`` (T,), at ``rate`` ticks a second.
 
-    The first tick is frame 0; tick k is the first frame at k/rate seconds or later, with half a frame of
-    grace; a file slower than ``rate`` has one tick per frame. A tick depends on no later frame's picture.
+    The first tick of a recording is its first frame; tick k is the first frame k/rate seconds later or more, with half
+    a frame of grace, as frames have come so far; a file slower than ``rate`` has one tick per frame. Whether a frame is
+    a tick depends on no later one.
     """
-    frames = len(seconds)
-    if frames < 2:
-        return np.arange(frames)
-    grace = 0.5 * float(seconds[-1] - seconds[0]) / (frames - 1) + _ROUNDING
-    due = np.arange(int((seconds[-1] - seconds[0] + grace) * rate) + 1) / rate - grace
-    return np.unique(np.searchsorted(np.asarray(seconds) - seconds[0], np.maximum(due, 0.0)))
+    parts = [start + _recording_ticks(seconds[start:stop], rate) for start, stop in recordings(seconds)]
+    return np.concatenate(parts) if parts else np.arange(0)
+
+
+def _recording_ticks(seconds: FloatArray, rate: float) -> IntArray:
+    since, frames = np.asarray(seconds) - seconds[0], np.maximum(np.arange(len(seconds)), 1)
+    # A mean of n frames is known to a rounding over n; beyond half a tick, grace would be none.
+    grace = np.minimum(since / frames, 1 / rate) / 2 + _ROUNDING * (1 + 0.5 / frames)
+    due = np.floor((since + grace) * rate)
+    due[0] = 0
+    return np.append(0, 1 + np.flatnonzero(due[1:] > np.maximum.accumulate(due)[:-1]))
 
 
 def probe(video: Video, crop: Crop = Crop()) -> VideoFacts:
     """Frames, size and times of ``video`` as it really decodes.
 
-    Raises :class:`VideoError` where nothing can be decoded or the crop leaves nothing.
+    What was not read quite as the file says is a :class:`FootageWarning`. Raises :class:`VideoError` where nothing can
+    be decoded or the crop leaves nothing.
     """
+    facts = _facts(video, crop)
+    tell(video, facts, stacklevel=3)
+    return facts
+
+
+def tell(video: Video, facts: VideoFacts, *, stacklevel: int = 2) -> None:
+    """Each of the warnings of ``facts``, with the name of the video."""
+    for text in facts.warnings:
+        warnings.warn(f"{video.path}: {text}", FootageWarning, stacklevel=stacklevel)
+
+
+def _facts(video: Video, crop: Crop) -> VideoFacts:
     facts = _folder_facts(video) if video.path.is_dir() else _file_facts(video)
     height, width = facts.height - crop.top - crop.bottom, facts.width - crop.left - crop.right
     if height < 1 or width < 1:
         size = f"{facts.width}x{facts.height}"
         raise VideoError(f"{video.path}: expected a crop inside {size} pixels, found {crop}; make it smaller")
-    return VideoFacts(facts.frames, height, width, facts.seconds, facts.rate)
+    return replace(facts, height=height, width=width)
 
 
 def decodable_frames(video: Video) -> int:
     """How many frames decode, by decoding them all; fewer than :func:`probe` says where some are damaged."""
     if video.path.is_dir():
         return sum(1 for _ in read_frames(video, short_side=None))
-    with _opened(video.path) as container:
-        return sum(1 for _ in _decoded(container))
+    with opened(video.path) as file:
+        return sum(1 for _ in file.frames())
 
 
 def read_frames(
@@ -143,7 +190,7 @@ def read_frames(
     One frame is in memory at a time. Listed frames come in rising order, each once.
     Raises :class:`VideoError` for an index the video does not have, or frames that differ in size.
     """
-    facts = probe(video, crop)
+    facts = _facts(video, crop)
     size = working_size(facts.height, facts.width, short_side)
     wanted = _wanted(video, facts.frames, start, stop, every)
     for index, picture in _pictures(video, wanted, "gray"):
@@ -153,7 +200,7 @@ def read_frames(
 
 def read_colour(video: Video, index: int, crop: Crop = Crop()) -> ByteArray:
     """Frame ``index`` as the file has it, cropped: (H, W, 3), blue-green-red, 0 to 255."""
-    wanted = _wanted(video, probe(video).frames, 0, None, [index])
+    wanted = _wanted(video, _facts(video, crop).frames, 0, None, [index])
     _, picture = next(_pictures(video, wanted, "bgr24"))
     return np.ascontiguousarray(crop.apply(picture), np.uint8)
 
@@ -185,9 +232,9 @@ def _pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple[int,
 
 
 def _frame_rate(video: Video) -> float:
-    if video.fps is None or not video.fps > 0:
+    if video.fps is None or not 0 < video.fps < math.inf:
         raise VideoError(
-            f"{video.path}: expected a frame rate for a folder of frames, found {video.fps}; say fps = ..."
+            f"{video.path}: expected a frame rate, as a folder of frames needs one, found {video.fps}; say fps = ..."
         )
     return video.fps
 
@@ -227,18 +274,14 @@ def _folder_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tup
 
 def _file_facts(video: Video) -> VideoFacts:
     index = _index(video.path)
-    seconds = (np.asarray(index.times, np.int64) - index.times[0]) * index.time_base
-    frames, length = len(seconds), float(seconds[-1])
-    rate = (frames - 1) / length if length > 0 else 1.0 / index.time_base if not index.has_times else 25.0
-    return VideoFacts(frames, index.height, index.width, seconds, rate)
-
-
-def file_status(path: Path) -> os.stat_result:
-    """Size and time of change of a video file that is there."""
-    try:
-        return path.stat()
-    except OSError as error:
-        raise VideoError(f"{path}: expected a video, found {str(error.strerror).lower()}") from error
+    size, frames = (index.height, index.width), len(index.seconds)
+    if video.fps is not None:
+        rate = _frame_rate(video)
+        return VideoFacts(frames, *size, np.arange(frames) / rate, rate, index.said)
+    seconds = np.array(index.seconds)
+    length = float(without_gaps(seconds)[-1])
+    rate = (frames - 1) / length if length > 0 else 1 / index.period
+    return VideoFacts(frames, *size, seconds, rate, (*index.said, *index.said_of_times))
 
 
 def _index(path: Path) -> _Index:
@@ -249,157 +292,195 @@ def _index(path: Path) -> _Index:
 @lru_cache(maxsize=4096)
 def _built_index(path: Path, size: int, changed: int) -> _Index:
     """The index of a file; size and time of change are there so that a changed file is read again."""
-    with _opened(path) as container:
-        index = _demuxed_index(container)
+    with opened(path) as file:
+        index = _demuxed_index(file)
     if index is None:
-        with _opened(path) as container:
-            index = _decoded_index(container)
+        with opened(path) as file:
+            index = _decoded_index(file)
     if index is None:
         raise VideoError(f"{path}: expected a video, found no frame that decodes; fetch or record the file again")
     return index
 
 
-def _opened(path: Path) -> InputContainer:
-    try:
-        container = av.open(str(path), metadata_errors="ignore")
-    except (av.FFmpegError, OSError) as error:
-        reason = str(error.strerror or error).lower()
-        raise VideoError(
-            f"{path}: expected a video, found what does not open ({reason}); fetch or record it again"
-        ) from error
-    if not container.streams.video:
-        container.close()
-        raise VideoError(f"{path}: expected a video, found a file without pictures")
-    container.streams.video[0].thread_type = "AUTO"
-    return container
+def _demuxed_index(file: OpenVideo) -> _Index | None:
+    """The index without decoding, from the packets' stamps; ``None`` where these cannot be trusted.
+
+    They can when every packet has one of its own that fits the order of decoding, the first one decodes, and the last
+    group of pictures decodes to exactly its packets: what headers, edit lists and truncation get wrong shows there.
+    """
+    packets = _shown_packets(file)
+    pts, keys = np.sort(packets.pts), np.sort(packets.pts[packets.keys])
+    if not len(keys) or keys[0] != pts[0] or (np.diff(pts) <= 0).any() or not in_shown_order(packets.pts):
+        return None
+    if not file.has_presentation_times and file.is_reordered:
+        return None
+    head = next(_frames_since(file, int(pts[0])), None)
+    if head is None or head.pts != pts[0] or not _decodes_to(file, pts[pts >= keys[-1]]):
+        return None
+    return _made_index(file, pts, packets.dts, np.searchsorted(pts, keys), shown_size(head))
 
 
-def _decoded(container: InputContainer) -> Iterator[VideoFrame]:
-    """Frames in presentation order; a damaged packet costs its own frames only, as in a player."""
-    packets = container.demux(container.streams.video[0])
-    while True:
-        try:
-            packet = next(packets)
-            frames = packet.decode()
-        except StopIteration:
-            return
-        except av.error.EOFError:
-            return
-        except av.FFmpegError:
+def _frames_since(file: OpenVideo, stamp: int) -> Iterator[VideoFrame]:
+    """Frames at ``stamp``, that of a key frame, and later."""
+    return (frame for frame in file.frames_from(stamp) if frame.pts is None or frame.pts >= stamp)
+
+
+def _decodes_to(file: OpenVideo, pts: IntArray) -> bool:
+    """Whether a seek to the first of ``pts`` (T,), a key frame, gives frames with exactly these stamps."""
+    return bool([frame.pts for frame in _frames_since(file, int(pts[0]))] == pts.tolist())
+
+
+@dataclass(frozen=True)
+class _Packets:
+    """Stamps (N,) of the packets that a player shows, as they lie in the file, and which are key frames."""
+
+    pts: IntArray
+    dts: IntArray
+    keys: BoolArray
+
+
+def _shown_packets(file: OpenVideo) -> _Packets:
+    """None at all where one has no time or is torn."""
+    pts, dts, keys = array("q"), array("q"), array("b")
+    for packet in file.packets():
+        if packet.is_discard:
             continue
-        yield from (frame for frame in frames if isinstance(frame, VideoFrame))
+        if packet.pts is None or packet.is_corrupt:
+            return _Packets(_stamps(()), _stamps(()), np.zeros(0, bool))
+        pts.append(packet.pts)
+        dts.append(UNKNOWN if packet.dts is None else packet.dts)
+        keys.append(packet.is_keyframe)
+    end = 0 if file.stopped else len(pts)
+    return _Packets(_stamps(pts[:end]), _stamps(dts[:end]), np.array(keys[:end], bool))
 
 
-def _demuxed_index(container: InputContainer) -> _Index | None:
-    """The index without decoding, from the packets' times; ``None`` where these cannot be trusted.
-
-    They can when every packet has a time of its own, the first one decodes, and the last group of pictures
-    decodes to exactly its packets: what headers, edit lists and truncation get wrong shows there.
-    """
-    times, key_times = _shown_packets(container)
-    if not times or not key_times or any(a >= b for a, b in pairwise(times)):
-        return None
-    keys = array("q", (bisect_left(times, time) for time in key_times))
-    if keys[0] != 0:
-        return None
-    head = next(_decoded_from(container, times[0]), None)
-    tail = [frame.pts for frame in _decoded_from(container, times[keys[-1]])]
-    if head is None or head.pts != times[0] or tail != times[keys[-1] :].tolist():
-        return None
-    return _Index(times, keys, _time_base(container), *_shown_size(head), True)
+def _stamps(values: "array[int] | Sequence[int]") -> IntArray:
+    return np.array(values, np.int64)
 
 
-def _decoded_from(container: InputContainer, time: int) -> Iterator[VideoFrame]:
-    """Frames at ``time``, that of a key frame, and later."""
-    container.seek(time, stream=container.streams.video[0], backward=True)
-    return (frame for frame in _decoded(container) if frame.pts is None or frame.pts >= time)
-
-
-def _shown_packets(container: InputContainer) -> "tuple[array[int], array[int]]":
-    """Times of the packets that a player shows, and of the key frames among them, in order.
-
-    Both are empty where a packet has no time or is torn.
-    """
-    times, keys, nothing = array("q"), array("q"), (array("q"), array("q"))
-    try:
-        for packet in container.demux(container.streams.video[0]):
-            if not packet.size or packet.is_discard:
-                continue
-            if packet.pts is None or packet.is_corrupt:
-                return nothing
-            times.append(packet.pts)
-            if packet.is_keyframe:
-                keys.append(packet.pts)
-    except av.FFmpegError:
-        return nothing
-    return _ordered(times), _ordered(keys)
-
-
-def _ordered(times: "array[int]") -> "array[int]":
-    return array("q", np.sort(np.asarray(times)).tobytes())
-
-
-def _decoded_index(container: InputContainer) -> _Index | None:
+def _decoded_index(file: OpenVideo) -> _Index | None:
     """The index by decoding everything: slow, and right whatever the header says."""
-    times, keys, frames = array("q"), array("q"), 0
-    size = (0, 0)
-    for frame in _decoded(container):
-        size = size if frames else _shown_size(frame)
+    shown_at, decoded_at, keys, size = array("q"), array("q"), array("q"), (0, 0)
+    for number, frame in enumerate(file.frames()):
+        size = size if number else shown_size(frame)
+        shown_at.append(UNKNOWN if frame.pts is None else frame.pts)
+        decoded_at.append(UNKNOWN if frame.dts is None else frame.dts)
         if frame.key_frame:
-            keys.append(frames)
-        if frame.pts is not None:
-            times.append(frame.pts)
-        frames += 1
-    if frames and len(times) == frames and all(a < b for a, b in pairwise(times)):
-        return _Index(times, keys, _time_base(container), *size, True)
-    stream = container.streams.video[0]
-    period = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
-    return _Index(array("q", range(frames)), array("q", [0]), period, *size, False) if frames else None
+            keys.append(number)
+    if not shown_at:
+        return None
+    index = _made_index(file, _stamps(shown_at), _stamps(decoded_at), _stamps(keys), size)
+    if not index.keys or _decodes_to(file, _stamps(shown_at[index.keys[-1] :])):
+        return index
+    # made-up stamps differ where reading starts elsewhere: they tell nothing, and seeks are of no use
+    return replace(index, stamps=array("q"), numbers=None, keys=array("q"), key_stamps=array("q"))
 
 
-def _time_base(container: InputContainer) -> float:
-    return float(container.streams.video[0].time_base or 1)
+def _made_index(file: OpenVideo, pts: IntArray, dts: IntArray, keys: IntArray, size: tuple[int, int]) -> _Index:
+    seconds, said = _timed(file, pts, dts)
+    stamps, numbers = _told_apart(pts)
+    keys = keys[np.isin(pts[keys], stamps)]
+    return _Index(
+        *size,
+        seconds=array("d", seconds.tobytes()),
+        stamps=array("q", stamps.tobytes()),
+        numbers=None if numbers is None else array("q", numbers.tobytes()),
+        keys=array("q", keys.tobytes()),
+        key_stamps=array("q", pts[keys].tobytes()),
+        period=1 / file.frame_rate,
+        said=tuple(text for text in (file.others, _damage(file), "" if said else _ending(file, seconds)) if text),
+        said_of_times=said,
+    )
 
 
-def _shown_size(frame: VideoFrame) -> tuple[int, int]:
-    upright = _quarter_turns(frame) % 2 == 0
-    return (frame.height, frame.width) if upright else (frame.width, frame.height)
+def _timed(file: OpenVideo, pts: IntArray, dts: IntArray) -> tuple[FloatArray, tuple[str, ...]]:
+    """Seconds of the frames (T,), and what is to be said of them."""
+    rate = file.frame_rate
+    stated = pts if file.has_presentation_times else np.full_like(pts, UNKNOWN)
+    seconds, said = frame_seconds(stated, dts, file.time_base, 1 / rate)
+    if file.has_times:
+        return seconds, said
+    text = f"its format has no times; {rate:g} frames a second are assumed, --fps says otherwise"
+    return seconds, () if file.states_rate else (text,)
 
 
-def _quarter_turns(frame: VideoFrame) -> int:
-    """Quarter turns to the left that the file asks a player to make."""
-    return round(frame.rotation / 90) % 4
+def _told_apart(pts: IntArray) -> tuple[IntArray, IntArray | None]:
+    """Stamps that only one frame has, rising, and whose they are; ``None``: the n-th is of frame n."""
+    if (np.diff(pts) > 0).all() and pts[0] != UNKNOWN:
+        return pts, None
+    stamps, numbers, times = np.unique(pts, return_index=True, return_counts=True)
+    single = (times == 1) & (stamps != UNKNOWN)
+    return stamps[single], numbers[single]
+
+
+def _damage(file: OpenVideo) -> str:
+    """What went wrong while the file was read."""
+    if file.packets_lost:
+        return f"does not decode without errors ({file.packets_lost} packets): what they show is missing or wrong"
+    return f"cannot be read beyond packet {file.packets_read}: the rest is missing" if file.stopped else ""
+
+
+def _ending(file: OpenVideo, seconds: FloatArray) -> str:
+    """Where a file of even rate ends well before its header says; of others the last frame may be meant to stay."""
+    length, found, steps = file.length or 0.0, float(seconds[-1]), np.diff(seconds)
+    if (
+        length - max(found, found + file.start) <= max(_SHORT * length, 1.0)
+        or not len(steps)
+        or steps.max() > 2 * np.median(steps)
+    ):
+        return ""
+    return f"ends at {found:.1f} s, its header says {length:.1f} s: cut short, the rest is missing"
 
 
 def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple[int, ByteArray]]:
     index = _index(video.path)
-    shape = (index.height, index.width)
+    shape, repeated, fitted = (index.height, index.width), 0, False
     converter = VideoReformatter()  # one for all frames: making it takes longer than using it
-    for number, frame in _wanted_frames(video.path, index, wanted):
+    for target, number, frame in _wanted_frames(video.path, index, wanted):
         flat = np.asarray(converter.reformat(frame, format=form).to_ndarray(), np.uint8)
-        picture = np.rot90(flat, _quarter_turns(frame))
+        picture = shown(flat, display_matrix(frame))
         if picture.shape[:2] != shape:
-            found = f"{picture.shape[1]}x{picture.shape[0]}"
-            raise VideoError(f"{video.path}: expected {shape[1]}x{shape[0]} pixels in frame {number}, found {found}")
-        yield number, picture
+            picture = _fitted(video, picture, shape, target, again=fitted)
+            fitted = True
+        repeated += number != target
+        yield target, picture
+    if repeated:
+        text = f"{repeated} of {len(wanted)} frames do not decode; the picture before is taken in their place"
+        warnings.warn(f"{video.path}: {text}", FootageWarning, stacklevel=4)
 
 
-def _wanted_frames(path: Path, index: _Index, wanted: list[int]) -> Iterator[tuple[int, VideoFrame]]:
-    """Wanted frames with their numbers: a seek wherever one saves decoding."""
+def _fitted(video: Video, picture: ByteArray, shape: tuple[int, int], frame: int, *, again: bool) -> ByteArray:
+    """A picture of another size brought to that of the first, where it can be the same view; said unless ``again``."""
+    found, first = f"{picture.shape[1]}x{picture.shape[0]}", f"{shape[1]}x{shape[0]}"
+    ratio = picture.shape[1] * shape[0] / (picture.shape[0] * shape[1])
+    if abs(ratio - 1) > _SAME_VIEW:
+        raise VideoError(
+            f"{video.path}: expected {first} pixels in frame {frame}, found {found}; cut the video where its size "
+            "changes, and use the parts one by one"
+        )
+    if not again:
+        text = f"its pictures change from {first} to {found}; they are brought to the first size"
+        warnings.warn(f"{video.path}: {text}", FootageWarning, stacklevel=5)
+    return _resized(picture, shape)
+
+
+def _wanted_frames(path: Path, index: _Index, wanted: list[int]) -> Iterator[tuple[int, int, VideoFrame]]:
+    """Wanted numbers, each with the number of what is shown there, and that frame; a seek where one saves decoding."""
     with ExitStack() as stack:
-        container = stack.enter_context(_opened(path))
-        player = _Player(_from_start(container, index))
+        file = stack.enter_context(opened(path))
+        player = _Player(_from_start(file, index))
         for target in wanted:
-            if index.has_times and _key_before(index, target) - player.number > _SEEK_FROM:
-                player = _Player(_from_key(container, index, target))
+            key, stamp = index.key_before(target)
+            if key - player.number > _SEEK_FROM:
+                player = _Player(_numbered(file.frames_from(stamp), index))
             frame = player.at(target)
             if frame is None:  # a seek that went astray
-                container = stack.enter_context(_opened(path))
-                player = _Player(_from_start(container, index))
+                file = stack.enter_context(opened(path))
+                player = _Player(_from_start(file, index))
                 frame = player.at(target)
             if frame is None:
                 raise VideoError(f"{path}: expected frame {target}, found none; did the file change?")
-            yield target, frame
+            yield target, player.number, frame
 
 
 class _Player:
@@ -421,25 +502,18 @@ class _Player:
         return self._shown
 
 
-def _key_before(index: _Index, target: int) -> int:
-    return index.keys[max(bisect_right(index.keys, target) - 1, 0)] if index.keys else 0
+def _from_start(file: OpenVideo, index: _Index) -> Iterator[tuple[int, VideoFrame]]:
+    """All frames, by their stamps where these are in order, else as they come, which is how they were counted."""
+    if index.numbers is not None or not index.stamps:
+        return enumerate(file.frames())
+    return _numbered(file.frames(), index)
 
 
-def _from_start(container: InputContainer, index: _Index) -> Iterator[tuple[int, VideoFrame]]:
-    if not index.has_times:
-        return enumerate(_decoded(container))
-    return _numbered(container, index)
-
-
-def _from_key(container: InputContainer, index: _Index, target: int) -> Iterator[tuple[int, VideoFrame]]:
-    time = index.times[_key_before(index, target)]
-    container.seek(time, stream=container.streams.video[0], backward=True)
-    return _numbered(container, index)
-
-
-def _numbered(container: InputContainer, index: _Index) -> Iterator[tuple[int, VideoFrame]]:
-    """Decoded frames with the numbers that their times have in the index."""
-    for frame in _decoded(container):
-        number = -1 if frame.pts is None else bisect_right(index.times, frame.pts) - 1
-        if number >= 0:
+def _numbered(frames: Iterator[VideoFrame], index: _Index) -> Iterator[tuple[int, VideoFrame]]:
+    """Decoded frames with their numbers; one that its stamp does not tell is the next after the one before it."""
+    number: int | None = None
+    for frame in frames:
+        found = index.number_of(frame.pts)
+        number = found if found is not None or number is None else number + 1
+        if number is not None:
             yield number, frame

@@ -9,9 +9,10 @@ import numpy as np
 from metavad.adaptation.detector import Detector
 from metavad.adaptation.threshold import FEWEST, SECONDS_PER_DAY, SURE, checked_threshold, window_peaks
 from metavad.progress import SILENT, Progress
+from metavad.recordings import frame_ends
 from metavad.scenes.scene import Scene
 from metavad.scenes.video import probe
-from metavad.scoring.events import Event, pace
+from metavad.scoring.events import Event
 from metavad.scoring.results import EventFinder, settled
 from metavad.scoring.stream import Moment, score
 from metavad.types import FloatArray
@@ -78,19 +79,20 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
     for video in scene.normal:
         facts = probe(video, detector.camera.crop)
         first, end = scene.normal_frames or (0, facts.frames)
-        length, gap = pace(facts.seconds, detector.normality.method.config.scoring.merge)
-        finder, scores = EventFinder(length), list[float]()
-        for frame, inside in settled(islice(score(detector, video, progress=progress), end), gap):
+        finder, scores = EventFinder(facts.seconds), list[float]()
+        frames = islice(score(detector, video, progress=progress), end)
+        for frame, inside in settled(frames, detector.normality.method.config.scoring.merge):
             if frame.index >= first:
                 finder.add(frame, inside)
                 scores.append(frame.score)
         for found in finder.finish():
             if found.cause is not None and not detector.was_shown(video.name, found.cause.index):
                 alarms.append(_alarm(video.name, found.event, found.cause))
-        times = facts.seconds[first : first + len(scores)]
+        part = slice(first, first + len(scores))
+        times, lengths = facts.seconds[part], (frame_ends(facts.seconds) - facts.seconds)[part]
         shown = np.array([detector.was_shown(video.name, first + place) for place in range(len(scores))])
         peaks.append(window_peaks(detector.normality, np.array(scores), times, shown))
-        seconds += length * np.count_nonzero(~shown)
+        seconds += float(lengths[~shown].sum())
     alarms.sort(key=lambda alarm: -alarm.event.score)
     return Check(seconds, detector.promise.alarms_per_day, tuple(alarms), np.concatenate(peaks))
 

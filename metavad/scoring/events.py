@@ -4,16 +4,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from metavad.errors import DataError
 from metavad.files import write_text
+from metavad.recordings import frame_ends, recordings
 from metavad.runs import runs
 from metavad.scoring.regions import Box
 from metavad.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Event", "alarm_intervals", "find_events", "in_alarm", "pace", "write_events_json"]
+__all__ = ["Event", "alarm_intervals", "find_events", "in_alarm", "merged_until", "write_events_json"]
+
+Times = TypeVar("Times", float, FloatArray)
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Event:
     start: float
     """Seconds in the file."""
     end: float
-    """Seconds; when the first frame after it begins."""
+    """Seconds; when the first frame after it begins, before a gap when the last frame in it ends."""
     peak: float
     """Seconds of the frame with the highest score."""
     score: float
@@ -44,23 +48,40 @@ def alarm_intervals(
     """Half-open intervals of frames (N, 2) with a score over ``threshold``; one equal to it is not over it.
 
     ``scores`` and ``seconds`` are (T,), one for each frame. Intervals at most ``merge`` seconds apart are
-    one, then those shorter than ``shortest`` seconds go; both in frames of the file's median length. Raises
-    :class:`DataError` on another shape or NaN.
+    one, then those shorter than ``shortest`` seconds go; both to half a frame. None reaches over a gap between
+    recordings. Raises :class:`DataError` on another shape or NaN.
     """
     if np.ndim(scores) != 1 or np.shape(scores) != np.shape(seconds) or np.isnan(scores).any():
         raise DataError(
             f"expected a score and a time for each frame, found shapes {np.shape(scores)} and "
             f"{np.shape(seconds)} or NaN; score every frame of the file"
         )
-    _, gap = pace(seconds, merge)
-    _, least = pace(seconds, shortest)
-    return runs(np.asarray(scores) > threshold, merge=gap, shortest=max(1, least))
+    over, times, ends = np.asarray(scores) > threshold, np.asarray(seconds, dtype=float), frame_ends(seconds)
+    parts = [start + _joined(runs(over[start:stop]), times[start:stop], merge) for start, stop in recordings(times)]
+    found = np.concatenate(parts) if parts else np.zeros((0, 2), dtype=int)
+    first, last = found[:, 0], found[:, 1] - 1
+    kept: IntArray = found[ends[last] - times[first] >= shortest - (ends[last] - times[last]) / 2]
+    return kept
 
 
-def pace(seconds: FloatArray, span: float) -> tuple[float, int]:
-    """Seconds of a file's median frame, and how many of those make ``span`` seconds; ``seconds`` (T,)."""
-    frame = _frame_length(seconds)
-    return frame, round(span / frame) if frame > 0 else 0
+def merged_until(end: Times, frame: Times, merge: float) -> Times:
+    """Seconds up to which an alarm still belongs to the one whose last frame, ``frame`` seconds long, ended at ``end``.
+
+    To half of that frame, the only one that is known by then.
+    """
+    return end + merge + frame / 2 - _TIE
+
+
+_TIE = 1e-6
+"""Seconds: what lies in the middle between two frames is too late."""
+
+
+def _joined(found: IntArray, seconds: FloatArray, merge: float) -> IntArray:
+    """The intervals (N, 2) of one recording, joined where one begins before the last is over for good."""
+    ends, starts = found[:-1, 1], found[1:, 0]
+    apart = seconds[starts] > merged_until(seconds[ends], seconds[ends] - seconds[ends - 1], merge)
+    first, last = np.append(True, apart)[: len(found)], np.append(apart, True)[: len(found)]
+    return np.column_stack([found[first, 0], found[last, 1]])
 
 
 def in_alarm(intervals: IntArray, frames: int) -> BoolArray:
@@ -89,12 +110,12 @@ def find_events(
     intervals = alarm_intervals(scores, seconds, threshold, merge=merge, shortest=shortest)
     if boxes is not None and len(boxes) != len(scores):
         raise DataError(f"expected a box or none for each of {len(scores)} frames, found {len(boxes)} boxes")
-    ends = np.append(seconds, np.asarray(seconds)[-1:] + _frame_length(seconds))
+    ends = frame_ends(seconds)
     peaks = [int(start + np.argmax(scores[start:end])) for start, end in intervals]
     return [
         Event(
             start=float(seconds[start]),
-            end=float(ends[end]),
+            end=float(ends[end - 1]),
             peak=float(seconds[peak]),
             score=float(scores[peak]),
             box=None if boxes is None else boxes[peak],
@@ -116,8 +137,3 @@ def _rounded(event: Event) -> dict[str, object]:
     times = {name: round(getattr(event, name), 3) for name in ("start", "end", "peak")}
     shares = {name: round(share, 3) for name, share in event.shares.items()}
     return times | {"box": None if event.box is None else [round(value) for value in event.box], "shares": shares}
-
-
-def _frame_length(seconds: FloatArray) -> float:
-    """The median time between frames; 0 where a single frame has no neighbour to tell."""
-    return float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
 from scipy import ndimage
 
 from metavad.errors import DataError
-from metavad.types import FloatArray
+from metavad.types import FloatArray, IntArray
 
 __all__ = [
     "Box",
@@ -122,18 +123,27 @@ def track_regions(ticks: Sequence[Sequence[Region]], *, overlap: float = 0.1, pa
     return numbers
 
 
-def detect(maps: FloatArray, size: tuple[int, int], *, share: float = 0.5) -> FloatArray:
+def detect(
+    maps: FloatArray, size: tuple[int, int], *, share: float = 0.5, recordings: IntArray | None = None
+) -> FloatArray:
     """Boxes of all ticks as rows (N, 7): tick, x0, y0, x1, y1 (pixels), score, track; the first six for RBDC and TBDC.
 
     ``maps`` are (T, h, w), ``size`` the picture's (H, W). A box is a connected region of what is higher than
     ``share`` of the tick's highest cell, so that nothing depends on a threshold that somebody would have to
     choose; its score is its highest cell. Boxes are followed over time by :func:`follow`. (Smoothing scores
-    along tracks was measured on generated cameras: it lowers TBDC and gains nothing in RBDC.)
+    along tracks was measured on generated cameras: it lowers TBDC and gains nothing in RBDC.) No track is of two
+    ``recordings``, half-open intervals of ticks (R, 2); without them all ticks are of one.
     """
     ticks = [find_regions(each, share * float(each.max()), size) if each.max() > 0 else [] for each in maps]
+    parts = [[0, len(ticks)]] if recordings is None else recordings.tolist()
+    tracked, begun = list[list[int]](), 0
+    for start, stop in parts:
+        part = track_regions(ticks[start:stop])
+        tracked += [[begun + number for number in numbers] for numbers in part]
+        begun += 1 + max(chain(*part), default=-1)
     rows = [
         (tick, *region.box, region.score, number)
-        for tick, (regions, numbers) in enumerate(zip(ticks, track_regions(ticks), strict=True))
+        for tick, (regions, numbers) in enumerate(zip(ticks, tracked, strict=True))
         for region, number in zip(regions, numbers, strict=True)
     ]
     return np.array(rows, dtype=float).reshape(-1, 7)

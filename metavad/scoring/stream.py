@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -15,9 +16,9 @@ from metavad.errors import VideoError
 from metavad.features.base import Feature, Reading
 from metavad.features.library import Library, Track, features_of, sample_of
 from metavad.features.sample import Sample
-from metavad.progress import SILENT, Progress
+from metavad.progress import SILENT, Progress, Task
 from metavad.scenes.scene import Crop, Video
-from metavad.scenes.video import VideoFacts, probe, read_frames, tick_frames
+from metavad.scenes.video import Frame, VideoFacts, probe, read_frames, tick_frames
 from metavad.scoring.ahead import ahead
 from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.regions import Box, find_regions
@@ -42,6 +43,8 @@ class FrameScore:
     """x0, y0, x1, y1 in pixels of the file: the region of the tick's strongest place."""
     cause: "Moment | None" = None
     """The tick with the highest score before smoothing among those that the mean is of."""
+    recording: int = 0
+    """Number of its recording in the file: between two of them lies a gap in time, over which nothing reaches."""
 
 
 @dataclass(frozen=True)
@@ -103,18 +106,26 @@ def score(
 def _frames(
     detector: Detector, video: Video, crop: Crop, facts: VideoFacts, progress: Progress
 ) -> Iterator[FrameScore]:
-    settings = detector.normality.method.config.scoring
-    ticks = tick_frames(facts.seconds, detector.normality.method.config.data.rate)
+    rate = detector.normality.method.config.data.rate
+    reading = Reading(video, facts, crop, tick_frames(facts.seconds, rate))
+    ticks, parts = _stream(detector, reading, progress), reading.recordings()
+    ends = [*(int(part.frames[0]) for part in parts[1:]), facts.frames]
+    for number, (part, end) in enumerate(zip(parts, ends, strict=True)):
+        yield from _held(detector, islice(ticks, len(part.frames)), part, end, number)
+
+
+def _held(detector: Detector, ticks: Iterator[_Tick], reading: Reading, stop: int, number: int) -> Iterator[FrameScore]:
+    """The frames of a recording up to ``stop``: the score of each tick holds until the next one."""
+    settings, seconds = detector.normality.method.config.scoring, reading.facts.seconds
+    ends = [*reading.frames[1:].tolist(), stop]
     recent: deque[_Tick] = deque()
-    found = _noted(_stream(detector, Reading(video, facts, crop, ticks), progress), recent)
-    smoothed = stream_smooth(found, settings.past, settings.ahead)
-    ends = [*ticks[1:].tolist(), facts.frames]
-    for (mean, moment), start, end in zip(smoothed, ticks.tolist(), ends, strict=True):
+    smoothed = stream_smooth(_noted(ticks, recent), settings.past, settings.ahead)
+    for (mean, moment), end in zip(smoothed, ends, strict=True):
         alarm = mean > detector.threshold
         loudest = _loudest(recent, moment.seconds - settings.past, moment.seconds + settings.ahead)
         cause = None if loudest is None else loudest.explained if alarm else loudest.moment
-        for index in range(start, end):
-            yield FrameScore(index, float(facts.seconds[index]), mean, alarm, moment.box, cause)
+        for index in range(moment.index, end):
+            yield FrameScore(index, float(seconds[index]), mean, alarm, moment.box, cause, number)
 
 
 def _noted(ticks: Iterator[_Tick], recent: deque[_Tick]) -> Iterator[tuple[float, float, Moment]]:
@@ -140,12 +151,13 @@ def score_track(model: Normality, library: Library, track: Track, *, maps: bool 
     """The same scores from features that are computed already."""
     settings = model.method.config.scoring
     parts = []
-    for start in range(0, len(track), CHUNK):
-        before = max(0, start - overlap(model))
-        sample = library.part(track, before, min(start + CHUNK, len(track)))
-        parts.append(_chunk(model, sample, start - before))
+    for first, end in track.recordings.tolist():
+        for start in range(first, end, CHUNK):
+            before = max(first, start - overlap(model))
+            sample = library.part(track, before, min(start + CHUNK, end))
+            parts.append(_chunk(model, sample, start - before))
     raw = np.concatenate([part[0] for part in parts])
-    smoothed = smooth(raw, track.seconds, settings.past, settings.ahead)
+    smoothed = smooth(raw, track.seconds, settings.past, settings.ahead, track.recordings)
     fused = np.concatenate([part[1] for part in parts]) if maps else None
     return TrackScores(track.frames, track.seconds, smoothed, raw, fused)
 
@@ -155,10 +167,12 @@ def explain_peak(
 ) -> tuple[int, Explanation | None]:
     """The tick that drives the highest smoothed score, and why it surprises."""
     settings = model.method.config.scoring
-    peak = scores.seconds[int(np.argmax(scores.scores))]
-    inside = (scores.seconds >= peak - settings.past) & (scores.seconds <= peak + settings.ahead)
-    tick = int(np.argmax(np.where(inside & ~np.isnan(scores.raw), scores.raw, -np.inf)))
-    sample = library.part(track, max(0, tick - overlap(model)), tick + 1)
+    peak = int(np.argmax(scores.scores))
+    first, end = next(part for part in track.recordings.tolist() if part[0] <= peak < part[1])
+    away = scores.seconds[first:end] - scores.seconds[peak]
+    inside = (away >= -settings.past) & (away <= settings.ahead) & ~np.isnan(scores.raw[first:end])
+    tick = first + int(np.argmax(np.where(inside, scores.raw[first:end], -np.inf)))
+    sample = library.part(track, max(first, tick - overlap(model)), tick + 1)
     last = int(sample.seconds.shape[1]) - 1
     return tick, explain(model, sample, surprises(model, sample, last), last)
 
@@ -180,8 +194,18 @@ def overlap(model: Normality) -> int:
 
 def _chunk(model: Normality, sample: Sample, skip: int) -> tuple[FloatArray, FloatArray]:
     """Frame scores (T,), NaN where not known, and maps (T, h, w) of one clip's ticks after the first ``skip``."""
-    found = surprises(model, sample, skip)
-    return _frame_scores(model, found), found.fused[0].numpy()
+    found = surprises(model, _whole(sample, skip), skip)
+    ticks = int(sample.seconds.shape[1]) - skip
+    return _frame_scores(model, found)[:ticks], found.fused[0, :ticks].numpy()
+
+
+def _whole(sample: Sample, skip: int) -> Sample:
+    """A sample with a whole chunk after its first ``skip`` ticks.
+
+    The last bits of what a network says depend on how much it is asked at once, so a score would tell that the file
+    ends; and of a clip shorter than its past, an expert knows the last tick, of which there is none before the end.
+    """
+    return sample.lasting(skip + CHUNK)
 
 
 def _frame_scores(model: Normality, found: Surprise) -> FloatArray:
@@ -193,42 +217,54 @@ def _frame_scores(model: Normality, found: Surprise) -> FloatArray:
 def _ticks(detector: Detector, sample: Sample, frames: IntArray, seconds: FloatArray) -> Iterator[_Tick]:
     """The last ticks of a clip, as many as ``frames`` and ``seconds`` (T,) name."""
     model, skip = detector.normality, int(sample.seconds.shape[1]) - len(frames)
-    found = surprises(model, sample, skip)
-    scores, boxes = _frame_scores(model, found), _boxes(detector, found.fused[0].numpy())
+    whole = _whole(sample, skip)
+    found = surprises(model, whole, skip)
+    scores, boxes = _frame_scores(model, found), _boxes(detector, found.fused[0, : len(frames)].numpy())
     for number, (index, time) in enumerate(zip(frames.tolist(), seconds.tolist(), strict=True)):
         moment = Moment(index, time, float(scores[number]), boxes[number])
-        yield _Tick(moment, partial(explain, model, sample, found, skip + number))
+        yield _Tick(moment, partial(explain, model, whole, found, skip + number))
 
 
 def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterator[_Tick]:
-    """Every tick; holds one chunk and its overlap."""
-    model, ticks, seconds = detector.normality, reading.frames, reading.facts.seconds[reading.frames]
-    config, keep = model.method.config, overlap(model)
-    features = {name: each.of(reading) for name, each in features_of(config, model.method.experts.reads).items()}
+    """Every tick, recording by recording; holds one chunk and its overlap."""
+    config, ticks = detector.normality.method.config, reading.frames
+    features = features_of(config, detector.normality.method.experts.reads)
     frames = read_frames(reading.video, short_side=config.data.short_side, crop=reading.crop, every=ticks)
-    rows: deque[dict[str, ByteArray]] = deque(maxlen=keep + CHUNK)
-    streams = {name: feature.start() for name, feature in features.items()}
-    made = (
-        {name: row(frame.image, float(time)) for name, row in streams.items()}
-        for frame, time in zip(frames, seconds, strict=True)
-    )
-    new = 0
+    made = ahead(_rows(features, reading, frames), CHUNK)
     with progress.task(f"Scoring {reading.video.name}", len(ticks)) as task:
-        for number, row in enumerate(ahead(made, CHUNK)):
+        for part in reading.recordings():
+            yield from _recording(detector, features, part, made, task)
+
+
+def _rows(features: Mapping[str, Feature], reading: Reading, frames: Iterator[Frame]) -> Iterator[dict[str, ByteArray]]:
+    """What is computed of each tick; after a gap every feature begins anew."""
+    for part in reading.recordings():
+        streams = {name: feature.of(part).start() for name, feature in features.items()}
+        for frame, time in zip(islice(frames, len(part.frames)), part.seconds, strict=True):
+            yield {name: row(frame.image, float(time)) for name, row in streams.items()}
+
+
+def _recording(
+    detector: Detector,
+    features: Mapping[str, Feature],
+    reading: Reading,
+    made: Iterator[dict[str, ByteArray]],
+    task: Task,
+) -> Iterator[_Tick]:
+    ticks, seconds = reading.frames, reading.seconds
+    rows: deque[dict[str, ByteArray]] = deque(maxlen=overlap(detector.normality) + CHUNK)
+    for start in range(0, len(ticks), CHUNK):
+        these = slice(start, min(start + CHUNK, len(ticks)))
+        for row in islice(made, these.stop - start):
             rows.append(row)
-            new += 1
             task.advance()
-            if new == CHUNK or number == len(ticks) - 1:
-                sample = _sample(features, rows, seconds[: number + 1])
-                these = slice(number + 1 - new, number + 1)
-                yield from _ticks(detector, sample, ticks[these], seconds[these])
-                new = 0
+        yield from _ticks(detector, _sample(features, rows, seconds[: these.stop]), ticks[these], seconds[these])
 
 
 def _sample(features: Mapping[str, Feature], rows: Iterable[dict[str, ByteArray]], seconds: FloatArray) -> Sample:
     stacked = {name: np.stack([row[name] for row in rows]) for name in features}
     times = seconds[-len(next(iter(stacked.values()))) :]
-    return sample_of(features, stacked, times - times[0], times - seconds[0])
+    return sample_of(features, stacked, times - times[0], times - seconds[0], over=False)
 
 
 def _boxes(detector: Detector, maps: FloatArray) -> list[Box | None]:

@@ -39,6 +39,15 @@ def test_the_stream_gives_the_same(scores, ahead):
     assert [item for _, item in found] == list(range(len(scores)))
 
 
+@given(scores_of, scores_of, some.sampled_from([0.0, 0.9, 5.0]))
+def test_no_mean_is_of_two_recordings(before, after, past):
+    seconds = np.concatenate([np.arange(len(before)) / 10, 2 + len(before) / 10 + np.arange(len(after)) / 10])
+    parts = np.array([[0, len(before)], [len(before), len(seconds)]])
+    alone = [smooth(np.array(scores), np.arange(len(scores)) / 10, past, 0.5) for scores in (before, after)]
+    found = smooth(np.array(before + after), seconds, past, 0.5, parts)
+    np.testing.assert_allclose(found, np.concatenate(alone), atol=1e-9)
+
+
 def test_the_stream_waits_no_longer_than_its_look_ahead():
     read = []
 

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.footage import retimed
+
 
 @pytest.fixture(scope="module")
 def camera(cameras):
@@ -70,6 +72,22 @@ def test_scores_of_every_frame(metavad, camera, detector, tmp_path):
         assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG")
     taken = metavad("score", videos[0], "--detector", detector)
     assert (taken.code, "free place" in taken.line) == (1, True)
+
+
+def test_a_video_of_several_recordings_has_no_event_over_the_gap(metavad, camera, tiny_run, tmp_path):
+    times = [*range(0, 2000, 67), *range(1_700_000_000_000, 1_700_000_002_000, 67)]
+    video = retimed(camera / "test" / "test-00.mp4", tmp_path / "joined.mkv", times)
+    often = ("--shots", 2, "--alarms-per-day", 60_000, "--base", tiny_run, "--out", "often")
+    assert metavad("adapt", "--normal", camera / "normal", *often).code == 0
+    result = metavad("score", video, "--detector", "often")
+    assert result.code == 0, result.err
+    folder = tmp_path / "scores" / "joined"
+    seconds = np.loadtxt(folder / "scores.csv", delimiter=",", skiprows=1, usecols=1)
+    np.testing.assert_allclose(seconds, np.array(times) / 1000)
+    events = json.loads((folder / "events.json").read_text())
+    assert len(events) >= 2
+    assert all(event["end"] - event["start"] < 3 for event in events)
+    assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_shots_it_is_the_base_that_scores(metavad, camera, tiny_run, tmp_path):

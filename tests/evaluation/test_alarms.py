@@ -34,6 +34,19 @@ def test_false_alarms_follow_the_clock_of_the_file():
     assert false_alarms_per_hour([intervals((1, 2))], [labels()], [uneven]) == pytest.approx(3600 / (5 + 49 + 0.1))
 
 
+JOINED = np.concatenate([SECONDS[:50], 3600 + SECONDS[:50]])
+
+
+def test_time_without_pictures_is_not_watched():
+    assert false_alarms_per_hour([intervals((1, 2))], [labels()], [JOINED]) == pytest.approx(360)
+    assert false_alarms_per_hour([intervals((1, 2))], [labels((45, 55))], [JOINED]) == pytest.approx(400)
+
+
+def test_nobody_waits_for_an_alarm_while_there_are_no_pictures():
+    delay = detection_delay([intervals((52, 60))], [labels((40, 60))], [JOINED])
+    assert (delay.events, delay.missed, delay.median) == (1, 0, pytest.approx(1.2))
+
+
 def test_false_alarms_are_undefined_without_normal_video():
     assert np.isnan(false_alarms_per_hour([intervals()], [labels((0, 100))], [SECONDS]))
     assert np.isnan(false_alarms_per_hour([], [], []))

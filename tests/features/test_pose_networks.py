@@ -130,6 +130,16 @@ def test_a_network_that_misses_somebody_for_a_tick_bridges_it_and_forgets_who_le
     assert not holed[18:].any()
 
 
+def test_of_a_slow_video_the_next_pose_is_waited_for_as_ticks_have_come():
+    """At two ticks a second the next pose comes later than what is bridged at ten."""
+    people = [walker(12, fps=2.0, speed=4.0, swing=0.0)]
+    feature = PosesFeature(PoseConfig(people=2, steps=5, seconds=2.0), finder=finder_of(people))
+    stream, picture = feature.start(), np.zeros((48, 64), np.uint8)
+    rows = feature.tensor(np.stack([stream(picture, tick / 2) for tick in range(12)]))
+    known = rows[:, 0, FACTS:].reshape(12, 5, STEP)[..., 0].bool()
+    assert known.sum(1).tolist() == [1, 2, 3, 4, *[5] * 8]
+
+
 def test_without_a_file_of_poses_the_network_is_asked(tmp_path):
     config = Config.model_validate(
         {

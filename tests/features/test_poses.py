@@ -1,12 +1,14 @@
 """Poses of people on known paths, from all the files they come in."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from metavad.config import PoseConfig
 from metavad.errors import VideoError
+from metavad.features.library import recorded
 from metavad.features.poses import FACTS, STEP, PosesFeature
 from metavad.scenes.keypoints import keypoints_file, read_keypoints
 from metavad.scenes.scene import Crop, Video
@@ -79,6 +81,36 @@ def test_a_row_depends_on_the_past_alone(tmp_path):
     rows = [rows_of(reading_of(write_people(tmp_path / f"{n}.npz", [one]), 20)) for n, one in enumerate([whole, other])]
     np.testing.assert_array_equal(rows[0][:12], rows[1][:12])
     assert not np.array_equal(rows[0][12], rows[1][12])
+
+
+def timed(reading, seconds):
+    """The same video with frames at other times."""
+    rate = (len(seconds) - 1) / float(seconds[-1] - seconds[0])
+    return replace(reading, facts=replace(reading.facts, seconds=seconds, rate=rate))
+
+
+def test_a_row_depends_on_no_later_time(tmp_path):
+    reading = reading_of(write_people(tmp_path / "a.npz", [walker(20)]), 20)
+    steady = np.arange(20) / 10
+    slower = np.concatenate([steady[:12], 1.2 + np.arange(8) * 0.8])
+    rows = [rows_of(timed(reading, seconds)) for seconds in (steady, slower)]
+    np.testing.assert_array_equal(rows[0][:12], rows[1][:12])
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_recording_begins_without_poses_of_the_one_before(tmp_path, tracked):
+    path = write_people(tmp_path / "a.npz", [walker(20, swing=0.0)])
+    if not tracked:
+        found = dict(np.load(path))
+        np.savez(path, **found | {"tracks": np.full(20, -1)})
+    seconds = np.concatenate([np.arange(10) / 10, 3600 + np.arange(10) / 10])
+    reading = timed(reading_of(path, 20), seconds)
+    feature = PosesFeature(SMALL)
+    rows = feature.tensor(np.stack(list(recorded(feature, reading, [BLANK] * 20))))
+    assert steps_of(rows[9, 0])[0].all()
+    for tick in range(10):
+        assert steps_of(rows[10 + tick, 0])[0].tolist() == steps_of(rows[tick, 0])[0].tolist()
+    assert steps_of(rows[10, 0])[0].tolist() == [False] * 5 + [True]
 
 
 def test_a_crop_moves_people_and_leaves_those_outside_out(tmp_path):

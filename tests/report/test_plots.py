@@ -50,6 +50,15 @@ def test_names_are_a_gap_apart_within_bounds_and_in_order(heights):
     assert max(placed) <= 10 + 1e-9
 
 
+def test_in_a_timeline_gaps_take_no_room():
+    seconds = np.arange(40) / 10
+    joined = np.concatenate([seconds[:20], 3600 + seconds[:20]])
+    labels = np.arange(40) >= 18
+    whole, parted = (timeline(times, np.zeros(40), labels=labels, threshold=1.0) for times in (seconds, joined))
+    assert "seconds of pictures" in words(parted)
+    assert [word for word in words(parted) if word[0].isdigit()] == [word for word in words(whole) if word[0].isdigit()]
+
+
 def test_names_that_do_not_collide_stay():
     assert _apart([1, 3, 5], 1, 0, 10) == [1, 3, 5]
     assert _apart([4, 4], 1, 0, 10) == [3.5, 4.5]

@@ -335,7 +335,7 @@ def test_the_second_epoch_decodes_nothing(store, tmp_path, monkeypatch):
     def fail(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(reading, "_opened", fail)
+    monkeypatch.setattr(reading, "opened", fail)
     again, *_ = working_frames(store, video, short_side=16, rate=10, crop=Crop(top=2))
     np.testing.assert_array_equal(first, again)
 

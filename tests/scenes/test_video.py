@@ -7,11 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metavad.errors import VideoError
+from metavad.errors import FootageWarning, VideoError
 from metavad.scenes import video as reading
+from metavad.scenes.container import OpenVideo, opened
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import probe, read_colour, read_frames, tick_frames, working_size
-from tests.footage import HEIGHT, WIDTH, number_of, numbered, turned, write_frames, write_image, write_video
+from tests.footage import (
+    B_FRAMES,
+    HEIGHT,
+    WIDTH,
+    number_of,
+    numbered,
+    remuxed,
+    restamped,
+    turned,
+    write_frames,
+    write_image,
+    write_video,
+)
 
 CODECS = [
     ("a.mp4", "libx264", {"g": "7", "bf": "3"}),
@@ -26,11 +39,22 @@ CODECS = [
 ]
 
 
+REMUXED = ["h264.avi", "h264.asf", "h264-plain.avi", "h264-plain.asf"]
+"""H.264 where only times of decoding are stored, with pictures that refer to both sides and without."""
+
+
+EVERY = [name for name, *_ in CODECS] + REMUXED
+
+
 @pytest.fixture(scope="module")
 def footage(tmp_path_factory):
     folder = tmp_path_factory.mktemp("footage")
     for name, codec, options in CODECS:
         write_video(folder / name, range(60), fps=25, codec=codec, options=options)
+    source = write_video(folder / "b-frames.mp4", range(60), fps=25, options=B_FRAMES)
+    plain = write_video(folder / "plain.mp4", range(60), fps=25, options={"g": "20", "bf": "0"})
+    for name in REMUXED:
+        remuxed(plain if "plain" in name else source, folder / name)
     return folder
 
 
@@ -40,15 +64,15 @@ def video(path: Path, fps: float | None = None) -> Video:
 
 def packet_positions(path: Path) -> list[int]:
     """Where the pictures lie in a file."""
-    with reading._opened(path) as container:
-        return [packet.pos for packet in container.demux(video=0) if packet.size]
+    with opened(path) as file:
+        return [packet.pos for packet in file.packets()]
 
 
 def numbers(frames) -> list[int]:
     return [number_of(frame.image) for frame in frames]
 
 
-@pytest.mark.parametrize("name", [name for name, *_ in CODECS])
+@pytest.mark.parametrize("name", EVERY)
 def test_every_frame_is_read_once_and_in_order(footage, name):
     frames = list(read_frames(video(footage / name), short_side=None))
     assert numbers(frames) == list(range(60))
@@ -59,7 +83,7 @@ def test_every_frame_is_read_once_and_in_order(footage, name):
     np.testing.assert_allclose(facts.seconds, np.arange(60) / 25, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", [name for name, *_ in CODECS])
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("wanted", [[59], [0, 30, 31, 58], [7, 6, 5], [13, 14, 40], [0], list(range(0, 60, 13))])
 def test_an_index_means_the_same_frame_wherever_reading_starts(footage, name, wanted):
     frames = list(read_frames(video(footage / name), short_side=None, every=wanted))
@@ -67,31 +91,28 @@ def test_an_index_means_the_same_frame_wherever_reading_starts(footage, name, wa
     assert [frame.index for frame in frames] == sorted(wanted)
 
 
-@pytest.mark.parametrize("name", [name for name, *_ in CODECS])
+@pytest.mark.parametrize("name", EVERY)
 def test_a_span_is_half_open(footage, name):
     assert numbers(read_frames(video(footage / name), short_side=None, start=41, stop=44)) == [41, 42, 43]
     assert numbers(read_frames(video(footage / name), short_side=None, start=58)) == [58, 59]
 
 
-@pytest.mark.parametrize("name", [name for name, *_ in CODECS])
+@pytest.mark.parametrize("name", EVERY)
 def test_the_quick_index_agrees_with_decoding_everything(footage, name):
-    with reading._opened(footage / name) as container:
-        quick = reading._demuxed_index(container)
-    with reading._opened(footage / name) as container:
-        whole = reading._decoded_index(container)
+    with opened(footage / name) as file:
+        quick = reading._demuxed_index(file)
+    with opened(footage / name) as file:
+        whole = reading._decoded_index(file)
     assert quick is None or quick == whole
 
 
 def test_the_quick_index_is_used_where_it_can_be(footage):
-    with reading._opened(footage / "a.mp4") as container:
-        assert reading._demuxed_index(container) is not None
+    with opened(footage / "a.mp4") as file:
+        assert reading._demuxed_index(file) is not None
 
 
 def test_a_seek_that_goes_astray_is_noticed(footage, monkeypatch):
-    def astray(container, index, target):
-        return reading._numbered(container, index) if target < 50 else iter([(55, "wrong")])
-
-    monkeypatch.setattr(reading, "_from_key", astray)
+    monkeypatch.setattr(OpenVideo, "frames_from", lambda file, stamp: iter([]))
     assert numbers(read_frames(video(footage / "a.mp4"), short_side=None, every=[53])) == [53]
 
 
@@ -102,6 +123,182 @@ def test_variable_frame_rate_keeps_its_times(tmp_path):
     np.testing.assert_allclose(facts.seconds * 1000, times, atol=1)
     assert facts.rate == pytest.approx(7 / 1.08, rel=1e-3)
     assert numbers(read_frames(video(path), short_side=None, every=[3, 5])) == [3, 5]
+
+
+# --- times ---------------------------------------------------------------------------------------------------
+
+SPACED = [40 * number + 3280 * (number >= 30) for number in range(60)]
+"""Milliseconds of sixty frames with a gap in the middle."""
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.asf", "a.mkv", "a.flv", "a.ts"])
+@pytest.mark.parametrize("options", [B_FRAMES, {"g": "20", "bf": "0"}], ids=["b-frames", "plain"])
+def test_times_survive_another_container(tmp_path, name, options):
+    source = write_video(tmp_path / "a.mp4", range(60), fps=25, options=options, milliseconds=SPACED)
+    path = remuxed(source, tmp_path / name)
+    np.testing.assert_allclose(probe(video(path)).seconds * 1000, SPACED, atol=1.1)
+    assert numbers(read_frames(video(path), short_side=None)) == list(range(60))
+    assert numbers(read_frames(video(path), short_side=None, every=[29, 58])) == [29, 58]
+
+
+@pytest.mark.parametrize("suffix", [".h264", ".h265"])
+@pytest.mark.parametrize("fps", [10, 15, 60])
+def test_pictures_without_times_have_the_rate_that_they_state(tmp_path, suffix, fps):
+    codec = {".h264": "libx264", ".h265": "libx265"}[suffix]
+    path = write_video(tmp_path / f"a{suffix}", range(20), fps=fps, codec=codec)
+    facts = probe(video(path))
+    assert facts.rate == pytest.approx(fps)
+    np.testing.assert_allclose(facts.seconds, np.arange(20) / fps)
+
+
+def test_a_rate_that_is_a_guess_is_said_and_may_be_given(tmp_path):
+    path = write_video(tmp_path / "a.mjpeg", range(20), fps=10, codec="mjpeg")
+    with pytest.warns(FootageWarning, match=r"a\.mjpeg: its format has no times; 25 frames a second are assumed"):
+        assert probe(video(path)).rate == pytest.approx(25)
+    assert probe(video(path, 10)).rate == 10
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "no-times.h264", "h264.avi"])
+def test_a_rate_that_is_given_takes_the_place_of_times(footage, name):
+    facts = probe(video(footage / name, 12.5))
+    assert facts.rate == 12.5
+    np.testing.assert_array_equal(facts.seconds, np.arange(60) / 12.5)
+    frames = list(read_frames(video(footage / name, 12.5), short_side=None, every=[0, 50]))
+    assert numbers(frames) == [0, 50]
+    assert [frame.seconds for frame in frames] == [0, 4]
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+def test_a_rate_that_cannot_be_is_refused(footage, fps):
+    with pytest.raises(VideoError, match="expected a frame rate"):
+        probe(video(footage / "a.mp4", fps))
+
+
+WRONG = {
+    "again": lambda number, stamp: stamp - 40 * (number == 41),
+    "ahead": lambda number, stamp: stamp + 2013 * (number == 30),
+    "ahead at the end": lambda number, stamp: stamp + 2013 * (number == 80),
+    "back": lambda number, stamp: stamp - 1013 * (number == 60),
+    "first": lambda number, stamp: stamp + 5000 * (number == 0),
+    "second by second": lambda number, stamp: stamp // 1000 * 1000,
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_stamp_freezes_no_picture_and_moves_no_other(tmp_path, wrong):
+    path = write_video(tmp_path / "a.flv", range(100), fps=25, options={"g": "20", "bf": "0"})
+    expected = probe(video(path)).seconds
+    restamped(path, WRONG[wrong])
+    with pytest.warns(FootageWarning, match=r"a\.flv: holds no usable time for .* frames"):
+        facts = probe(video(path))
+    np.testing.assert_allclose(facts.seconds, expected, atol=1e-6)
+    assert numbers(read_frames(video(path), short_side=None)) == list(range(100))
+    assert numbers(read_frames(video(path), short_side=None, every=[5, 31, 62, 90])) == [5, 31, 62, 90]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_a_wrong_stamp_among_pictures_that_refer_to_both_sides(tmp_path, name):
+    def ahead(number, packet):
+        if number == 30:
+            packet.pts += round(1.013 / packet.time_base)
+
+    path = remuxed(write_video(tmp_path / "0.mp4", range(100), fps=25, options=B_FRAMES), tmp_path / name, ahead)
+    with pytest.warns(FootageWarning, match="holds no usable time for 1 of 100 frames"):
+        facts = probe(video(path))
+    np.testing.assert_allclose(facts.seconds, np.arange(100) / 25, atol=2e-3)
+    assert numbers(read_frames(video(path), short_side=None)) == list(range(100))
+
+
+@pytest.mark.parametrize(
+    ("jump", "said"),
+    [
+        (lambda number, stamp: stamp + 1_400_000_000 * (number >= 5), "ahead by 16.2 days at frame 5"),
+        (lambda number, stamp: stamp - 2000 * (number >= 50), "back by 2.0 s at frame 50"),
+    ],
+)
+def test_a_clock_that_is_set_is_said_and_costs_nothing(tmp_path, jump, said):
+    path = write_video(tmp_path / "a.flv", range(100), fps=25, options={"g": "20", "bf": "0"})
+    restamped(path, jump)
+    with pytest.warns(FootageWarning, match=f"its clock jumps {said}"):
+        facts = probe(video(path))
+    np.testing.assert_allclose(facts.seconds, np.arange(100) / 25, atol=2e-3)
+    assert numbers(read_frames(video(path), short_side=None)) == list(range(100))
+    assert numbers(read_frames(video(path), short_side=None, every=[3, 52, 99])) == [3, 52, 99]
+
+
+def test_an_hour_without_pictures_stays_an_hour(tmp_path):
+    path = write_video(tmp_path / "a.mkv", range(20), milliseconds=[100 * n + 3_600_000 * (n > 9) for n in range(20)])
+    facts = probe(video(path))
+    assert facts.seconds[10] - facts.seconds[9] == pytest.approx(3600.1)
+    assert numbers(read_frames(video(path), short_side=None, every=[9, 10])) == [9, 10]
+
+
+def test_times_below_zero_and_around_the_end_of_the_counter(tmp_path):
+    def moved(seconds):
+        def change(number, packet):
+            packet.pts += round(seconds / packet.time_base)
+            packet.dts += round(seconds / packet.time_base)
+
+        return change
+
+    source = write_video(tmp_path / "0.mp4", range(60), fps=25, options=B_FRAMES)
+    for name, seconds in [("a.nut", -1.0), ("a.mkv", 5000.0), ("a.ts", 2**33 / 90_000 - 1)]:
+        path = remuxed(source, tmp_path / name, moved(seconds))
+        np.testing.assert_allclose(probe(video(path)).seconds, np.arange(60) / 25, atol=2e-3)
+        assert numbers(read_frames(video(path), short_side=None)) == list(range(60))
+        assert numbers(read_frames(video(path), short_side=None, every=[45])) == [45]
+
+
+def test_recordings_joined_byte_by_byte_go_on(tmp_path):
+    one = write_video(tmp_path / "1.ts", range(50), options={"g": "10", "bf": "0"})
+    two = write_video(tmp_path / "2.ts", range(50, 100), options={"g": "10", "bf": "0"})
+    both = video(joined(tmp_path / "both.ts", one, two))
+    with pytest.warns(FootageWarning, match="its clock jumps back by 4.9 s at frame 50"):
+        facts = probe(both)
+    np.testing.assert_allclose(facts.seconds, np.arange(100) / 10, atol=1e-6)
+    assert numbers(read_frames(both, short_side=None, every=[10, 49, 50, 77])) == [10, 49, 50, 77]
+
+
+def test_packets_without_content_are_no_frames(tmp_path):
+    import av
+
+    source = write_video(tmp_path / "0.mp4", range(30), options={"bf": "0"})
+    with av.open(str(source)) as given, av.open(str(tmp_path / "a.nut"), "w") as made:
+        stream = given.streams.video[0]
+        copy = made.add_stream_from_template(stream)
+        for packet in (each for each in given.demux(stream) if each.size):
+            packet.stream, empty = copy, av.Packet(b"")
+            empty.stream, empty.time_base, empty.pts, empty.dts = copy, packet.time_base, packet.pts + 1, packet.pts + 1
+            made.mux([packet, empty])
+    assert numbers(read_frames(video(tmp_path / "a.nut"), short_side=None)) == list(range(30))
+
+
+# --- damage and endings --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.flv"])
+def test_a_file_that_is_cut_short_says_so(tmp_path, name):
+    source = write_video(tmp_path / "0.mp4", range(100), options={"g": "10", "bf": "0"})
+    path = remuxed(source, tmp_path / name, options={"movflags": "faststart"} if name == "a.mp4" else {})
+    path.write_bytes(path.read_bytes()[: packet_positions(path)[60] + 5])
+    with pytest.warns(FootageWarning, match=r"ends at 5\.\d s, its header says 10.0 s: cut short"):
+        facts = probe(video(path))
+    assert 58 <= facts.frames <= 61
+    assert numbers(read_frames(video(path), short_side=None))[:58] == list(range(58))
+
+
+def test_pictures_that_do_not_decode_are_counted(tmp_path):
+    path = write_video(tmp_path / "a.mov", range(40), codec="mjpeg")
+    data, places = bytearray(path.read_bytes()), packet_positions(path)
+    for number in (10, 11, 12):
+        data[places[number] : places[number + 1]] = bytes(places[number + 1] - places[number])
+    path.write_bytes(bytes(data))
+    with pytest.warns(FootageWarning, match=r"3 of 40 frames do not decode; the picture before is taken"):
+        frames = list(read_frames(video(path), short_side=None))
+    assert numbers(frames) == [*range(10), 9, 9, 9, *range(13, 40)]
+
+
+# --- pictures ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
@@ -210,6 +407,7 @@ def test_damage_in_the_middle_shows_the_frame_before(tmp_path):
     assert numbers(frames)[:10] == list(range(10))
 
 
+@pytest.mark.filterwarnings("ignore::metavad.errors.FootageWarning")
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.ts", "a.webm"])
 @pytest.mark.parametrize("seed", range(4))
 def test_random_damage_is_read_consistently_or_refused(footage, tmp_path, name, seed):
@@ -232,13 +430,30 @@ def test_random_damage_is_read_consistently_or_refused(footage, tmp_path, name, 
     assert [frame.index for frame in read_frames(video(path), short_side=None, every=ends)] == ends
 
 
-def test_a_video_whose_size_changes(tmp_path):
+def joined(path: Path, *parts: Path) -> Path:
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+def test_a_video_whose_shape_changes_is_one_line(tmp_path):
     one = write_video(tmp_path / "1.h264", range(3))
     two = write_video(tmp_path / "2.h264", range(3), size=(64, 64))
-    both = tmp_path / "both.h264"
-    both.write_bytes(one.read_bytes() + two.read_bytes())
-    with pytest.raises(VideoError, match="expected 64x32 pixels in frame 3, found 64x64"):
+    both = joined(tmp_path / "both.h264", one, two)
+    with pytest.raises(VideoError, match="expected 64x32 pixels in frame 3, found 64x64; cut the video"):
         list(read_frames(video(both), short_side=None))
+
+
+@pytest.mark.parametrize("name", ["a.h264", "a.ts"])
+def test_a_video_that_changes_to_another_resolution_is_one_view(tmp_path, name):
+    one = write_video(tmp_path / f"1{name}", range(30))
+    two = write_video(tmp_path / f"2{name}", range(30, 50), size=(64, 128))
+    both = video(joined(tmp_path / name, one, two))
+    with pytest.warns(FootageWarning, match="pictures change from 64x32 to 128x64; they are brought to the first"):
+        frames = list(read_frames(both, short_side=None))
+    assert numbers(frames) == list(range(50))
+    assert {frame.image.shape for frame in frames} == {(HEIGHT, WIDTH)}
+    with pytest.warns(FootageWarning, match="pictures change"):
+        assert read_colour(both, 40).shape == (HEIGHT, WIDTH, 3)
 
 
 def test_a_file_that_changes_is_looked_at_again(tmp_path):

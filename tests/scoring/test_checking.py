@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metavad.adaptation.threshold import FEWEST
+from metavad.adaptation.threshold import FEWEST, window_peaks
 from metavad.episodes import Clip
 from metavad.errors import UsageError
 from metavad.scenes.suite import load_suite
@@ -95,6 +95,16 @@ def test_peaks_are_the_highest_of_each_window_of_which_most_was_not_shown(detect
     np.testing.assert_allclose(np.nan_to_num(found.peaks, nan=np.inf), expected)
     assert np.isnan(check(replace(detector, shots=()), scene).peaks).sum() == len(scene.normal)
     assert np.isnan(found.peaks).sum() > len(scene.normal)
+
+
+def test_windows_are_of_one_recording_and_cost_follows_frames(detector):
+    scores, shown = np.arange(60.0), np.zeros(60, bool)
+    seconds = np.arange(60) / 10
+    joined = np.concatenate([seconds[:33], 1.7e9 + seconds[:27]])
+    parts = [window_peaks(detector.normality, scores[:33], seconds[:33], shown[:33])]
+    parts += [window_peaks(detector.normality, scores[33:], seconds[:27], shown[33:])]
+    assert np.isnan([part[-1] for part in parts]).all()
+    np.testing.assert_array_equal(window_peaks(detector.normality, scores, joined, shown), np.concatenate(parts))
 
 
 def test_a_threshold_is_taken_from_enough_footage_only(detector, scene):

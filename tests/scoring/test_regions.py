@@ -120,6 +120,13 @@ def test_boxes_of_a_video_by_hand():
     assert detect(np.zeros((3, 2, 2)), (2, 2)).shape == (0, 7)
 
 
+def test_no_track_reaches_over_a_gap():
+    maps = np.zeros((4, 6, 8))
+    maps[:, 2:4, 3:5] = 1.0
+    assert detect(maps, (60, 80))[:, 6].tolist() == [0, 0, 0, 0]
+    assert detect(maps, (60, 80), recordings=np.array([[0, 1], [1, 4]]))[:, 6].tolist() == [0, 1, 1, 1]
+
+
 @given(arrays(float, (3, 5, 5), elements=st.integers(0, 4).map(float)), st.integers(1, 9))
 def test_boxes_do_not_depend_on_the_unit_of_scores_and_are_causal(scores, unit):
     found = detect(scores, (5, 5))

@@ -1,6 +1,5 @@
 """Scores of a video as it is read, against scores of whole cached videos; and what they may depend on."""
 
-import av
 import numpy as np
 import pytest
 
@@ -8,12 +7,13 @@ from metavad.adaptation.detector import make_detector
 from metavad.episodes import draw_shots
 from metavad.errors import VideoError
 from metavad.features.library import Library
-from metavad.scenes.cache import Store
-from metavad.scenes.scene import Video
+from metavad.scenes.cache import Store, ticks_key
+from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
 from metavad.scoring import stream
+from metavad.scoring.events import find_events
 from metavad.scoring.stream import hold, score, score_track
-from tests.footage import write_video
+from tests.footage import retimed, write_video
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +68,76 @@ def test_what_drives_a_frame_is_the_highest_tick_of_its_mean(detector, library, 
             assert frame.cause.why is None
 
 
-def test_no_score_depends_on_frames_beyond_the_look_ahead(detector, library, scene, tmp_path):
-    """The same video, cut: scores before the cut, less the look-ahead, stay."""
-    video = library.scenes[scene].test[0]
-    whole = [frame.score for frame in score(detector, video)]
-    facts = library.facts(scene, "test", video.name)
-    stop = facts.frames // 2
-    cut = _first_frames(video, tmp_path / "cut.mkv", stop)
-    short = list(score(detector, cut))
-    kept = [frame for frame in short if frame.seconds < facts.seconds[stop - 1] - 0.7]
-    assert len(kept) > 3
-    np.testing.assert_allclose([frame.score for frame in kept], whole[: len(kept)], rtol=1e-3, atol=1e-3)
+RATES = {
+    "constant": np.full(47, 67),
+    "changing": np.random.default_rng(0).choice([33, 40, 67, 100, 150], 47),
+    "stuttering": np.random.default_rng(1).choice([33, 33, 33, 400, 900], 47),
+    "slower": np.repeat([33, 200], [30, 17]),
+    "faster": np.repeat([200, 33], [17, 30]),
+    "with a gap": np.where(np.arange(47) == 29, 3_600_000, 67),
+}
+"""Milliseconds from frame to frame."""
+
+
+@pytest.fixture(scope="module")
+def footage(library, scene):
+    return library.scenes[scene].test[0].path
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_no_score_depends_on_frames_beyond_the_look_ahead(detector, footage, tmp_path, rate):
+    """The same video, cut after half a second more: scores are the same bits, and so are events that were over."""
+    times = np.concatenate([[0], np.cumsum(RATES[rate])])
+    whole, events = scored(detector, retimed(footage, tmp_path / "whole.mkv", times.tolist()))
+    assert len(set(whole)) > 10
+    compared = 0
+    for frames in (2, 3, 4, 5, 7, 12, 20, 29, 31, 33, 40, 46):
+        cut, over = scored(detector, retimed(footage, tmp_path / f"{frames}.mkv", times[:frames].tolist()))
+        kept = np.searchsorted(times, times[frames] - 500)  # all that half a second ahead of these may say is there
+        np.testing.assert_array_equal(cut[:kept], whole[:kept])
+        settled = [event for event in events if event.end < (times[frames - 1] - 500 - 1000 - 450) / 1000]
+        assert over[: len(settled)] == settled
+        compared += int(kept)
+    assert compared > 60
+
+
+def test_each_recording_of_a_file_is_scored_as_a_file_of_its_own(detector, footage, tmp_path):
+    times = (np.arange(48) * 67).tolist()
+    joined = [*times[:20], *(3_600_000 + time for time in times[:1]), *(8_000_000 + time for time in times[:27])]
+    found, events = scored(detector, retimed(footage, tmp_path / "joined.mkv", joined))
+    parts = [(0, 20), (20, 21), (21, 48)]
+    alone = [
+        scored(detector, retimed(footage, tmp_path / f"{first}.mkv", times[: last - first], first))
+        for first, last in parts
+    ]
+    np.testing.assert_array_equal(found, np.concatenate([scores for scores, _ in alone]))
+    begun = [joined[first] / 1000 for first, _ in parts]
+    moved = [(event.start + begin, event.score) for (_, own), begin in zip(alone, begun, strict=True) for event in own]
+    assert len(moved) >= 2
+    assert [(event.start, event.score) for event in events] == [(pytest.approx(start), s) for start, s in moved]
+    assert all(event.end - event.start < 2 for event in events)
+
+
+def test_features_and_scores_of_a_cached_video_end_at_a_gap_too(detector, tiny_base, footage, tmp_path):
+    times = [*range(0, 1600, 67), *range(3_600_000, 3_601_600, 67)]
+    joined = Video("joined", retimed(footage, tmp_path / "joined.mkv", times))
+    camera = Scene("site", "camera", tmp_path, normal=(joined,))
+    library = Library([camera], tiny_base.config, tiny_base.experts.reads, Store())
+    track = library.track(camera.key, "normal", "joined")
+    assert track.recordings.tolist() == [[0, 16], [16, 32]]
+    assert not np.any(track.rows["flow"][16, 2])  # nothing moves at the first tick of a recording
+    cached = score_track(detector.normality, library, track)
+    assert np.isnan(cached.raw[:4]).all()
+    np.testing.assert_array_equal(np.isnan(cached.raw[:16]), np.isnan(cached.raw[16:]))
+    streamed, _ = scored(detector, joined.path)
+    np.testing.assert_allclose(hold(track.frames, cached.scores, len(times)), streamed, rtol=1e-3, atol=1e-3)
+    assert all(clip.end <= 24 or clip.first >= 24 for clip in library.reels(camera.key)[0].clips(16))
+
+
+def test_what_is_cached_depends_on_which_frames_are_ticks(tmp_path):
+    """Ticks of one file may come to be others: when its times are read otherwise, or a gap is."""
+    assert ticks_key(np.arange(3)) != ticks_key(np.arange(4))
+    assert ticks_key(np.arange(3), np.arange(3) / 10) != ticks_key(np.arange(3), np.arange(3) / 5)
 
 
 def test_boxes_lie_inside_the_picture(detector, library, scene):
@@ -96,16 +155,8 @@ def test_another_camera_s_shape_is_refused(detector, tmp_path):
         list(score(detector, Video("other", video)))
 
 
-def _first_frames(video, path, stop):
-    """The first frames of a video, copied without another loss."""
-    with av.open(str(video.path)) as source, av.open(str(path), "w") as target:
-        inside = source.streams.video[0]
-        outside = target.add_stream("ffv1", rate=inside.average_rate)
-        outside.width, outside.height, outside.pix_fmt = inside.width, inside.height, "yuv420p"
-        for number, frame in enumerate(source.decode(video=0)):
-            if number == stop:
-                break
-            frame.pts = None
-            target.mux(outside.encode(frame.reformat(format="yuv420p")))
-        target.mux(outside.encode(None))
-    return Video("cut", path)
+def scored(detector, path):
+    """Scores of every frame of a file, and its events over a threshold that half of them pass."""
+    frames = list(score(detector, Video("video", path)))
+    scores, seconds = np.array([frame.score for frame in frames]), np.array([frame.seconds for frame in frames])
+    return scores, find_events(scores, seconds, 0.5)

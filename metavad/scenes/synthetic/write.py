@@ -18,6 +18,7 @@ from joblib import Parallel, delayed
 from metavad.errors import OutputError, UsageError, nearest
 from metavad.files import atomic_directory, write_text
 from metavad.progress import SILENT, Progress
+from metavad.scenes.container import file_address
 from metavad.scenes.synthetic.bodies import KEYPOINTS
 from metavad.scenes.synthetic.camera import CameraSpec, Size, sample_camera
 from metavad.scenes.synthetic.events import VideoPlan, abnormal_kinds, plan_videos
@@ -271,7 +272,7 @@ class _Encoder:
         self.path, self.spec = path, spec
 
     def __enter__(self) -> "_Encoder":
-        self.container = av.open(str(self.path), "w")
+        self.container = av.open(file_address(self.path), "w")
         rate = Fraction(self.spec.fps).limit_denominator(1001)
         options = {"crf": str(self.spec.look.crf), "preset": "veryfast"}
         # x264's code for AVX-512 lets unset memory decide now and then, so that the same frames gave other
