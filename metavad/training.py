@@ -39,6 +39,7 @@ from metavad.meta.log import RunLog, draw_curves
 from metavad.meta.train import MetaStep, meta_train
 from metavad.progress import SILENT, Progress
 from metavad.runs import runs
+from metavad.scenes.blank import warn_of_nothing
 from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
@@ -99,7 +100,9 @@ def adapt(
     drawn = draw_shots(library.reels(scene.key), shots, shot_frames, seed).without(leave_out)
     drawn = drawn.also([_around(library, scene, video, second, shot_frames) for video, second in show])
     alarms = base.config.adaptation.alarms_per_day if alarms_per_day is None else alarms_per_day
-    return make_detector(base, library, scene.key, drawn, alarms_per_day=alarms, pictures=pictures)
+    detector = make_detector(base, library, scene.key, drawn, alarms_per_day=alarms, pictures=pictures)
+    warn_of_nothing(library.glances)
+    return detector
 
 
 def _around(library: Library, scene: Scene, video: str, second: float, length: int) -> Clip:

@@ -8,6 +8,7 @@ import typer
 from metavad.cli.options import Data, Seed
 
 if TYPE_CHECKING:
+    from metavad.scenes.guess import Unit
     from metavad.scenes.scene import Suite
 
 __all__ = ["register"]
@@ -196,24 +197,49 @@ def check(
 def import_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folders of videos.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write the guess without asking.")] = False,
+    unit: Annotated[
+        str | None,
+        typer.Option(metavar="frames|seconds", help="Of tables of intervals that may be either.", show_default=False),
+    ] = None,
 ) -> None:
     """Make a suite file of your own footage: a guess is shown, and written to DIR/suite.toml once confirmed."""
     from metavad.cli.terminal import say
     from metavad.errors import DataError, OutputError
     from metavad.files import write_text
-    from metavad.scenes.check import import_folder
+    from metavad.scenes.guess import import_folder
 
     path = folder / "suite.toml"
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of videos, found none; name one that is there")
     if path.exists():
         raise OutputError(f"{path}: expected a free place for the suite file, found one; edit or remove it")
-    text = import_folder(folder)
+    text = import_folder(folder, lambda table: _unit(unit) if unit or yes else _unit(_asked_unit(table)))
     say(text.rstrip("\n"))
     if not yes and not typer.confirm(f"Write this to {path}?", default=True):
         raise typer.Exit(1)
     write_text(path, text)
     say(f"{path}: written", f"next: metavad data check {path}")
+
+
+def _asked_unit(table: Path) -> str:
+    """What a person says of a table of intervals."""
+    from metavad.errors import printable
+
+    said: str = typer.prompt(f"{printable(table)}: are start and end frames or seconds?")
+    return said
+
+
+def _unit(said: str | None) -> "Unit | None":
+    """The unit of that name; raises :class:`UsageError` for any other."""
+    from typing import get_args
+
+    from metavad.errors import UsageError
+    from metavad.scenes.guess import Unit
+
+    units: dict[str | None, Unit] = {unit: unit for unit in get_args(Unit)}
+    if said is not None and said not in units:
+        raise UsageError(f"--unit: expected frames or seconds, found {said!r}")
+    return units.get(said)
 
 
 @app.command(epilog="Example: metavad data label test/01.mp4 --out intervals.csv")
@@ -241,7 +267,7 @@ def label(
     write_text(place, empty_intervals(*scene_of_files(videos, fps=fps, folder_fps=25.0).normal))
     say(
         f"{place}: fill in a line for each abnormal interval",
-        f'in the suite: labels = {{ format = "intervals", path = "{_from_root(place, videos[0])}" }}',
+        f'in the suite: labels = {{ format = "intervals", path = "{_from_root(place, videos[0])}", unit = "frames" }}',
     )
 
 

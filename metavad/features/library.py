@@ -23,6 +23,7 @@ from metavad.features.regions import RegionsFeature
 from metavad.features.sample import Sample, join
 from metavad.progress import SILENT, Progress
 from metavad.recordings import recordings
+from metavad.scenes.blank import Glance, glance
 from metavad.scenes.cache import Store, content_key, ticks_key, video_facts, working_frames
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
@@ -91,6 +92,8 @@ class Library:
         self.scenes = {scene.key: scene for scene in scenes}
         self.config, self._store, self._whole, self._progress = config, store, whole, progress
         self.features = features_of(config, features)
+        self.glances: dict[tuple[str, float], Glance] = {}
+        """What clips showed that were decoded by themselves, by video and seconds."""
         self._facts: dict[tuple[str, str, str], VideoFacts] = {}
         self._tracks: dict[tuple[str, str, str], Track] = {}
 
@@ -183,7 +186,9 @@ class Library:
         if self._whole and clip.first in ticks and len(inside) > _SHORT:
             track = self.track(clip.scene, clip.side, clip.video)
             return self.part(track, int(inside[0]), int(inside[-1]) + 1, fresh=True)
-        return self.of_pictures(clip, *self.pictures(clip))
+        pictures, ticks = self.pictures(clip)
+        self.glances[clip.video, float(facts.seconds[clip.first])] = glance(pictures)
+        return self.of_pictures(clip, pictures, ticks)
 
     def _reading(self, scene: str, side: str, name: str, ticks: IntArray) -> Reading:
         key = (scene, side, name)

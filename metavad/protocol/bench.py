@@ -199,7 +199,7 @@ def data_digest(scene: Scene) -> str:
     summed = hashlib.sha256()
     summed.update(repr((scene.crop, scene.normal_frames)).encode())
     for video in (*scene.normal, *scene.test):
-        summed.update(json.dumps([video.name, content_key(video)], sort_keys=True).encode())
+        summed.update(json.dumps([video.name, content_key(video, dated=False)], sort_keys=True).encode())
     return summed.hexdigest()[:12]
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from metavad.errors import ConfigError, OutputError
 from metavad.files import atomic_path
+from metavad.scenes.blank import watched
 from metavad.scenes.container import file_status
 from metavad.scenes.listing import frame_files
 from metavad.scenes.scene import Crop, Video
@@ -37,6 +38,10 @@ DEFAULT_LIMIT = 40 * 10**9
 _HEADER = 128  # bytes: room for any header of ours, and a multiple of the 64 that memory maps like
 _ABANDONED = 24 * 3600  # seconds after which a file written beside belongs to a writer that died
 _EDGE = 1 << 20  # bytes hashed at each end of a file
+_SAMPLE, _SAMPLES = 1 << 14, 128  # bytes of each sample between, and how many there are
+_FOLDER = 1 << 23  # bytes hashed of a folder of frames
+_PIECE = 1 << 12  # bytes of a frame at the least
+_GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it are spread evenly however many there are
 
 
 def cache_folder() -> Path:
@@ -138,21 +143,26 @@ class Store:
         return size
 
 
-def content_key(video: Video) -> dict[str, object]:
+def content_key(video: Video, *, dated: bool = True) -> dict[str, object]:
     """What identifies the content of ``video``, wherever it lies and whatever it is called.
 
-    Of a file: its size, a digest of its first and last megabyte, and the frame rate where one is given. Of a folder:
-    names and sizes of the frames, a digest of the first and the last, and the frame rate.
+    Of a file: its size, a digest of its first and last megabyte, and of what lies between, all of it or samples, and
+    the frame rate where one is given. Of a folder: names and sizes of the frames, a digest of all of each or of a
+    sample, and the frame rate. Where samples had to do, the time of the last change as well, unless ``dated`` is
+    false: a record is of any copy of its footage.
     """
     if not video.path.is_dir():
         status = file_status(video.path)
-        key = {"bytes": status.st_size, "sha256": _edges(video.path, status.st_size, status.st_mtime_ns)}
-        return key if video.fps is None else {**key, "fps": video.fps}
-    files = frame_files(video.path)
-    listing = hashlib.sha256(repr([(file.name, file.stat().st_size) for file in files]).encode())
-    for file in files[:1] + files[1:][-1:]:
-        listing.update(file.read_bytes())
-    return {"frames": len(files), "sha256": listing.hexdigest(), "fps": video.fps}
+        key: dict[str, object] = {"bytes": status.st_size} | ({} if video.fps is None else {"fps": video.fps})
+        digest, whole = _file_digest(video.path, status.st_size, status.st_mtime_ns)
+        changed = str(status.st_mtime_ns)
+    else:
+        statuses = [(file.name, file.stat()) for file in frame_files(video.path)]
+        key = {"frames": len(statuses), "fps": video.fps}
+        listing = tuple((name, status.st_size) for name, status in statuses)
+        changed = hashlib.sha256(repr([status.st_mtime_ns for _, status in statuses]).encode()).hexdigest()
+        digest, whole = _folder_digest(video.path, hashlib.sha256(repr(listing).encode()).hexdigest(), changed)
+    return key | {"sha256": digest} | ({"changed": changed} if dated and not whole else {})
 
 
 def video_facts(store: Store, video: Video, crop: Crop = Crop()) -> VideoFacts:
@@ -185,7 +195,8 @@ def working_frames(
     }
 
     def build() -> Iterator[ByteArray]:
-        return (frame.image for frame in read_frames(video, short_side=short_side, crop=crop, every=ticks))
+        frames = watched(video, read_frames(video, short_side=short_side, crop=crop, every=ticks))
+        return (frame.image for frame in frames)
 
     return store.array(key, build), ticks, facts.seconds[ticks]
 
@@ -278,10 +289,42 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
 
 
 @lru_cache(maxsize=8192)
-def _edges(path: Path, size: int, changed: int) -> str:
+def _file_digest(path: Path, size: int, changed: int) -> tuple[str, bool]:
+    """The digest of a file's ends and samples between, and whether that is all of it."""
     digest = hashlib.sha256()
+    between = size - 2 * _EDGE
     with path.open("rb") as file:
         digest.update(file.read(_EDGE))
+        if between > 0:
+            for start in _starts(between, _SAMPLES * _SAMPLE, _SAMPLE):
+                file.seek(_EDGE + start)
+                digest.update(file.read(min(_SAMPLE, between - start)))
         file.seek(max(size - _EDGE, 0))
         digest.update(file.read(_EDGE))
-    return digest.hexdigest()
+    return digest.hexdigest(), between <= _SAMPLES * _SAMPLE
+
+
+def _starts(size: int, budget: int, sample: int) -> list[int]:
+    """Where samples begin in so many bytes: side by side where they cover all, else evenly spread."""
+    if size <= budget:
+        return list(range(0, size, sample))
+    count = budget // sample
+    return [number * (size - sample) // (count - 1) for number in range(count)]
+
+
+@lru_cache(maxsize=8192)
+def _folder_digest(folder: Path, listing: str, changed: str) -> tuple[str, bool]:
+    """The digest of names, sizes and frames, and whether it is of all bytes; ``changed`` has a changed one read again.
+
+    Of a large folder a piece of every frame is read, in each at another place: what is in several frames shows.
+    """
+    digest, whole = hashlib.sha256(listing.encode()), True
+    files = frame_files(folder)
+    share = max(_PIECE, _FOLDER // max(1, len(files)))
+    for number, file in enumerate(files):
+        with file.open("rb") as content:
+            room = max(0, file.stat().st_size - share)
+            whole &= room == 0
+            content.seek(int(room * (number * _GOLDEN % 1)))
+            digest.update(content.read(share))
+    return digest.hexdigest(), whole

@@ -1,27 +1,31 @@
-"""Is the data what it should be? And a first suite file for footage that has none."""
+"""Is the data what it should be? And a label file to fill in."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from metavad.errors import DataError
+from metavad.errors import DataError, FootageWarning, printable
 from metavad.progress import SILENT, Progress
+from metavad.scenes.blank import watched
 from metavad.scenes.formats import table_rows
 from metavad.scenes.labels import frame_labels, pixel_masks, region_tracks
-from metavad.scenes.listing import frame_files, is_junk, natural, videos_under
+from metavad.scenes.listing import natural
 from metavad.scenes.scene import Expect, Scene, Suite, Video
-from metavad.scenes.video import VideoFacts, decodable_frames, probe
+from metavad.scenes.video import VideoFacts, decodable_frames, probe, read_frames
 from metavad.types import BoolArray
 
-__all__ = ["Finding", "Level", "check_suite", "empty_intervals", "import_folder"]
+__all__ = ["Finding", "Level", "check_suite", "empty_intervals"]
 
 Level: TypeAlias = Literal["error", "warning"]
 """Whether figures would be wrong."""
+
+_LOOKS, _LOOK_SIDE = 60, 240
+"""Pictures of a video that are looked at, and their short side in pixels."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,38 @@ def check_suite(suite: Suite, *, jobs: int = 1, progress: Progress = SILENT) -> 
     """
     work = [(scene, video) for scene in suite.scenes for video in _videos(scene)]
     seen: list[_Seen] = []
-    with progress.task(f"check {suite.name}", len(work)) as task:
+    with _told() as told, progress.task(f"check {suite.name}", len(work)) as task:
         parallel = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
         for result in parallel(delayed(_look)(scene, video) for scene, video in work):
             seen.append(result)
             task.advance(note=result.video.name)
     missing = [Finding("warning", suite.name, f"not there: {line}") for line in suite.missing]
+    odd = [_about(text, suite, work) for text in told]
     found = [finding for result in seen for finding in result.findings]
     counted = [finding for scene in suite.scenes for finding in _against_expected(scene.key, scene.expect, seen, scene)]
     strangers = [finding for scene in suite.scenes for finding in _labelled_strangers(scene)]
-    return [*missing, *found, *strangers, *counted, *_against_expected(suite.name, suite.expect, seen, None)]
+    return [*missing, *odd, *found, *strangers, *counted, *_against_expected(suite.name, suite.expect, seen, None)]
+
+
+@contextmanager
+def _told() -> Iterator[list[str]]:
+    """The texts of what is warned of inside, from any thread, each once; they are in the list at the end."""
+    texts: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FootageWarning)
+        yield texts
+    texts += dict.fromkeys(str(each.message) for each in caught if issubclass(each.category, FootageWarning))
+    for each in caught:
+        if not issubclass(each.category, FootageWarning):
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+
+
+def _about(text: str, suite: Suite, work: Sequence[tuple[Scene, Video]]) -> Finding:
+    """A warning as a finding about the video whose path it begins with."""
+    for scene, video in work:
+        if text.startswith(f"{video.path}: "):
+            return Finding("warning", f"{scene.key}/{video.name}", text.removeprefix(f"{video.path}: "))
+    return Finding("warning", suite.name, text)
 
 
 def _labelled_strangers(scene: Scene) -> Iterator[Finding]:
@@ -86,9 +112,8 @@ def empty_intervals(*videos: Video) -> str:
     lines = ["# One line per abnormal interval: frames counted from 0, the end excluded."]
     for video in videos:
         facts = probe(video)
-        lines.append(
-            f"# {video.name}: {facts.frames} frames, {facts.rate:.2f} frames/s, {facts.frames / facts.rate:.1f} s"
-        )
+        length = f"{facts.frames} frames, {facts.rate:.2f} frames/s, {facts.frames / facts.rate:.1f} s"
+        lines.append(f"# {printable(video.name)}: {length}")
     return "\n".join([*lines, "video,start,end", ""])
 
 
@@ -102,6 +127,7 @@ def _look(scene: Scene, video: Video) -> _Seen:
     try:
         facts = probe(video, scene.crop)
         whole = decodable_frames(video)
+        _look_on(scene, video, facts)
     except (DataError, OSError) as error:
         return _Seen(scene, video, findings=(Finding("error", where, str(error)),))
     findings = []
@@ -115,6 +141,13 @@ def _look(scene: Scene, video: Video) -> _Seen:
     except (DataError, OSError) as error:
         return _Seen(scene, video, facts.frames, findings=(*findings, Finding("error", where, str(error))))
     return _Seen(scene, video, facts.frames, int(labels.sum()), tuple(findings))
+
+
+def _look_on(scene: Scene, video: Video, facts: VideoFacts) -> None:
+    """Some pictures from beginning to end, for what is said of a video that goes black or freezes."""
+    some = np.unique(np.linspace(0, facts.frames - 1, _LOOKS).astype(int))
+    for _ in watched(video, read_frames(video, short_side=_LOOK_SIDE, crop=scene.crop, every=some)):
+        pass
 
 
 def _against_labels(scene: Scene, video: Video, facts: VideoFacts, labels: BoolArray, where: str) -> Iterator[Finding]:
@@ -192,118 +225,3 @@ def _against_lengths(where: str, level: Level, lengths: tuple[int, ...], seen: S
     for length, one in zip(lengths, seen, strict=True):
         if length != one.frames:
             yield Finding(level, f"{where}/{one.video.name}", f"expected {length} frames, found {one.frames}")
-
-
-# --- a first suite file -------------------------------------------------------------------------------------
-
-_TEST_WORDS = ("test", "abnormal", "anomal", "query")
-_NORMAL_WORDS = ("train", "normal", "support")
-_LABEL_WORDS = ("mask", "label", "gt", "truth", "annot")
-_LEVELS = 4
-
-
-def import_folder(folder: Path) -> str:
-    """A guess at the suite file of the footage in ``folder``: text to save there as ``suite.toml`` and mend.
-
-    Folders called train, normal, ... are the normal side, those called test, abnormal, ... the test side;
-    folders side by side that have both are scenes. Raises :class:`DataError` where there is no video.
-    """
-    scenes = _scene_folders(folder)
-    if not scenes:
-        raise DataError(f"{folder}: expected videos or folders of frames, found none; name another folder")
-    tables = "\n".join(_scene_text(folder, scene) for scene in scenes)
-    return f"title = {_quoted(folder.absolute().name)}\n\n{tables}"
-
-
-def _scene_folders(folder: Path) -> list[Path]:
-    """The folder itself, or those in it where they hold the sides of scenes of their own."""
-    inside = sorted((path for path in folder.iterdir() if _open_folder(path)), key=lambda path: natural(path.name))
-    of_their_own = [path for path in inside if _side(path.name) is None and _groups(path)]
-    sides = any(_side(Path(group).parts[0]) for group in _groups(folder) if group != ".")
-    if sides or not of_their_own or videos_under(folder, ["*"], 1.0):
-        return [folder] if _groups(folder) else []
-    return of_their_own
-
-
-def _open_folder(path: Path) -> bool:
-    return path.is_dir() and not is_junk(path) and not any(word in path.name.lower() for word in _LABEL_WORDS)
-
-
-def _side(name: str) -> Literal["normal", "test"] | None:
-    lower = name.lower()
-    if any(word in lower for word in _TEST_WORDS):
-        return "test"
-    return "normal" if any(word in lower for word in _NORMAL_WORDS) else None
-
-
-def _groups(folder: Path) -> dict[str, tuple[Video, ...]]:
-    """Videos by the folder they lie in, relative to ``folder``; folders of labels left out."""
-    groups: dict[str, list[Video]] = {}
-    for video in videos_under(folder, ["/".join(["*"] * level) for level in range(1, _LEVELS + 1)], 1.0):
-        parent = video.path.parent.relative_to(folder)
-        if not any(word in part.lower() for part in (*parent.parts, video.path.name) for word in _LABEL_WORDS):
-            groups.setdefault(parent.as_posix(), []).append(video)
-    return {parent: tuple(videos) for parent, videos in groups.items()}
-
-
-def _scene_text(folder: Path, scene: Path) -> str:
-    groups = _groups(scene)
-    sides: dict[str, list[str]] = {"normal": [], "test": []}
-    for parent, videos in groups.items():
-        sides[_side(parent) or "normal"] += _patterns(parent, videos)
-    tests = [video for parent, videos in groups.items() for video in videos if _side(parent) == "test"]
-    root = scene.relative_to(folder).as_posix()
-    lines = ["[[scenes]]", f"name = {_quoted(scene.absolute().name)}", f"root = {_quoted(root)}"]
-    lines += [f"{side} = [{', '.join(map(_quoted, patterns))}]" for side, patterns in sides.items() if patterns]
-    lines += _labels_text(scene, tests)
-    if any(video.path.is_dir() for videos in groups.values() for video in videos):
-        lines.append("fps = 25  # a guess: folders of frames do not say; put the true rate here")
-    return "\n".join([*lines, ""])
-
-
-def _patterns(parent: str, videos: Sequence[Video]) -> list[str]:
-    start = "" if parent == "." else f"{parent}/"
-    ends = sorted({"*" if video.path.is_dir() else f"*{video.path.suffix}" for video in videos})
-    return [start + end for end in ends]
-
-
-def _labels_text(scene: Path, tests: Sequence[Video]) -> list[str]:
-    """Labels whose files go by the names of the test videos, a table of intervals, or what is to be done."""
-    if not tests:
-        return []
-    name = tests[0].path.name if tests[0].path.is_dir() else tests[0].path.stem
-    arrays = _relative(scene, scene.rglob(f"{name}.npy"))
-    tables = _relative(scene, (path for path in scene.rglob("*.csv") if _is_intervals(path)))
-    masks = [path for path in _relative(scene, scene.rglob(name)) if _of_masks(scene / path)]
-    if arrays:
-        lines = [_source_text("labels", "npy", arrays[0].with_name("{video}.npy"))]
-    elif tables:
-        lines = [_source_text("labels", "intervals", tables[0])]
-    elif masks:
-        lines = []
-    else:
-        lines = ['# no labels found; for example: labels = { format = "intervals", path = "intervals.csv" }']
-    return lines + [_source_text("pixel_masks", "png", path.with_name("{video}")) for path in masks[:1]]
-
-
-def _relative(scene: Path, paths: Iterable[Path]) -> list[Path]:
-    return sorted(path.relative_to(scene) for path in paths if not is_junk(path))
-
-
-def _of_masks(path: Path) -> bool:
-    named = any(word in part.lower() for part in path.parts[-2:] for word in _LABEL_WORDS)
-    return named and path.is_dir() and bool(frame_files(path))
-
-
-def _source_text(key: str, form: str, path: Path) -> str:
-    return f"{key} = {{ format = {_quoted(form)}, path = {_quoted(path.as_posix())} }}"
-
-
-def _is_intervals(path: Path) -> bool:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    header = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
-    return {"start", "end"} <= {word.strip().lower() for word in header.split(",")}
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

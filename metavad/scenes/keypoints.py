@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from metavad.errors import VideoError
-from metavad.scenes.listing import frame_files
+from metavad.scenes.listing import VIDEO_SUFFIXES, frame_files
 from metavad.scenes.scene import Video
 from metavad.types import FloatArray, IntArray
 
@@ -47,7 +47,7 @@ def keypoints_file(video: Video) -> Path:
     """
     folder = video.path.parent
     beside = [folder, folder / "keypoints", folder.parent / "keypoints"]
-    found = [place / name.format(name=video.path.stem) for place in beside for name in NAMES]
+    found = [place / name.format(name=_called(video.path)) for place in beside for name in NAMES]
     places = [video.keypoints] if video.keypoints else found
     for path in places:
         if path.is_file():
@@ -56,6 +56,13 @@ def keypoints_file(video: Video) -> Path:
         f"{video.path}: expected its poses at {places[0]}, found none; "
         "give the scene keypoints = 'poses/{video}.json', or leave the experts of poses out"
     )
+
+
+def _called(path: Path) -> str:
+    """A video's stem; its whole name where another video beside it has the same stem."""
+    beside = path.parent.iterdir() if path.parent.is_dir() else iter(())
+    others = [other.suffix.lower() for other in beside if other.stem == path.stem and other != path]
+    return path.name if VIDEO_SUFFIXES.intersection(others) else path.stem
 
 
 def read_keypoints(path: Path, video: Video) -> Keypoints:

@@ -3,12 +3,15 @@
 import fnmatch
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from metavad.errors import UsageError
 
 __all__ = ["ROLES", "Archive", "Crop", "Expect", "LabelSource", "Role", "Scene", "Suite", "Video"]
 
@@ -124,6 +127,13 @@ class Scene:
     layout: str | None = None
     label_set: str | None = None
     expect: Expect = field(default=Expect(), compare=False)
+
+    def __post_init__(self) -> None:
+        """Videos are looked up by name on their side: raises :class:`UsageError` where two have one."""
+        for videos in (self.normal, self.test):
+            twice = [name for name, count in Counter(video.name for video in videos).items() if count > 1]
+            if twice:
+                raise UsageError(f"{self.key}: expected videos of different names, found {twice[0]!r} twice")
 
     @property
     def key(self) -> str:

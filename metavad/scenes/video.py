@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -23,9 +24,10 @@ from numpy.typing import NDArray
 from metavad.errors import FootageWarning, VideoError
 from metavad.recordings import recordings, without_gaps
 from metavad.scenes.container import OpenVideo, file_status, opened
+from metavad.scenes.depth import BEFOREHAND, Depth, depth_of
 from metavad.scenes.display import display_matrix, shown, shown_size
-from metavad.scenes.listing import frame_files
 from metavad.scenes.scene import Crop, Video
+from metavad.scenes.stills import read_stills, stills_of
 from metavad.scenes.times import UNKNOWN, frame_seconds, in_shown_order
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
@@ -45,6 +47,7 @@ _SEEK_FROM = 12  # frames skipped from which a seek is cheaper than decoding on
 _ROUNDING = 1e-3  # seconds; some containers round times to milliseconds
 _SHORT = 0.1  # share of its length without which a file is cut short
 _SAME_VIEW = 0.03  # by which height to width may differ where a stream changes its resolution
+_DEEP = 16  # frames at most that tell the range of values of 16 bits
 
 
 @dataclass(frozen=True)
@@ -239,37 +242,14 @@ def _frame_rate(video: Video) -> float:
     return video.fps
 
 
-def _frames_of(video: Video) -> list[Path]:
-    files = frame_files(video.path)
-    if not files:
-        raise VideoError(f"{video.path}: expected frames (.jpg, .png, .tif, ...) in this folder, found none")
-    return files
-
-
-def _image(path: Path, form: str) -> ByteArray:
-    flag = cv2.IMREAD_GRAYSCALE if form == "gray" else cv2.IMREAD_COLOR
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, flag) if len(data) else None
-    if picture is None:
-        raise VideoError(f"{path}: expected an image, found something unreadable; fetch this file again")
-    return np.asarray(picture, np.uint8)
-
-
 def _folder_facts(video: Video) -> VideoFacts:
-    rate, files = _frame_rate(video), _frames_of(video)
-    height, width = _image(files[0], "gray").shape
-    return VideoFacts(len(files), height, width, np.arange(len(files)) / rate, rate)
+    rate = _frame_rate(video)
+    stills = stills_of(video.path, rate)
+    return VideoFacts(len(stills.files), stills.height, stills.width, np.arange(len(stills.files)) / rate, rate)
 
 
 def _folder_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple[int, ByteArray]]:
-    files = _frames_of(video)
-    shape = _image(files[0], form).shape
-    for index in wanted:
-        picture = _image(files[index], form)
-        if picture.shape != shape:
-            expected, found = f"{shape[1]}x{shape[0]}", f"{picture.shape[1]}x{picture.shape[0]}"
-            raise VideoError(f"{files[index]}: expected {expected} pixels as in frame 0, found {found}")
-        yield index, picture
+    return read_stills(stills_of(video.path, _frame_rate(video)), wanted, form)
 
 
 def _file_facts(video: Video) -> VideoFacts:
@@ -436,8 +416,7 @@ def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple
     shape, repeated, fitted = (index.height, index.width), 0, False
     converter = VideoReformatter()  # one for all frames: making it takes longer than using it
     for target, number, frame in _wanted_frames(video.path, index, wanted):
-        flat = np.asarray(converter.reformat(frame, format=form).to_ndarray(), np.uint8)
-        picture = shown(flat, display_matrix(frame))
+        picture = shown(_flat(video.path, converter, frame, form), display_matrix(frame))
         if picture.shape[:2] != shape:
             picture = _fitted(video, picture, shape, target, again=fitted)
             fitted = True
@@ -446,6 +425,28 @@ def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple
     if repeated:
         text = f"{repeated} of {len(wanted)} frames do not decode; the picture before is taken in their place"
         warnings.warn(f"{video.path}: {text}", FootageWarning, stacklevel=4)
+
+
+def _flat(path: Path, converter: VideoReformatter, frame: VideoFrame, form: str) -> ByteArray:
+    """A frame as it is stored; grey of 16 bits, of which cameras use a part, by the range that they use."""
+    depth = _file_depth(path, file_status(path).st_mtime_ns) if frame.format.name.startswith("gray16") else None
+    if depth is None:
+        return np.asarray(converter.reformat(frame, format=form).to_ndarray(), np.uint8)
+    grey = depth.grey(converter.reformat(frame, format="gray16le").to_ndarray())
+    return grey if form == "gray" else np.repeat(grey[..., None], 3, axis=2)
+
+
+@lru_cache(maxsize=64)
+def _file_depth(path: Path, changed: int) -> Depth | None:
+    """The range of values that the first half second uses, said once; ``None`` where that is all of 16 bits."""
+    with opened(path) as file:
+        frames = list(islice(file.frames(), _DEEP))
+        begun = [frame for frame in frames if (frame.time or 0.0) - (frames[0].time or 0.0) <= BEFOREHAND]
+        depth = depth_of(frame.reformat(format="gray16le").to_ndarray() for frame in begun)
+    if depth == Depth(0.0, 2.0**16):
+        return None
+    warnings.warn(f"{path}: {depth.said(16, len(begun))}", FootageWarning, stacklevel=2)
+    return depth
 
 
 def _fitted(video: Video, picture: ByteArray, shape: tuple[int, int], frame: int, *, again: bool) -> ByteArray:

@@ -17,6 +17,7 @@ from metavad.features.base import Feature, Reading
 from metavad.features.library import Library, Track, features_of, sample_of
 from metavad.features.sample import Sample
 from metavad.progress import SILENT, Progress, Task
+from metavad.scenes.blank import watched
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import Frame, VideoFacts, probe, read_frames, tick_frames
 from metavad.scoring.ahead import ahead
@@ -229,8 +230,8 @@ def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterato
     """Every tick, recording by recording; holds one chunk and its overlap."""
     config, ticks = detector.normality.method.config, reading.frames
     features = features_of(config, detector.normality.method.experts.reads)
-    frames = read_frames(reading.video, short_side=config.data.short_side, crop=reading.crop, every=ticks)
-    made = ahead(_rows(features, reading, frames), CHUNK)
+    read = read_frames(reading.video, short_side=config.data.short_side, crop=reading.crop, every=ticks)
+    made = ahead(_rows(features, reading, watched(reading.video, read)), CHUNK)
     with progress.task(f"Scoring {reading.video.name}", len(ticks)) as task:
         for part in reading.recordings():
             yield from _recording(detector, features, part, made, task)
@@ -242,6 +243,7 @@ def _rows(features: Mapping[str, Feature], reading: Reading, frames: Iterator[Fr
         streams = {name: feature.of(part).start() for name, feature in features.items()}
         for frame, time in zip(islice(frames, len(part.frames)), part.seconds, strict=True):
             yield {name: row(frame.image, float(time)) for name, row in streams.items()}
+    next(frames, None)  # whoever watches the frames learns that they are over
 
 
 def _recording(

@@ -17,7 +17,7 @@ from metavad.scenes import video as reading
 from metavad.scenes.cache import Store, cache_folder, content_key, video_facts, working_frames
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import probe, read_frames, tick_frames
-from tests.footage import number_of, turned, write_frames, write_video
+from tests.footage import number_of, turned, write_frames, write_image, write_video
 
 
 @pytest.fixture
@@ -309,6 +309,66 @@ def test_content_of_folders(tmp_path):
     assert key != content_key(Video("a", one, 25))
     (one / "001.png").rename(one / "009.png")
     assert key != content_key(Video("a", one, 10))
+
+
+@pytest.mark.parametrize("size", [12, 500])
+def test_folders_that_agree_in_names_sizes_and_ends_are_told_apart(tmp_path, size):
+    """Pictures without compression are all of one size; 500 pixels a side take more bytes than are read of each."""
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        for number in range(40):
+            picture = np.full((size, size), 100, np.uint8)
+            if folder.name == "b" and 20 <= number < 24:
+                picture[size // 3 : size // 2, size // 3 : size // 2] = 255
+            write_image(folder / f"{number:03d}.bmp", picture)
+    one, two = (content_key(Video("x", folder, 10.0), dated=False) for folder in folders)
+    assert one != two
+    assert one["frames"] == two["frames"]
+    (folders[1] / "020.bmp").write_bytes((folders[0] / "020.bmp").read_bytes())
+    assert content_key(Video("x", folders[1], 10.0), dated=False) != two
+
+
+def test_pictures_of_one_folder_are_not_those_of_another(store, tmp_path):
+    """In a benchmark the second scene got the first one's cached pictures."""
+    for name, grey in (("a", 10), ("b", 200)):
+        for number in range(6):
+            write_image(tmp_path / name / f"{number}.bmp", np.full((16, 16), grey if 0 < number < 5 else 90, np.uint8))
+    one, two = (working_frames(store, Video("x", tmp_path / name, 10), short_side=16, rate=10)[0] for name in "ab")
+    assert (one[3].max(), two[3].max()) == (10, 200)
+
+
+def test_files_that_agree_in_size_and_ends_are_told_apart(tmp_path):
+    """As videos without compression do, of a camera that is empty at first and at last."""
+    content = bytes(5 << 20)
+    paths = [tmp_path / "a.y4m", tmp_path / "b.y4m"]
+    for path, middle in zip(paths, (b"\0", b"\1"), strict=True):
+        path.write_bytes(content[: 2 << 20] + middle * (1 << 18) + content[(2 << 20) + (1 << 18) :])
+    keys = [content_key(Video("x", path), dated=False) for path in paths]
+    assert keys[0]["bytes"] == keys[1]["bytes"]
+    assert keys[0] != keys[1]
+
+
+def test_of_a_large_file_a_bounded_part_is_read(tmp_path):
+    """And a change that no sample shows is told by its time, but in records, which are of any copy."""
+    path = tmp_path / "a.y4m"
+    with path.open("wb") as file:
+        file.truncate(4 << 30)  # of nothing, on disk as well
+    before, plain = (content_key(Video("x", path), dated=dated) for dated in (True, False))
+    os.utime(path, (1, 1))
+    assert content_key(Video("x", path)) != before
+    assert content_key(Video("x", path), dated=False) == plain
+    assert set(before) - set(plain) == {"changed"}
+
+
+def test_small_content_is_known_by_itself_alone(tmp_path):
+    """What is read to its last byte needs no time."""
+    folder = write_frames(tmp_path / "a", 4)
+    path = tmp_path / "a.y4m"
+    path.write_bytes(bytes(3 << 20))
+    keys = [content_key(Video("x", place, 10.0)) for place in (folder, path)]
+    for place in (*folder.iterdir(), path):
+        os.utime(place, (1, 1))
+    assert [content_key(Video("x", place, 10.0)) for place in (folder, path)] == keys
 
 
 def test_a_video_that_is_gone(tmp_path):

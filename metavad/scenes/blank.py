@@ -1,0 +1,142 @@
+"""Footage that shows nothing: black, or frozen. Told from pictures that are decoded anyway, never a score.
+
+A camera that is dark, covered or off gives one even grey; one that hangs gives the same picture again and again. A
+still room is something else: the pictures of a lens have noise, of which compression leaves enough that most of them
+differ from the one before. What is re-encoded after it froze differs a little at key frames, hence the shares.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metavad.errors import FootageWarning
+from metavad.scenes.scene import Video
+from metavad.scenes.video import Frame
+from metavad.types import ByteArray, IntArray
+
+__all__ = ["Glance", "glance", "warn_of_nothing", "watched"]
+
+_EVERY = 4  # rows and columns of which one is looked at
+_EVEN = 8  # grey levels within which all but a hundredth at each end are one grey
+_SAME, _SAME_SHARE = 2, 0.001  # grey levels, and the share of pixels that may differ by more in the same picture
+_MOVED, _MOVED_SHARE = 12, 0.01  # the same, in a picture in which nothing moved
+_FROZEN = 0.8  # share of pictures that are the same as the one before, where a picture is frozen
+_PAIRS = 5  # pictures after the first from which that share says something
+_SHORTEST, _PART, _LONGEST = 2.0, 0.2, 600.0  # seconds, share of the video, seconds: from how long on it is said
+
+
+def watched(video: Video, frames: Iterable[Frame]) -> Iterator[Frame]:
+    """The same frames; after the last, a :class:`FootageWarning` where the video went black or froze for good."""
+    black, frozen, begin, end = _Black(), _Frozen(), None, 0.0
+    for frame in frames:
+        small = _small(frame.image)
+        black.add(small, frame.seconds)
+        frozen.add(small, frame.seconds)
+        begin, end = frame.seconds if begin is None else begin, frame.seconds
+        yield frame
+    if begin is not None:
+        _warn_of_end(video, begin, end, black.since, frozen.since)
+
+
+def _warn_of_end(video: Video, begin: float, end: float, black: float | None, frozen: float | None) -> None:
+    least = min(max(_SHORTEST, _PART * (end - begin)), _LONGEST)
+    for since, what in ((black, "black, or one even grey,"), (frozen, "frozen, the same again and again,")):
+        if since is not None and end - since >= least:
+            when = "from beginning to end" if since == begin else f"from {since:.1f} s to the end at {end:.1f} s"
+            warnings.warn(f"{video.path}: the picture is {what} {when}", FootageWarning, stacklevel=4)
+            return
+
+
+class _Black:
+    """Since when pictures are of one grey."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+
+    def add(self, small: IntArray, seconds: float) -> None:
+        """One picture more."""
+        if not _even(small):
+            self.since = None
+        elif self.since is None:
+            self.since = seconds
+
+
+class _Frozen:
+    """Since when nothing moved and most pictures are the same as the one before."""
+
+    def __init__(self) -> None:
+        self._begun = 0.0
+        self._first: IntArray | None = None
+        self._last: IntArray | None = None
+        self._pairs = self._same = 0
+
+    @property
+    def since(self) -> float | None:
+        """Seconds; ``None`` where the pictures are alive, or too few to say."""
+        return self._begun if self._pairs >= _PAIRS and self._same >= _FROZEN * self._pairs else None
+
+    def add(self, small: IntArray, seconds: float) -> None:
+        """One picture more."""
+        if self._first is None or self._last is None or _differ(small, self._first, _MOVED) > _MOVED_SHARE:
+            self._begun, self._first, self._pairs, self._same = seconds, small, 0, 0
+        else:
+            self._pairs += 1
+            self._same += _differ(small, self._last, _SAME) <= _SAME_SHARE
+        self._last = small
+
+
+@dataclass(frozen=True)
+class Glance:
+    """Whether the pictures of a clip show one even grey, and whether they are all the same."""
+
+    black: bool
+    frozen: bool
+
+
+def glance(pictures: Sequence[ByteArray]) -> Glance:
+    """What a clip's pictures (H, W), in order, show at first sight."""
+    still, smalls = _Frozen(), [_small(picture) for picture in pictures]
+    for number, small in enumerate(smalls):
+        still.add(small, float(number))
+    return Glance(all(map(_even, smalls)), still.since == 0)
+
+
+def warn_of_nothing(glances: Mapping[tuple[str, float], Glance]) -> None:
+    """A :class:`FootageWarning` of clips, by video and seconds, that have nothing to learn from.
+
+    Of frozen ones only where they are half of all: a room may be still for a moment.
+    """
+    black = [place for place, found in glances.items() if found.black]
+    frozen = [place for place, found in glances.items() if found.frozen and not found.black]
+    if black:
+        _warn_of_clips(black, len(glances), "black, or one even grey")
+    if frozen and 2 * len(frozen) >= len(glances):
+        _warn_of_clips(frozen, len(glances), "frozen, the same again and again")
+
+
+def _warn_of_clips(places: Sequence[tuple[str, float]], count: int, what: str) -> None:
+    some = ", ".join(f"{video} at {seconds:.1f} s" for video, seconds in sorted(places)[:3])
+    more = ", ..." if len(places) > 3 else ""
+    warnings.warn(
+        f"{len(places)} of {count} normal clips show nothing ({what}): {some}{more}; give footage with life in it",
+        FootageWarning,
+        stacklevel=4,
+    )
+
+
+def _small(picture: ByteArray) -> IntArray:
+    return picture[::_EVERY, ::_EVERY].astype(np.int16)
+
+
+def _even(small: IntArray) -> bool:
+    """Whether all but a hundredth at each end lie within a few grey levels."""
+    reached = np.cumsum(np.bincount(small.ravel(), minlength=256)) / small.size
+    low, high = np.searchsorted(reached, (0.01, 0.99))
+    return bool(high - low <= _EVEN)
+
+
+def _differ(one: IntArray, other: IntArray, levels: int) -> float:
+    """Share of pixels that differ by more than so many grey levels."""
+    return float(np.mean(np.abs(one - other) > levels))

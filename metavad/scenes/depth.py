@@ -1,0 +1,86 @@
+"""Which grey a value is in pictures of more than 8 bits: by the range that the data use, not by what would fit.
+
+Cameras of 10, 12 or 14 bits and thermal ones write 16 bits a pixel and use a part of them; divided by 256, as
+decoders do, such pictures are black or nearly of one grey.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metavad.types import ByteArray
+
+__all__ = ["BEFOREHAND", "Depth", "depth_of"]
+
+BEFOREHAND = 0.5
+"""Seconds of pictures that tell the range of values: no score may depend on later ones."""
+LEAST = 1 / 8
+"""Share of the values that so many bits allow which pictures must use, or the range that they use is taken."""
+
+
+@dataclass(frozen=True)
+class Depth:
+    """Values from ``low`` to ``low + span`` are grey 0 to 255; what is beyond is black or white."""
+
+    low: float
+    span: float
+
+    @property
+    def high(self) -> float:
+        """The first value that is beyond white."""
+        return self.low + self.span
+
+    def grey(self, picture: NDArray[np.generic]) -> ByteArray:
+        """``picture`` of any numbers as bytes, of the same shape; what is no number is black."""
+        values = np.clip(np.asarray(picture, np.float64), self.low, self.high) - self.low
+        return np.minimum(np.nan_to_num(values) * (256 / self.span), 255).astype(np.uint8)
+
+    def said(self, bits: int, pictures: int) -> str:
+        """What a user should know of it, by so many pictures of so many bits."""
+        return (
+            f"pictures of {bits} bits; grey 0 to 255 stands for the values {self.low:g} to {self.high:g}, "
+            f"by the first {pictures}"
+        )
+
+    def lost(self, picture: NDArray[np.generic]) -> float:
+        """Share of ``picture`` that lies beyond the range."""
+        values = np.asarray(picture, np.float64)
+        return float(np.mean((values < self.low) | (values >= self.high)))
+
+
+def depth_of(pictures: Iterable[NDArray[np.generic]]) -> Depth:
+    """The range of a camera by its first ``pictures``, which are not of bytes.
+
+    Of whole numbers: all values of 8, 10, 12, 14 or 16 bits, whichever are the fewest that hold them, where the
+    pictures use a good part of these; else, as of thermal cameras, what they use with room at both sides, on a
+    coarse scale, so that another folder of the same camera most often gets the same. A thousandth of the values at
+    each end is left out: pixels that are dead or hot.
+    """
+    values = np.concatenate([_some(picture) for picture in pictures])
+    if not len(values):
+        return Depth(0.0, 1.0)
+    low, high = (float(value) for value in np.quantile(values, (0.001, 0.999), method="nearest"))
+    if not np.issubdtype(values.dtype, np.integer):
+        return _used(low, high)
+    bits = next((bits for bits in (8, 10, 12, 14, 16) if high < 2**bits), 32)
+    return Depth(0.0, 2.0**bits) if low >= 0 and high - low >= LEAST * 2**bits else _used(low, high, floor=low >= 0)
+
+
+def _some(picture: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Up to a hundred thousand values of a picture, of every part of it."""
+    step = math.ceil(math.sqrt(picture.size / 10**5)) or 1
+    values = np.ravel(picture[::step, ::step])
+    return values[np.isfinite(values)]
+
+
+def _used(low: float, high: float, *, floor: bool = False) -> Depth:
+    """The range [low, high] and a step more at each side, in steps of a power of two."""
+    if low == high:
+        return Depth(low - 0.5, 1.0)
+    step = 2.0 ** math.floor(math.log2((high - low) / 2))
+    first, last = (math.floor(low / step) - 1) * step, (math.floor(high / step) + 2) * step
+    first = max(first, 0.0) if floor else first
+    return Depth(first, last - first)

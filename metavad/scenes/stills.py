@@ -1,0 +1,212 @@
+"""Folders of frames: which pictures are frames in which order, what is odd about them, and their pixels."""
+
+import os
+import re
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from metavad.errors import FootageWarning, VideoError
+from metavad.scenes.depth import BEFOREHAND, Depth, depth_of
+from metavad.scenes.listing import frame_files, hexadecimal, natural
+from metavad.types import ByteArray
+
+__all__ = ["Stills", "read_stills", "stills_of"]
+
+_DEEP = 16  # pictures at most that tell the range of values
+_DARK = 256  # pictures of one value that may come before them: they show nothing in any range
+_SETTLED = 2 * 10**9  # nanoseconds after which a folder that changes again shows it in its time
+_LOST = 0.05  # share of a picture beyond the range from which it is said
+
+
+@dataclass(frozen=True)
+class Stills:
+    """The frames of a folder in order, their size, and the range of values that they have where not of 8 bits."""
+
+    files: tuple[Path, ...]
+    height: int
+    width: int
+    depth: Depth | None
+
+
+def stills_of(folder: Path, rate: float) -> Stills:
+    """The frames of ``folder``, shown ``rate`` a second; warns of what is odd about their names or values.
+
+    Raises :class:`VideoError` where there is none, where two are one frame, or where one holds many pictures.
+    """
+    files, notes = _listed(folder)
+    first = files[: 1 + int(min(BEFOREHAND * rate, _DEEP))]
+    height, width, depth, note = _first(files[: len(first) + _DARK], len(first), _stamps(first))
+    for text in filter(None, (*notes, note)):
+        warnings.warn(f"{folder}: {text}", FootageWarning, stacklevel=2)
+    return Stills(files, height, width, depth)
+
+
+def read_stills(stills: Stills, wanted: Sequence[int], form: str) -> Iterator[tuple[int, ByteArray]]:
+    """Wanted frames with their numbers, ``form`` gray (H, W) or bgr24 (H, W, 3)."""
+    said = False
+    for index in wanted:
+        path = stills.files[index]
+        picture = _picture(path, form)
+        if picture.shape[:2] != (stills.height, stills.width):
+            found = f"{picture.shape[1]}x{picture.shape[0]}"
+            raise VideoError(
+                f"{path}: expected {stills.width}x{stills.height} pixels as in frame 0, found {found}; "
+                "make a folder of each size"
+            )
+        if picture.dtype == np.uint8:
+            yield index, np.asarray(picture, np.uint8)
+            continue
+        depth = stills.depth or Depth(0.0, 2.0**16)
+        said = said or _warned_of_loss(path, picture, depth)
+        yield index, depth.grey(picture)
+
+
+def _warned_of_loss(path: Path, picture: NDArray[np.generic], depth: Depth) -> bool:
+    lost = depth.lost(picture)
+    if lost > _LOST:
+        warnings.warn(
+            f"{path.parent}: {lost:.0%} of {path.name} lie beyond the values {depth.low:g} to {depth.high:g} that the "
+            "first pictures use, and are black or white",
+            FootageWarning,
+            stacklevel=3,
+        )
+    return lost > _LOST
+
+
+# --- which pictures, in which order --------------------------------------------------------------------------
+
+
+_Listed = tuple[tuple[Path, ...], tuple[str, ...]]
+
+
+def _listed(folder: Path) -> _Listed:
+    """The frames, and what is odd about their names; kept while the folder stays as it is."""
+    changed = folder.stat().st_mtime_ns
+    return _kept(folder, changed) if time.time_ns() - changed > _SETTLED else _looked_through(folder)
+
+
+@lru_cache(maxsize=64)
+def _kept(folder: Path, changed: int) -> _Listed:
+    """What was found; ``changed`` is there so that a folder that changed is looked through again."""
+    return _looked_through(folder)
+
+
+def _looked_through(folder: Path) -> _Listed:
+    files = tuple(frame_files(folder))
+    if not files:
+        raise VideoError(f"{folder}: expected frames (.jpg, .png, .tif, ...) in this folder, found none")
+    stems = [file.stem for file in files]
+    known: dict[object, Path] = {}
+    for file in files:
+        if (other := known.setdefault(natural(file.stem), file)) is not file:
+            raise VideoError(
+                f"{folder}: expected one picture of each number, found {other.name} and {file.name}; "
+                "move one kind to a folder of its own"
+            )
+    notes = (_about_letters(stems), _about_kinds(stems), _about_gaps(stems))
+    return files, tuple(filter(None, notes))
+
+
+def _about_letters(stems: Sequence[str]) -> str:
+    if not hexadecimal(stems):
+        return ""
+    return f"names count in hexadecimal ({stems[0]} to {stems[-1]}), and the frames are ordered by that"
+
+
+def _about_kinds(stems: Sequence[str]) -> str:
+    """Masks or thumbnails among the frames have other words in their names."""
+    kinds = Counter(re.sub(r"\d+", "#", stem.lower()) for stem in stems)
+    if len(kinds) == 1 or hexadecimal(stems):
+        return ""
+    some = ", ".join(f"{kind} {count} times" for kind, count in kinds.most_common(3))
+    return f"names of {len(kinds)} kinds ({some}); all {len(stems)} pictures are taken as frames, in order of name"
+
+
+def _about_gaps(stems: Sequence[str]) -> str:
+    """Numbers that are left out, where the names count: frames that follow move up."""
+    numbers = _counted(stems)
+    steps = Counter(later - earlier for earlier, later in pairwise(numbers))
+    if len(numbers) < 3 or min(steps) < 1:
+        return ""
+    step = min(steps, key=lambda each: (-steps[each], each))
+    gaps = [(one + step, other - step) for one, other in pairwise(numbers) if other - one >= 2 * step]
+    if not gaps:
+        return ""
+    missing = sum((last - first) // step + 1 for first, last in gaps)
+    spelt = [str(first) if first == last else f"{first} to {last}" for first, last in gaps[:3]]
+    listed = ", ".join(spelt) + (", ..." if len(gaps) > 3 else "")
+    many = "1 number is" if missing == 1 else f"{missing} numbers are"
+    return f"{many} missing ({listed}); later frames move up, and labels by number no longer fit"
+
+
+def _counted(stems: Sequence[str]) -> list[int]:
+    """The numbers that names count by: the only digits in them that change; empty where there is no such."""
+    if numbers := hexadecimal(stems):
+        return numbers
+    runs = [tuple(re.findall(r"\d+", stem)) for stem in stems]
+    if len({len(run) for run in runs}) != 1:
+        return []
+    columns = [[int(text) for text in column] for column in zip(*runs, strict=True)]
+    changing = [column for column in columns if len(set(column)) > 1]
+    return changing[0] if len(changing) == 1 else []
+
+
+# --- pixels --------------------------------------------------------------------------------------------------
+
+
+def _stamps(files: Sequence[Path]) -> tuple[tuple[int, int], ...]:
+    return tuple((status.st_size, status.st_mtime_ns) for status in map(os.stat, files))
+
+
+@lru_cache(maxsize=64)
+def _first(
+    files: tuple[Path, ...], count: int, stamps: tuple[tuple[int, int], ...]
+) -> tuple[int, int, Depth | None, str]:
+    """Size and range of the first ``count`` pictures; ``stamps`` are there so that changed ones are read again."""
+    picture = _picture(files[0], "gray")
+    height, width = picture.shape
+    if picture.dtype == np.uint8:
+        return height, width, None, ""
+    shown = [_picture(file, "gray") for file in _from_light(files, count)]
+    depth = depth_of(each for each in shown if each.dtype != np.uint8)
+    return height, width, depth, depth.said(8 * picture.dtype.itemsize, len(shown))
+
+
+def _from_light(files: Sequence[Path], count: int) -> Sequence[Path]:
+    """So many files, from the first picture on that shows more than one value."""
+    for start, file in enumerate(files):
+        picture = _picture(file, "gray")
+        if picture.min() != picture.max():
+            return files[start : start + count]
+    return files[:count]
+
+
+def _picture(path: Path, form: str) -> NDArray[np.generic]:
+    """A picture with as many bits as it has; raises :class:`VideoError` where a file is no picture, or several."""
+    flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_GRAYSCALE if form == "gray" else cv2.IMREAD_ANYCOLOR)
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    try:
+        picture = cv2.imdecode(data, flags) if len(data) else None
+    except cv2.error as error:
+        raise VideoError(
+            f"{path}: expected a picture that OpenCV takes (2^30 pixels at most, 2^20 a side), found one that it "
+            f"refuses ({error.err}); make it smaller, or fetch this file again"
+        ) from None
+    if picture is None:
+        raise VideoError(f"{path}: expected an image, found something unreadable; fetch this file again")
+    if (pages := cv2.imcount(str(path))) > 1:
+        raise VideoError(
+            f"{path}: expected one picture in a file, found {pages}; write each to a file of its own, "
+            "such as 0001.png, 0002.png"
+        )
+    return picture if form == "gray" or picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
