@@ -514,8 +514,8 @@ def _names(corpus: Corpus, work: Path, random: Random) -> Case:
     for _ in range(int(random.integers(1, 5))):
         parts = [choice(random, NAMES) for _ in range(int(random.integers(1, 3)))]
         path = site.joinpath(*parts[:-1], parts[-1] + choice(random, [".mp4", ".mp4", ".MKV", ".jpg", ""]))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
+        if not any(above.is_file() for above in path.parents) and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
             source = corpus / ("good.mp4" if path.suffix.lower() in (".mp4", ".mkv") else "folders/jpg/003.jpg")
             shutil.copyfile(source, path)
     files = sorted(str(path.relative_to(work)) for path in site.rglob("*"))
