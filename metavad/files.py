@@ -1,6 +1,7 @@
-"""Files that are whole or not there: written beside, flushed to disk, renamed."""
+"""Files that are whole or not there: written beside, flushed to disk, renamed; and names that are safe to write to."""
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -10,7 +11,9 @@ from pathlib import Path
 
 from metavad.errors import OutputError
 
-__all__ = ["atomic_directory", "atomic_path", "write_text"]
+__all__ = ["atomic_directory", "atomic_path", "folder_name", "write_text"]
+
+_LONGEST = 180  # bytes: systems take 255, and what is written beside adds some
 
 
 @contextmanager
@@ -54,6 +57,22 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path``, whole or not at all."""
     with atomic_path(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def folder_name(name: str) -> str:
+    """``name`` as one part of a path: it stays where it is put and never hides; different names stay different.
+
+    Where something had to be replaced, the digest of the whole name follows it.
+
+    >>> folder_name("Lobby, north"), folder_name("../../lobby")
+    ('Lobby, north', 'lobby-9bf7c13a')
+    """
+    letters = ("-" if letter in "/\\" or not letter.isprintable() else letter for letter in name.lstrip("."))
+    plain = "".join(letters).strip().encode()[:_LONGEST].decode(errors="ignore")
+    if plain == name and plain:
+        return name
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{plain.strip('-. ')}-{digest}".lstrip("-")
 
 
 def _flush(path: Path) -> None:

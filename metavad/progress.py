@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from metavad.errors import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichBars
@@ -58,11 +60,11 @@ class RichProgress:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         return Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # names in brackets are no markup
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
             TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("[dim]{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
             console=self._console,
         )
 
@@ -73,7 +75,7 @@ class RichProgress:
         if outer is None:
             self._bars = bars
             bars.start()
-        bar = bars.add_task(title, total=total, note="")
+        bar = bars.add_task(printable(title), total=total, note="")
         try:
             yield _RichTask(bars, int(bar))
         finally:
@@ -93,5 +95,5 @@ class _RichTask:
         from rich.progress import TaskID
 
         if note is not None:
-            self.bars.update(TaskID(self.bar), note=note)
+            self.bars.update(TaskID(self.bar), note=printable(note))
         self.bars.advance(TaskID(self.bar), steps)

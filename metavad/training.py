@@ -5,6 +5,7 @@ import math
 import platform
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from metavad.adaptation.weights import Case
 from metavad.calibration.tails import BaseTail
 from metavad.config import Config
 from metavad.episodes import Clip, EpisodeSampler, Reel, draw_shots
-from metavad.errors import DataError, OutputError, UsageError, nearest
+from metavad.errors import DataError, FootageWarning, OutputError, UsageError, nearest
 from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
@@ -43,6 +44,7 @@ from metavad.scenes.blank import warn_of_nothing
 from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
+from metavad.scenes.synthetic import claims_to_be_generated, is_generated
 
 __all__ = ["adapt", "describe_machine", "device_of", "make_base"]
 
@@ -221,10 +223,23 @@ def _held_out(keys: Sequence[str], wanted: int, seed: int) -> tuple[str, ...]:
 
 def _abnormal_reels(library: Library, scenes: Sequence[Scene]) -> dict[str, list[Reel]]:
     """Test videos with their labels, of generated cameras only: those of datasets are for testing."""
-    chosen = [scene for scene in scenes if scene.test and (scene.root / "meta.json").is_file()]
+    chosen = [scene for scene in scenes if _may_teach(scene)]
     return {
         scene.key: [_labelled(library, scene, reel) for reel in library.reels(scene.key, "test")] for scene in chosen
     }
+
+
+def _may_teach(scene: Scene) -> bool:
+    """Whether the test labels of a scene may be learned from; one that claims to be generated and is not is named."""
+    generated = is_generated(scene)
+    if scene.test and not generated and claims_to_be_generated(scene.root):
+        warnings.warn(
+            f"{scene.key}: says that it was generated, but is not what the generator wrote with this cache: its test "
+            "labels are not learned from; `metavad data synthesize` with its settings and --out makes sure of it",
+            FootageWarning,
+            stacklevel=2,
+        )
+    return generated
 
 
 def _labelled(library: Library, scene: Scene, reel: Reel) -> Reel:

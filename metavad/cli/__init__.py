@@ -145,7 +145,7 @@ def _explain(error: Exception) -> int:
 def _misused(error: Exception) -> int:
     """An unknown command or option: what click says, in one line."""
     message = error.format_message()  # type: ignore[attr-defined]
-    if "\n" in message:  # no command at all: the help
+    if type(error).__name__ == "NoArgsIsHelpError":  # no command at all: the help
         typer.echo(message)
         return 2
     context = getattr(error, "ctx", None)

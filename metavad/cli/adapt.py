@@ -1,7 +1,9 @@
 """``metavad adapt``: a detector from K clips of a camera."""
 
 import os
+import re
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,8 @@ import typer
 from metavad.cli.options import BaseFolder, Data, ManyPaths, Scenes, Seed, ShotFrames
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
+
     from metavad.adaptation.detector import Detector
     from metavad.progress import Progress
     from metavad.scenes.scene import Scene
@@ -42,7 +46,7 @@ def adapt(
         typer.Option(metavar="N[,N...]", help="Shots not to show after all, by number.", show_default=False),
     ] = None,
     show: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(metavar="VIDEO@S[,...]", help="Moments (seconds) to show as well.", show_default=False),
     ] = None,
     check: Annotated[
@@ -65,8 +69,8 @@ def adapt(
     from metavad.cli.bases import open_base
     from metavad.cli.terminal import bars, say
 
-    scenes, left_out, shown = _scenes(target, normal, data, fps, name), _numbers(leave_out), _moments(show)
-    places = _places(scenes, out)
+    scenes, left_out = _scenes(target, normal, data, fps, name), _numbers(leave_out)
+    shown, places = _moments(show or (), scenes), _places(scenes, out)
     found, where = open_base(base)
     say(f"base {found.digest}: {where}")
     import torch
@@ -93,7 +97,8 @@ def adapt(
             detector, more = _checked(scene, detector, shown, progress=bars())
             lines += more
         save_detector(place, detector)
-        say(*lines, f"  {detector.promise.text}", f"  next: metavad score VIDEO --detector {place}")
+        next_step = f"metavad score VIDEO --detector {shlex.quote(str(place))}"
+        say(*lines, f"  {detector.promise.text}", f"  next: {next_step}")
 
 
 def _scenes(
@@ -114,14 +119,26 @@ def _places(scenes: "tuple[Scene, ...]", out: Path | None) -> list[Path]:
     """A folder for each scene; raises :class:`OutputError` where one is taken."""
     from metavad.errors import OutputError
 
-    names = [scene.name for scene in scenes]
-    folders = [scene.name if names.count(scene.name) == 1 else f"{scene.suite}-{scene.name}" for scene in scenes]
     single = out is not None and len(scenes) == 1
-    places = [out] if single and out is not None else [(out or Path("detectors")) / folder for folder in folders]
+    places = [out] if single and out is not None else [(out or Path("detectors")) / name for name in _folders(scenes)]
     for place in places:
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise OutputError(f"{place}: expected a free place for a detector, found something; name another --out")
     return places
+
+
+def _folders(scenes: "Sequence[Scene]") -> list[str]:
+    """A name for each scene: its own, with the suite's where others have it too, also in capitals."""
+    from metavad.files import folder_name
+
+    names = [scene.name for scene in scenes]
+    for longer in ("{0.suite}-{0.name}", "{0.suite}/{0.name}"):
+        taken = Counter(name.casefold() for name in names)
+        names = [
+            name if taken[name.casefold()] == 1 else longer.format(scene)
+            for name, scene in zip(names, scenes, strict=True)
+        ]
+    return [folder_name(name) for name in names]
 
 
 def _numbers(text: str | None) -> list[int]:
@@ -133,16 +150,27 @@ def _numbers(text: str | None) -> list[int]:
         raise UsageError(f"--leave-out {text}: expected numbers of shots with commas between, e.g. 3,7") from None
 
 
-def _moments(text: str | None) -> list[tuple[str, float]]:
+_MOMENT = re.compile(r"(.+?)@(\d+(?:\.\d+)?)(?:,|$)", re.DOTALL)
+
+
+def _moments(texts: "Sequence[str]", scenes: "Sequence[Scene]") -> list[tuple[str, float]]:
+    """Videos and seconds; a name may hold commas, and stands as ``--check`` prints it."""
+    from metavad.errors import printable
+
+    known = {video.name for scene in scenes for video in scene.normal}
+    names = {printable(name): name for name in known} | {name: name for name in known}
+    return [(names.get(video, video), second) for text in texts for video, second in _moments_of(text, names)]
+
+
+def _moments_of(text: str, names: "Container[str]") -> list[tuple[str, float]]:
+    """One moment of a video whose name is known, else as many as there are with commas between."""
     from metavad.errors import UsageError
 
-    try:
-        pairs = [part.rsplit("@", 1) for part in text.split(",")] if text else []
-        return [(video, float(second)) for video, second in pairs]
-    except ValueError:
-        raise UsageError(
-            f"--show {text}: expected videos and seconds with commas between, e.g. monday@12.5,tuesday@3"
-        ) from None
+    whole = re.fullmatch(r"(.+)@(\d+(?:\.\d+)?)", text, re.DOTALL)
+    found = [whole] if whole and whole[1] in names else list(_MOMENT.finditer(text))
+    if not found or "".join(match[0] for match in found) != text:
+        raise UsageError(f"--show {text}: expected videos and seconds with commas between, e.g. monday@12.5,tuesday@3")
+    return [(match[1], float(match[2])) for match in found]
 
 
 def _summary(scene: "Scene", detector: "Detector", drawn: int, left_out: list[int]) -> list[str]:
@@ -177,8 +205,8 @@ def _checked(
         lines.append(f"    and {len(found.alarms) - LISTED} lower ones")
     if named:
         moments = [*shown, *((alarm.video, alarm.moment) for alarm in named)]
-        listed = ",".join(f"{video}@{second:.1f}" for video, second in moments)
-        lines.append(f"  all normal? adapt again with --show {shlex.quote(listed)}")
+        again = " ".join(f"--show {shlex.quote(f'{video}@{second:.1f}')}" for video, second in moments)
+        lines.append(f"  all normal? adapt again with {again}")
     checked = found.calibrated(detector)
     if checked is not detector:
         lines.append(f"  threshold {checked.threshold:.2f} from that footage instead")

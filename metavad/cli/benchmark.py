@@ -114,6 +114,7 @@ def _run(
     fresh: bool,
     quiet: bool,
     stories: bool,
+    undefined: bool = False,
 ) -> "Outcome":
     from metavad.cli.bases import open_base
     from metavad.cli.terminal import bars, say
@@ -133,7 +134,8 @@ def _run(
 
     parts = None if fresh else parts_folder(found, asked["shot_frames"], asked["seed"])
     facts = {**_facts(target), "base_from": str(where), **describe_machine("cpu"), "jobs": jobs}
-    return run(scenes, found, **asked, parts=parts, stories=stories, jobs=jobs, facts=facts, progress=progress)
+    more: dict[str, Any] = {"stories": stories, "undefined": undefined, "jobs": jobs}
+    return run(scenes, found, **asked, **more, parts=parts, facts=facts, progress=progress)
 
 
 def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: int) -> None:
@@ -149,7 +151,8 @@ def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: in
     if (classes := asked_classes(target, data)) is not None:
         after = run_recognition(classes, given, asked, _facts(target), quiet=False)
     else:
-        after = _run(target, given, data, jobs, asked, fresh=True, quiet=False, stories=False).record
+        how = {"fresh": True, "quiet": False, "stories": False, "undefined": True}  # what changed is named, not refused
+        after = _run(target, given, data, jobs, asked, **how).record
     changed = [
         *changed_sources(before, after),
         *changed_figures(before, after),
@@ -234,30 +237,31 @@ def write_report(outcome: "Outcome", path: Path) -> None:
 
 def _write_plots(record: dict[str, Any], folder: Path) -> None:
     """AUC over K with its spread: a file for each scene, and one for their mean."""
-    import re
-
-    from metavad.files import write_text
+    from metavad.files import folder_name, write_text
     from metavad.report.plots import auc_over_shots
     from metavad.report.table import pivot
 
-    for scene, _ in pivot(record).groups:
-        write_text(folder / f"{re.sub(r'[^0-9A-Za-z._-]+', '-', scene)}.svg", auc_over_shots(record, scene))
+    scenes = [scene for scene, _ in pivot(record).groups]
+    plain = [scene.replace("/", "-") for scene in scenes]  # as of ``suite/scene``
+    for scene, name in zip(scenes, plain, strict=True):
+        file = folder_name(name if plain.count(name) == 1 else scene)
+        write_text(folder / f"{file}.svg", auc_over_shots(record, scene))
 
 
 def _print(record: dict[str, Any], style: str, figures: str) -> None:
-    from metavad.cli.terminal import console, say
+    from metavad.cli.terminal import console, say, say_text
     from metavad.report.table import format_table, known_figures, sources, terminal_table
 
     asked = known_figures(record) if "all" in _names(figures) else _names(figures)
     asked += [name for name in known_figures(record) if name.startswith("looks_at_test_set") and name not in asked]
     if style == "csv":
-        say(format_table(record, style).rstrip("\n"))
+        say_text(format_table(record, style))
         return
     for figure in asked:
         if style == "table":
             console().print(terminal_table(record, figure))
         else:
-            say(format_table(record, style, figure))
+            say_text(f"{format_table(record, style, figure)}\n")
     if style == "table":
         say(*sources(record))
         _print_differences(record)

@@ -75,6 +75,7 @@ def list_suites(data: Data = None) -> None:
     from rich.table import Table
 
     from metavad.cli.terminal import console, say
+    from metavad.errors import printable
     from metavad.shipped import shipped
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -82,7 +83,7 @@ def list_suites(data: Data = None) -> None:
         table.add_column(heading, no_wrap=True)
     rows = [_listed(name, data) for name in shipped("tasks")]
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     screen = console()
     if Measurement.get(screen, screen.options.update(max_width=10_000), table).maximum <= screen.width:
         screen.print(table)
@@ -170,6 +171,7 @@ def check(
     from rich.table import Table
 
     from metavad.cli.terminal import bars, console, say
+    from metavad.errors import printable
     from metavad.scenes.check import check_suite
     from metavad.scenes.suite import load_suite
 
@@ -182,7 +184,7 @@ def check(
         for heading in ("level", "where", "what"):
             table.add_column(heading, overflow="fold")
         for finding in findings:
-            table.add_row(finding.level, finding.where, finding.what)
+            table.add_row(finding.level, printable(finding.where), printable(finding.what))
         console().print(table)
     labels = f", labels: {suite.label_set}" if suite.label_set else ""
     layout = f", layout: {suite.layout}" if suite.layout else ""
@@ -203,8 +205,8 @@ def import_(
     ] = None,
 ) -> None:
     """Make a suite file of your own footage: a guess is shown, and written to DIR/suite.toml once confirmed."""
-    from metavad.cli.terminal import say
-    from metavad.errors import DataError, OutputError
+    from metavad.cli.terminal import say, say_text
+    from metavad.errors import DataError, OutputError, printable
     from metavad.files import write_text
     from metavad.scenes.guess import import_folder
 
@@ -214,8 +216,8 @@ def import_(
     if path.exists():
         raise OutputError(f"{path}: expected a free place for the suite file, found one; edit or remove it")
     text = import_folder(folder, lambda table: _unit(unit) if unit or yes else _unit(_asked_unit(table)))
-    say(text.rstrip("\n"))
-    if not yes and not typer.confirm(f"Write this to {path}?", default=True):
+    say_text(text)
+    if not yes and not typer.confirm(f"Write this to {printable(path)}?", default=True):
         raise typer.Exit(1)
     write_text(path, text)
     say(f"{path}: written", f"next: metavad data check {path}")

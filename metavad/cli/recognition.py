@@ -44,11 +44,11 @@ def run_recognition(
 
 def print_recognition(record: dict[str, Any], style: str) -> None:
     """The table and what its figures are."""
-    from metavad.cli.terminal import console, say
+    from metavad.cli.terminal import console, say, say_text
     from metavad.report.recognition import format_recognition, recognition_table, recognition_told
 
     if style != "table":
-        say(format_recognition(record, style).rstrip("\n"))
+        say_text(format_recognition(record, style))
         return
     console().print(recognition_table(record))
     say(*recognition_told(record))

@@ -40,6 +40,7 @@ def score(
 ) -> None:
     """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event."""
     from metavad.cli.terminal import bars, say
+    from metavad.files import folder_name
     from metavad.scenes.listing import scene_of_files
 
     _check_paths(videos)
@@ -50,11 +51,12 @@ def score(
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the other half decodes and computes flow ahead
     found = load_detector(detector)
     chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
-    _check_places([out / video.name for video in chosen])
+    places = [out / folder_name(video.name) for video in chosen]
+    _check_places(places)
     progress = bars()
-    for video in chosen:
-        events = _score_video(found, video, out / video.name, progress)
-        say(f"{video.name}: {len(events)} events; {out / video.name}", *(_line(event) for event in events))
+    for video, place in zip(chosen, places, strict=True):
+        events = _score_video(found, video, place, progress)
+        say(f"{video.name}: {len(events)} events; {place}", *(_line(event) for event in events))
 
 
 def _check_paths(videos: list[Path]) -> None:

@@ -42,7 +42,7 @@ def show(
 
 
 def _show_files(kind: str, name: str | None, out: Path | None) -> None:
-    from metavad.cli.terminal import say
+    from metavad.cli.terminal import say, say_text
     from metavad.errors import UsageError, nearest
     from metavad.files import write_text
     from metavad.shipped import shipped
@@ -56,7 +56,7 @@ def _show_files(kind: str, name: str | None, out: Path | None) -> None:
         raise UsageError(f"show: expected the name of what ships, found {name!r}; {nearest(name, files)}")
     text = files[name].read_text(encoding="utf-8")
     if out is None:
-        say(text.rstrip("\n"))
+        say_text(text)
     else:
         _free(out)
         write_text(out, text)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from metavad.progress import Progress
 
-__all__ = ["Interrupted", "bars", "console", "resuming", "say"]
+__all__ = ["Interrupted", "bars", "console", "resuming", "say", "say_text"]
 
 ENDLESS = 100_000
 """Columns where nobody looks at a terminal: nothing is wrapped or cut."""
@@ -30,10 +30,11 @@ def resuming(hint: str) -> Iterator[None]:
 
 
 def console() -> "Console":
-    """Standard output: as wide as the terminal, endless where it is piped."""
+    """Standard output: as wide as the terminal, endless where it is piped; what is in brackets stands for itself."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else ENDLESS, highlight=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() else ENDLESS
+    return Console(width=width, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def bars() -> "Progress":
@@ -46,6 +47,13 @@ def bars() -> "Progress":
 
 
 def say(*lines: str) -> None:
-    """Plain lines on standard output, never wrapped."""
+    """Plain lines on standard output, never wrapped; a name in them never makes two of one, nor an escape code."""
+    from metavad.errors import printable
+
     for line in lines:
-        print(line)  # noqa: T201 - the command line is what prints
+        print(printable(line))  # noqa: T201 - the command line is what prints
+
+
+def say_text(text: str) -> None:
+    """A text of several lines, as it is."""
+    say(*text.splitlines())

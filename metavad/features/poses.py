@@ -6,6 +6,7 @@ Poses come from files beside the videos (:mod:`metavad.scenes.keypoints`), or fr
 """
 
 import hashlib
+import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from metavad.config import PoseConfig
+from metavad.errors import FootageWarning
 from metavad.features.base import Feature, Reading
 from metavad.features.networks import digest_of
 from metavad.features.pose_networks import PoseFinder, onnx_poses
@@ -131,6 +133,7 @@ class PosesFeature(Feature):
     def _people(self, reading: Reading, start: int, stop: int) -> "_People":
         path = keypoints_file(reading.video)
         found = _read(path, reading.video, path.stat().st_mtime_ns)
+        _say_late(found, reading)
         sure = (found.sure >= self.settings.sure) & (start <= found.frames) & (found.frames < stop)
         kept = Keypoints(found.frames[sure], found.tracks[sure], found.points[sure], found.sure[sure])
         scale = min(reading.facts.height, reading.facts.width)
@@ -161,6 +164,17 @@ class _Now:
     def bridged(self) -> int:
         """Frames without a pose that are bridged."""
         return max(1, round(self.gap * self.rate))
+
+
+def _say_late(found: Keypoints, reading: Reading) -> None:
+    """Poses after the end of a video are of another one, or count from another frame."""
+    last, frames = int(found.frames.max(initial=0)), reading.facts.frames
+    if last > frames:  # what counts from 1 has one more
+        warnings.warn(
+            f"{reading.video.path}: has {frames} frames, its poses tell of frame {last}; are they of this video?",
+            FootageWarning,
+            stacklevel=2,
+        )
 
 
 class _People:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from metavad.episodes import Shots, draw_shots
-from metavad.errors import DataError
+from metavad.errors import DataError, FootageWarning
 from metavad.features.base import grid_of
 from metavad.features.library import Library, Track, stream
 from metavad.features.sample import Sample
@@ -20,7 +21,7 @@ from metavad.protocol.places import Places, places_of
 from metavad.protocol.settings import SHOWN, Settings
 from metavad.recordings import recordings
 from metavad.scenes.cache import Store, cache_folder, content_key
-from metavad.scenes.labels import frame_labels
+from metavad.scenes.labels import check_rows, frame_labels, unlabelled
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.synthetic import VERSION, write_suite
@@ -72,15 +73,29 @@ class Bench:
             raise DataError(
                 f"{self.scene.key}: expected test videos with labels, found none; adapt and score it instead"
             )
+        check_rows(self.scene)
         if not self.truth:  # reads every label file
             raise DataError(
                 f"{self.scene.key}: expected frames to score, found that shots may come from all of them; "
                 "shorten normal_frames"
             )
+        self._say_unlabelled()
         self._one_shape()
         for shots in self.settings.shots:
             if shots and set(SHOWN) & set(self.settings.methods):
                 self.shots(shots, 0)
+
+    def _say_unlabelled(self) -> None:
+        """A table leaves out what is normal, and what was forgotten."""
+        names = [video.name for video in unlabelled(self.scene)]
+        if names:
+            said = ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
+            warnings.warn(
+                f"{self.scene.key}: no row of the labels is about {len(names)} of {len(self.scene.test)} test videos "
+                f"({said}): they count as normal throughout; if they are, say so with normal_if_missing",
+                FootageWarning,
+                stacklevel=4,
+            )
 
     def _one_shape(self) -> None:
         """A camera has one shape of picture: maps and tails by place are cells of it."""

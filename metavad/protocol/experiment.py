@@ -1,5 +1,6 @@
 """All parts of all scenes, and what comes of them."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
+from metavad.errors import DataError, FootageWarning
 from metavad.meta.base import Base
 from metavad.progress import SILENT, Progress
 from metavad.protocol.bench import Bench
@@ -58,6 +60,7 @@ def benchmark(
     parts: Path | None = None,
     stories: bool = True,
     paper: bool = False,
+    undefined: bool = False,
     jobs: int = 1,
     facts: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
@@ -66,7 +69,8 @@ def benchmark(
 
     ``parts`` is a folder in which every finished part is kept, so that a run that was stopped goes on; ``jobs``
     scenes are worked on side by side. ``paper`` adds columns that look at the test set, as the field's published
-    figures do; they are called so. ``facts`` are added to the record. Raises :class:`ShotsError`, before
+    figures do; they are called so. ``undefined`` goes on where no scene has an abnormal frame, so that no figure is
+    defined. ``facts`` are added to the record. Raises :class:`ShotsError`, before
     anything is computed, where the normal footage of a scene is too little, and :class:`UsageError` for an
     unknown method.
     """
@@ -76,6 +80,7 @@ def benchmark(
     benches = [Bench(scene, scenes, base, settings, store, folder) for scene in scenes]
     for bench in benches:
         bench.check()
+    _check_something_is_labelled(benches, refuse=not undefined)
     found = _all(benches, jobs, len(settings.parts), progress)
     apart = [each for one in found for each in one.differences]
     joined = {
@@ -85,6 +90,18 @@ def benchmark(
     record = record_of(benches, base, settings, joined, dict(facts or {}))
     told = tuple(story_of(bench) for bench in benches) if stories else ()
     return Outcome(record, told, {name: scores for one in found for name, scores in one.scores.items()})
+
+
+def _check_something_is_labelled(benches: Sequence[Bench], *, refuse: bool) -> None:
+    """Refuse what would be dashes from end to end; say which of several scenes would be."""
+    normal = [bench.scene.key for bench in benches if not any(labels.any() for labels, _ in bench.truth.values())]
+    if refuse and len(normal) == len(benches):
+        raise DataError(
+            f"{normal[0]}: expected test videos with abnormal frames, found none labelled; mend the labels, or score "
+            "them instead"
+        )
+    for key in normal:
+        warnings.warn(f"{key}: no frame is labelled abnormal, so it has no AUC", FootageWarning, stacklevel=3)
 
 
 def _all(benches: Sequence[Bench], jobs: int, parts: int, progress: Progress) -> list[_Found]:

@@ -12,8 +12,9 @@ from typing import Any
 
 import cv2
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from metavad.errors import printable
 from metavad.report.plots import INK, auc_over_shots, heat_overlay, timeline
 from metavad.report.table import (
     DASH,
@@ -109,7 +110,7 @@ def _final(grid: Grid, method: str) -> tuple[int, float] | None:
 def render_page(record: Record, scenes: Sequence[SceneStory] = ()) -> str:
     """The page as HTML text: sentence, table, curves, cameras, glossary, and how it was made."""
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_on_one_line
     )
     template = environment.from_string(Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8"))
     grid, rows = pivot(record), record["rows"]
@@ -132,9 +133,14 @@ def render_page(record: Record, scenes: Sequence[SceneStory] = ()) -> str:
         rows=rows,
         shown=_shown,
         facts=_facts(record),
-        record=json.dumps({k: v for k, v in record.items() if k != "rows"}, indent=2, default=str),
+        record=escape(json.dumps({k: v for k, v in record.items() if k != "rows"}, indent=2, default=str)),
         suites=", ".join(dict.fromkeys(str(row["suite"]) for row in rows)),
     )
+
+
+def _on_one_line(value: object) -> object:
+    """Names of files as they can be shown; what is HTML already stays."""
+    return printable(value) if type(value) is str else value
 
 
 def _methods(grid: Grid) -> list[str]:
@@ -229,8 +235,8 @@ def _themed(svg: str, prefix: str, title: str) -> Markup:
     svg = _ID.sub(partial(_kept_id, svg, prefix), svg).replace('="#', f'="#{prefix}').replace("url(#", f"url(#{prefix}")
     for name, colour in INK.items():
         svg = svg.replace(colour, f"var(--{name}, {colour})")
-    label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return Markup(_ROOT.sub(rf'<svg\1 role="img" aria-label="{label}"', svg, count=1))
+    label = escape(printable(title))
+    return Markup(_ROOT.sub(lambda root: f'<svg{root[1]} role="img" aria-label="{label}"', svg, count=1))
 
 
 def _kept_id(svg: str, prefix: str, match: re.Match[str]) -> str:

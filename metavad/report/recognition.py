@@ -1,9 +1,10 @@
 """The record of a suite of classes as a table: for a terminal, for a paper, for a spreadsheet."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from metavad.errors import printable
+from metavad.report.escaping import csv_text, markdown_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,7 +30,7 @@ def recognition_table(record: Mapping[str, Any]) -> "Table":
     for heading in HEADS:
         table.add_column(heading, justify="left" if heading in HEADS[:2] else "right", overflow="fold")
     for line in _lines(record):
-        table.add_row(*line)
+        table.add_row(*map(printable, line))
     return table
 
 
@@ -54,10 +55,10 @@ def format_recognition(record: Mapping[str, Any], style: str) -> str:
     if style == "latex":
         body = [" & ".join(_latex(cell) for cell in line) + r" \\" for line in _lines(record)]
         begin = [r"\begin{tabular}{llrrrrr}", r"\toprule", " & ".join(HEADS) + r" \\", r"\midrule"]
-        told = [f"% {line}" for line in recognition_told(record)]
+        told = [f"% {printable(line)}" for line in recognition_told(record)]
         return "\n".join([*told, *begin, *body, r"\bottomrule", r"\end{tabular}", ""])
     lines = [list(HEADS), [":--"] * 2 + ["--:"] * (len(HEADS) - 2), *_lines(record)]
-    told = [f"{line[0].upper()}{line[1:]}." for line in recognition_told(record)]
+    told = [markdown_text(f"{line[0].upper()}{line[1:]}.") for line in recognition_told(record)]
     return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", *told, ""])
 
 
@@ -83,9 +84,5 @@ def _csv(record: Mapping[str, Any]) -> str:
     rows: Sequence[Mapping[str, Any]] = record["rows"]
     classes = [f"flagged {each['class']}" for each in record["classes"]]
     names = [*(name for name in rows[0] if name != "flagged"), *classes]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({**row, **{f"flagged {name}": share for name, share in row["flagged"].items()}})
-    return text.getvalue()
+    shares = [{f"flagged {name}": share for name, share in row["flagged"].items()} for row in rows]
+    return csv_text(names, [{**row, **each} for row, each in zip(rows, shares, strict=True)])

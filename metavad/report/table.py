@@ -4,14 +4,13 @@ A record is the JSON object that ``metavad benchmark`` writes; its ``rows`` hold
 method and number of shots the figures over the seeded draws. What is undefined is null there and a dash here.
 """
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from metavad.errors import DataError, UsageError, nearest
+from metavad.errors import DataError, UsageError, nearest, printable
+from metavad.report.escaping import csv_text, latex_text, markdown_text
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -162,7 +161,7 @@ def _keyed(record: Record) -> dict[_Key, Mapping[str, Any]]:
     several = len({row["suite"] for row in rows}) > 1
     return {
         (
-            f"{row['suite']}/{row['scene']}" if several else str(row["scene"]),
+            f"{row['suite']}/{row['scene']}" if several or row["scene"] == MEAN else str(row["scene"]),
             str(row["method"]),
             int(row["shots"]),
         ): row
@@ -354,9 +353,9 @@ def _table(grid: Grid, columns: Sequence[int], *, beside: bool) -> "Table":
     for scene, group in grid.groups:
         lines = [line for line in group if any(line.cells[column] for column in columns)]
         if lines and not beside:
-            table.add_row(Text(scene, "bold"))
+            table.add_row(Text(printable(scene), "bold"))
         for number, line in enumerate(lines):
-            names = [Text("" if number else scene, "bold")] if beside else []
+            names = [Text("" if number else printable(scene), "bold")] if beside else []
             name = Text(line.method if beside else f"  {line.method}", "" if line.method == METHODS[-1] else "dim")
             cells = [_styled(line.cells[column]) for column in columns]
             table.add_row(*names, name, *cells, end_section=number == len(lines) - 1)
@@ -397,17 +396,13 @@ def _markdown(grid: Grid, told: Sequence[str]) -> str:
     head = row("scene", "method", *(f"K = {shots}" for shots in grid.shots))
     rule = "|:--|:--|" + "--:|" * len(grid.shots)
     lines = [
-        row(line.scene.replace("|", r"\|"), line.method, *map(shown, line.cells))
+        row(markdown_text(line.scene), line.method, *map(shown, line.cells))
         for _, group in grid.groups
         for line in group
     ]
     said = caption(grid).replace("*", r"\*")
-    return "\n".join([head, rule, *lines, "", f"{said[0].upper()}{said[1:]}.", *(f"{line}." for line in told), ""])
-
-
-_LATEX = str.maketrans(
-    {c: rf"\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\^{}", "\\": r"\textbackslash{}"}
-)
+    sources = [f"{markdown_text(line)}." for line in told]
+    return "\n".join([head, rule, *lines, "", f"{said[0].upper()}{said[1:]}.", *sources, ""])
 
 
 def _latex(grid: Grid, told: Sequence[str]) -> str:
@@ -422,19 +417,14 @@ def _latex(grid: Grid, told: Sequence[str]) -> str:
     lines = []
     for scene, line in _named(grid):
         lines += [r"\midrule"] if scene else []
-        lines.append(" & ".join([scene.translate(_LATEX), line.method, *map(shown, line.cells)]).rstrip() + r" \\")
+        lines.append(" & ".join([latex_text(scene), line.method, *map(shown, line.cells)]).rstrip() + r" \\")
     head = " & ".join(["Scene", "Method", *(f"$K={shots}$" for shots in grid.shots)]) + r" \\"
     note = f"% {caption(grid).replace('†', 'dagger')}; needs \\usepackage{{booktabs}}"
     begin = rf"\begin{{tabular}}{{ll{'r' * len(grid.shots)}}}"
-    notes = [note, *(f"% {line}" for line in told)]
+    notes = [note, *(f"% {printable(line)}" for line in told)]
     return "\n".join([*notes, begin, r"\toprule", head, *lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def _csv(record: Record) -> str:
     rows = list(_keyed(record).values())
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(list(dict.fromkeys(name for row in rows for name in row)), rows)

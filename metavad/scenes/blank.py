@@ -23,6 +23,8 @@ _EVEN = 8  # grey levels within which all but a hundredth at each end are one gr
 _SAME, _SAME_SHARE = 2, 0.001  # grey levels, and the share of pixels that may differ by more in the same picture
 _MOVED, _MOVED_SHARE = 12, 0.01  # the same, in a picture in which nothing moved
 _FROZEN = 0.8  # share of pictures that are the same as the one before, where a picture is frozen
+_AGAIN = 0.1  # share of pictures that are the same as one of the first half of the time that a picture is frozen
+_SETTLED = 60.0  # seconds from which on that is asked for: what is compressed gets better for a while
 _PAIRS = 5  # pictures after the first from which that share says something
 _SHORTEST, _PART, _LONGEST = 2.0, 0.2, 600.0  # seconds, share of the video, seconds: from how long on it is said
 
@@ -64,27 +66,55 @@ class _Black:
 
 
 class _Frozen:
-    """Since when nothing moved and most pictures are the same as the one before."""
+    """Since when nothing moved, most pictures are the same as the one before, and long ago ones come again.
+
+    A dark room that is compressed much is nearly the same from picture to picture, and drifts; what froze does not.
+    """
 
     def __init__(self) -> None:
-        self._begun = 0.0
+        self._begun, self._renewed, self._until = 0.0, 0.0, 0.0
         self._first: IntArray | None = None
-        self._last: IntArray | None = None
-        self._pairs = self._same = 0
+        self._same, self._again, self._before = _Share(), _Share(), _Share()
 
     @property
     def since(self) -> float | None:
         """Seconds; ``None`` where the pictures are alive, or too few to say."""
-        return self._begun if self._pairs >= _PAIRS and self._same >= _FROZEN * self._pairs else None
+        again = self._again if self._again.count >= _PAIRS else self._before
+        stays = self._until - self._begun < _SETTLED or again.share >= _AGAIN
+        return self._begun if stays and self._same.count >= _PAIRS and self._same.share >= _FROZEN else None
 
     def add(self, small: IntArray, seconds: float) -> None:
         """One picture more."""
-        if self._first is None or self._last is None or _differ(small, self._first, _MOVED) > _MOVED_SHARE:
-            self._begun, self._first, self._pairs, self._same = seconds, small, 0, 0
-        else:
-            self._pairs += 1
-            self._same += _differ(small, self._last, _SAME) <= _SAME_SHARE
+        self._until = seconds
+        if self._first is None or _differ(small, self._first, _MOVED) > _MOVED_SHARE:
+            self._begun = self._renewed = seconds
+            self._first = self._last = self._old = self._new = small
+            self._same, self._again, self._before = _Share(), _Share(), _Share()
+            return
+        self._same.add(_differ(small, self._last, _SAME) <= _SAME_SHARE)
+        self._again.add(_differ(small, self._old, _SAME) <= _SAME_SHARE)
         self._last = small
+        if seconds - self._begun >= max(_SETTLED / 4, 2 * (self._renewed - self._begun)):
+            self._old, self._new, self._renewed = self._new, small, seconds
+            self._again, self._before = _Share(), self._again
+
+
+@dataclass
+class _Share:
+    """How many of so many things are so."""
+
+    found: int = 0
+    count: int = 0
+
+    @property
+    def share(self) -> float:
+        """0 where there is none."""
+        return self.found / self.count if self.count else 0.0
+
+    def add(self, is_so: bool) -> None:
+        """One more."""
+        self.found += is_so
+        self.count += 1
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,7 @@ from joblib import Parallel, delayed
 from metavad.errors import DataError, FootageWarning, printable
 from metavad.progress import SILENT, Progress
 from metavad.scenes.blank import watched
-from metavad.scenes.formats import table_rows
-from metavad.scenes.labels import frame_labels, pixel_masks, region_tracks
-from metavad.scenes.listing import natural
+from metavad.scenes.labels import check_rows, frame_labels, pixel_masks, region_tracks, unlabelled
 from metavad.scenes.scene import Expect, Scene, Suite, Video
 from metavad.scenes.video import VideoFacts, decodable_frames, probe, read_frames
 from metavad.types import BoolArray
@@ -68,8 +66,9 @@ def check_suite(suite: Suite, *, jobs: int = 1, progress: Progress = SILENT) -> 
     odd = [_about(text, suite, work) for text in told]
     found = [finding for result in seen for finding in result.findings]
     counted = [finding for scene in suite.scenes for finding in _against_expected(scene.key, scene.expect, seen, scene)]
-    strangers = [finding for scene in suite.scenes for finding in _labelled_strangers(scene)]
-    return [*missing, *odd, *found, *strangers, *counted, *_against_expected(suite.name, suite.expect, seen, None)]
+    known = {finding.what for finding in found}
+    rows = [finding for scene in suite.scenes for finding in _against_rows(scene) if finding.what not in known]
+    return [*missing, *odd, *found, *rows, *counted, *_against_expected(suite.name, suite.expect, seen, None)]
 
 
 @contextmanager
@@ -93,18 +92,14 @@ def _about(text: str, suite: Suite, work: Sequence[tuple[Scene, Video]]) -> Find
     return Finding("warning", suite.name, text)
 
 
-def _labelled_strangers(scene: Scene) -> Iterator[Finding]:
-    """Rows of an intervals table about no video of the scene: a misspelt name would make its video normal."""
-    if scene.labels is None or scene.labels.format != "intervals" or not scene.test:
-        return
-    names = {name for video in _videos(scene) for name in (video.name, video.path.name)}
-    for path in sorted({scene.labels.of(video) for video in scene.test}):
-        try:
-            found = {row.get("video", "") for row in table_rows(path)}
-        except DataError:
-            continue  # told where its videos are looked at
-        for name in sorted(found - names - {""}, key=natural):
-            yield Finding("warning", scene.key, f"{path.name} has rows of {name!r}, which is no video of this scene")
+def _against_rows(scene: Scene) -> Iterator[Finding]:
+    """Rows of a table about no video of the scene, and videos that it has no row about."""
+    try:
+        check_rows(scene)
+        for video in unlabelled(scene):
+            yield Finding("warning", scene.key, f"no row of its labels is about {video.name}: normal throughout")
+    except (DataError, OSError) as error:
+        yield Finding("error", scene.key, str(error))
 
 
 def empty_intervals(*videos: Video) -> str:
@@ -167,13 +162,7 @@ def _against_masks(scene: Scene, video: Video, facts: VideoFacts, labels: BoolAr
     masks = pixel_masks(scene, video, facts.frames)
     if masks is None:
         return
-    anywhere = np.zeros(facts.frames, bool)
-    for frame, mask in enumerate(masks):
-        if mask.shape != (facts.height, facts.width):
-            size = f"{mask.shape[1]}x{mask.shape[0]}"
-            yield Finding("error", where, f"mask {frame} is {size}, the picture {facts.width}x{facts.height}")
-            return
-        anywhere[frame] = mask.any()
+    anywhere = np.array([mask.any() for mask in masks], bool)
     if different := int((anywhere != labels).sum()):
         yield Finding("warning", where, f"masks and frame labels differ in {different} of {facts.frames} frames")
 

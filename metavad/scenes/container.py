@@ -5,9 +5,10 @@ points elsewhere is refused before it is followed.
 """
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -61,19 +62,13 @@ class OpenVideo:
     """Whether reading ended by an error."""
 
     def packets(self) -> "Iterator[Packet[VideoStream]]":
-        """Packets as they lie in the file; those without content, which some files have for pictures left out, go."""
-        packets = self.container.demux(self.stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.FFmpegError:
-                self.stopped = True
-                return
-            if packet.size:
+        """Packets as they lie in the file, up to its end or to what does not read."""
+        try:
+            for packet in _demuxed(self.container, [self.stream]):
                 self.packets_read += 1
                 yield packet
+        except av.FFmpegError:
+            self.stopped = True
 
     def frames(self) -> Iterator[VideoFrame]:
         """Frames in presentation order; a damaged packet costs its own frames only, as in a player."""
@@ -153,9 +148,12 @@ def file_address(path: Path) -> str:
 def file_status(path: Path) -> os.stat_result:
     """Size and time of change of a video file that is there."""
     try:
-        return path.stat()
+        status = path.stat()
     except OSError as error:
         raise VideoError(f"{path}: expected a video, found {str(error.strerror).lower()}") from error
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a device would be waited for
+        raise VideoError(f"{path}: expected a video, found what is no file; record it to one first")
+    return status
 
 
 @contextmanager
@@ -190,7 +188,8 @@ def _formats() -> str:
 
 def _refused(path: Path, error: Exception) -> str:
     """What a file is that does not open, and how to mend it."""
-    with path.open("rb") as file:
+    start = b""
+    with suppress(OSError), path.open("rb") as file:
         start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")
     if any(start.startswith(mark) or (mark.startswith(b"<") and mark in start) for mark in _SCRIPTS):
         return "a list that points at other files; name the videos themselves"
@@ -228,11 +227,19 @@ def _counted(container: InputContainer, streams: Sequence[VideoStream]) -> Count
     """Packets of each stream; what does not read ends the count."""
     frames = Counter[int]()
     try:
-        for packet in container.demux(tuple(streams)):
-            frames[packet.stream_index] += packet.size > 0
+        for packet in _demuxed(container, streams):
+            frames[packet.stream_index] += 1
     except av.FFmpegError:
         pass
     return frames
+
+
+def _demuxed(container: InputContainer, streams: Sequence[VideoStream]) -> "Iterator[Packet[VideoStream]]":
+    """Packets with content; those without stand for pictures that repeat, or for the end."""
+    try:
+        yield from (packet for packet in container.demux(tuple(streams)) if packet.size)
+    except IndexError:  # how PyAV ends where another stream came up on the way
+        return
 
 
 def _said_of(videos: Sequence[VideoStream], best: VideoStream) -> str:

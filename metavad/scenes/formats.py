@@ -5,10 +5,14 @@ frames counted from 0, intervals and boxes half-open, whatever the files say.
 """
 
 import csv
+import fnmatch
 import math
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 from zipfile import BadZipFile
 
@@ -16,9 +20,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from metavad.errors import LabelError
-from metavad.scenes.listing import frame_files, is_junk, natural
+from metavad.errors import FootageWarning, LabelError
+from metavad.scenes.listing import VIDEO_SUFFIXES, frame_files, is_junk, natural
 from metavad.scenes.scene import LabelSource, Video
+from metavad.scenes.text import text_of
 from metavad.scenes.video import probe
 from metavad.types import BoolArray
 
@@ -29,9 +34,14 @@ __all__ = [
     "Box",
     "FrameFormat",
     "MaskFormat",
+    "Row",
     "TrackFormat",
     "checked_labels",
     "clip_number",
+    "has_rows",
+    "interval_rows",
+    "is_of_one_video",
+    "names_of",
     "table_rows",
 ]
 
@@ -65,7 +75,7 @@ def _existing(path: Path) -> Path:
 
 def _text(path: Path) -> str:
     try:
-        return _existing(path).read_text(encoding="utf-8-sig")
+        return text_of(_existing(path))
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"{path}: expected a text file, found something else; fetch or save it again") from error
 
@@ -93,80 +103,169 @@ def _npy(source: LabelSource, video: Video, frames: int) -> BoolArray:
     return checked_labels(_array(source.of(video)), source.of(video), frames)
 
 
-def _from_intervals(intervals: list[tuple[int, int]], frames: int, path: Path) -> BoolArray:
-    """Labels (T,) of half-open intervals; one that leaves the video is an error."""
+def _from_intervals(intervals: Sequence[tuple[int, int]], frames: int, where: object) -> BoolArray:
+    """Labels (T,) of half-open intervals; one that is empty, backwards or leaves the video is an error."""
     labels = np.zeros(frames, bool)
     for start, stop in intervals:
-        if not 0 <= start <= stop <= frames:
+        if not 0 <= start < stop <= frames:
             raise LabelError(
-                f"{path}: expected intervals inside 0 to {frames}, the length of the video, found {start} to {stop}"
+                f"{where}: expected intervals from a lower frame to a higher one, inside 0 to {frames}, the length of "
+                f"the video, found {start} to {stop}"
             )
         labels[start:stop] = True
     return labels
 
 
-def table_rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a table with a header, without blank lines and comments; keys in lower case.
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: its cells by column in lower case, and where it stands."""
 
-    Cells beyond the header (a remark, a comma at the end) are left out. Raises :class:`LabelError` for what is no text.
+    where: str
+    cells: dict[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[column]
+
+
+def table_rows(path: Path, columns: Sequence[str]) -> list[Row]:
+    """Rows of a table whose first line names at least these columns; blank lines and comments are left out.
+
+    Cells beyond the header (a remark, a comma at the end) are left out. Raises :class:`LabelError` for what is no
+    text, and for a table that does not say what its columns are.
     """
-    lines = [line for line in _text(path).splitlines() if line.strip() and not line.startswith("#")]
+    lines = enumerate(_text(path).splitlines(), 1)
+    kept = [(number, line) for number, line in lines if line.strip() and not line.startswith("#")]
+    reader = csv.reader(line for _, line in kept)
     try:
-        rows = list(csv.DictReader(lines, restkey=""))
+        rows = [(f"{path}, line {kept[reader.line_num - 1][0]}", [cell.strip() for cell in row]) for row in reader]
     except csv.Error as error:
         raise LabelError(f"{path}: expected a table of commas, found something else ({error})") from error
-    return [{key.strip().lower(): (value or "").strip() for key, value in row.items() if key} for row in rows]
+    where, header = rows[0] if rows else (str(path), [])
+    names = [name.lower() for name in header]
+    if any(names.count(column) != 1 for column in columns):
+        found = ",".join(header) or "nothing"
+        raise LabelError(f"{where}: expected columns {','.join(columns)}, found {found}; name them in the first line")
+    return [Row(where, dict(zip(names, [*row, *[""] * len(names)], strict=False))) for where, row in rows[1:]]
+
+
+def interval_rows(source: LabelSource, path: Path) -> list[Row]:
+    """Rows of a table of intervals; a file of one video alone may lack the column ``video``."""
+    return table_rows(path, ["start", "end"] if is_of_one_video(source) else ["video", "start", "end"])
+
+
+def is_of_one_video(source: LabelSource) -> bool:
+    """Whether every video has a file of labels of its own."""
+    return "{video}" in source.path or "{number}" in source.path
+
+
+def names_of(video: Video) -> set[str]:
+    """What rows of a table may call a video: its name, with or without suffix."""
+    return {video.name, video.path.name, *([] if video.path.is_dir() else [f"{video.name}{video.path.suffix}"])}
+
+
+def has_rows(source: LabelSource, video: Video) -> bool:
+    """Whether a video is labelled at all, where a format leaves out the normal ones, or is said to be normal."""
+    if fnmatch.fnmatchcase(video.name, source.normal_if_missing):
+        return True
+    if source.format == "msad":
+        return bool(_one_interval_rows(source.of(video), video))
+    return source.format != "intervals" or bool(_own_rows(source, video))
+
+
+def _own_rows(source: LabelSource, video: Video) -> list[Row]:
+    own = names_of(video)
+    return [row for row in interval_rows(source, source.of(video)) if row.cells.get("video", video.name) in own]
 
 
 def _intervals(source: LabelSource, video: Video, frames: int) -> BoolArray:
-    """A table ``video,start,end`` for one or many videos; the column ``video`` may be left out."""
-    path = source.of(video)
-    rows = table_rows(path)
-    if rows and not {"start", "end"} <= set(rows[0]):
-        raise LabelError(f"{path}: expected columns video,start,end, found {','.join(rows[0])}")
-    own = [row for row in rows if row.get("video", video.name) in (video.name, video.path.name)]
-    if source.unit == "seconds":
-        return _in_seconds(own, path, video, frames)
-    shift, end = source.first, 1 if source.inclusive else 0
-    pairs = [
-        (round(_number(row["start"], path)) - shift, round(_number(row["end"], path)) - shift + end) for row in own
-    ]
-    return _from_intervals(pairs, frames, path)
+    """A table ``video,start,end`` for one or many videos, in what the suite says is its unit."""
+    rows = _own_rows(source, video)
+    spans = [(_number(row["start"], row.where), _number(row["end"], row.where)) for row in rows]
+    for row, (start, end) in zip(rows, spans, strict=True):
+        if source.unit is None:
+            hint = 'say unit = "seconds"' if start % 1 or end % 1 else 'say unit = "frames" or unit = "seconds"'
+            raise LabelError(
+                f"{row.where}: expected to be told what {start:g} to {end:g} counts, found no unit; {hint} in labels"
+            )
+    labels = _in_seconds if source.unit == "seconds" else _in_frames
+    found = labels(source, rows, spans, video, frames)
+    _apart(rows, spans, inclusive=source.inclusive and source.unit == "frames")
+    return found
 
 
-def _number(text: str, path: Path) -> float:
+_Spans: TypeAlias = Sequence[tuple[float, float]]
+
+
+def _apart(rows: Sequence[Row], spans: _Spans, *, inclusive: bool) -> None:
+    """Refuse what is said twice: one of the two is a mistake."""
+    order = sorted(range(len(rows)), key=lambda n: spans[n])
+    for one, other in pairwise(order):
+        if spans[other][0] < spans[one][1] or (inclusive and spans[other][0] == spans[one][1]):
+            first, second = ("{:g} to {:g}".format(*spans[n]) for n in (one, other))
+            raise LabelError(
+                f"{rows[other].where}: expected intervals that do not meet, found {second} over {first} of "
+                f"{rows[one].where.rpartition(', ')[2]}; join them"
+            )
+
+
+def _number(text: str, where: object) -> float:
     try:
         number = float(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise LabelError(f"{path}: expected a number, found {text!r}; mend that line")
+        raise LabelError(f"{where}: expected a number, found {text!r}; mend that line")
     return number
 
 
-def _in_seconds(rows: list[dict[str, str]], path: Path, video: Video, frames: int) -> BoolArray:
-    """A frame is abnormal when its time lies in [start, end)."""
-    seconds = probe(video).seconds
+def _whole(number: float, where: object) -> int:
+    if number % 1:
+        raise LabelError(f"{where}: expected whole frames, found {number:g}; are these seconds?")
+    return int(number)
+
+
+def _in_frames(source: LabelSource, rows: Sequence[Row], spans: _Spans, video: Video, frames: int) -> BoolArray:
+    labels = np.zeros(frames, bool)
+    for row, (start, end) in zip(rows, spans, strict=True):
+        first, last = (_whole(number, row.where) - source.first for number in (start, end))
+        labels |= _from_intervals([(first, last + int(source.inclusive))], frames, row.where)
+    return labels
+
+
+def _in_seconds(source: LabelSource, rows: Sequence[Row], spans: _Spans, video: Video, frames: int) -> BoolArray:
+    """A frame is abnormal when its time lies in [start, end); the last second of a video may be rounded up."""
+    facts, path = probe(video), source.of(video)
+    seconds = facts.seconds
     if len(seconds) != frames:
         raise LabelError(f"{path}: expected {frames} frames in {video.path}, found {len(seconds)}")
+    limit = math.ceil(float(seconds[-1]) + 1 / facts.rate - 1e-6)
     labels = np.zeros(frames, bool)
-    for row in rows:
-        start, end = _number(row["start"], path), _number(row["end"], path)
-        if not 0 <= start <= end:
-            raise LabelError(f"{path}: expected 0 <= start <= end in seconds, found {start:g} to {end:g}")
-        labels |= (seconds >= start) & (seconds < end)
+    for row, (start, end) in zip(rows, spans, strict=True):
+        inside = (seconds >= start) & (seconds < end)
+        if not 0 <= start < end:
+            raise LabelError(f"{row.where}: expected 0 <= start < end in seconds, found {start:g} to {end:g}")
+        if end > limit or not inside.any():
+            raise LabelError(
+                f"{row.where}: expected seconds inside 0 to {limit}, the length of {video.name}, found {start:g} to "
+                f"{end:g}; are these frames?"
+            )
+        labels |= inside
     return labels
 
 
 def _ucsd_m(source: LabelSource, video: Video, frames: int) -> BoolArray:
     """``TestVideoFile{end+1}.gt_frame = [60:152];``: one line a clip, counted from 1, both ends inside."""
     path = source.of(video)
-    lines = re.findall(r"gt_frame\s*=\s*\[([^\]]*)\]", _existing(path).read_text(encoding="latin-1"))
+    code = re.sub("%.*", "", _existing(path).read_text(encoding="latin-1"))
+    lines = re.findall(r"gt_frame\s*=\s*\[([^\]]*)\]", code)
     number = clip_number(video)
     if not 1 <= number <= len(lines):
         raise LabelError(f"{path}: expected a line for clip {number} ({video.name}), found {len(lines)}")
-    pairs = re.findall(r"(\d+)(?:\s*:\s*(\d+))?", lines[number - 1])
-    return _from_intervals([(int(start) - 1, int(end or start)) for start, end in pairs], frames, path)
+    where, line, frame = f"{path}, clip {number}", lines[number - 1], r"(\d+)(?:\s*:\s*(\d+))?"
+    if rest := re.sub(frame, "", line).strip(" ,;\t\n"):
+        raise LabelError(f"{where}: expected frames such as 60:152, found {rest[:20]!r} among them")
+    pairs = [(_number(start, where), _number(end or start, where)) for start, end in re.findall(frame, line)]
+    return _from_intervals([(int(start) - 1, int(end)) for start, end in pairs], frames, where)
 
 
 def _mask_images(source: LabelSource, video: Video, frames: int) -> Iterator[BoolArray] | None:
@@ -229,11 +328,11 @@ def _mat_intervals(source: LabelSource, video: Video, frames: int) -> BoolArray:
     content = _matlab(path)
     if "gt" not in content and video.name in content:
         return checked_labels(np.ravel(content[video.name]), path, frames)
-    pairs = _cell(content, "gt", clip_number(video), path).astype(np.int64)  # uint8 would wrap
-    if pairs.size and (pairs.ndim != 2 or pairs.shape[0] != 2):
-        raise LabelError(f"{path}: expected starts over ends, found an array of shape {pairs.shape}")
-    starts_ends = pairs.reshape(2, -1).T
-    return _from_intervals([(int(start) - 1, int(end)) for start, end in starts_ends], frames, path)
+    where, pairs = f"{path}, cell {clip_number(video)}", _cell(content, "gt", clip_number(video), path)
+    if pairs.size and (pairs.ndim != 2 or pairs.shape[0] != 2 or pairs.dtype.kind not in "biuf"):
+        raise LabelError(f"{where}: expected starts over ends, found {pairs.dtype} of shape {pairs.shape}")
+    starts, ends = ([_whole(_number(str(each), where), where) for each in row] for row in pairs.reshape(2, -1).tolist())
+    return _from_intervals([(start - 1, end) for start, end in zip(starts, ends, strict=True)], frames, where)
 
 
 def _mat_masks(source: LabelSource, video: Video, frames: int) -> Iterator[BoolArray]:
@@ -265,13 +364,23 @@ def _npz(source: LabelSource, video: Video, frames: int) -> BoolArray:
     try:
         with np.load(path, allow_pickle=False) as archive:
             names = list(archive.files)
-            own = [name for name in names if Path(name).stem == video.name] or (names if len(names) == 1 else [])
-            labels = np.ravel(archive[own[0]]) if own else None
+            own = [name for name in names if _is_about(name, video)] or (
+                names if is_of_one_video(source) and len(names) == 1 else []
+            )
+            labels = np.ravel(archive[own[0]]) if len(own) == 1 else None
     except (ValueError, EOFError, OSError, AttributeError, TypeError, BadZipFile) as error:
         raise LabelError(f"{path}: expected an archive of number arrays (.npz), {_refusal(error)}") from error
     if labels is None:
-        raise LabelError(f"{path}: expected labels of {video.name!r}, found those of {len(names)} others")
+        found = f"{own[0]!r} and {own[1]!r}" if own else f"those of {len(names)} others"
+        raise LabelError(f"{path}: expected labels of {video.name!r}, found {found}")
     return checked_labels(labels, path, frames)
+
+
+def _is_about(name: str, video: Video) -> bool:
+    """Whether a dataset's file means a video that may have been converted since: any suffix, any folder."""
+    last = PurePath(name.replace("\\", "/")).name
+    bare = PurePath(last).stem if PurePath(last).suffix.lower() in VIDEO_SUFFIXES else last
+    return video.name in (name, last, bare)
 
 
 def _object_intervals(source: LabelSource, video: Video, frames: int) -> BoolArray:
@@ -280,21 +389,23 @@ def _object_intervals(source: LabelSource, video: Video, frames: int) -> BoolArr
     Files of this name circulate that are arrays with 1 = normal: told by their first bytes, and inverted.
     """
     path = source.of(video)
-    if source.normal_throughout(video):
-        return np.zeros(frames, bool)
     if _existing(path).read_bytes()[:6] == b"\x93NUMPY":
         return ~checked_labels(_array(path), path, frames)
-    rows = _numbers(path, ",", 3)
-    return _from_intervals([(int(start), int(end) + 1) for _, start, end in rows], frames, path)
+    labels = np.zeros(frames, bool)
+    for where, (_, start, end) in _numbers(path, 3):  # objects may be there at once
+        labels |= _from_intervals([(_whole(start, where), _whole(end, where) + 1)], frames, where)
+    return labels
 
 
-def _numbers(path: Path, separator: str, columns: int) -> list[list[float]]:
-    """Rows of numbers; blank lines are left out; may be empty."""
-    lines = _text(path).splitlines()
-    rows = [line.split(separator) for line in lines if line.strip()]
-    if bad := next((row for row in rows if len(row) != columns), None):
-        raise LabelError(f"{path}: expected {columns} numbers a line, found {separator.join(bad)!r}")
-    return [[_number(text, path) for text in row] for row in rows]
+def _numbers(path: Path, columns: int) -> list[tuple[str, list[float]]]:
+    """Lines of numbers with commas between, and where they stand; blank lines are left out; may be empty."""
+    rows = []
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        where, cells = f"{path}, line {number}", line.split(",")
+        if line.strip() and len(cells) != columns:
+            raise LabelError(f"{where}: expected {columns} numbers a line, found {line!r}")
+        rows += [(where, [_number(cell, where) for cell in cells])] if line.strip() else []
+    return rows
 
 
 def _object_maps(source: LabelSource, video: Video, frames: int) -> Iterator[BoolArray]:
@@ -324,8 +435,12 @@ def _object_ids(path: Path) -> NDArray[Any]:
 
 def _maps_by_frame(folder: Path) -> dict[int, Path]:
     found = folder.glob("*_gt.png") if folder.is_dir() else iter(())
-    files = sorted((file for file in found if not is_junk(file)), key=lambda file: natural(file.name))
-    return {int(match[1]): file for file in files if (match := re.search(r"_(\d+)_gt$", file.stem))}
+    maps: dict[int, Path] = {}
+    for file in sorted((file for file in found if not is_junk(file)), key=lambda file: natural(file.name)):
+        match = re.search(r"_(\d+)_gt$", file.stem)
+        if match and (other := maps.setdefault(int(match[1]), file)) is not file:
+            raise LabelError(f"{folder}: expected a map for each frame, found {other.name} and {file.name} of one")
+    return maps
 
 
 def _object_boxes(source: LabelSource, video: Video, frames: int) -> list[Box]:
@@ -344,7 +459,7 @@ def _spans(folder: Path, video: Video) -> list[list[float]] | None:
     for ending in ("new_tracks", "tracks"):
         path = folder / f"{video.name}_{ending}.txt"
         if path.exists() and path.read_bytes()[:6] != b"\x93NUMPY":
-            return _numbers(path, ",", 3)
+            return [row for _, row in _numbers(path, 3)]
     return None
 
 
@@ -358,13 +473,14 @@ def _street_scene_boxes(source: LabelSource, video: Video, frames: int) -> list[
     """``.../007.jpg TRACK X Y W H`` a line: frame from 1, top-left and size."""
     path = source.of(video)
     boxes = []
-    for line in _text(path).splitlines():
-        match = re.match(r"\s*.*?(\d+)\.\w+\s+(-?\d+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s*$", line)
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        where, match = f"{path}, line {number}", re.fullmatch(r"(?:.*\D)?(\d+)\.\w+((?:\s+\S+){5})\s*", line)
         if line.strip() and not match:
-            raise LabelError(f"{path}: expected NAME.jpg TRACK X Y W H, found {line.strip()!r}")
+            raise LabelError(f"{where}: expected NAME.jpg TRACK X Y W H, found {line.strip()!r}")
         if match:
-            x, y, width, height = (round(_number(text, path)) for text in match.groups()[2:])
-            boxes.append((int(match[2]), int(match[1]) - 1, x, y, x + width, y + height))
+            frame, track, *sides = (_number(text, where) for text in (match[1], *match[2].split()))
+            x, y, width, height = map(round, sides)
+            boxes.append((_whole(track, where), int(frame) - 1, x, y, x + width, y + height))
     return _inside(boxes, frames, path)
 
 
@@ -380,8 +496,11 @@ def _track_rows(source: LabelSource, video: Video, frames: int) -> list[Box]:
     path = source.of(video)
     if source.normal_throughout(video):
         return []
-    rows = [[int(value) for value in row] for row in _numbers(path, ",", 6)]
-    return _inside([(track, frame, x, y, xx + 1, yy + 1) for track, frame, x, y, xx, yy in rows], frames, path)
+    boxes = []
+    for where, (track, frame, *sides) in _numbers(path, 6):
+        x, y, xx, yy = map(int, sides)
+        boxes.append((_whole(track, where), _whole(frame, where), x, y, xx + 1, yy + 1))
+    return _inside(boxes, frames, path)
 
 
 def _inside(boxes: list[Box], frames: int, path: Path) -> list[Box]:
@@ -398,15 +517,22 @@ def _postures(source: LabelSource, video: Video, frames: int) -> BoolArray:
     """``fall-01,97,0,...`` a line, frames from 1: a posture holds until the next row says another."""
     path = source.of(video)
     postures = np.full(frames, -1)
-    rows = [row for row in _plain_rows(path) if row[0] and re.match(rf"{re.escape(row[0])}\b", video.name)]
+    told = [(where, row) for where, row in _plain_rows(path) if re.match(rf"{re.escape(row[0])}\b", video.name)]
+    rows = [
+        (_whole(_number(row[1], where), where), _whole(_number(row[2], where), where), where)
+        for where, row in told
+        if row[0]
+    ]
     if not rows:
         raise LabelError(f"{path}: expected rows of {video.name}, found none")
-    for frame, posture in sorted((int(_number(row[1], path)), int(_number(row[2], path))) for row in rows):
-        if not 1 <= frame <= frames:
-            raise LabelError(f"{path}: expected frames 1 to {frames} of {video.name}, found {frame}")
+    before = 0
+    for frame, posture, where in sorted(rows):
+        if not 1 <= frame <= frames or frame == before:
+            twice = " again" if frame == before else ""
+            raise LabelError(f"{where}: expected frames 1 to {frames} of {video.name}, found {frame}{twice}")
         if posture not in _POSTURES:
-            raise LabelError(f"{path}: expected postures -1, 0 or 1 of {video.name}, found {posture} at frame {frame}")
-        postures[frame - 1 :] = posture
+            raise LabelError(f"{where}: expected postures -1, 0 or 1 of {video.name}, found {posture} at frame {frame}")
+        postures[frame - 1 :], before = posture, frame
     return np.isin(postures, source.abnormal)
 
 
@@ -414,14 +540,23 @@ _POSTURES = (-1, 0, 1)
 """On one's feet, falling, lying."""
 
 
-def _plain_rows(path: Path) -> list[list[str]]:
-    """Rows without header that have three columns or more."""
-    text = _text(path)
+def _plain_rows(path: Path) -> list[tuple[str, list[str]]]:
+    """Rows without header, which have three columns or more, and where they stand."""
+    reader = csv.reader(_text(path).splitlines())
     try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
+        rows = [(f"{path}, line {reader.line_num}", [cell.strip() for cell in row]) for row in reader if row]
     except csv.Error as error:
         raise LabelError(f"{path}: expected a table of commas, found something else ({error})") from error
-    return [row for row in rows if len(row) >= 3]
+    if short := next((row for row in rows if len(row[1]) < 3), None):
+        raise LabelError(f"{short[0]}: expected a video, a frame, a posture, found {','.join(short[1])!r}")
+    return rows
+
+
+_FIRST, _LAST = "starting frame of anomaly", "ending frame of anomaly"
+
+
+def _one_interval_rows(path: Path, video: Video) -> list[Row]:
+    return [row for row in table_rows(path, ["name", _FIRST, _LAST]) if _is_about(row["name"], video)]
 
 
 def _one_interval(source: LabelSource, video: Video, frames: int) -> BoolArray:
@@ -429,26 +564,28 @@ def _one_interval(source: LabelSource, video: Video, frames: int) -> BoolArray:
 
     Videos that are not in the table are normal.
     """
-    path = source.of(video)
-    first, last = "starting frame of anomaly", "ending frame of anomaly"
-    rows = table_rows(path)
-    if rows and not {"name", first, last} <= set(rows[0]):
-        raise LabelError(f"{path}: expected columns name, {first}, {last}, found {','.join(rows[0])}")
-    own = [row for row in rows if Path(row["name"]).stem == video.name]
-    pairs = [(int(_number(row[first], path)) - 1, int(_number(row[last], path))) for row in own]
-    return _from_intervals(pairs, frames, path)
+    path, labels = source.of(video), np.zeros(frames, bool)
+    for row in _one_interval_rows(path, video):
+        first, last = (_whole(_number(row[name], row.where), row.where) for name in (_FIRST, _LAST))
+        labels |= _from_intervals([(first - 1, last)], frames, row.where)
+        if (total := row.cells.get("total frames", "")) not in ("", str(frames)):
+            said = f"{row.where}: {video.name} has {frames} frames, its labels were made of {total[:20]}"
+            warnings.warn(said, FootageWarning, stacklevel=3)
+    return labels
 
 
 def _two_intervals(source: LabelSource, video: Video, frames: int) -> BoolArray:
     """``Abuse028_x264.mp4  Abuse  165  240  -1  -1`` a line: -1 = absent, from 1, both ends inside."""
     path = source.of(video)
-    lines = (line.split() for line in _text(path).splitlines())
-    row = next((line for line in lines if line and Path(line[0]).stem == video.name), None)
-    if row is None or len(row) != 6:
-        raise LabelError(f"{path}: expected a line of {video.name} with six fields, found {row or 'none'}")
-    numbers = [int(_number(text, path)) for text in row[2:]]
-    pairs = [(start - 1, end) for start, end in zip(numbers[::2], numbers[1::2], strict=True) if start >= 0]
-    return _from_intervals(pairs, frames, path)
+    lines = ((number, line.split()) for number, line in enumerate(_text(path).splitlines(), 1))
+    rows = [(f"{path}, line {number}", row) for number, row in lines if row and _is_about(row[0], video)]
+    if len(rows) != 1 or len(rows[0][1]) != 6:
+        found = "none" if not rows else f"{len(rows)} lines" if len(rows) > 1 else rows[0][1]
+        raise LabelError(f"{path}: expected a line of {video.name} with six fields, found {found}")
+    where, row = rows[0]
+    numbers = [_whole(_number(text, where), where) for text in row[2:]]
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    return _from_intervals([(first - 1, last) for first, last in pairs if (first, last) != (-1, -1)], frames, where)
 
 
 FORMATS: dict[str, FrameFormat] = {

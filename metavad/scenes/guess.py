@@ -267,7 +267,8 @@ def _unit(table: Path, tests: Sequence[Video]) -> Unit | None:
     """The unit of a table of intervals: seconds where a number is no whole one, frames where seconds would lie past
     the end; ``None`` where it may be both."""
     try:
-        rows = [(row.get("video", ""), float(row["start"]), float(row["end"])) for row in table_rows(table)]
+        found = table_rows(table, ["start", "end"])
+        rows = [(row.cells.get("video", ""), float(row["start"]), float(row["end"])) for row in found]
     except (DataError, ValueError, KeyError):
         return None
     if any(number % 1 for _, *numbers in rows for number in numbers):

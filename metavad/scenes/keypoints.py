@@ -16,6 +16,7 @@ import numpy as np
 from metavad.errors import VideoError
 from metavad.scenes.listing import VIDEO_SUFFIXES, frame_files
 from metavad.scenes.scene import Video
+from metavad.scenes.text import text_of
 from metavad.types import FloatArray, IntArray
 
 __all__ = ["JOINTS", "Keypoints", "keypoints_file", "read_keypoints"]
@@ -24,6 +25,18 @@ JOINTS = 17
 """The keypoints of COCO (Lin et al. 2014, https://arxiv.org/abs/1405.0312), in its order; further ones are left out."""
 NAMES = ("{name}.npz", "{name}.json", "{name}_alphapose_tracked_person.json", "alphapose-results-{name}.json")
 """What a file of poses beside its video is called."""
+_ODD = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    BadZipFile,
+)
+"""What a file that is something else makes of its readers."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +82,12 @@ def read_keypoints(path: Path, video: Video) -> Keypoints:
     """The poses of a file, ordered by frame; raises :class:`VideoError` for a file that is something else."""
     try:
         found = _read_npz(path) if path.suffix == ".npz" else _read_json(path, video)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, BadZipFile) as error:
+    except _ODD as error:
         raise VideoError(
             f"{path}: expected poses as AlphaPose or metavad write them, found something else ({error})"
         ) from None
+    if len(found.frames) and found.frames.min() < 0:
+        raise VideoError(f"{path}: expected poses of frames from 0 on, found frame {found.frames.min()}")
     order = np.argsort(found.frames, kind="stable")
     return Keypoints(found.frames[order], found.tracks[order], found.points[order], found.sure[order])
 
@@ -82,6 +97,8 @@ def _read_npz(path: Path) -> Keypoints:
         frames, tracks, points = file["frames"], file["tracks"], file["points"]
     if points.shape != (len(frames), points.shape[1], 2) or points.shape[1] < JOINTS or len(tracks) != len(frames):
         raise ValueError(f"points of the shape {points.shape}")
+    if not np.isfinite(points).all() or (np.mod(frames, 1) != 0).any() or (np.mod(tracks, 1) != 0).any():
+        raise ValueError("numbers that are no places, frames or tracks")
     return Keypoints(
         frames.astype(np.int64),
         tracks.astype(np.int64),
@@ -91,7 +108,7 @@ def _read_npz(path: Path) -> Keypoints:
 
 
 def _read_json(path: Path, video: Video) -> Keypoints:
-    table = json.loads(path.read_text(encoding="utf-8"))
+    table = json.loads(text_of(path))
     numbers = _numbers(video)
     if isinstance(table, dict):
         rows = [
@@ -108,7 +125,7 @@ def _read_json(path: Path, video: Video) -> Keypoints:
         np.array([row[0] for row in rows], dtype=np.int64),
         np.array([row[1] for row in rows], dtype=np.int64),
         np.array([_points(row[2]) for row in rows], dtype=np.float64).reshape(-1, JOINTS, 2),
-        np.array([min(1.0, float(np.mean(row[3]))) for row in rows], dtype=np.float64),
+        np.array([_sure(row[3]) for row in rows], dtype=np.float64),
     )
 
 
@@ -118,6 +135,14 @@ def _points(flat: list[float]) -> FloatArray:
     if len(points) < JOINTS or not np.isfinite(points).all():
         raise ValueError(f"{len(points)} keypoints instead of {JOINTS}")
     return np.asarray(points[:JOINTS, :2])
+
+
+def _sure(scores: Any) -> float:
+    """A score, or the mean of one for each joint, at most 1."""
+    score = float(np.mean(scores))
+    if not np.isfinite(score):
+        raise ValueError(f"a score of {score}")
+    return min(1.0, score)
 
 
 def _track(found: dict[str, Any]) -> int:

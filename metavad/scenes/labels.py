@@ -1,12 +1,27 @@
 """What is abnormal: per frame, per pixel, per track; 1, true = abnormal, whatever the dataset writes."""
 
+import difflib
+import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
 
 from metavad.errors import LabelError, nearest
-from metavad.scenes.formats import FORMATS, MASK_FORMATS, TRACK_FORMATS, Box, checked_labels
+from metavad.scenes.formats import (
+    FORMATS,
+    MASK_FORMATS,
+    TRACK_FORMATS,
+    Box,
+    Row,
+    checked_labels,
+    has_rows,
+    interval_rows,
+    is_of_one_video,
+    names_of,
+)
+from metavad.scenes.listing import VIDEO_SUFFIXES
 from metavad.scenes.scene import Crop, LabelSource, Scene, Video
 from metavad.scenes.video import probe
 from metavad.types import BoolArray
@@ -16,9 +31,11 @@ __all__ = [
     "MASK_FORMATS",
     "TRACK_FORMATS",
     "Box",
+    "check_rows",
     "frame_labels",
     "pixel_masks",
     "region_tracks",
+    "unlabelled",
 ]
 
 
@@ -31,6 +48,8 @@ def frame_labels(scene: Scene, video: Video, frames: int) -> BoolArray:
     source = scene.labels or scene.pixel_masks
     if source is None:
         raise LabelError(f"{scene.key}: expected labels, found none; say labels = {{ format, path }}")
+    if source.normal_throughout(video):
+        return np.zeros(frames, bool)
     if source.format in FORMATS:
         return checked_labels(FORMATS[source.format](source, video, frames), source.of(video), frames)
     masks = _masks(source, video, frames, FORMATS | MASK_FORMATS)
@@ -42,12 +61,24 @@ def frame_labels(scene: Scene, video: Video, frames: int) -> BoolArray:
 def pixel_masks(scene: Scene, video: Video, frames: int) -> Iterator[BoolArray] | None:
     """Abnormal pixels of each frame, (H, W) of the cropped picture; ``None`` where there are no masks.
 
-    Raises :class:`LabelError` when there are fewer or more masks than frames.
+    Raises :class:`LabelError` when there are fewer or more masks than frames, or of another size.
     """
     if scene.pixel_masks is None:
         return None
     masks = _masks(scene.pixel_masks, video, frames, MASK_FORMATS)
-    return None if masks is None else (np.asarray(scene.crop.apply(mask), bool) for mask in masks)
+    return None if masks is None else _cropped_masks(scene, scene.pixel_masks, video, masks)
+
+
+def _cropped_masks(scene: Scene, source: LabelSource, video: Video, masks: Iterable[BoolArray]) -> Iterator[BoolArray]:
+    facts = probe(video)
+    for frame, mask in enumerate(masks):
+        if mask.shape != (facts.height, facts.width):
+            size = "x".join(str(side) for side in reversed(mask.shape))
+            raise LabelError(
+                f"{source.of(video)}: expected masks of the picture's size, mask {frame} is {size}, the picture "
+                f"{facts.width}x{facts.height}"
+            )
+        yield np.asarray(scene.crop.apply(mask), bool)
 
 
 def region_tracks(scene: Scene, video: Video, frames: int) -> list[Box]:
@@ -60,6 +91,62 @@ def region_tracks(scene: Scene, video: Video, frames: int) -> list[Box]:
         return _cropped_boxes(scene, video, _boxes(scene.tracks, video, frames))
     masks = pixel_masks(scene, video, frames)
     return [] if masks is None else _tracks_of_masks(masks)
+
+
+def check_rows(scene: Scene) -> None:
+    """Raises :class:`LabelError` for a row about no video, or about several: its video would count as normal.
+
+    A table may have rows about videos of other cameras whose files lie near it, and about the videos that a dataset
+    is known to have and that are not here.
+    """
+    source = scene.labels
+    if source is None or source.format != "intervals":
+        return
+    videos = list({video.path: video for video in (*scene.normal, *scene.test)}.values())
+    strangers: list[tuple[Row, Path]] = []
+    for path in dict.fromkeys(source.of(video) for video in scene.test if not source.normal_throughout(video)):
+        about = [video for video in videos if source.of(video) == path]
+        for row in interval_rows(source, path):
+            if "video" in row.cells and not _is_known(row, about, scene.test):
+                strangers.append((row, path))
+    known_missing = max(0, max(scene.expect.test_videos, len(scene.expect.test_lengths)) - len(scene.test))
+    lost = [row for row, _ in strangers] if is_of_one_video(source) else _nowhere(strangers, scene.root)
+    if len({row["video"] for row in lost}) > known_missing:
+        raise LabelError(_stranger(lost[0], scene.test))
+
+
+def _is_known(row: Row, videos: Iterable[Video], test: Iterable[Video]) -> bool:
+    meant = [video for video in test if row["video"] in names_of(video)]
+    if len(meant) > 1:
+        raise LabelError(
+            f"{row.where}: expected the name of one video, found {row['video']!r} for {meant[0].name!r} and "
+            f"{meant[1].name!r}; write it as here"
+        )
+    return any(row["video"] in names_of(video) for video in videos)
+
+
+def _nowhere(strangers: list[tuple[Row, Path]], root: Path) -> list[Row]:
+    """Rows about no file or folder near them, by name alone: a path is no name."""
+    wanted = {row["video"] for row, _ in strangers}
+    there: set[str] = set()
+    for folder in {root, *(path.parent for _, path in strangers)} if wanted else ():
+        for _, folders, files in os.walk(folder):
+            videos = [file for file in files if PurePath(file).suffix.lower() in VIDEO_SUFFIXES]
+            there |= wanted & {*folders, *videos, *(PurePath(file).stem for file in videos)}
+    return [row for row, _ in strangers if row["video"] not in there]
+
+
+def _stranger(row: Row, videos: Iterable[Video]) -> str:
+    names = [video.name for video in videos]
+    last = PurePath(row["video"].replace("\\", "/")).name
+    close = difflib.get_close_matches(PurePath(last).stem, names, n=1) or names[:1]
+    return f"{row.where}: expected the name of a video such as {close[0]!r}, found {row['video']!r}; mend that line"
+
+
+def unlabelled(scene: Scene) -> list[Video]:
+    """Test videos that a table has no row about, and nobody said are normal: they count as normal throughout."""
+    source = scene.labels
+    return [] if source is None else [video for video in scene.test if not has_rows(source, video)]
 
 
 def _boxes(source: LabelSource, video: Video, frames: int) -> list[Box]:

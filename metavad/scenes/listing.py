@@ -222,7 +222,7 @@ class _Contents:
 
 def _contents(folder: Path) -> _Contents:
     with os.scandir(folder) as entries:
-        names = sorted((entry.name for entry in entries if not is_junk(Path(entry.name))), key=natural)
+        names = [entry.name for entry in entries if not is_junk(Path(entry.name))]
     suffixes = {name: Path(name).suffix.lower() for name in names}
     pictures = tuple(name for name in names if suffixes[name] in IMAGE_SUFFIXES)
     folders = tuple(name for name in names if suffixes[name] not in IMAGE_SUFFIXES and (folder / name).is_dir())
@@ -255,8 +255,7 @@ def _inside(folder: Path, found: _Contents) -> dict[str, _Contents]:
 def _warn_of_left_out(found: _Found) -> None:
     """Pictures beside videos, and folders of both whose videos no pattern matches."""
     for folder in sorted({path.parent for path in found.videos} & found.pictures.keys()):
-        names = sorted(found.pictures[folder], key=natural)
-        _warn(f"{folder}: pictures beside videos are no footage: {_some(names)}")
+        _warn(f"{folder}: pictures beside videos are no footage: {_some(list(found.pictures[folder]))}")
     above = {parent for path in found.videos for parent in path.parents}
     for folder in found.folders:
         if folder not in above and (inside := _contents(folder)).pictures:
@@ -276,13 +275,13 @@ def _warn_of_frames(folder: Path) -> None:
 
 
 def _some(names: Sequence[str]) -> str:
-    """The first three of them.
+    """The first three of them in natural order.
 
-    >>> _some(["a", "b"]), _some(["a", "b", "c", "d"])
-    ('a, b', 'a, b, c and 1 more')
+    >>> _some(["b", "a"]), _some(["10", "9", "8", "7"])
+    ('a, b', '7, 8, 9 and 1 more')
     """
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+    return ", ".join(sorted(names, key=natural)[:3]) + more
 
 
 def _warn(text: str) -> None:

@@ -4,6 +4,7 @@ import fnmatch
 import os
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,13 +14,49 @@ from numpy.typing import NDArray
 
 from metavad.errors import UsageError
 
-__all__ = ["ROLES", "Archive", "Crop", "Expect", "LabelSource", "Role", "Scene", "Suite", "Video"]
+__all__ = [
+    "ROLES",
+    "Archive",
+    "Crop",
+    "Expect",
+    "LabelSource",
+    "Role",
+    "Scene",
+    "Suite",
+    "Video",
+    "filled",
+    "words_of",
+]
 
 
 Role = Literal["meta-train", "meta-test"]
 
 
 ROLES: tuple[Role, ...] = ("meta-train", "meta-test")
+
+
+_BRACES = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
+
+
+def filled(text: str, words: Mapping[str, str]) -> str:
+    """``text`` with what its words in braces stand for; two braces are one, and nothing else in it is acted on.
+
+    >>> filled("{video}-{{1}}.csv", {"video": "monday"})
+    'monday-{1}.csv'
+    """
+
+    def meaning(match: re.Match[str]) -> str:
+        return match[0][0] if match[1] is None else words.get(match[1], match[0])
+
+    return _BRACES.sub(meaning, text)
+
+
+def words_of(text: str) -> list[str]:
+    """The words in braces; raises :class:`ValueError` for a brace that has no other."""
+    found = list(_BRACES.finditer(text))
+    if any(match[0] in ("{", "}") for match in found):
+        raise ValueError("expected words in braces, such as {video}, and two braces for one that stands for itself")
+    return [match[1] for match in found if match[1]]
 
 
 @dataclass(frozen=True)
@@ -54,15 +91,16 @@ class LabelSource:
 
     ``path`` lies under ``root`` and may hold ``{video}`` (the name of the video), ``{number}`` (the last
     number in it, without leading zeros), ``{parent}`` (the folder the video lies in) and ``{scene}``.
-    ``first`` is the number of the first frame in the file, ``inclusive`` whether ends belong to intervals,
-    ``abnormal`` the values that count as abnormal where a format has several. A video without labels whose
-    name matches the glob ``normal_if_missing`` is normal throughout.
+    ``unit`` is what intervals count (``None``: nobody says, and they are refused), ``first`` the number of the
+    first frame in the file, ``inclusive`` whether ends belong to intervals, ``abnormal`` the values that count as
+    abnormal where a format has several. A video without labels whose name matches the glob ``normal_if_missing``
+    is normal throughout.
     """
 
     format: str
     path: str
     root: Path
-    unit: Literal["frames", "seconds"] = "frames"
+    unit: Literal["frames", "seconds"] | None = "frames"
     first: int = 0
     inclusive: bool = False
     abnormal: tuple[int, ...] = (1,)
@@ -79,8 +117,7 @@ class LabelSource:
             "parent": parent,
             "scene": self.scene,
         }
-        path = re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), self.path)
-        return self.root / path
+        return self.root / filled(self.path, words)
 
     def normal_throughout(self, video: "Video") -> bool:
         """Whether the absence of labels says that ``video`` is normal."""

@@ -4,16 +4,18 @@ A suite is data: adding a dataset is a file in ``tasks/`` or anywhere else, in t
 """
 
 import fnmatch
+import glob
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metavad.errors import SuiteError, UsageError, nearest
 from metavad.progress import SILENT, Progress
-from metavad.scenes.listing import VIDEO_SUFFIXES, name_of, natural, videos_under
-from metavad.scenes.scene import Archive, Crop, Expect, LabelSource, Role, Scene, Suite, Video
+from metavad.scenes.listing import name_of, natural, videos_under
+from metavad.scenes.lists import chosen_by
+from metavad.scenes.patterns import matched_groups
+from metavad.scenes.scene import Archive, Crop, Expect, LabelSource, Role, Scene, Suite, Video, filled, words_of
 from metavad.scenes.suite_file import GenerateTable, LabelTable, LayoutTable, SceneTable, SuiteTable, table_of
 from metavad.shipped import shipped
 
@@ -161,12 +163,38 @@ def _sides(place: Place, table: SceneTable) -> tuple[Path, tuple[Video, ...], tu
         raise SuiteError(f"{place.path}: scene {table.name!r}: expected normal = [...] or test = [...]")
     roots = roots_of(place, table.root)
     for root in roots:
-        normal = _listed(root, table.normal_list, videos_under(root, table.normal, table.fps))
-        test = _listed(root, table.test_list, videos_under(root, table.test, table.fps))
+        normal = _listed(root, table.normal_list, _matching_videos(root, table.normal, table.fps))
+        test = _listed(root, table.test_list, _matching_videos(root, table.test, table.fps))
         if normal or test:
             _both_sides(place, table, root, normal, test)
             return root, normal, test
-    raise _NothingThereError(f"{table.name}: {patterns[0]!r} matched nothing under {roots[0]}")
+    listings = table.normal_list if table.normal else table.test_list
+    raise _NothingThereError(f"{table.name}: {_why_nothing(roots[0], table.normal or table.test, listings)}")
+
+
+def _matching_videos(root: Path, patterns: Sequence[str], fps: float | None) -> tuple[Video, ...]:
+    """Videos that match under ``root``, or where a pattern leads out of it: absolute, or with .. in front."""
+    if not any(Path(pattern).is_absolute() or Path(pattern).parts[0] == ".." for pattern in patterns):
+        return videos_under(root, patterns, fps)
+    begun = [_begun(root, pattern) for pattern in patterns]
+    top = Path(os.path.commonpath([folder for folder, _ in begun]))
+    under = [glob.escape(os.path.relpath(folder, top)) for folder, _ in begun]
+    joined = [Path(folder, rest).as_posix() for folder, (_, rest) in zip(under, begun, strict=True)]
+    return videos_under(top, joined, fps)
+
+
+def _begun(root: Path, pattern: str) -> tuple[str, str]:
+    """The folder that a pattern names before its first wildcard, and the rest."""
+    parts = Path(pattern).parts
+    plain = next((n for n, part in enumerate(parts[:-1]) if glob.has_magic(part)), len(parts) - 1)
+    return os.path.normpath(root.absolute().joinpath(*parts[:plain])), str(Path(*parts[plain:]))
+
+
+def _why_nothing(root: Path, patterns: Sequence[str], listings: Sequence[str]) -> str:
+    lost = next((listing for listing in listings if not (root / listing).is_file()), None)
+    if lost is not None and _matching_videos(root, patterns, None):
+        return f"the list {lost!r} is not under {root}"
+    return f"{patterns[0]!r} matched nothing under {root}"
 
 
 def roots_of(place: Place, given: str) -> list[Path]:
@@ -183,23 +211,23 @@ def roots_of(place: Place, given: str) -> list[Path]:
 def _both_sides(
     place: Place, table: SceneTable, root: Path, normal: tuple[Video, ...], test: tuple[Video, ...]
 ) -> None:
-    for patterns, videos in ((table.normal, normal), (table.test, test)):
+    sides = (table.normal, table.normal_list, normal), (table.test, table.test_list, test)
+    for patterns, listings, videos in sides:
         if patterns and not videos:
             raise _HalfThereError(
-                f"{place.path.name}: scene {table.name!r}: {patterns[0]!r} matched nothing under {root}, "
-                "the other side did; complete the folder or mend the pattern"
+                f"{place.path.name}: scene {table.name!r}: {_why_nothing(root, patterns, listings)}, "
+                "the other side is there; complete the folder or mend the suite"
             )
 
 
 def _listed(root: Path, listings: Sequence[str], videos: tuple[Video, ...]) -> tuple[Video, ...]:
-    """Videos named in text files of names, with or without suffix; where a file is missing: none."""
-    if not listings:
+    """The videos that text files name, in the order of the videos; where such a file is missing: none."""
+    if not listings or not videos:
         return videos
     if not all((root / listing).is_file() for listing in listings):
         return ()
-    words = [word for listing in listings for word in (root / listing).read_text(encoding="utf-8").split()]
-    names = {Path(word).stem if Path(word).suffix in VIDEO_SUFFIXES else word for word in words}
-    return tuple(video for video in videos if video.path.stem in names)
+    named = {video.path for listing in listings for video in chosen_by(root / listing, videos)}
+    return tuple(video for video in videos if video.path in named)
 
 
 _Group = tuple[str, tuple[Video, ...], tuple[Video, ...]]
@@ -209,13 +237,11 @@ def _grouped(place: Place, table: SceneTable, normal: tuple[Video, ...], test: t
     """One scene, or with ``pattern`` one for each different name it makes of the videos' names."""
     if table.pattern is None:
         return [(table.name, normal, test)]
-    pattern = _compiled(place, table)
     sides: dict[str, tuple[list[Video], list[Video]]] = {}
-    for side, videos in enumerate((normal, test)):
-        for video in videos:
-            if match := pattern.match(name_of(video.path)):
-                name = table.name.format(**match.groupdict("")).replace("/", "-")
-                sides.setdefault(name, ([], []))[side].append(video)
+    names = _names_made(place, table, [name_of(video.path) for video in (*normal, *test)])
+    for number, (video, name) in enumerate(zip((*normal, *test), names, strict=True)):
+        if name is not None:
+            sides.setdefault(name, ([], []))[number >= len(normal)].append(video)
     if not sides:
         raise SuiteError(
             f"{place.path}: pattern {table.pattern!r}: expected names such as "
@@ -224,19 +250,23 @@ def _grouped(place: Place, table: SceneTable, normal: tuple[Video, ...], test: t
     return [(name, tuple(sides[name][0]), tuple(sides[name][1])) for name in sorted(sides, key=natural)]
 
 
-def _compiled(place: Place, table: SceneTable) -> re.Pattern[str]:
-    """The pattern of a scene, once it is sure that it has the groups that the name asks for."""
+def _names_made(place: Place, table: SceneTable, videos: Sequence[str]) -> list[str | None]:
+    """The name of the scene that each video belongs to, by the groups of the pattern; none where it does not match."""
     try:
-        pattern = re.compile(table.pattern or "")
-    except re.error as error:
+        groups, found = matched_groups(table.pattern or "", videos)
+    except ValueError as error:
         raise SuiteError(f"{place.path}: pattern {table.pattern!r}: expected a regex, {error}") from error
-    for group in re.findall(r"\{(.*?)\}", table.name):
-        if group not in pattern.groupindex:
+    try:
+        wanted = words_of(table.name)
+    except ValueError as error:
+        raise SuiteError(f"{place.path}: name {table.name!r}: {error}") from error
+    for group in wanted:
+        if group not in groups:
             raise SuiteError(
                 f"{place.path}: name {table.name!r}: expected {{{group}}} to be a group of the pattern, found "
-                f"none of that name; {nearest(group, pattern.groupindex)}"
+                f"none of that name; {nearest(group, groups)}"
             )
-    return pattern
+    return [None if words is None else filled(table.name, words).replace("/", "-") for words in found]
 
 
 def _scene(

@@ -1,13 +1,16 @@
 """The TOML file of a suite as it is written: its tables, and what is wrong with one in a line."""
 
 import tomllib
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePath, PurePosixPath
+from reprlib import Repr
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from metavad.errors import SuiteError, nearest
-from metavad.scenes.scene import ROLES, Role
+from metavad.scenes.formats import FORMATS, MASK_FORMATS, TRACK_FORMATS
+from metavad.scenes.scene import ROLES, Role, words_of
+from metavad.scenes.text import text_of
 
 __all__ = ["GenerateTable", "LabelTable", "LayoutTable", "SceneTable", "SuiteTable", "table_of"]
 
@@ -16,14 +19,53 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _template(text: str) -> str:
+    """A path for each video."""
+    known = ("video", "number", "parent", "scene")
+    if unknown := [word for word in words_of(text) if word not in known]:
+        raise ValueError(f"expected known words in braces, found {unknown[0]!r}; {nearest(unknown[0], known)}")
+    return text
+
+
+def _pattern(text: str) -> str:
+    """What :meth:`pathlib.Path.glob` takes, and .. where a path begins."""
+    parts = PurePath(text).parts
+    rest = parts[next((n for n, part in enumerate(parts) if part != ".."), len(parts)) :]
+    if not rest or rest == (PurePath(text).anchor,) or ".." in rest or "\0" in text:
+        raise ValueError("expected a pattern of file names such as 'normal/*.mp4', with .. at its beginning only")
+    if any("**" in part and part != "**" for part in parts):
+        raise ValueError("expected ** as a folder of its own, as in 'normal/**/*.mp4'")
+    return text
+
+
+_Template = Annotated[str, AfterValidator(_template)]
+_Pattern = Annotated[str, AfterValidator(_pattern)]
+_Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+_READ = {"intervals": {"unit", "first", "inclusive"}, "ur-fall": {"abnormal"}}
+"""Settings that only some formats of labels read."""
+
+
 class LabelTable(_Strict):
     format: str
-    path: str
-    unit: Literal["frames", "seconds"] = "frames"
+    path: _Template
+    unit: Literal["frames", "seconds"] | None = None
     first: int = 0
     inclusive: bool = False
     abnormal: tuple[int, ...] = (1,)
     normal_if_missing: str = ""
+
+    @model_validator(mode="after")
+    def _only_where_it_counts(self) -> "LabelTable":
+        """A setting that a format does not read would be believed in, and do nothing."""
+        known = FORMATS.keys() | MASK_FORMATS.keys() | TRACK_FORMATS.keys()
+        if self.format not in known:
+            raise ValueError(f"expected a known format; {nearest(self.format, known)}")
+        idle = set().union(*_READ.values()) - _READ.get(self.format, set())
+        if unread := self.model_fields_set & idle:
+            raise ValueError(f"expected {min(unread)!r} with a format that reads it only; leave it out")
+        return self
 
 
 class CropTable(_Strict):
@@ -45,20 +87,20 @@ class ExpectTable(_Strict):
 
 
 class SceneTable(_Strict):
-    name: str
+    name: str = Field(min_length=1)
     root: str = "."
     pattern: str | None = None
-    normal: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
+    normal: tuple[_Pattern, ...] = ()
+    test: tuple[_Pattern, ...] = ()
     normal_list: tuple[str, ...] = ()
     test_list: tuple[str, ...] = ()
     labels: LabelTable | None = None
     pixel_masks: LabelTable | None = None
     tracks: LabelTable | None = None
-    keypoints: str | None = None
+    keypoints: _Template | None = None
     crop: CropTable = CropTable()
     normal_frames: tuple[int, int] | None = None
-    fps: float | None = Field(default=None, gt=0)
+    fps: _Rate | None = None
     roles: tuple[Role, ...] = ROLES
     label_set: str | None = None
     expect: ExpectTable = ExpectTable()
@@ -70,6 +112,17 @@ class SceneTable(_Strict):
         if span is not None and not 0 <= span[0] < span[1]:
             raise ValueError("expected [first, last) with 0 <= first < last")
         return span
+
+    @model_validator(mode="after")
+    def _lists_choose(self) -> "SceneTable":
+        """A list takes some of the videos that patterns match."""
+        for side, listings, patterns in (
+            ("normal", self.normal_list, self.normal),
+            ("test", self.test_list, self.test),
+        ):
+            if listings and not patterns:
+                raise ValueError(f"expected {side} = [...] beside {side}_list, which chooses from it")
+        return self
 
 
 class LayoutTable(_Strict):
@@ -91,6 +144,16 @@ class ArchiveTable(_Strict):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     creates: str
 
+    @field_validator("creates")
+    @classmethod
+    def _inside(cls, name: str) -> str:
+        """A folder under the data root, on any system."""
+        parts = PurePosixPath(name).parts
+        odd = any(letter in "\\:" or not letter.isprintable() for letter in name)
+        if not parts or odd or name.startswith("/") or ".." in parts:
+            raise ValueError("expected a folder under the data root, such as 'ped2'")
+        return name
+
 
 class RecognitionTable(_Strict):
     root: str = "."
@@ -98,7 +161,7 @@ class RecognitionTable(_Strict):
     test: str = "."
     allowed: tuple[str, ...] = ()
     accept: float = Field(default=0.9, gt=0, lt=1)
-    fps: float | None = Field(default=None, gt=0)
+    fps: _Rate | None = None
 
 
 class SuiteTable(_Strict):
@@ -117,13 +180,13 @@ class SuiteTable(_Strict):
 
 
 def table_of(path: Path) -> SuiteTable:
+    """What a suite's file says; raises :class:`SuiteError` where it is none."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        table = SuiteTable.model_validate(raw)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SuiteError(f"{path}: expected TOML, found a mistake: {error}") from error
+        table = SuiteTable.model_validate(tomllib.loads(text_of(path)))
     except ValidationError as error:
         raise SuiteError(f"{path}: {_first_mistake(error)}") from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, tables of thousands of levels
+        raise SuiteError(f"{path}: expected TOML, found a mistake: {error}") from error
     if sum(map(bool, (table.scenes, table.layouts, table.generate, table.recognition))) != 1:
         raise SuiteError(
             f"{path}: expected one of [[scenes]], [[layouts]], [[generate]], [recognition], found none or several"
@@ -145,11 +208,25 @@ _TABLES: dict[str, type[_Strict]] = {
 }
 
 
+_EXPECTED = {
+    "tuple_type": "expected a list in [ ]",
+    "model_type": "expected a table in { }",
+    "string_type": "expected a string in quotes",
+    "int_type": "expected a whole number",
+    "float_type": "expected a number",
+    "bool_type": "expected true or false",
+}
+"""Where values and tables were mistaken for each other; elsewhere pydantic's words do."""
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+
+
 def _first_mistake(error: ValidationError) -> str:
     mistake = error.errors()[0]
     where = [str(part) for part in mistake["loc"]]
     if mistake["type"] != "extra_forbidden":
-        return f"{'.'.join(where)}: {mistake['msg'].lower()}, found {mistake['input']!r}"
+        said = _EXPECTED.get(mistake["type"]) or mistake["msg"].removeprefix("Value error, ").lower()
+        return f"{'.'.join(where)}: {said}, found {_SHORT.repr(mistake['input'])}"
     tables = [_TABLES[part] for part in where[:-1] if part in _TABLES]
     known = (tables[-1] if tables else SuiteTable).model_fields
     return f"expected known keys, found {'.'.join(where)!r}; {nearest(where[-1], known)}"

@@ -15,10 +15,11 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from metavad.errors import FootageWarning, VideoError
@@ -400,13 +401,10 @@ def _damage(file: OpenVideo) -> str:
 
 
 def _ending(file: OpenVideo, seconds: FloatArray) -> str:
-    """Where a file of even rate ends well before its header says; of others the last frame may be meant to stay."""
-    length, found, steps = file.length or 0.0, float(seconds[-1]), np.diff(seconds)
-    if (
-        length - max(found, found + file.start) <= max(_SHORT * length, 1.0)
-        or not len(steps)
-        or steps.max() > 2 * np.median(steps)
-    ):
+    """Where a file ends well before its header says, by more than its last frame may be meant to stay."""
+    length, found = file.length or 0.0, float(seconds[-1])
+    longest = float(np.diff(seconds).max(initial=0.0))
+    if length - max(found, found + file.start) <= max(_SHORT * length, 1.0, 2 * longest):
         return ""
     return f"ends at {found:.1f} s, its header says {length:.1f} s: cut short, the rest is missing"
 
@@ -416,7 +414,7 @@ def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple
     shape, repeated, fitted = (index.height, index.width), 0, False
     converter = VideoReformatter()  # one for all frames: making it takes longer than using it
     for target, number, frame in _wanted_frames(video.path, index, wanted):
-        picture = shown(_flat(video.path, converter, frame, form), display_matrix(frame))
+        picture = shown(_flat(video, converter, frame, form), display_matrix(frame))
         if picture.shape[:2] != shape:
             picture = _fitted(video, picture, shape, target, again=fitted)
             fitted = True
@@ -427,11 +425,12 @@ def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple
         warnings.warn(f"{video.path}: {text}", FootageWarning, stacklevel=4)
 
 
-def _flat(path: Path, converter: VideoReformatter, frame: VideoFrame, form: str) -> ByteArray:
+def _flat(video: Video, converter: VideoReformatter, frame: VideoFrame, form: str) -> ByteArray:
     """A frame as it is stored; grey of 16 bits, of which cameras use a part, by the range that they use."""
-    depth = _file_depth(path, file_status(path).st_mtime_ns) if frame.format.name.startswith("gray16") else None
+    deep = frame.format.name.startswith("gray16")
+    depth = _file_depth(video.path, file_status(video.path).st_mtime_ns) if deep else None
     if depth is None:
-        return np.asarray(converter.reformat(frame, format=form).to_ndarray(), np.uint8)
+        return _converted(video, converter, frame, form)
     grey = depth.grey(converter.reformat(frame, format="gray16le").to_ndarray())
     return grey if form == "gray" else np.repeat(grey[..., None], 3, axis=2)
 
@@ -447,6 +446,16 @@ def _file_depth(path: Path, changed: int) -> Depth | None:
         return None
     warnings.warn(f"{path}: {depth.said(16, len(begun))}", FootageWarning, stacklevel=2)
     return depth
+
+
+def _converted(video: Video, converter: VideoReformatter, frame: VideoFrame, form: str) -> ByteArray:
+    """The picture of ``frame`` as numbers; colours in a space that is not known are taken for those of television."""
+    for space in (None, Colorspace.ITU601):
+        try:
+            return np.asarray(converter.reformat(frame, format=form, src_colorspace=space).to_ndarray(), np.uint8)
+        except av.FFmpegError as error:
+            reason = str(error.strerror).lower()
+    raise VideoError(f"{video.path}: expected pictures, found {frame.format.name} that does not convert ({reason})")
 
 
 def _fitted(video: Video, picture: ByteArray, shape: tuple[int, int], frame: int, *, again: bool) -> ByteArray:

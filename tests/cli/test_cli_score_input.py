@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.footage import write_video
+from tests.footage import numbered, write_image, write_video
 
 SIZE = (48, 64)
 
@@ -53,6 +53,28 @@ def test_a_torn_end_is_scored_as_far_as_it_goes(metavad, detector, tmp_path):
     assert result.code == 0, result.err
     rows = (tmp_path / "scores" / "torn" / "scores.csv").read_text().splitlines()
     assert 10 < len(rows) - 1 < 60
+    assert result.err.count("metavad: warning: torn.mkv: ends at ") == 1
+
+
+def test_the_rate_of_a_file_may_be_stated(metavad, detector, video, tmp_path):
+    assert metavad("score", video, "--detector", detector, "--fps", 4).code == 0
+    rows = (tmp_path / "scores" / "today" / "scores.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows[1:]] == [[str(frame), f"{frame / 4:.3f}"] for frame in range(30)]
+
+
+def test_frames_in_a_folder_have_the_rate_of_the_shots_where_none_is_stated(metavad, detector, tmp_path):
+    for frame in range(20):
+        write_image(tmp_path / "frames" / f"{frame:02d}.png", numbered(frame, *SIZE))
+    for stated, rate in [([], 10), (["--fps", 5], 5)]:
+        out = tmp_path / f"at-{rate}"
+        assert metavad("score", "frames", "--detector", detector, "--out", out, *stated).code == 0
+        assert (out / "frames" / "scores.csv").read_text().splitlines()[-1].startswith(f"19,{19 / rate:.3f},")
+
+
+def test_a_name_as_cameras_write_it(metavad, detector, video, tmp_path):
+    video.rename(tmp_path / "2024-05-17T10:30:00.mp4")
+    assert metavad("score", "2024-05-17T10:30:00.mp4", "--detector", detector).code == 0
+    assert (tmp_path / "scores" / "2024-05-17T10:30:00" / "scores.csv").is_file()
 
 
 def test_one_frame_is_a_video(metavad, detector, tmp_path):

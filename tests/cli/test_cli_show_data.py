@@ -104,6 +104,8 @@ def test_label_writes_an_empty_file(metavad, cameras, tmp_path):
     assert text.startswith("#")
     assert text.splitlines()[-1] == "video,start,end"
     assert metavad("data", "label", video).code == 1
+    assert metavad("data", "label", video, "--fps", 4, "--out", "slow.csv").code == 0
+    assert ", 4.00 frames/s, " in (tmp_path / "slow.csv").read_text()
 
 
 def test_the_label_file_is_called_as_its_suite_would(metavad, cameras, tmp_path):

@@ -63,6 +63,20 @@ def night(number: int) -> np.ndarray:
     return picture
 
 
+def drowsy(number: int) -> np.ndarray:
+    """A dark room that is compressed much: the same for seconds, and then a little else."""
+    picture = room(1) // 4
+    turns = np.random.default_rng(number // (5 * RATE)).random(SIZE) < 0.05
+    return np.where(turns, picture + 4, picture).astype(np.uint8)
+
+
+def pulsing(number: int) -> np.ndarray:
+    """A frozen picture as compressed: every second a key frame, and a little else until the next."""
+    picture = alive(0)
+    turns = np.random.default_rng(number // RATE % 2).random(SIZE) < 0.05
+    return np.where(turns, picture // 8 * 8, picture).astype(np.uint8)
+
+
 def frames(*parts) -> list[Frame]:
     """``(picture, seconds)`` one after another."""
     pictures = [picture for picture, seconds in parts for _ in range(int(RATE * seconds))]
@@ -76,12 +90,13 @@ def frames(*parts) -> list[Frame]:
         ([(alive, 4), (frozen, 4)], "the picture is frozen, the same again and again, from 4.0 s to the end at 7.9 s"),
         ([(black, 3)], "the picture is black, or one even grey, from beginning to end"),
         ([(frozen, 3)], "the picture is frozen, the same again and again, from beginning to end"),
+        ([(pulsing, 100)], "the picture is frozen, the same again and again, from beginning to end"),
         (
             [(frozen, 5), (alive, 1), (black, 3)],
             "the picture is black, or one even grey, from 6.0 s to the end at 8.9 s",
         ),
     ],
-    ids=["goes black", "freezes", "black", "frozen", "several"],
+    ids=["goes black", "freezes", "black", "frozen", "long", "several"],
 )
 def test_a_video_that_ends_in_nothing_is_said(parts, said):
     with told() as texts:
@@ -101,9 +116,10 @@ def test_a_video_that_ends_in_nothing_is_said(parts, said):
         [(frozen, 3), (alive, 3)],
         [(alive, 6), (black, 1.5)],
         [(alive, 30), (frozen, 4)],
+        [(drowsy, 100)],
         [],
     ],
-    ids=["alive", "still", "becomes still", "night", "black first", "hung once", "a moment", "a short end", "nothing"],
+    ids=["alive", "still", "becomes still", "night", "black first", "hung once", "a moment", "short", "drowsy", "none"],
 )
 def test_footage_that_shows_something_is_silent(parts):
     assert len(list(watched(VIDEO, frames(*parts)))) == sum(int(RATE * seconds) for _, seconds in parts)

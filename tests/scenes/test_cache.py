@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metavad.errors import ConfigError, OutputError, VideoError
+from metavad.errors import ConfigError, FootageWarning, OutputError, VideoError
 from metavad.scenes import cache as storing
 from metavad.scenes import video as reading
 from metavad.scenes.cache import Store, cache_folder, content_key, video_facts, working_frames
@@ -300,6 +300,20 @@ def test_content_changes_with_the_file(tmp_path):
     write_video(video.path, range(6))
     keys.append(content_key(video))
     assert keys[0] != keys[1] != keys[2] != keys[0]
+
+
+def test_a_rate_that_is_stated_is_other_content(tmp_path):
+    path = write_video(tmp_path / "a.mp4", range(5))
+    assert content_key(Video("a", path, 5)) != content_key(Video("a", path)) != content_key(Video("a", path, 6))
+
+
+def test_what_is_to_be_said_of_a_video_is_said_each_time(store, tmp_path):
+    video = Video("a", write_video(tmp_path / "a.mjpeg", range(5), codec="mjpeg"))
+    for _ in range(2):
+        with pytest.warns(FootageWarning, match=r"a\.mjpeg: its format has no times"):
+            facts = video_facts(store, video)
+        assert len(facts.warnings) == 1
+    assert video_facts(store, Video("a", video.path, 5)).rate == 5
 
 
 def test_content_of_folders(tmp_path):

@@ -101,10 +101,20 @@ def test_a_part_of_the_videos_is_told_once(lobby):
 
 def test_rows_about_no_video_are_told(lobby):
     """A misspelt name makes its video normal throughout."""
-    (lobby / "marks.csv").write_text("video,start,end\nB,2,4\nb,2,4\nb.mp4,2,3\n")
-    text = SUITE.replace('format = "npy", path = "labels/{video}.npy"', 'format = "intervals", path = "marks.csv"')
-    (lobby / "suite.toml").write_text(text)
-    assert_only(findings(lobby), "warning", "marks.csv has rows of 'B', which is no video of this scene")
+    (lobby / "marks.csv").write_text("video,start,end\nB,2,4\nb,2,3\nb.mp4,3,4\n")
+    intervals = 'format = "intervals", path = "marks.csv", unit = "frames"'
+    (lobby / "suite.toml").write_text(SUITE.replace('format = "npy", path = "labels/{video}.npy"', intervals))
+    assert_only(findings(lobby), "error", "marks.csv, line 2: expected the name of a video such as 'b', found 'B'")
+
+
+def test_a_video_that_no_row_is_about_is_told(lobby):
+    (lobby / "marks.csv").write_text("video,start,end\n")
+    lines = SUITE.partition("pixel_masks")[0].splitlines()[:-1]
+    labels = 'labels = { format = "intervals", path = "marks.csv", unit = "frames"'
+    (lobby / "suite.toml").write_text("\n".join([*lines, f"{labels} }}"]))
+    assert_only(findings(lobby), "warning", "no row of its labels is about b: normal throughout")
+    (lobby / "suite.toml").write_text("\n".join([*lines, f'{labels}, normal_if_missing = "b*" }}']))
+    assert findings(lobby) == []
 
 
 def test_a_video_that_cannot_be_read(lobby):
@@ -137,7 +147,7 @@ def test_abnormal_frames_where_shots_come_from(tmp_path):
     (tmp_path / "labels.csv").write_text("video,start,end\na,2,4\n")
     (tmp_path / "suite.toml").write_text(
         '[[scenes]]\nname = "x"\nnormal = ["*.mp4"]\ntest = ["*.mp4"]\nnormal_frames = [0, 3]\n'
-        'labels = { format = "intervals", path = "labels.csv" }\n'
+        'labels = { format = "intervals", path = "labels.csv", unit = "frames" }\n'
     )
     assert_only(findings(tmp_path), "error", "frame 2 is abnormal")
 
@@ -217,7 +227,8 @@ def test_empty_intervals_can_be_filled_in(tmp_path):
     assert text.endswith("video,start,end\n")
     (tmp_path / "marks.csv").write_text(text + "a,5,8\n")
     (tmp_path / "suite.toml").write_text(
-        '[[scenes]]\nname = "x"\ntest = ["*.mp4"]\nlabels = { format = "intervals", path = "marks.csv" }\n'
+        '[[scenes]]\nname = "x"\ntest = ["*.mp4"]\n'
+        'labels = { format = "intervals", path = "marks.csv", unit = "frames" }\n'
     )
     (scene,) = load_suite(str(tmp_path)).scenes
     assert np.flatnonzero(frame_labels(scene, scene.test[0], 20)).tolist() == [5, 6, 7]

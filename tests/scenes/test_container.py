@@ -1,5 +1,6 @@
 """Files are opened as files, never as addresses or lists of others, and the stream is the one that players take."""
 
+import os
 import shutil
 import socket
 import threading
@@ -7,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
 from av.stream import Disposition
 
 from metavad.errors import FootageWarning, VideoError
+from metavad.scenes.container import OpenVideo
 from metavad.scenes.scene import Video
 from metavad.scenes.video import probe, read_frames
 from tests.footage import number_of, numbered, write_image, write_video
@@ -135,6 +138,21 @@ def test_a_picture_whose_name_is_a_pattern_stands_for_no_others(tmp_path):
         probe(Video("v", pattern))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes by name here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(VideoError, match="what is no file"):
+        probe(Video("v", tmp_path / "pipe.mp4"))
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", int)() == 0, reason="the superuser may read anything")
+def test_a_file_that_may_not_be_read_is_one_line(tmp_path):
+    path = write_video(tmp_path / "a.mp4", range(3))
+    path.chmod(0)
+    with pytest.raises(VideoError, match="permission denied"):
+        probe(Video("v", path))
+
+
 # --- streams -------------------------------------------------------------------------------------------------
 
 SMALL, LARGE = (32, 64), (64, 128)
@@ -222,3 +240,17 @@ def test_pictures_in_an_unknown_coding_are_one_line(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
     with pytest.raises(VideoError, match="a coding that is not known; convert it first"):
         probe(Video("v", path))
+
+
+class Growing:
+    """A file in which another stream comes up on the way, as PyAV reads it: at its end it stumbles over that."""
+
+    def demux(self, streams):
+        yield from (SimpleNamespace(size=size) for size in (3, 0, 5))
+        raise IndexError("list index out of range")
+
+
+def test_streams_that_come_up_on_the_way_end_nothing():
+    file = OpenVideo(Growing(), None)
+    assert [packet.size for packet in file.packets()] == [3, 5]
+    assert (file.packets_read, file.stopped) == (2, False)

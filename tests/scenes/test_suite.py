@@ -1,5 +1,6 @@
 """Suites are data: what a file says is what is there, or one line says what is wrong."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metavad.errors import SuiteError, UsageError, VideoError
+from metavad.scenes import patterns, synthetic
 from metavad.scenes import suite as suites
-from metavad.scenes import synthetic
 from metavad.scenes.listing import natural, scene_of_files, videos_under
-from metavad.scenes.scene import Crop, Scene, Video
+from metavad.scenes.scene import Crop, LabelSource, Scene, Video
 from metavad.scenes.suite import about, load_suite, select_scenes
 from metavad.shipped import shipped
 from tests.footage import write_frames
@@ -125,6 +126,35 @@ def test_absolute_roots(tmp_path):
         ("fps = 12", "fps = 0", "fps.*greater than 0"),
         ("[[scenes]]", "[[scenes]", "TOML"),
         ("[[scenes]]", "[scenes]", "scenes"),
+        (
+            'name = "lobby"',
+            "name = { first = 3 }",
+            r"scenes\.0\.name: expected a string in quotes, found \{'first': 3\}",
+        ),
+        ('name = "lobby"', 'name = ""', r"scenes\.0\.name.*at least 1"),
+        ('["test/*"]', '"test/*"', r"scenes\.0\.test: expected a list in \[ \], found 'test/\*'"),
+        ('["test/*"]', '{ a = ["b"] }', r"scenes\.0\.test: expected a list in \[ \]"),
+        ('["test/*"]', '["test/***"]', r"test\.0: expected \*\* as a folder of its own.*found 'test/\*\*\*'"),
+        ('["test/*"]', '["test/**.mp4"]', r"\*\* as a folder of its own"),
+        ('["test/*"]', '[""]', "a pattern of file names"),
+        ('["test/*"]', '["/"]', "a pattern of file names"),
+        ('["test/*"]', '["."]', "a pattern of file names"),
+        ('["test/*"]', '[".."]', "a pattern of file names"),
+        ('["test/*"]', '["a/../*"]', r"\.\. at its beginning only"),
+        ('["test/*"]', '["a\\u0000b"]', "a pattern of file names"),
+        ("{ top = 3, left = 2 }", "3", r"crop: expected a table in \{ \}, found 3"),
+        ("crop = { top = 3", "crop = { top = { a = 1 }", r"crop\.top: expected a whole number"),
+        ("{video}-{number}", "{video-{number}", r"labels\.path: expected words in braces.*\{video-\{number\}"),
+        ("{video}-{number}", "{video}-number}", r"labels\.path: expected words in braces"),
+        ("{video}-{number}", "{vidoe}", r"labels\.path: expected known words in braces.*did you mean 'video'"),
+        ("{video}-{number}", "{}", r"labels\.path: expected words in braces"),
+        ('format = "intervals"', 'format = "interval"', r"labels: expected a known format; did you mean 'intervals'"),
+        ('format = "intervals"', 'format = "npy"', r"labels: expected 'inclusive' with a format that reads it only"),
+        ("fps = 12", "fps = inf", "fps"),
+        ("fps = 12", "fps = " + "9" * 5000, "expected TOML, found a mistake"),
+        ("fps = 12", "fps = " + "[" * 5000, "expected TOML, found a mistake"),
+        ("fps = 12", 'test_list = "a.txt"', r"test_list: expected a list in \[ \]"),
+        ('test = ["test/*"]', 'test_list = ["a.txt"]', r"expected test = \[\.\.\.\] beside test_list"),
         ('["test/*"]', '["tests/*"]', r"'tests/\*' matched nothing under .*front lobby"),
         ('"front lobby"', '"back lobby"', r"'normal/\*\.mp4' matched nothing under .*back lobby.*--data"),
     ],
@@ -134,6 +164,44 @@ def test_mistakes_are_one_line_that_helps(site, old, new, reason):
     with pytest.raises(SuiteError, match=reason) as caught:
         load_suite(str(site))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_marks_of_editors_are_skipped(site, encoding):
+    site.write_text(LOBBY, encoding=encoding)
+    assert load_suite(str(site)).scenes[0].name == "lobby"
+
+
+def test_a_suite_that_is_no_text(site):
+    site.write_bytes(b"\xff\x00\x01")
+    with pytest.raises(SuiteError, match="expected TOML, found a mistake"):
+        load_suite(str(site))
+
+
+def test_patterns_may_lead_out_of_the_root(tmp_path):
+    touch(tmp_path, "far [1]/x/1.mp4", "far [1]/y/2.mp4", "site/3.mp4", "near/4.mp4", "near/.hidden/5.mp4")
+    wanted = [f"{tmp_path}/far [[]1]/*/*.mp4", "../near/**/*.mp4", "*.mp4"]
+    (tmp_path / "site" / "s.toml").write_text(f'[[scenes]]\nname = "x"\nnormal = {wanted}\n')
+    (scene,) = load_suite(str(tmp_path / "site" / "s.toml")).scenes
+    assert sorted(names(scene.normal)) == ["1", "2", "3", "4"]
+    assert scene.root == tmp_path / "site"
+    for alone in (f"{tmp_path}/near/4.mp4", "../near/*.mp4"):
+        (tmp_path / "site" / "s.toml").write_text(f'[[scenes]]\nname = "x"\nnormal = ["{alone}"]\n')
+        (scene,) = load_suite(str(tmp_path / "site" / "s.toml")).scenes
+        assert names(scene.normal) == ["4"]
+
+
+def test_braces_that_stand_for_themselves(tmp_path):
+    source = LabelSource("npy", "{{a}}/{video}.npy", tmp_path)
+    assert source.of(Video("b{scene}", tmp_path / "b.mp4")) == tmp_path / "{a}" / "b{scene}.npy"
+
+
+def test_an_archive_unpacks_under_the_data_root(site):
+    for creates in ("../x", "/x", "a/../../x", ".", "", "a\\b", "C:x", "a\nb"):
+        archive = f'[[archives]]\nurl = "https://a/b.zip"\nsha256 = "{"0" * 64}"\ncreates = {json.dumps(creates)}\n'
+        site.write_text(LOBBY + archive)
+        with pytest.raises(SuiteError, match=r"archives\.0\.creates: expected a folder under the data root"):
+            load_suite(str(site))
 
 
 def test_a_file_must_say_where_scenes_are(tmp_path):
@@ -243,6 +311,40 @@ def test_a_pattern_without_the_group_that_the_name_needs(tmp_path):
     (tmp_path / "s.toml").write_text(PATTERN.replace("(?P<scene>", "(?P<other>"))
     with pytest.raises(SuiteError, match=r"\{scene\}"):
         load_suite(str(tmp_path / "s.toml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("camera {scene", "words in braces"),
+        ("camera scene}", "words in braces"),
+        ("camera {}", "words in braces"),
+        ("camera {scene!r}", "words in braces"),
+        ("camera {scene:>999999999}", "words in braces"),
+        ("camera {0}", r"\{0\} to be a group"),
+    ],
+)
+def test_a_name_of_unbalanced_braces(tmp_path, name, reason):
+    touch(tmp_path, "train/2_1.avi", "test/2_3.avi")
+    (tmp_path / "s.toml").write_text(PATTERN.replace("camera {scene}", name))
+    with pytest.raises(SuiteError, match=reason):
+        load_suite(str(tmp_path / "s.toml"))
+
+
+@pytest.mark.parametrize("pattern", ["(?P<scene>(.+)+)#", "(?P<scene>(.|.)*)#", "(?P<scene>.*).*.*.*.*.*.*.*.*#"])
+def test_a_pattern_that_backtracks_for_ever_ends(tmp_path, pattern, monkeypatch):
+    monkeypatch.setattr(patterns, "PATIENCE", 0.5)
+    touch(tmp_path, f"train/{'2' * 200}.avi", "test/2_3.avi")
+    (tmp_path / "s.toml").write_text(PATTERN.replace(r"(?P<scene>\d+)_\d+", pattern))
+    with pytest.raises(SuiteError, match=r"expected a regex, it backtracks for more than 0\.5 s on 2 names"):
+        load_suite(str(tmp_path / "s.toml"))
+
+
+def test_a_name_out_of_a_pattern_holds_no_more_than_the_video_s(tmp_path):
+    """What a group holds is filled in as it is: braces in it mean nothing."""
+    touch(tmp_path, "train/{suite}_1.avi", "test/{suite}_2.avi")
+    (tmp_path / "s.toml").write_text(PATTERN.replace(r"(?P<scene>\d+)_\d+", r"(?P<scene>.+)_\d"))
+    assert [scene.name for scene in load_suite(str(tmp_path / "s.toml")).scenes] == ["camera {suite}"]
 
 
 def test_lists_choose_videos(tmp_path):

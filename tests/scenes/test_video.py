@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -249,6 +251,20 @@ def test_times_below_zero_and_around_the_end_of_the_counter(tmp_path):
         assert numbers(read_frames(video(path), short_side=None, every=[45])) == [45]
 
 
+@pytest.mark.parametrize("skipped", [10, 13, 20])
+def test_what_an_edit_list_cuts_off_is_not_there(tmp_path, skipped):
+    path = write_video(tmp_path / "a.mp4", range(60), fps=25, options=B_FRAMES)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 4 + 8  # behind version and count: length in milliseconds, first stamp at 12800 a second
+    length, first = (int.from_bytes(data[place : place + 4], "big") for place in (at, at + 4))
+    data[at : at + 4] = (length - 40 * skipped).to_bytes(4, "big")
+    data[at + 4 : at + 8] = (first + 512 * skipped).to_bytes(4, "big")
+    path.write_bytes(bytes(data))
+    np.testing.assert_allclose(probe(video(path)).seconds, np.arange(60 - skipped) / 25, atol=1e-6)
+    assert numbers(read_frames(video(path), short_side=None)) == list(range(skipped, 60))
+    assert numbers(read_frames(video(path), short_side=None, every=[30])) == [skipped + 30]
+
+
 def test_recordings_joined_byte_by_byte_go_on(tmp_path):
     one = write_video(tmp_path / "1.ts", range(50), options={"g": "10", "bf": "0"})
     two = write_video(tmp_path / "2.ts", range(50, 100), options={"g": "10", "bf": "0"})
@@ -260,8 +276,6 @@ def test_recordings_joined_byte_by_byte_go_on(tmp_path):
 
 
 def test_packets_without_content_are_no_frames(tmp_path):
-    import av
-
     source = write_video(tmp_path / "0.mp4", range(30), options={"bf": "0"})
     with av.open(str(source)) as given, av.open(str(tmp_path / "a.nut"), "w") as made:
         stream = given.streams.video[0]
@@ -299,6 +313,15 @@ def test_pictures_that_do_not_decode_are_counted(tmp_path):
 
 
 # --- pictures ------------------------------------------------------------------------------------------------
+
+
+def test_colours_in_a_space_that_nobody_knows_are_read_all_the_same():
+    frame = av.VideoFrame.from_ndarray(numbered(5), format="gray").reformat(format="yuv420p")
+    frame.colorspace = 65
+    with pytest.raises(OSError, match="not supported"):
+        frame.reformat(format="gray")
+    picture = reading._converted(video(Path("a")), VideoReformatter(), frame, "gray")
+    assert number_of(picture) == 5
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])

@@ -2,9 +2,10 @@
 
 from metavad.scenes.synthetic.camera import CameraSpec, sample_camera
 from metavad.scenes.synthetic.events import EVENT_KINDS, VideoPlan, abnormal_kinds, plan_videos
+from metavad.scenes.synthetic.register import is_generated
 from metavad.scenes.synthetic.render import RenderedFrame, render
 from metavad.scenes.synthetic.world import build_world
-from metavad.scenes.synthetic.write import VERSION, write_suite
+from metavad.scenes.synthetic.write import VERSION, claims_to_be_generated, write_suite
 
 __all__ = [
     "EVENT_KINDS",
@@ -14,6 +15,8 @@ __all__ = [
     "VideoPlan",
     "abnormal_kinds",
     "build_world",
+    "claims_to_be_generated",
+    "is_generated",
     "plan_videos",
     "render",
     "sample_camera",

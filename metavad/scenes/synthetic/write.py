@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import platform
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -22,11 +23,12 @@ from metavad.scenes.container import file_address
 from metavad.scenes.synthetic.bodies import KEYPOINTS
 from metavad.scenes.synthetic.camera import CameraSpec, Size, sample_camera
 from metavad.scenes.synthetic.events import VideoPlan, abnormal_kinds, plan_videos
+from metavad.scenes.synthetic.register import Print, is_noted, note, print_of
 from metavad.scenes.synthetic.render import RenderedFrame, TrackBox, render
 from metavad.scenes.synthetic.world import World, build_world
 from metavad.types import BoolArray, FloatArray
 
-__all__ = ["VERSION", "write_suite"]
+__all__ = ["VERSION", "claims_to_be_generated", "write_suite"]
 
 VERSION = 2
 """Raised whenever the same seed gives other footage."""
@@ -62,9 +64,10 @@ def write_suite(
     """Write cameras ``first`` to ``first + scenes`` of the world ``seed``; gives the path of ``suite.toml``.
 
     A camera depends on the seed, its number and the sizes alone, so that few cameras are a prefix of many.
-    Each is whole or not there; those already written with the same settings are kept. ``jobs`` processes
-    work side by side. Raises :class:`OutputError` where a folder holds something else, and
-    :class:`UsageError` for an unknown size or a count below one.
+    Each is whole or not there; those already written with the same settings are kept, once it is sure that they
+    are what the generator writes: known from when it did (:mod:`~metavad.scenes.synthetic.register`), else written
+    again and compared. ``jobs`` processes work side by side. Raises :class:`OutputError` where a folder holds
+    something else, and :class:`UsageError` for an unknown size or a count below one.
     """
     if size not in SIZES:
         raise UsageError(f"size {size!r} is unknown; {nearest(size, SIZES)}")
@@ -77,12 +80,18 @@ def write_suite(
     )
     _check(scenes, first, counts)
     numbers = range(first, first + scenes)
-    missing = [number for number in numbers if not _finished(directory, seed, number, size, counts)]
+    place = directory.absolute()  # a worker may have been started elsewhere
+    finished = [number for number in numbers if _finished(place, seed, number, size, counts)]
+    unsure = [number for number in finished if not all(map(is_noted, _prints(_folder(place, number))))]
+    make = {number: _write_scene for number in numbers if number not in finished} | dict.fromkeys(
+        unsure, _compare_scene
+    )
     with progress.task("generate cameras", scenes) as task:
-        task.advance(scenes - len(missing))
-        place = directory.absolute()  # a worker may have been started elsewhere
-        work = (delayed(_write_scene)(place, seed, number, size, counts) for number in missing)
+        task.advance(scenes - len(make))
+        work = (delayed(write)(place, seed, number, size, counts) for number, write in make.items())
         for name in Parallel(n_jobs=jobs, return_as="generator")(work):
+            for found in _prints(place / name):
+                note(found)
             task.advance(1, note=name)
     path = directory / "suite.toml"
     write_text(path, _suite_text(seed, size, numbers, counts))
@@ -105,22 +114,44 @@ def _digest(seed: int, number: int, size: Size, counts: _Counts) -> str:
 
 
 def _finished(directory: Path, seed: int, number: int, size: Size, counts: _Counts) -> bool:
-    folder = directory / f"camera-{number:03d}"
+    folder = _folder(directory, number)
     if not folder.exists():
         return False
     if _digest_of(folder / "meta.json") != _digest(seed, number, size, counts):
-        raise OutputError(
-            f"{folder}: expected nothing or a camera of the same seed, size and counts, found something else; "
-            "name another folder or remove this one"
-        )
+        raise _another(folder)
     return True
+
+
+def _folder(directory: Path, number: int) -> Path:
+    return directory / f"camera-{number:03d}"
+
+
+def _another(folder: Path) -> OutputError:
+    return OutputError(
+        f"{folder}: expected nothing or a camera of the same seed, size and counts, found something else; "
+        "name another folder or remove this one"
+    )
+
+
+def _prints(folder: Path) -> list[Print]:
+    """What the test videos of a camera and their labels are known by."""
+    try:
+        videos = sorted((folder / "test").glob("*.mp4"))
+        return [print_of(video, np.load(folder / "labels" / f"{video.stem}.npy")) for video in videos]
+    except (OSError, ValueError) as error:
+        raise _another(folder) from error
+
+
+def claims_to_be_generated(folder: Path) -> bool:
+    """Whether a folder holds the file that the generator writes into one: a claim, not a proof."""
+    return _digest_of(folder / "meta.json") is not None
 
 
 def _digest_of(meta: Path) -> object:
     """The digest that a finished camera carries, or ``None`` where this is none."""
     try:
         found = json.loads(meta.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found.get("digest") if isinstance(found, dict) else None
 
@@ -156,6 +187,15 @@ def _write_scene(directory: Path, seed: int, number: int, size: Size, counts: _C
         meta = _meta(spec, counts, _digest(seed, number, size, counts))
         (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
     return spec.name
+
+
+def _compare_scene(directory: Path, seed: int, number: int, size: Size, counts: _Counts) -> str:
+    """Write a camera somewhere else: one that is there must have the same test videos and labels."""
+    with tempfile.TemporaryDirectory() as elsewhere:
+        name = _write_scene(Path(elsewhere), seed, number, size, counts)
+        if _prints(Path(elsewhere) / name) != _prints(directory / name):
+            raise _another(directory / name)
+    return name
 
 
 def _meta(spec: CameraSpec, counts: _Counts, digest: str) -> dict[str, object]:
