@@ -1,64 +1,8 @@
 """A record of ``metavad benchmark`` against the same experiment run again."""
 
-import json
-from pathlib import Path
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-__all__ = ["changed_differences", "changed_figures", "changed_sources", "read_record"]
-
-
-class _Part(BaseModel):
-    """A part of a record that may say more: what it is of tells rows, differences and scenes apart."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class _ScenePart(_Part):
-    scene: str
-
-
-class _RowPart(_Part):
-    suite: str | None = None
-    scene: str | None = None
-    method: str | None = None
-    score: str | None = None
-    minus: str | None = None
-    figure: str | None = None
-    shots: int
-
-
-class _Record(_Part):
-    target: str
-    base: str
-    base_from: str
-    shots: list[int]
-    draws: int
-    methods: list[str]
-    shot_frames: int | None
-    seed: int
-    scenes: list[_ScenePart]
-    rows: list[_RowPart]
-    differences: list[_RowPart] = []
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """The record; raises :class:`DataError` where the file is none."""
-    from metavad.errors import DataError
-
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _Record.model_validate(record, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise DataError(
-            f"{path}: expected a record that `metavad benchmark --json` wrote, found {where}: {first['msg'].lower()}"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: expected a record that `metavad benchmark --json` wrote ({error})") from None
-    return record
+__all__ = ["changed_differences", "changed_figures", "changed_sources"]
 
 
 def changed_sources(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
