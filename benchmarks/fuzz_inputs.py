@@ -376,8 +376,17 @@ def _detector(corpus: Corpus, work: Path, random: Random) -> Case:
     return Case(["score", str(corpus / "good.mp4"), "--detector", "made", "--out", "out"], ("out",), said)
 
 
+def _make_figures(corpus: Corpus) -> None:
+    """What was measured with a base lies beside it."""
+    from metavad.meta.base import load_base
+
+    figures = json.loads((ROOT / "base" / "figures.json").read_text())
+    (corpus / "figures.json").write_text(json.dumps(figures | {"base": load_base(Path(corpus.base)).digest}))
+
+
 def _base(corpus: Corpus, work: Path, random: Random) -> Case:
     shutil.copytree(corpus.base, work / "base")
+    shutil.copyfile(corpus / "figures.json", work / "base" / "figures.json")
     said = corpus.damage(_file_in(work / "base", random), random)
     shown = ["adapt", "--normal", str(corpus / "normal.mp4"), *NORMAL, "--base", "base", "--out", "out"]
     return Case(["show", "base", "base"] if random.random() < 0.3 else shown, ("out",), said)
@@ -577,7 +586,7 @@ KINDS: dict[str, Kind] = {
     "suite": Kind(12, _suite, (_make_site,)),
     "list": Kind(3, _lists, (_make_site,)),
     "detector": Kind(8, _detector),
-    "base": Kind(5, _base),
+    "base": Kind(5, _base, (_make_figures,)),
     "run": Kind(2, _run),
     "cache": Kind(3, _cache, (_make_cache,)),
     "archive": Kind(8, _archive, (_make_archives,)),
