@@ -126,9 +126,8 @@ def draw_shots(reels: Sequence[Reel], shots: int, length: int, seed: int) -> Sho
             f"{length} frames, found {len(pool)}; give more footage or fewer --shots"
         )
     generator = random.Random(f"shots-{seed}-{shots}-{length}")
-    chosen: list[Clip] = []
-    for part in _stretches(len(pool), shots):
-        chosen.append(_most_free(pool, generator.sample(part, len(part)), chosen))
+    room = _Room(pool)
+    chosen = [room.take(generator.sample(part, len(part))) for part in _stretches(len(pool), shots)]
     return Shots(tuple(chosen), _independent(chosen))
 
 
@@ -227,18 +226,44 @@ def _stretches(total: int, parts: int) -> list[range]:
     return [range(start, max(end, start + 1)) for start, end in itertools.pairwise(edges)]
 
 
-def _most_free(pool: Sequence[Clip], drawn: Sequence[int], chosen: Sequence[Clip]) -> Clip:
-    """The first drawn clip that shares no frame with a chosen one, else the nearest such, else a new one."""
-    order = _by_distance(len(pool), drawn[0])
-    for number in itertools.chain(drawn, order):
-        if not any(_overlap(pool[number], other) for other in chosen):
-            return pool[number]
-    return next(clip for clip in (*(pool[number] for number in drawn), *pool) if clip not in chosen)
+class _Room:
+    """Clips of a pool, in the order of videos and time, as they are taken."""
 
+    def __init__(self, pool: Sequence[Clip]) -> None:
+        self._pool = pool
+        self._free = list(range(len(pool)))
+        """Numbers of those that share no frame with one that was taken, ascending."""
+        self._taken: set[int] = set()
 
-def _by_distance(total: int, middle: int) -> Iterator[int]:
-    for away in range(1, total):
-        yield from (number for number in (middle - away, middle + away) if 0 <= number < total)
+    def take(self, drawn: Sequence[int]) -> Clip:
+        """The first drawn clip that is free, else the free one nearest to the first, else one not taken yet."""
+        number = next(filter(self._is_free, drawn), None)
+        if number is None and self._free:
+            number = self._nearest(drawn[0])
+        if number is None:
+            every = itertools.chain(drawn, range(len(self._pool)))
+            number = next(each for each in every if each not in self._taken)
+        self._taken.add(number)
+        self._occupy(number)
+        return self._pool[number]
+
+    def _is_free(self, number: int) -> bool:
+        place = bisect_left(self._free, number)
+        return place < len(self._free) and self._free[place] == number
+
+    def _nearest(self, middle: int) -> int:
+        """Of two as near, the earlier one."""
+        place = bisect_left(self._free, middle)
+        return min(self._free[max(0, place - 1) : place + 1], key=lambda number: abs(number - middle))
+
+    def _occupy(self, number: int) -> None:
+        """What shares a frame with it lies beside it in the pool."""
+        pool, first, last = self._pool, number, number
+        while first > 0 and _overlap(pool[first - 1], pool[number]):
+            first -= 1
+        while last + 1 < len(pool) and _overlap(pool[last + 1], pool[number]):
+            last += 1
+        del self._free[bisect_left(self._free, first) : bisect_left(self._free, last + 1)]
 
 
 def _overlap(one: Clip, other: Clip) -> bool:
@@ -246,11 +271,15 @@ def _overlap(one: Clip, other: Clip) -> bool:
 
 
 def _independent(clips: Sequence[Clip]) -> int:
-    kept: list[Clip] = []
+    """How many share no frame with an earlier one of those that count."""
+    kept: dict[str, list[tuple[int, int]]] = {}
     for clip in clips:
-        if not any(_overlap(clip, other) for other in kept):
-            kept.append(clip)
-    return len(kept)
+        spans = kept.setdefault(clip.video, [])
+        place = bisect_left(spans, (clip.first, clip.end))
+        beside = spans[max(0, place - 1) : place + 1]
+        if not any(first < clip.end and clip.first < end for first, end in beside):
+            spans.insert(place, (clip.first, clip.end))
+    return sum(map(len, kept.values()))
 
 
 _TRIALS = 8

@@ -1,8 +1,7 @@
 """From the times of frames to recordings: what a gap is, for ticks, features, events and figures alike.
 
-A file may hold several recordings one after the other: a camera that records when something moves, joined; a clock
-that was set after the first frames. No picture lies between two of them, so nothing may reach from one to the next,
-and each begins like a file of its own.
+A file may hold several recordings one after the other: those of a camera that records when something moves, joined.
+No picture lies between two of them, so nothing may reach from one to the next, and each begins like a file of its own.
 """
 
 import numpy as np

@@ -45,6 +45,7 @@ from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
 from metavad.scenes.synthetic import claims_to_be_generated, is_generated
+from metavad.threads import one_thread
 
 __all__ = ["adapt", "describe_machine", "device_of", "make_base"]
 
@@ -75,6 +76,7 @@ class _Footage:
         return dict(sorted(self.all.items())[:4])
 
 
+@one_thread()
 def adapt(
     base: Base,
     scene: Scene,
@@ -121,6 +123,7 @@ def _around(library: Library, scene: Scene, video: str, second: float, length: i
     return reel.around(int(np.searchsorted(seconds, second)), length)
 
 
+@one_thread()
 def make_base(
     scenes: Sequence[Scene],
     config: Config,
@@ -159,8 +162,9 @@ def device_of(name: str) -> str:
     return "cuda" if there and name != "cpu" else "cpu"
 
 
+@one_thread()
 def describe_machine(device: str) -> dict[str, Any]:
-    """Versions, threads and device, for records."""
+    """Versions, threads of one computation and device, for records."""
     names = ("torch", "numpy", "opencv-python", "av", "zuko", "scipy")
     versions = {"python": platform.python_version(), **{name: _version(name) for name in names}}
     shown = torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} CPU"
@@ -273,6 +277,7 @@ def _make(
         steps=config.adaptation.steps,
         count=min(6, len(footage.all)),
         names=tuple(sizes),
+        progress=progress,
     )
     facts |= {
         "scenes": sorted(footage.all),

@@ -10,7 +10,7 @@ import metavad
 
 PACKAGE = Path(metavad.__file__).parent
 
-OPEN = {"", "config", "errors", "files", "progress", "recordings", "runs", "shipped", "types"}
+OPEN = {"", "config", "errors", "files", "progress", "recordings", "runs", "shipped", "threads", "types"}
 """Open to all; "" is the package itself (its version)."""
 
 MAY_IMPORT = {
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "recordings": set(),
     "runs": set(),
     "shipped": set(),
+    "threads": set(),
     "types": set(),
     "evaluation": set(),
     "scenes": set(),

@@ -23,6 +23,7 @@ from metavad.features.sample import Sample
 from metavad.meta.base import Base
 from metavad.meta.inner import StepSizes, inner_loop
 from metavad.meta.objective import support_loss
+from metavad.threads import one_thread
 
 __all__ = [
     "Method",
@@ -138,6 +139,7 @@ def adapt(base: Base, support: Sample) -> Normality:
     return learn(adapted(base), support)
 
 
+@one_thread()
 def learn(method: Method, support: Sample, grid: tuple[int, int] | None = None) -> Normality:
     """What a method makes of the shots. Their own scores are cross-fitted: no clip judges itself.
 
@@ -161,6 +163,7 @@ def learn(method: Method, support: Sample, grid: tuple[int, int] | None = None) 
     return Normality(method, support.clips, evidence, params, memory, places, loudness, frame)
 
 
+@one_thread()
 def surprises(model: Normality, sample: Sample, since: int = 0) -> Surprise:
     """Nats by which each place of each tick from ``since`` on surprises (B, T - since, h, w), by expert and fused.
 

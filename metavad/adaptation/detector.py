@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,12 @@ from metavad.config import config_of
 from metavad.episodes import Clip, Shots
 from metavad.errors import BundleError, MetavadError, VideoError
 from metavad.experts import build_experts
-from metavad.features.library import Library, side_by_side
+from metavad.features.library import Library, side_by_side, stretches
 from metavad.files import atomic_directory
 from metavad.meta.base import Base
 from metavad.scenes.scene import Crop
-from metavad.scenes.video import read_colour
+from metavad.scenes.video import read_colours
+from metavad.types import ByteArray
 
 __all__ = ["Camera", "Detector", "load_detector", "make_detector", "save_detector"]
 
@@ -78,7 +79,7 @@ def make_detector(
     first = shots.clips[0].video if shots.clips else library.scenes[scene].normal[0].name
     facts = library.facts(scene, "normal", first)
     camera = Camera(facts.height, facts.width, facts.rate, library.scenes[scene].crop)
-    small = tuple(side_by_side(partial(_picture, library), shots.clips)) if pictures else ()
+    small = _pictures(library, shots.clips) if pictures else ()
     return Detector(normality, threshold, promise, camera, scene, shots.clips, shots.independent, base.digest, small)
 
 
@@ -195,10 +196,28 @@ def _of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], pictures: tuple
     )
 
 
-def _picture(library: Library, clip: Clip) -> bytes:
-    """The middle frame of a clip, small, as JPEG."""
-    video, crop = library.video(clip.scene, clip.side, clip.video), library.scenes[clip.scene].crop
-    picture = read_colour(video, clip.first + clip.length // 2, crop)
+def _pictures(library: Library, clips: Sequence[Clip]) -> tuple[bytes, ...]:
+    """The middle frame of each clip, small, as JPEG."""
+    found = {
+        clip: picture
+        for each in side_by_side(partial(_pictures_beside, library), stretches(clips))
+        for clip, picture in each.items()
+    }
+    return tuple(found[clip] for clip in clips)
+
+
+def _pictures_beside(library: Library, clips: Sequence[Clip]) -> dict[Clip, bytes]:
+    """Of clips of one video, in the order of time."""
+    first = clips[0]
+    video, crop = library.video(first.scene, first.side, first.video), library.scenes[first.scene].crop
+    middles = [clip.first + clip.length // 2 for clip in clips]
+    frames = sorted(set(middles))
+    made = dict(zip(frames, map(_small, read_colours(video, frames, crop)), strict=True))
+    return {clip: made[middle] for clip, middle in zip(clips, middles, strict=True)}
+
+
+def _small(picture: ByteArray) -> bytes:
+    """A frame (H, W, 3) as JPEG of 120 pixels' height."""
     size = round(picture.shape[1] * PICTURE_HEIGHT / picture.shape[0]), PICTURE_HEIGHT
     _, encoded = cv2.imencode(".jpg", cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
     return encoded.tobytes()

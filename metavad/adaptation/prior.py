@@ -22,7 +22,7 @@ from metavad.errors import NonFiniteError
 from metavad.experts.set import ExpertSet, under
 from metavad.features.sample import Sample
 from metavad.meta.base import Base
-from metavad.progress import SILENT, Progress
+from metavad.progress import SILENT, Progress, along
 
 __all__ = ["first_weights", "fit_prior", "halves", "windows"]
 
@@ -62,16 +62,18 @@ def fit_prior(
         known = {count: _all_known(base, reels, resolve, count, seed) for count in shots}
         raw = {}
         for count in shots:
-            raw[count] = [_raw_scores(adapted(base), each) for each in known[count]]
+            scenes = along(progress, "Scenes", known[count])
+            raw[count] = [_raw_scores(adapted(base), each) for each in scenes]
             task.advance(note=f"K = {count}")
-        plain = [_raw_scores(_of_control(base), each) for each in known[shots[0]]]
+        plain = [_raw_scores(_of_control(base), each) for each in along(progress, "Scenes", known[shots[0]])]
         task.advance(note="control")
         tails = {name: BaseTail.fit([_pooled(raw[count], name) for count in shots], shots) for name in base.weights}
         control = {name: BaseTail.fit([_pooled(plain, name)], [0]) for name in base.weights}
         base = replace(base, tails=tails, control=replace(base.control, tails=control))
         learned = {}
         for count in shots:
-            learned[count] = [(learn(adapted(base), each.support), each.windows) for each in known[count]]
+            scenes = along(progress, "Scenes", known[count])
+            learned[count] = [(learn(adapted(base), each.support), each.windows) for each in scenes]
             task.advance(note=f"tails, K = {count}")
         base = _with_loudness(base, learned, known[shots[0]])
         task.advance(note="loudness")

@@ -1,6 +1,5 @@
 """``metavad adapt``: a detector from K clips of a camera."""
 
-import os
 import re
 import shlex
 from collections import Counter
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import BaseFolder, Data, ManyPaths, Scenes, Seed, ShotFrames
+from metavad.cli.options import BaseFolder, Data, ManyPaths, ProgressKind, Scenes, Seed, ShotFrames
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -64,22 +63,22 @@ def adapt(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to, else detectors/<scene>.", show_default=False)
     ] = None,
+    progress: ProgressKind = "auto",
 ) -> None:
     """Get used to a camera: from K clips of its normal footage to a detector, in seconds."""
     from metavad.cli.bases import open_base
-    from metavad.cli.terminal import bars, say
+    from metavad.cli.terminal import progress_of, say
+    from metavad.progress import along
 
+    told = progress_of(progress)
     scenes, left_out = _scenes(target, normal, data, fps, name), _numbers(leave_out)
     shown, places = _moments(show or (), scenes), _places(scenes, out)
     found, where = open_base(base)
     say(f"base {found.digest}: {where}")
-    import torch
-
     from metavad.adaptation.detector import save_detector
     from metavad.training import adapt as adapted
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # on small frames more threads wait for each other
-    for scene, place in zip(scenes, places, strict=True):
+    for scene, place in along(told, "Adapting", list(zip(scenes, places, strict=True))):
         detector = adapted(
             found,
             scene,
@@ -90,11 +89,11 @@ def adapt(
             show=shown,
             seed=seed,
             pictures=pictures,
-            progress=bars(),
+            progress=told,
         )
         lines = _summary(scene, detector, shots, left_out)
         if check:
-            detector, more = _checked(scene, detector, shown, progress=bars())
+            detector, more = _checked(scene, detector, shown, progress=told)
             lines += more
         save_detector(place, detector)
         next_step = f"metavad score VIDEO --detector {shlex.quote(str(place))}"

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metavad.cli.options import BaseFolder, Data, Scenes, Seed, ShotFrames
+from metavad.cli.options import BaseFolder, Data, ProgressKind, Scenes, Seed, ShotFrames
 
 if TYPE_CHECKING:
+    from metavad.progress import Progress
     from metavad.protocol import Outcome
 
 __all__ = ["register", "write_report"]
@@ -71,16 +72,18 @@ def benchmark(
     reproduce: Reproduce = None,
     jobs: Jobs = 1,
     fresh: Fresh = False,
+    progress: ProgressKind = "auto",
 ) -> None:
     """Few-shot against zero-shot: the same frames for every method, K and draw; nothing looks at the test set."""
     from metavad.cli.options import numbers
     from metavad.cli.recognition import asked_classes, print_recognition, run_recognition
-    from metavad.cli.terminal import resuming
+    from metavad.cli.terminal import progress_of, resuming
 
     _check_style(style)
     _check_figures(figures)
+    told = progress_of(progress)
     if reproduce is not None:
-        _reproduce(reproduce, base, data, jobs)
+        _reproduce(reproduce, base, data, jobs, told)
         return
     asked = {
         "shots": numbers(shots, "--shots"),
@@ -92,12 +95,13 @@ def benchmark(
     }
     if target is not None and (classes := asked_classes(target, data)) is not None:
         _refuse(classes.name, html=html, plots=plots, scores=scores, paper_protocol=paper)
-        record = run_recognition(classes, base, asked, _facts(target), quiet=style != "table")
+        record = run_recognition(classes, base, asked, _facts(target), quiet=style != "table", progress=told)
         _write_record(record, json_file)
         print_recognition(record, style)
         return
     with resuming("the same command goes on where it stopped"):
-        outcome = _run(target, base, data, jobs, asked, fresh=fresh, quiet=style != "table", stories=html is not None)
+        quiet, stories = style != "table", html is not None
+        outcome = _run(target, base, data, jobs, asked, fresh=fresh, quiet=quiet, stories=stories, progress=told)
     _write(outcome, json_file, html, scores)
     if plots is not None:
         _write_plots(outcome.record, plots)
@@ -114,16 +118,16 @@ def _run(
     fresh: bool,
     quiet: bool,
     stories: bool,
+    progress: "Progress",
     undefined: bool = False,
 ) -> "Outcome":
     from metavad.cli.bases import open_base
-    from metavad.cli.terminal import bars, say
+    from metavad.cli.terminal import say
     from metavad.errors import UsageError
     from metavad.scenes.suite import select_scenes
 
     if target is None:
         raise UsageError("expected --target SUITE[:SCENE][,...], found none; see `metavad show suites`")
-    progress = bars()
     scenes = select_scenes(target, data, role="meta-test", progress=progress)
     found, where = open_base(base)
     if not quiet:
@@ -138,7 +142,7 @@ def _run(
     return run(scenes, found, **asked, **more, parts=parts, facts=facts, progress=progress)
 
 
-def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: int) -> None:
+def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: int, progress: "Progress") -> None:
     """Run a record again with its own settings, taking nothing from before; exit code 1 where a figure differs."""
     from metavad.cli.recognition import asked_classes, run_recognition
     from metavad.cli.reproduce import changed_differences, changed_figures, changed_sources
@@ -150,10 +154,10 @@ def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: in
     asked["paper"] = any("looks_at_test_set_micro_auc" in row for row in before["rows"])
     given, target = base or Path(before["base_from"]), before["target"]
     if (classes := asked_classes(target, data)) is not None:
-        after = run_recognition(classes, given, asked, _facts(target), quiet=False)
+        after = run_recognition(classes, given, asked, _facts(target), quiet=False, progress=progress)
     else:
         how = {"fresh": True, "quiet": False, "stories": False, "undefined": True}  # what changed is named, not refused
-        after = _run(target, given, data, jobs, asked, **how).record
+        after = _run(target, given, data, jobs, asked, progress=progress, **how).record
     changed = [
         *changed_sources(before, after),
         *changed_figures(before, after),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import Data, Seed
+from metavad.cli.options import Data, ProgressKind, Seed
 
 if TYPE_CHECKING:
     from metavad.scenes.guess import Unit
@@ -43,13 +43,15 @@ def synthesize(
         float | None, typer.Option(metavar="S", help="Their length in seconds.", show_default=False)
     ] = None,
     jobs: Annotated[int, typer.Option(metavar="N", help="Cameras made side by side.")] = 1,
+    progress: ProgressKind = "auto",
 ) -> None:
     """Write generated cameras: videos, labels, masks, tracks, keypoints, and the suite file."""
     from typing import Literal, cast
 
-    from metavad.cli.terminal import bars, resuming, say
+    from metavad.cli.terminal import progress_of, resuming, say
     from metavad.scenes.synthetic import write_suite
 
+    told = progress_of(progress)
     kind = cast(Literal["tiny", "small", "full"], size)
     with resuming("the same command keeps the cameras that are done"):
         path = write_suite(
@@ -63,7 +65,7 @@ def synthesize(
             test_videos=test_videos,
             test_seconds=test_seconds,
             jobs=jobs,
-            progress=bars(),
+            progress=told,
         )
     say(f"{scenes} cameras: {path}", f"next: metavad meta-train --scenes {path}")
 
@@ -136,16 +138,18 @@ def fetch(
     name: Annotated[str, typer.Argument(help="A suite that ships.")],
     data: Data = None,
     keep: Annotated[bool, typer.Option(help="Keep the archive after unpacking.")] = True,
+    progress: ProgressKind = "auto",
 ) -> None:
     """Download, check and unpack a dataset with a public address; else say where to ask for it."""
     import os
 
-    from metavad.cli.terminal import bars, resuming, say
+    from metavad.cli.terminal import progress_of, resuming, say
     from metavad.errors import UsageError
     from metavad.scenes.download import by_hand, still_missing
     from metavad.scenes.download import fetch as fetched
     from metavad.scenes.suite import about, load_suite
 
+    told = progress_of(progress)
     root = data or (Path(os.environ["METAVAD_DATA"]) if os.environ.get("METAVAD_DATA") else None)
     if not about(name).archives:
         say(*by_hand(name))
@@ -153,7 +157,7 @@ def fetch(
         raise UsageError("expected a place for datasets, found none; say it with --data or METAVAD_DATA")
     root = root or Path()
     with resuming("the same command goes on with the download"):
-        folders = fetched(name, root, bars(), keep=keep)
+        folders = fetched(name, root, told, keep=keep)
     say(*(f"{folder}" for folder in folders))
     if missing := still_missing(load_suite(name, root)):
         say(*by_hand(name), *(f"still missing: {path}" for path in missing))
@@ -166,18 +170,19 @@ def check(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A suite.")],
     data: Data = None,
     jobs: Annotated[int, typer.Option(metavar="N", help="Videos looked at side by side.")] = 2,
+    progress: ProgressKind = "auto",
 ) -> None:
     """Decode every video and hold labels, masks and counts against it; exit code 1 if anything is wrong."""
     from rich.table import Table
 
-    from metavad.cli.terminal import bars, console, say
+    from metavad.cli.terminal import console, progress_of, say
     from metavad.errors import printable
     from metavad.scenes.check import check_suite
     from metavad.scenes.suite import load_suite
 
-    progress = bars()
-    suite = load_suite(name, data, progress)
-    findings = check_suite(suite, jobs=jobs, progress=progress)
+    told = progress_of(progress)
+    suite = load_suite(name, data, told)
+    findings = check_suite(suite, jobs=jobs, progress=told)
     errors = [finding for finding in findings if finding.level == "error"]
     if findings:
         table = Table(box=None, pad_edge=False, header_style="bold")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metavad.cli.options import Seed
+from metavad.cli.options import ProgressKind, Seed
 
 if TYPE_CHECKING:
     from metavad.progress import Progress
@@ -28,15 +28,17 @@ def register(app: typer.Typer) -> None:
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Gets cameras, base, table and report.")] = Path("demo"),
     seed: Seed = 0,
+    progress: ProgressKind = "auto",
 ) -> None:
     """Meta-train a small base on generated cameras and adapt it to unseen ones: about four minutes."""
-    from metavad.cli.terminal import bars, resuming
+    from metavad.cli.terminal import progress_of, resuming
     from metavad.errors import OutputError
 
+    told = progress_of(progress)
     if (out / "report.html").exists():
         raise OutputError(f"{out}: expected a free place for the demo, found a finished one; name another --out")
     with resuming("the same command goes on where it stopped"):
-        _demo(out, seed, bars())
+        _demo(out, seed, told)
 
 
 def _demo(out: Path, seed: int, progress: "Progress") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from metavad.cli.bases import RUNS
-from metavad.cli.options import Data, Scenes, Seed
+from metavad.cli.options import Data, ProgressKind, Scenes, Seed
 
 if TYPE_CHECKING:
     from metavad.meta.base import Base
@@ -40,16 +40,17 @@ def meta_train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write TensorBoard events into the run's folder.")
     ] = False,
+    progress: ProgressKind = "auto",
 ) -> None:
     """Meta-learn a base over many cameras: hours, once; stopped runs go on with --resume."""
-    from metavad.cli.terminal import bars, resuming, say
+    from metavad.cli.terminal import progress_of, resuming, say
     from metavad.config import load_config
     from metavad.scenes.suite import select_scenes
 
     settings = load_config(config, overrides or ())
     run = out or (_newest() if resume else _new())
-    progress = bars()
-    chosen = select_scenes(scenes, data, role="meta-train", progress=progress)
+    told = progress_of(progress)
+    chosen = select_scenes(scenes, data, role="meta-train", progress=told)
     with resuming(f"go on with the same command and --resume --out {run}"):
         from metavad.training import make_base
 
@@ -60,7 +61,7 @@ def meta_train(
             seed=seed,
             resume=resume,
             device=device,
-            progress=progress,
+            progress=told,
             tensorboard=tensorboard,
         )
     say(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["BaseFolder", "Data", "ManyPaths", "Scenes", "Seed", "ShotFrames", "numbers"]
+__all__ = ["BaseFolder", "Data", "ManyPaths", "ProgressKind", "Scenes", "Seed", "ShotFrames", "numbers"]
 
 Data = Annotated[
     Path | None,
@@ -23,6 +23,15 @@ BaseFolder = Annotated[
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Everything random follows from it.")]
 ShotFrames = Annotated[int, typer.Option(metavar="T", help="Frames of the file in one shot.")]
+ProgressKind = Annotated[
+    str,
+    typer.Option(
+        "--progress",
+        metavar="bar|line|json|none",
+        help="How to say how far it is, on standard error.",
+        show_default="bar on a terminal, else line",
+    ),
+]
 Scenes = "SUITE[:SCENE][,...]"
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metavad.progress import Progress
     from metavad.scenes.recognition import Recognition
 
 __all__ = ["asked_classes", "print_recognition", "run_recognition"]
@@ -23,11 +24,17 @@ def asked_classes(target: str, data: Path | None) -> "Recognition | None":
 
 
 def run_recognition(
-    suite: "Recognition", base: Path | None, asked: dict[str, Any], facts: dict[str, Any], *, quiet: bool
+    suite: "Recognition",
+    base: Path | None,
+    asked: dict[str, Any],
+    facts: dict[str, Any],
+    *,
+    quiet: bool,
+    progress: "Progress",
 ) -> dict[str, Any]:
     """The record."""
     from metavad.cli.bases import open_base
-    from metavad.cli.terminal import bars, say
+    from metavad.cli.terminal import say
     from metavad.protocol.recognition import RECOGNISERS, recognise
     from metavad.training import describe_machine
 
@@ -39,7 +46,7 @@ def run_recognition(
             say(f"left out, since only shown clips say which classes are allowed: {', '.join(undefined)}")
     told = {**facts, "base_from": str(where), **describe_machine("cpu")}
     wanted = {name: asked[name] for name in ("shots", "draws", "methods", "seed")}
-    return recognise(suite, found, **wanted, facts=told, progress=bars())
+    return recognise(suite, found, **wanted, facts=told, progress=progress)
 
 
 def print_recognition(record: dict[str, Any], style: str) -> None:

@@ -1,10 +1,11 @@
 """``metavad score``: what does not belong in a video."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from metavad.cli.options import ProgressKind
 
 if TYPE_CHECKING:
     from metavad.adaptation.detector import Detector
@@ -37,25 +38,24 @@ def score(
             show_default=False,
         ),
     ] = None,
+    progress: ProgressKind = "auto",
 ) -> None:
     """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event."""
-    from metavad.cli.terminal import bars, say
+    from metavad.cli.terminal import progress_of, say
     from metavad.files import folder_name
+    from metavad.progress import along
     from metavad.scenes.listing import scene_of_files
 
+    told = progress_of(progress)
     _check_paths(videos)
-    import torch
-
     from metavad.adaptation.detector import load_detector
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the other half decodes and computes flow ahead
     found = load_detector(detector)
     chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
     places = [out / folder_name(video.name) for video in chosen]
     _check_places(places)
-    progress = bars()
-    for video, place in zip(chosen, places, strict=True):
-        events = _score_video(found, video, place, progress)
+    for video, place in along(told, "Scoring", list(zip(chosen, places, strict=True))):
+        events = _score_video(found, video, place, told)
         say(f"{video.name}: {len(events)} events; {place}", *(_line(event) for event in events))
 
 

@@ -1,7 +1,7 @@
 """What the commands write for people: names are never cut, also where output is piped."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from metavad.progress import Progress
 
-__all__ = ["Interrupted", "bars", "console", "resuming", "say", "say_text"]
+__all__ = ["Interrupted", "console", "progress_of", "resuming", "say", "say_text"]
 
 ENDLESS = 100_000
 """Columns where nobody looks at a terminal: nothing is wrapped or cut."""
@@ -37,13 +37,24 @@ def console() -> "Console":
     return Console(width=width, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
-def bars() -> "Progress":
-    """Progress on standard error."""
-    from rich.console import Console
+def progress_of(kind: str) -> "Progress":
+    """Progress on standard error; ``auto``: bars on a terminal, else a line now and then.
 
-    from metavad.progress import RichProgress
+    Raises :class:`UsageError` for an unknown kind.
+    """
+    from metavad.errors import UsageError, nearest
+    from metavad.progress import SILENT, JsonProgress, LineProgress, RichProgress
 
-    return RichProgress(Console(stderr=True, width=None if sys.stderr.isatty() else 120))
+    kinds: dict[str, Callable[[], Progress]] = {
+        "bar": RichProgress,
+        "line": lambda: LineProgress(sys.stderr),
+        "json": lambda: JsonProgress(sys.stderr),
+        "none": lambda: SILENT,
+    }
+    chosen = kind if kind != "auto" else "bar" if sys.stderr.isatty() else "line"
+    if chosen not in kinds:
+        raise UsageError(f"--progress: expected a known kind, found {kind!r}; {nearest(kind, [*kinds, 'auto'])}")
+    return kinds[chosen]()
 
 
 def say(*lines: str) -> None:

@@ -28,8 +28,8 @@ def background_of(support: Sample) -> Memory:
     if len(frames) == 0:
         nothing = torch.zeros(support["frames"].shape[-2:]).to(frames)
         return {"background": nothing, "spread": nothing.clone(), "clips": clips}
-    frames = frames[support.known["frames"].flatten()]
-    frames = contrast(frames[:: max(1, len(frames) // MOST)])
+    known = support.known["frames"].flatten().nonzero()[:, 0]
+    frames = contrast(frames[known[:: max(1, len(known) // MOST)]])
     background = frames.median(0).values
     return {"background": background, "spread": (frames - background).abs().mean(0), "clips": clips}
 

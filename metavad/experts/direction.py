@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from metavad.config import Config
 from metavad.experts.base import Expert, Memory, Reason
+from metavad.experts.parts import by_parts
 from metavad.experts.shown import cell_at, headings, octant
 from metavad.features.sample import Sample
 
@@ -52,23 +53,19 @@ class Direction(Expert):
 
         {"headings": (8, h, w)}: the highest speed of each direction that was shown near there, to explain by.
         """
-        flow = support["flow"].movedim(2, -1)
-        known = support.known["flow"].to(flow)[:, :, None, None]
-        share = _motion(flow) * known
-        kernel = self._kernel(flow)
-        seen = (share[..., None] * kernel).sum(1) / share.sum(1).clamp_min(1.0)[..., None]
+        seen = torch.cat(by_parts(_seen, support, self.sharpness))
         return {"ways": _blur(seen.sum(0).movedim(-1, 0)), "headings": headings(support)}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Mean negative log-likelihood of the direction of what moves, in nats."""
-        flow = sample["flow"].movedim(2, -1)
-        weight = _motion(flow) * sample.known["flow"].to(flow)[:, :, None, None]
-        return -(self._log_density(flow, memory) * weight).sum() / weight.sum().clamp_min(1e-3)
+        parts = by_parts(_weighted, sample, self._density(memory), self.sharpness, self.leak)
+        total, weight = (torch.stack(each).sum() for each in zip(*parts, strict=True))
+        return -total / weight.clamp_min(1e-3)
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Nats under chance (B, T, h, w)."""
         flow = sample["flow"].movedim(2, -1)
-        rarer = -math.log(WAYS) - self._log_density(flow, memory)
+        rarer = -math.log(WAYS) - _log_density(flow, self._density(memory), self.sharpness, self.leak)
         known = sample.known["flow"][:, :, None, None]
         return torch.where(known, rarer * _motion(flow), rarer.new_tensor(self.floor))
 
@@ -82,20 +79,41 @@ class Direction(Expert):
         shown = {other for other in range(WAYS) if memory["headings"][other, row, column] >= MOVING}
         return Reason(_sentence(way, shown)) if shown else None
 
-    def _log_density(self, flow: Tensor, memory: Memory) -> Tensor:
-        """Log probability (..., h, w) of the octant that the motion goes into."""
+    def _density(self, memory: Memory) -> Tensor:
+        """Probability (8, h, w) of each octant at a place."""
         ways, prior = memory["ways"], self.evidence.exp()
-        density = (ways + prior / WAYS) / (ways.sum(0) + prior)
-        leak = torch.sigmoid(self.leak)
-        likely = (self._kernel(flow) * density.movedim(0, -1)).sum(-1)
-        return torch.log((1 - leak) * likely + leak / WAYS)
+        density: Tensor = (ways + prior / WAYS) / (ways.sum(0) + prior)
+        return density
 
-    def _kernel(self, flow: Tensor) -> Tensor:
-        """Soft octant (..., 8) of each motion; it sums to 1."""
-        angle = torch.arange(WAYS).to(flow) * (2 * math.pi / WAYS)
-        along = flow[..., :1] * angle.cos() + flow[..., 1:2] * angle.sin()
-        length = flow[..., :2].square().sum(-1, keepdim=True).add(1e-6).sqrt()
-        return torch.softmax(self.sharpness.exp() * along / length, dim=-1)
+
+def _seen(part: Sample, sharpness: Tensor) -> Tensor:
+    """How much of the motion of each clip goes each way (B, h, w, 8); sums to at most 1."""
+    flow = part["flow"].movedim(2, -1)
+    share = _motion(flow) * part.known["flow"].to(flow)[:, :, None, None]
+    kernel = _kernel(flow, sharpness)
+    return (share[..., None] * kernel).sum(1) / share.sum(1).clamp_min(1.0)[..., None]
+
+
+def _weighted(part: Sample, density: Tensor, sharpness: Tensor, leak: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of log likelihoods, each by how much moves, and sum of the weights."""
+    flow = part["flow"].movedim(2, -1)
+    weight = _motion(flow) * part.known["flow"].to(flow)[:, :, None, None]
+    return (_log_density(flow, density, sharpness, leak) * weight).sum(), weight.sum()
+
+
+def _log_density(flow: Tensor, density: Tensor, sharpness: Tensor, leak: Tensor) -> Tensor:
+    """Log probability (..., h, w) of the octant that the motion goes into."""
+    leak = torch.sigmoid(leak)
+    likely = (_kernel(flow, sharpness) * density.movedim(0, -1)).sum(-1)
+    return torch.log((1 - leak) * likely + leak / WAYS)
+
+
+def _kernel(flow: Tensor, sharpness: Tensor) -> Tensor:
+    """Soft octant (..., 8) of each motion; it sums to 1."""
+    angle = torch.arange(WAYS).to(flow) * (2 * math.pi / WAYS)
+    along = flow[..., :1] * angle.cos() + flow[..., 1:2] * angle.sin()
+    length = flow[..., :2].square().sum(-1, keepdim=True).add(1e-6).sqrt()
+    return torch.softmax(sharpness.exp() * along / length, dim=-1)
 
 
 NAMES = ("right", "down and right", "down", "down and left", "left", "up and left", "up", "up and right")

@@ -95,18 +95,13 @@ class FlowDensity(Expert):
         batch, ticks, _, height, width = sample["flow"].shape
         step = max(1, batch * ticks * height * width // self.cells)
         step += step % 2 == 0  # odd, so that rows of even length do not give the same column again and again
-        flow = sample["flow"].movedim(2, -1).flatten(0, -2)[::step]
-        tick, cell = self._places(len(flow), step, height * width, flow.device)
+        number = torch.arange(0, batch * ticks * height * width, step, device=sample["flow"].device)
+        tick, cell = number // (height * width), number % (height * width)
+        flow = sample["flow"].flatten(0, 1).flatten(2)[tick, :, cell]
         down = _down(sample["flow"].movedim(2, -1)).flatten(0, 1)[cell]
         known = sample.known["flow"].flatten()[tick]
         weight = torch.where(flow[:, 2] > MOVING, 1.0, 0.1) * known
         return _variables(flow), down, weight.to(flow)
-
-    @staticmethod
-    def _places(count: int, step: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Tick and cell of every drawn value."""
-        number = torch.arange(count, device=device) * step
-        return number // cells, number % cells
 
 
 def _down(values: Tensor) -> Tensor:

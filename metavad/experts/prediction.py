@@ -66,7 +66,7 @@ class Prediction(Expert):
         start = self.first(sample)
         weight = self.known(sample)[:, start:].flatten()
         step = max(1, weight.numel() // self.windows)
-        windows, targets = (part[::step] for part in self._windows(sample, start))
+        windows, targets = self._windows(sample, start, step)
         change, distance = self._foresee(windows)
         error = targets - windows[:, -1] - change
         weight = weight[::step].to(error)
@@ -78,7 +78,7 @@ class Prediction(Expert):
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Minus PSNR of patches (B, T, h, w), and with prototypes the distance to them, in decibels."""
         start, (batch, ticks) = self.first(sample), sample.seconds.shape
-        windows, targets = self._windows(sample, start)
+        windows, targets = self._windows(sample, start, 1)
         change, distance = self._foresee(windows)
         error = targets - windows[:, -1] - change
         grid = grid_of(error.shape[-2], error.shape[-1], self.rows)
@@ -94,14 +94,17 @@ class Prediction(Expert):
         """It keeps no picture of the shots: only that the change was not foreseen."""
         return Reason("changes in a way that the moments before do not foretell")
 
-    def _windows(self, sample: Sample, start: int) -> tuple[Tensor, Tensor]:
-        """Pasts (B n, past, H, W) and targets (B n, H, W) of the n ticks from ``start`` on.
+    def _windows(self, sample: Sample, start: int, step: int) -> tuple[Tensor, Tensor]:
+        """Pasts (S, past, H, W) and targets (S, H, W): of the ticks from ``start`` on, clip after clip, every n-th.
 
         Before the first tick stands the first tick.
         """
         frames = sample["frames"]
-        before = torch.cat([frames[:, :1].expand(-1, self.past, -1, -1), frames], dim=1)[:, start:-1]
-        return before.unfold(1, self.past, 1).movedim(-1, 2).flatten(0, 1), frames[:, start:].flatten(0, 1)
+        ticks = frames.shape[1] - start
+        number = torch.arange(0, len(frames) * ticks, step, device=frames.device)
+        clip, tick = number // max(1, ticks), start + number % max(1, ticks)
+        past = tick[:, None] + torch.arange(-self.past, 0, device=frames.device)
+        return frames[clip[:, None], past.clamp_min(0)], frames[clip, tick]
 
     def _further(self, windows: Tensor, targets: Tensor, change: Tensor, distance: Tensor | None) -> Tensor:
         """The losses that are off by default, for each window (B,); zeros when all of them are."""

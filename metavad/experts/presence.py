@@ -9,6 +9,7 @@ from torch.nn import functional
 from metavad.config import Config
 from metavad.experts.background import background_of, residual
 from metavad.experts.base import Expert, Memory, Reason
+from metavad.experts.parts import by_parts
 from metavad.experts.shown import cell_at, largest, share_word
 from metavad.features.base import grid_of
 from metavad.features.sample import Sample
@@ -38,9 +39,8 @@ class _Foreground(Expert):
         """The background; nothing while nothing was shown. {"most": (h, w)}: the highest scores near a cell."""
         memory = background_of(support)
         with torch.no_grad():
-            scores = self.score(support, memory).flatten(0, 1)
-            none = scores.new_zeros((1, *scores.shape[1:]))
-            return memory | {"most": largest(torch.cat([none, scores]).amax(0)[None])[0]}
+            most = torch.stack(by_parts(lambda part: self._highest(part, memory), support)).amax(0)
+            return memory | {"most": largest(most[None])[0]}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Negative log-likelihood of the distances under the Laplace density; of many frames, every n-th counts."""
@@ -56,6 +56,12 @@ class _Foreground(Expert):
         sure = 1 - torch.exp(-beyond)
         grid = grid_of(sure.shape[-2], sure.shape[-1], self.rows)
         return functional.adaptive_avg_pool2d(sure, grid)
+
+    def _highest(self, part: Sample, memory: Memory) -> Tensor:
+        """The highest scores (h, w), at least 0."""
+        scores = self.score(part, memory).flatten(0, 1)
+        none = scores.new_zeros((1, *scores.shape[1:]))
+        return torch.cat([none, scores]).amax(0)
 
     def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
         """Its score there against the highest that the shots had near there."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from metavad.experts.parts import by_parts
 from metavad.features.sample import Sample
 
 __all__ = ["ACROSS", "DOWN", "cell_at", "fastest", "headings", "largest", "octant", "share_word"]
@@ -23,12 +24,17 @@ def fastest(support: Sample) -> Tensor:
 
 def headings(support: Sample) -> Tensor:
     """Highest speed (8, h, w) of one direction that any shot showed near each cell, by octant (right, then down)."""
-    flow = support["flow"][:, :, :2].detach() * support.known["flow"][:, :, None, None, None]
+    with torch.no_grad():
+        return largest(torch.stack(by_parts(_headings, support)).amax(0))
+
+
+def _headings(part: Sample) -> Tensor:
+    flow = part["flow"][:, :, :2] * part.known["flow"][:, :, None, None, None]
     speed = flow.square().sum(2).sqrt()
     ways = octant(flow[:, :, 0], flow[:, :, 1])
     each = torch.stack([torch.where(ways == way, speed, 0.0) for way in range(OCTANTS)])
     nothing = each.new_zeros((OCTANTS, 1, *each.shape[3:]))
-    return largest(torch.cat([nothing, each.flatten(1, 2)], dim=1).amax(1))
+    return torch.cat([nothing, each.flatten(1, 2)], dim=1).amax(1)
 
 
 def octant(right: Tensor, down: Tensor) -> Tensor:

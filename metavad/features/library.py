@@ -20,18 +20,19 @@ from metavad.features.flow import FlowFeature, FlowFieldFeature
 from metavad.features.frames import FramesFeature
 from metavad.features.poses import PosesFeature
 from metavad.features.regions import RegionsFeature
-from metavad.features.sample import Sample, join
+from metavad.features.sample import Sample, gathered, join
 from metavad.progress import SILENT, Progress
 from metavad.recordings import recordings
 from metavad.scenes.blank import Glance, glance
 from metavad.scenes.cache import Store, content_key, ticks_key, video_facts, working_frames
 from metavad.scenes.scene import Scene, Video
-from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
+from metavad.scenes.video import Frame, VideoFacts, read_frames, tick_frames, working_size
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["Library", "Track", "features_of", "recorded", "sample_of", "side_by_side", "stream"]
+__all__ = ["Library", "Track", "features_of", "recorded", "sample_of", "side_by_side", "stream", "stretches"]
 
 Found = TypeVar("Found")
+Item = TypeVar("Item")
 
 
 def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
@@ -123,9 +124,11 @@ class Library:
 
     def sample(self, clips: Sequence[Clip]) -> Sample:
         """The clips of one scene as one sample (B = clips, T ticks); decoded side by side where they must be."""
-        begun = [self._origin(clip) for clip in clips]
-        found = list(map(self._clip, clips)) if self._whole else side_by_side(self._clip, clips)
-        return join([replace(one, origins=origin) for one, origin in zip(found, begun, strict=True)])
+        if self._whole:
+            return join([replace(self._clip(clip), origins=self._origin(clip)) for clip in clips])
+        found = self._read(clips)
+        each = (self._shown(clip, *found[clip]) for clip in clips)
+        return gathered(each, len(clips), max(len(seconds) for _, seconds in found.values()))
 
     def nothing(self, scene: str, side: str = "normal") -> Sample:
         """A sample of no clip (B = 0) with this camera's shapes: what zero-shot is shown."""
@@ -146,26 +149,16 @@ class Library:
         return sample_of(self.features, rows, seconds, np.minimum(begun, seconds) if fresh else begun, over=fresh)
 
     def pictures(self, clip: Clip) -> tuple[list[ByteArray], IntArray]:
-        """Working frames (H, W) of a clip's ticks, and the ticks' frame numbers.
-
-        Of a clip too short for more ticks, its first and last frame.
-        """
-        facts = self.facts(clip.scene, clip.side, clip.video)
-        ticks = clip.first + tick_frames(facts.seconds[clip.first : clip.end], self.config.data.rate)
-        if len(ticks) <= _SHORT:
-            ticks = np.unique([clip.first, clip.end - 1])
-        return self._working(clip, ticks.tolist()), ticks
+        """Working frames (H, W) of a clip's ticks, and the ticks' frame numbers."""
+        ticks = self._ticks(clip)
+        return [frame.image for frame in self._working(clip, ticks)], ticks
 
     def of_pictures(self, clip: Clip, pictures: Sequence[ByteArray], ticks: IntArray) -> Sample:
         """A sample of one clip that shows these pictures at its ticks, its own or changed ones."""
-        seconds = self.facts(clip.scene, clip.side, clip.video).seconds[ticks]
-        seconds = seconds - seconds[0]
-        reading = self._reading(clip.scene, clip.side, clip.video, ticks)
-        rows = {
-            name: np.stack(list(stream(feature.of(reading), pictures, seconds)))
-            for name, feature in self.features.items()
-        }
-        return sample_of(self.features, rows, seconds, seconds)
+        rows = _Rows(self.features, self._reading(clip.scene, clip.side, clip.video, ticks))
+        for picture in pictures:
+            rows.add(picture)
+        return sample_of(self.features, rows.stacked(), rows.seconds, rows.seconds)
 
     def _reel(self, scene: str, side: str, name: str, span: tuple[int, int] | None) -> Reel:
         facts = self.facts(scene, side, name)
@@ -194,10 +187,45 @@ class Library:
         key = (scene, side, name)
         return Reading(self.video(*key), self.facts(*key), self.scenes[scene].crop, ticks)
 
-    def _working(self, clip: Clip, ticks: Sequence[int]) -> list[ByteArray]:
+    def _ticks(self, clip: Clip) -> IntArray:
+        """The ticks' frame numbers; of a clip too short for more, its first and last frame."""
+        facts = self.facts(clip.scene, clip.side, clip.video)
+        ticks = clip.first + tick_frames(facts.seconds[clip.first : clip.end], self.config.data.rate)
+        return np.unique([clip.first, clip.end - 1]) if len(ticks) <= _SHORT else ticks
+
+    def _working(self, clip: Clip, frames: Sequence[int] | IntArray) -> Iterator[Frame]:
+        """Working frames of these numbers of the clip's video."""
         video, crop = self.video(clip.scene, clip.side, clip.video), self.scenes[clip.scene].crop
-        read = read_frames(video, short_side=self.config.data.short_side, crop=crop, every=ticks)
-        return [frame.image for frame in read]
+        return read_frames(video, short_side=self.config.data.short_side, crop=crop, every=frames)
+
+    def _read(self, clips: Sequence[Clip]) -> "dict[Clip, tuple[dict[str, ByteArray], FloatArray]]":
+        """Stored rows and times of every clip: neighbours are decoded in one go, and some goes side by side."""
+        found: dict[Clip, tuple[dict[str, ByteArray], FloatArray]] = {}
+        with self._progress.task("Reading clips", len(clips)) as task:
+
+            def read(stretch: Sequence[Clip]) -> None:
+                found.update(self._stretch(stretch))
+                task.advance(len(stretch), note=stretch[0].video)
+
+            side_by_side(read, stretches(clips))
+        return found
+
+    def _stretch(self, clips: Sequence[Clip]) -> "dict[Clip, tuple[dict[str, ByteArray], FloatArray]]":
+        """Of clips of one video, in the order of time."""
+        wanted: dict[int, list[_Rows]] = {}
+        rows = {}
+        for clip in clips:
+            ticks = self._ticks(clip)
+            rows[clip] = _Rows(self.features, self._reading(clip.scene, clip.side, clip.video, ticks))
+            for tick in ticks.tolist():
+                wanted.setdefault(tick, []).append(rows[clip])
+        for frame in self._working(clips[0], sorted(wanted)):
+            for each in wanted.pop(frame.index):
+                each.add(frame.image)
+        return {clip: (each.stacked(), each.seconds) for clip, each in rows.items()}
+
+    def _shown(self, clip: Clip, rows: Mapping[str, ByteArray], seconds: FloatArray) -> Sample:
+        return replace(sample_of(self.features, rows, seconds, seconds), origins=self._origin(clip))
 
     def _compute(self, scene: str, side: str, name: str) -> Track:
         video, crop, data = self.video(scene, side, name), self.scenes[scene].crop, self.config.data
@@ -213,6 +241,27 @@ class Library:
             for name, feature in self.features.items()
         }
         return Track(indices, seconds, rows, edges)
+
+
+class _Rows:
+    """What every feature makes of a clip, tick by tick."""
+
+    def __init__(self, features: Mapping[str, Feature], reading: Reading) -> None:
+        seconds = reading.facts.seconds[reading.frames]
+        self.seconds: FloatArray = seconds - seconds[0]
+        self._streams = {name: feature.of(reading).start() for name, feature in features.items()}
+        self._rows: dict[str, list[ByteArray]] = {name: [] for name in features}
+        self._times = iter(self.seconds.tolist())
+
+    def add(self, picture: ByteArray) -> None:
+        """The next tick's working frame (H, W)."""
+        time = next(self._times)
+        for name, row in self._streams.items():
+            self._rows[name].append(row(picture, time))
+
+    def stacked(self) -> dict[str, ByteArray]:
+        """Rows (T, ...) of each feature."""
+        return {name: np.stack(rows) for name, rows in self._rows.items()}
 
 
 def sample_of(
@@ -251,13 +300,30 @@ def stream(feature: Feature, frames: Iterable[ByteArray], seconds: Iterable[floa
         yield row(np.asarray(frame), float(time))
 
 
-def side_by_side(work: Callable[[Clip], Found], clips: Sequence[Clip]) -> list[Found]:
-    """What ``work`` makes of every clip, a few at a time in threads: decoding and flow leave the interpreter free."""
+def stretches(clips: Sequence[Clip]) -> list[list[Clip]]:
+    """Each clip once, those of one video that lie beside each other together; the more, the more clips there are.
+
+    What lies between them is decoded once for all of them, and a file is opened once.
+    """
+    size = max(1, min(_TOGETHER, len(clips) // 16))
+    found: list[list[Clip]] = []
+    for clip in sorted(set(clips)):
+        beside = found[-1] if found else []
+        if not beside or len(beside) == size or beside[0].video != clip.video:
+            found.append(beside := [])
+        beside.append(clip)
+    return found
+
+
+def side_by_side(work: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
+    """What ``work`` makes of every item, a few at a time in threads: decoding and flow leave the interpreter free."""
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _AT_ONCE)) as pool:
-        return list(pool.map(work, clips))
+        return list(pool.map(work, items))
 
 
 _AT_ONCE = 8
-"""Clips that are decoded side by side at most, each with the pictures of its ticks in memory."""
+"""Pieces that are decoded side by side at most."""
+_TOGETHER = 8
+"""Clips that are decoded in one go at most."""
 _SHORT = 2
 """A clip of at most this many ticks takes its first and last frame instead."""

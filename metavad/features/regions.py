@@ -21,6 +21,7 @@ from torch import Tensor
 from metavad.config import AppearanceConfig, RegionsConfig
 from metavad.features.base import Feature
 from metavad.features.boxes import BoxDetector, onnx_detector
+from metavad.features.flow.feature import speed_of
 from metavad.features.looks import LOOKS, Looks, looks_key, looks_of
 from metavad.features.networks import digest_of
 from metavad.features.tracking import Follower
@@ -189,7 +190,7 @@ class _Background:
 
 def _moving(foreground: BoolArray, flow: FloatArray, count: int) -> _Found:
     """Connected parts of what moves or is foreground, the largest first."""
-    mask = foreground | (cv2.magnitude(flow[..., 0], flow[..., 1]) > MOVING)
+    mask = foreground | (speed_of(flow[..., 0], flow[..., 1]) > MOVING)
     height, width = mask.shape
     if foreground.mean() > TOO_MUCH:  # the light has changed: what is background is not known now
         mask = mask & ~foreground

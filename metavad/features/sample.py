@@ -1,12 +1,13 @@
 """A clip resolved: what experts read, as tensors."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-__all__ = ["Sample", "join"]
+__all__ = ["Sample", "gathered", "join"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,12 @@ class Sample:
         index = list(clips)
         return self._each(lambda tensor: tensor[index])
 
+    def parts(self, most: int) -> list["Sample"]:
+        """The clips in their order, in as few parts of at most ``most`` as it takes, of about the same length."""
+        count = max(1, -(-self.clips // max(1, most)))
+        edges = [self.clips * part // count for part in range(count + 1)]
+        return [self] if count == 1 else [self._span(*edge) for edge in pairwise(edges)]
+
     def since(self, tick: int) -> "Sample":
         """Every clip without its ticks before this one; seconds still count from where the clip began."""
         return self._ticks(slice(tick, None))
@@ -54,6 +61,9 @@ class Sample:
         """On another device, floating features in ``dtype``."""
         return self._each(lambda tensor: tensor.to(device, dtype if tensor.is_floating_point() else None))
 
+    def _span(self, first: int, end: int) -> "Sample":
+        return self._each(lambda tensor: tensor[first:end])
+
     def _ticks(self, part: slice) -> "Sample":
         return replace(self._each(lambda tensor: tensor[:, part]), origins=self.origins)
 
@@ -64,6 +74,9 @@ class Sample:
             change(self.seconds),
             None if self.origins is None else change(self.origins),
         )
+
+    def _tensors(self) -> list[Tensor]:
+        return [*self.features.values(), *self.known.values(), self.seconds]
 
     def moments(self, apart: float) -> float:
         """How many times of the camera the clips show, at most B: those of one video by the time that they span.
@@ -81,20 +94,26 @@ class Sample:
 
 def join(samples: Sequence[Sample]) -> Sample:
     """One sample of all clips; shorter clips are padded with ticks that are not known."""
-    longest = max(int(sample.seconds.shape[1]) for sample in samples)
-    padded = [replace(sample, origins=None)._each(lambda tensor: _pad(tensor, longest)) for sample in samples]
-    first = padded[0]
-    return Sample(
-        {name: torch.cat([sample.features[name] for sample in padded]) for name in first.features},
-        {name: torch.cat([sample.known[name] for sample in padded]) for name in first.known},
-        torch.cat([sample.seconds for sample in padded]),
-        _origins(samples),
-    )
+    clips, ticks = sum(sample.clips for sample in samples), max(int(sample.seconds.shape[1]) for sample in samples)
+    return gathered(samples, clips, ticks)
 
 
-def _origins(samples: Sequence[Sample]) -> Tensor | None:
-    known = [sample.origins for sample in samples if sample.origins is not None]
-    return torch.cat(known) if len(known) == len(samples) else None
+def gathered(samples: Iterable[Sample], clips: int, ticks: int) -> Sample:
+    """The same as they come, of so many clips in all and at most so many ticks: each is copied and not kept."""
+    whole: Sample | None = None
+    origins, place = list[Tensor](), 0
+    for sample in samples:
+        padded = replace(sample, origins=None)._each(lambda tensor: _pad(tensor, ticks))
+        if whole is None:
+            whole = padded._each(lambda tensor: tensor.new_empty((clips, *tensor.shape[1:])))
+        for into, tensor in zip(whole._tensors(), padded._tensors(), strict=True):
+            into[place : place + sample.clips] = tensor
+        origins += [] if sample.origins is None else [sample.origins]
+        place += sample.clips
+    if whole is None:
+        raise ValueError("expected at least one sample, found none")
+    known = bool(origins) and sum(map(len, origins)) == clips
+    return replace(whole, origins=torch.cat(origins) if known else None)
 
 
 def _pad(tensor: Tensor, length: int) -> Tensor:

@@ -44,8 +44,6 @@ class TrainingState:
     moments: Parameters
     """Adam's running means, ``"exp_avg/<leaf>"`` and ``"exp_avg_sq/<leaf>"``."""
     seed: int
-    threads: int
-    """CPU threads of torch; another number may give other last bits."""
     settings: dict[str, Any] = field(default_factory=dict)
     best: Best | None = None
 
@@ -115,13 +113,13 @@ def _flat(state: TrainingState) -> dict[str, Tensor]:
 
 def _facts(state: TrainingState) -> dict[str, Any]:
     best = None if state.best is None else {"losses": state.best.losses, "steps": state.best.steps}
-    facts = {name: getattr(state, name) for name in ("step", "seed", "threads", "settings")}
+    facts = {name: getattr(state, name) for name in ("step", "seed", "settings")}
     return {"format": FORMAT, **facts, "best": best}
 
 
 def _state(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> TrainingState:
     params, free, moments, *kept = (dict(_group(tensors, group)) for group in GROUPS)
-    known = {name: facts[name] for name in ("step", "seed", "threads", "settings")}
+    known = {name: facts[name] for name in ("step", "seed", "settings")}
     best = None if facts["best"] is None else Best(facts["best"]["losses"], facts["best"]["steps"], *kept)
     return TrainingState(params=params, free=free, moments=moments, **known, best=best)
 

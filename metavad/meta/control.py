@@ -15,6 +15,7 @@ from metavad.meta.distributed import Group
 from metavad.meta.inner import free_of
 from metavad.meta.outer import Initialisation, Plan, Task, scene_gradient
 from metavad.meta.train import Episodes, MetaStep, Resolve, meta_train
+from metavad.progress import SILENT, Progress, along
 
 __all__ = ["STEP_SIZES", "choose_step_sizes", "joint_train"]
 
@@ -51,6 +52,7 @@ def choose_step_sizes(
     count: int = 8,
     grid: Sequence[float] = STEP_SIZES,
     names: Sequence[str] | None = None,
+    progress: Progress = SILENT,
 ) -> Parameters:
     """For each expert, the step size of the grid with the lowest query loss after fine-tuning.
 
@@ -60,7 +62,8 @@ def choose_step_sizes(
     """
     tuned = experts.adaptable if names is None else tuple(names)
     tasks = [_task(episodes, resolve, number, params) for number in range(count)]
-    losses = {size: _fine_tuned(experts, params, tasks, size, steps, tuned) for size in grid}
+    sizes = along(progress, "Step sizes of the control", grid)
+    losses = {size: _fine_tuned(experts, params, tasks, size, steps, tuned) for size in sizes}
     best = {name: min(grid, key=lambda size: losses[size][name]) for name, _ in experts.each()}
     return {name: params[name].new_tensor(best[name.partition(".")[0]]) for name in tuned}
 

@@ -11,6 +11,7 @@ import torch
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.meta.outer import Initialisation, Plan, SceneGradient, Task, loop_engine, task_gradient
+from metavad.threads import one_thread, workers
 
 __all__ = ["threaded_engine"]
 
@@ -18,17 +19,18 @@ _DRAW: WeakSet[ExpertSet] = WeakSet()
 """Experts that were seen to draw random numbers: torch has one generator for all threads."""
 
 
+@one_thread()
 def threaded_engine(
     experts: ExpertSet, start: Initialisation, tasks: Sequence[Task], plan: Plan
 ) -> list[SceneGradient]:
-    """Each expert on each scene by itself, torch's CPU threads shared out over them.
+    """Each expert on each scene by itself, in as many threads at most as torch's caller allowed it.
 
     Operations on small frames gain little from a second thread inside, and autograd holds no lock. Experts have
     parameters of their own, so the gradient of one does not need the others' graphs, which also saves memory.
-    The results do not depend on the number of threads as long as there are no more threads than work. Experts that
-    draw random numbers go scene by scene, in the episode's own randomness.
+    The results do not depend on the number of threads. Experts that draw random numbers go scene by scene, in the
+    episode's own randomness.
     """
-    threads = torch.get_num_threads()
+    threads = workers()
     if _is_alone(experts, tasks, plan, threads):
         return loop_engine(experts, start, tasks, plan)
     before = torch.get_rng_state()
@@ -54,21 +56,16 @@ def _shared_out(
 ) -> list[dict[str, SceneGradient]]:
     """For each task, each expert's outcome. Every thread has modules of its own, whose parameters are replaced."""
     own = threading.local()
-    workers = min(threads, len(tasks) * len(experts))
 
     def begin() -> None:
-        torch.set_num_threads(max(1, threads // workers))
         own.experts = {name: ExpertSet([copy.deepcopy(expert)]) for name, expert in experts.each()}
 
     def work(name: str, task: Task) -> SceneGradient:
         return task_gradient(own.experts[name], _part(start, name), task, plan)
 
-    try:
-        with ThreadPoolExecutor(workers, initializer=begin) as pool:
-            pending = {name: [pool.submit(work, name, task) for task in tasks] for name in _largest_first(experts)}
-            done = {name: [future.result() for future in futures] for name, futures in pending.items()}
-    finally:
-        torch.set_num_threads(threads)
+    with ThreadPoolExecutor(min(threads, len(tasks) * len(experts)), initializer=begin) as pool:
+        pending = {name: [pool.submit(work, name, task) for task in tasks] for name in _largest_first(experts)}
+        done = {name: [future.result() for future in futures] for name, futures in pending.items()}
     return [{name: found[place] for name, found in done.items()} for place in range(len(tasks))]
 
 

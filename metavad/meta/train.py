@@ -1,7 +1,6 @@
 """Meta-training as a generator: the caller owns the loop, saves, logs and decides when to stop."""
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,17 +28,14 @@ from metavad.meta.outer import (
     initialise,
     plan_at,
 )
+from metavad.threads import one_thread
 
-__all__ = ["Episodes", "MetaStep", "Resolve", "SceneRecord", "ThreadsChanged", "meta_train"]
+__all__ = ["Episodes", "MetaStep", "Resolve", "SceneRecord", "meta_train"]
 
 Episodes: TypeAlias = Callable[[int], Episode]
 """Episode n, as a pure function; an ``EpisodeSampler`` is one."""
 Resolve: TypeAlias = Callable[[Sequence[Clip]], Sample]
 """Clip references to tensors."""
-
-
-class ThreadsChanged(UserWarning):
-    """Resumed with another number of CPU threads: the last bits may differ from an undisturbed run."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +97,29 @@ def meta_train(
     learner = _Learner(experts, config, seed, torch.device(device), resume)
     held_out = None if validation is None else replace(source, episodes=validation)
     for step in range(learner.step, config.meta.outer_steps):
-        plan = plan_at(config.meta, step, before=step % config.meta.before_every == 0)
-        numbers = range(step * config.meta.scenes_per_step, (step + 1) * config.meta.scenes_per_step)
-        scenes, gradient = _shared_gradient(engine, experts, learner.start, source, numbers, plan, group)
-        norm = learner.descend(gradient)
-        losses = None
-        if held_out is not None and _is_due(config.meta, step + 1):
-            losses = _validate(engine, experts, learner.start, held_out, plan, group)
-            learner.keep_best(losses)
-        yield MetaStep(step + 1, scenes, norm, learner.step_sizes(), partial(learner.state, step + 1), losses)
+        yield _outer_step(engine, experts, learner, source, held_out, config.meta, step, group)
+
+
+@one_thread()
+def _outer_step(
+    engine: Engine,
+    experts: ExpertSet,
+    learner: "_Learner",
+    source: "_Source",
+    held_out: "_Source | None",
+    settings: MetaConfig,
+    step: int,
+    group: Group,
+) -> MetaStep:
+    plan = plan_at(settings, step, before=step % settings.before_every == 0)
+    numbers = range(step * settings.scenes_per_step, (step + 1) * settings.scenes_per_step)
+    scenes, gradient = _shared_gradient(engine, experts, learner.start, source, numbers, plan, group)
+    norm = learner.descend(gradient)
+    losses = None
+    if held_out is not None and _is_due(settings, step + 1):
+        losses = _validate(engine, experts, learner.start, held_out, plan, group)
+        learner.keep_best(losses)
+    return MetaStep(step + 1, scenes, norm, learner.step_sizes(), partial(learner.state, step + 1), losses)
 
 
 @dataclass(frozen=True)
@@ -198,8 +208,7 @@ class _Learner:
             for kind in ("exp_avg", "exp_avg_sq")
         }
         params, free = _copied(self.start.params), _copied(self.start.free)
-        threads = torch.get_num_threads()
-        return TrainingState(self.step, params, free, moments, self._seed, threads, self.settings, self.best)
+        return TrainingState(self.step, params, free, moments, self._seed, self.settings, self.best)
 
 
 def _shared_gradient(
@@ -348,11 +357,4 @@ def _check(resume: TrainingState, fresh: Initialisation, settings: dict[str, obj
         raise BundleError(
             "resume: expected a state made with the same settings, seed and experts, found another; "
             "resume with the command that began the run, or begin a new one with another --out"
-        )
-    if resume.threads != torch.get_num_threads():
-        warnings.warn(
-            f"resumed with {torch.get_num_threads()} CPU threads, begun with {resume.threads}: "
-            "the last bits may differ from an undisturbed run",
-            ThreadsChanged,
-            stacklevel=3,
         )

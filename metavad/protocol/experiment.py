@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 
 from metavad.errors import DataError, FootageWarning
 from metavad.meta.base import Base
-from metavad.progress import SILENT, Progress
+from metavad.progress import SILENT, Progress, along
 from metavad.protocol.bench import Bench
 from metavad.protocol.differences import Draws, differences, mean_differences
 from metavad.protocol.figures import frame_scores, row
@@ -21,6 +21,7 @@ from metavad.protocol.settings import METHODS, Part, checked_settings
 from metavad.protocol.stories import Story, story_of
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
+from metavad.threads import one_thread
 from metavad.types import FloatArray
 
 __all__ = ["Outcome", "benchmark"]
@@ -78,7 +79,7 @@ def benchmark(
     store = store or Store()
     folder = None if parts is None else parts.absolute()  # a worker may have been started elsewhere
     benches = [Bench(scene, scenes, base, settings, store, folder) for scene in scenes]
-    for bench in benches:
+    for bench in along(progress, "Looking at footage and labels", benches):
         bench.check()
     _check_something_is_labelled(benches, refuse=not undefined)
     found = _all(benches, jobs, len(settings.parts), progress)
@@ -88,7 +89,7 @@ def benchmark(
         "differences": [*apart, *mean_differences(apart, seed)],
     }
     record = record_of(benches, base, settings, joined, dict(facts or {}))
-    told = tuple(story_of(bench) for bench in benches) if stories else ()
+    told = tuple(story_of(bench) for bench in along(progress, "Stories", benches)) if stories else ()
     return Outcome(record, told, {name: scores for one in found for name, scores in one.scores.items()})
 
 
@@ -118,6 +119,7 @@ def _all(benches: Sequence[Bench], jobs: int, parts: int, progress: Progress) ->
     return found
 
 
+@one_thread()
 def _scene(bench: Bench, advance: Callable[..., None] | None) -> _Found:
     """All rows of one scene, the differences between its methods, and its scores."""
     scored: dict[tuple[str, int], list[Scored]] = {}

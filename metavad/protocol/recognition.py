@@ -30,6 +30,7 @@ from metavad.protocol.figures import defined
 from metavad.scenes.cache import Store, content_key
 from metavad.scenes.recognition import Recognition
 from metavad.scenes.scene import Scene, Video
+from metavad.threads import one_thread
 from metavad.types import BoolArray, FloatArray
 
 __all__ = ["RECOGNISERS", "accept_threshold", "recognise", "two_sides"]
@@ -64,6 +65,7 @@ def two_sides(scores: FloatArray, forbidden: BoolArray, threshold: float) -> dic
     }
 
 
+@one_thread()
 def recognise(
     suite: Recognition,
     base: Base,

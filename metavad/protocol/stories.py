@@ -12,6 +12,7 @@ from metavad.scenes.video import read_colour
 from metavad.scoring.events import alarm_intervals
 from metavad.scoring.pictures import around, nearest_shot
 from metavad.scoring.stream import explain_peak, hold, score_track
+from metavad.threads import one_thread
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = ["Story", "story_of"]
@@ -36,6 +37,7 @@ class Story:
     nearest: int | None
 
 
+@one_thread()
 def story_of(bench: Bench) -> Story:
     """The camera after the most shots: the test video that has the highest score, and its frame."""
     key, most = bench.scene.key, max(bench.settings.shots)

@@ -64,7 +64,7 @@ class LabelTable(_Strict):
             raise ValueError(f"expected a known format; {nearest(self.format, known)}")
         idle = set().union(*_READ.values()) - _READ.get(self.format, set())
         if unread := self.model_fields_set & idle:
-            raise ValueError(f"expected {min(unread)!r} with a format that reads it only; leave it out")
+            raise ValueError(f"expected {min(unread)!r} only with a format that reads it; leave it out")
         return self
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "decodable_frames",
     "probe",
     "read_colour",
+    "read_colours",
     "read_frames",
     "tell",
     "tick_frames",
@@ -204,9 +205,14 @@ def read_frames(
 
 def read_colour(video: Video, index: int, crop: Crop = Crop()) -> ByteArray:
     """Frame ``index`` as the file has it, cropped: (H, W, 3), blue-green-red, 0 to 255."""
-    wanted = _wanted(video, _facts(video, crop).frames, 0, None, [index])
-    _, picture = next(_pictures(video, wanted, "bgr24"))
-    return np.ascontiguousarray(crop.apply(picture), np.uint8)
+    return next(read_colours(video, [index], crop))
+
+
+def read_colours(video: Video, indices: Sequence[int], crop: Crop = Crop()) -> Iterator[ByteArray]:
+    """The same of several frames, in rising order, each once."""
+    wanted = _wanted(video, _facts(video, crop).frames, 0, None, indices)
+    for _, picture in _pictures(video, wanted, "bgr24"):
+        yield np.ascontiguousarray(crop.apply(picture), np.uint8)
 
 
 def _wanted(

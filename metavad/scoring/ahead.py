@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from queue import Empty, Full, Queue
-from threading import Event, Thread
+from threading import Event
 from typing import TypeVar
+
+from metavad.threads import begun
 
 __all__ = ["ahead"]
 
@@ -29,8 +31,7 @@ def ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
         except BaseException as error:
             _put(line, (None, error, True), stopped)
 
-    thread = Thread(target=make, daemon=True)
-    thread.start()
+    thread = begun(make)
     try:
         while True:
             item, error, over = line.get()

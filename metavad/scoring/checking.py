@@ -8,13 +8,14 @@ import numpy as np
 
 from metavad.adaptation.detector import Detector
 from metavad.adaptation.threshold import FEWEST, SECONDS_PER_DAY, SURE, checked_threshold, window_peaks
-from metavad.progress import SILENT, Progress
+from metavad.progress import SILENT, Progress, along
 from metavad.recordings import frame_ends
 from metavad.scenes.scene import Scene
 from metavad.scenes.video import probe
 from metavad.scoring.events import Event
 from metavad.scoring.results import EventFinder, settled
 from metavad.scoring.stream import Moment, score
+from metavad.threads import one_thread
 from metavad.types import FloatArray
 
 __all__ = ["Check", "FalseAlarm", "check"]
@@ -69,6 +70,7 @@ class Check:
         return replace(detector, threshold=threshold, promise=promise)
 
 
+@one_thread()
 def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> Check:
     """Score the normal videos of a detector's camera, and count the alarms outside of the clips shown.
 
@@ -76,7 +78,7 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
     surprised most in it was shown. Raises :class:`VideoError` where a video has pictures of another size.
     """
     seconds, alarms, peaks = 0.0, list[FalseAlarm](), list[FloatArray]()
-    for video in scene.normal:
+    for video in along(progress, "Checking", scene.normal):
         facts = probe(video, detector.camera.crop)
         first, end = scene.normal_frames or (0, facts.frames)
         finder, scores = EventFinder(facts.seconds), list[float]()

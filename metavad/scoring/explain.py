@@ -8,6 +8,7 @@ from metavad.adaptation.adapt import Normality, Surprise, together
 from metavad.experts.base import Expert, Memory, Reason
 from metavad.experts.set import ExpertSet, memory_of, under
 from metavad.features.sample import Sample
+from metavad.threads import one_thread
 
 __all__ = ["Explanation", "explain", "parts_at", "whereabouts"]
 
@@ -29,6 +30,7 @@ class Explanation:
     """How far each shot is from it there, by the loudest expert that can say; empty where none can."""
 
 
+@one_thread()
 def explain(model: Normality, sample: Sample, found: Surprise, tick: int) -> Explanation | None:
     """Why a tick of a sample of one clip surprises; ``None`` where nothing does.
 

@@ -145,6 +145,14 @@ def test_a_check_prints_names_as_they_are(metavad, tmp_path):
     assert "\x1b" not in result.out + result.err
 
 
+def test_a_mistyped_command_of_several_lines_is_one_line(metavad):
+    for arguments in (["a\n\x1b[31mb"], ["score", "--a\n\x1b[31mb"]):
+        result = metavad(*arguments)
+        assert result.code == 2
+        assert result.err.count("\n") == 1
+        assert "\x1b" not in result.err + result.out
+
+
 def test_scenes_that_nobody_labelled_are_said_beside_others(metavad, cameras, tiny_run, tmp_path):
     site = shutil.copytree(cameras.parent, tmp_path / "site")
     for labels in (site / "camera-000" / "labels").glob("*.npy"):

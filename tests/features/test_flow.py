@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from metavad.features.flow import FASTEST, FlowFeature, compress, expand
+from metavad.features.flow.feature import speed_of
 
 
 def texture(shift, height=120, width=160, seed=0):
@@ -72,3 +73,12 @@ def test_cells_are_square(height, width):
 def test_tensor_is_float_on_any_length():
     feature = FlowFeature(0.2, 12)
     assert feature.tensor(np.zeros((0, 3, 12, 16), np.uint8)).dtype == torch.float32
+
+
+def test_speeds_are_rounded_alike_wherever_they_lie_in_memory():
+    generator = np.random.default_rng(0)
+    right, down = generator.normal(size=(2, 240, 480)).astype(np.float32)
+    found = [speed_of(right, down) for _ in range(20)]  # all kept, so that each has a place of its own
+    assert {each.ctypes.data % 64 for each in found} == {0}
+    assert len({each.tobytes() for each in found}) == 1
+    np.testing.assert_allclose(found[0], np.hypot(right, down), rtol=1e-6)

@@ -19,7 +19,7 @@ def state_at(step, best=True):
     tensors = {"level.prior": torch.tensor(float(step)), "level.net.0.weight": torch.randn(2, 3)}
     kept = Best({"level": 0.5}, {"level": 1}, {"level.prior": torch.ones(())}, {}) if best else None
     moments = {"exp_avg/params/level.prior": torch.rand(())}
-    return TrainingState(step, tensors, {"level.prior": torch.tensor(-4.6)}, moments, 7, 1, {"meta": {"a": [1]}}, kept)
+    return TrainingState(step, tensors, {"level.prior": torch.tensor(-4.6)}, moments, 7, {"meta": {"a": [1]}}, kept)
 
 
 @pytest.mark.parametrize("best", [False, True])
@@ -30,7 +30,7 @@ def test_a_state_comes_back_bit_by_bit(tmp_path, best):
         wanted, read = getattr(state, kind), getattr(found, kind)
         assert wanted.keys() == read.keys()
         assert all(torch.equal(wanted[name], read[name]) for name in wanted)
-    assert (found.step, found.seed, found.threads, found.settings) == (3, 7, 1, {"meta": {"a": [1]}})
+    assert (found.step, found.seed, found.settings) == (3, 7, {"meta": {"a": [1]}})
     assert (found.best is None) == (not best)
     if found.best is not None:
         assert (found.best.losses, found.best.steps) == ({"level": 0.5}, {"level": 1})

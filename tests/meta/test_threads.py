@@ -21,12 +21,12 @@ def tasks_of(count):
     return [Task(each, *(resolve(clips) for clips in (each.support, each.query, each.abnormal))) for each in episodes]
 
 
-def both(kinds, *overrides, threads=2, count=3, alone_on=1):
+def both(kinds, *overrides, threads=2, count=3):
     """The loop's outcomes on one thread, and those of several."""
     settings = toy_config(*overrides).meta
     experts = toy_experts(kinds).double()
     start, plan, tasks = initialise(experts, settings), plan_at(settings, 30, before=True), tasks_of(count)
-    torch.set_num_threads(alone_on)
+    torch.set_num_threads(1)
     alone = loop_engine(experts, start, tasks, plan)
     torch.set_num_threads(threads)
     shared = threaded_engine(experts, start, tasks, plan)
@@ -55,7 +55,7 @@ def test_so_they_do_with_separation_and_on_a_single_scene():
 
 def test_experts_that_draw_random_numbers_go_in_the_randomness_of_their_episode():
     before = torch.get_rng_state()
-    assert_same_bits(*both((Noisy, Foresight), alone_on=2))
+    assert_same_bits(*both((Noisy, Foresight)))
     assert torch.equal(before, torch.get_rng_state())
 
 

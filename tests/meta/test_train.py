@@ -1,4 +1,3 @@
-import warnings
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,7 @@ from meta_toys import Foresight, Level, resolve, sampler, toy_config, toy_expert
 from metavad.errors import BundleError, NonFiniteError, UsageError
 from metavad.features.sample import Sample
 from metavad.meta.distributed import ALONE
-from metavad.meta.train import ThreadsChanged, meta_train
+from metavad.meta.train import meta_train
 
 
 def run(*overrides, experts=None, **options):
@@ -158,14 +157,27 @@ def test_resuming_asks_for_the_same_settings_seed_and_experts():
         run(experts=toy_experts([Level]), resume=state)
 
 
-def test_another_number_of_threads_is_warned_about():
-    state = run("meta.outer_steps=1")[0].state()
-    assert state.threads == torch.get_num_threads() == 1
-    with pytest.warns(ThreadsChanged, match="with 1 CPU threads, begun with 2"):
-        run(resume=replace(state, threads=2))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        run(resume=state)
+def test_the_number_of_threads_changes_no_bit_and_stays_the_callers():
+    def wide():
+        return toy_experts([Wide])
+
+    alone = run(experts=wide())[-1].state()
+    torch.set_num_threads(3)
+    several = run(experts=wide())[-1].state()
+    assert torch.get_num_threads() == 3
+    again = run(experts=wide(), resume=run("meta.outer_steps=1", experts=wide())[0].state())[-1].state()
+    for state in (several, again):
+        assert all(torch.equal(tensor, state.moments[name]) for name, tensor in alone.moments.items())
+
+
+class Wide(Level):
+    """A sum over so many numbers that torch would share it out over its threads."""
+
+    name = "wide"
+
+    def loss(self, sample, memory):
+        many = torch.linspace(0, 1, 100_003) * (1 + self.prior)
+        return super().loss(sample, memory) + many.sin().mean()
 
 
 def test_a_run_that_is_done_has_no_more_steps():

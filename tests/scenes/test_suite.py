@@ -149,7 +149,7 @@ def test_absolute_roots(tmp_path):
         ("{video}-{number}", "{vidoe}", r"labels\.path: expected known words in braces.*did you mean 'video'"),
         ("{video}-{number}", "{}", r"labels\.path: expected words in braces"),
         ('format = "intervals"', 'format = "interval"', r"labels: expected a known format; did you mean 'intervals'"),
-        ('format = "intervals"', 'format = "npy"', r"labels: expected 'inclusive' with a format that reads it only"),
+        ('format = "intervals"', 'format = "npy"', r"labels: expected 'inclusive' only with a format that reads it"),
         ("fps = 12", "fps = inf", "fps"),
         ("fps = 12", "fps = " + "9" * 5000, "expected TOML, found a mistake"),
         ("fps = 12", "fps = " + "[" * 5000, "expected TOML, found a mistake"),

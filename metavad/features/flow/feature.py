@@ -20,7 +20,7 @@ from metavad.features.flow.steadying import steadied
 from metavad.features.flow.storage import FASTEST, compress, expand
 from metavad.types import ByteArray, FloatArray
 
-__all__ = ["WINDOW", "FlowFeature", "way_of"]
+__all__ = ["WINDOW", "FlowFeature", "speed_of", "way_of"]
 
 WINDOW = 3
 """Cells along the side of the window that is averaged."""
@@ -53,7 +53,7 @@ class FlowFeature(Feature):
         """The row of two frames ``span`` seconds apart."""
         motion = steadied(method(before, after), self.settings.steady) / (min(after.shape) * span)
         right, down = cv2.split(motion)
-        channels = cv2.merge([right, down, cv2.magnitude(right, down)])
+        channels = cv2.merge([right, down, speed_of(right, down)])
         cell = min(after.shape) // self.rows
         channels = cv2.blur(channels, (cell * WINDOW, cell * WINDOW), borderType=cv2.BORDER_REFLECT)
         height, width = self.shape(*after.shape)[1:]
@@ -82,6 +82,18 @@ class FlowFeature(Feature):
 
     def _still(self, frame: ByteArray) -> ByteArray:
         return _stored(np.zeros(self.shape(*frame.shape), dtype=np.float32))
+
+
+def speed_of(right: FloatArray, down: FloatArray) -> FloatArray:
+    """Length of every motion (H, W), 32-bit floats.
+
+    Where its output begins in memory decides how OpenCV rounds the first and last pixels: here at 64 bytes, always.
+    """
+    size = 4 * right.size
+    space = np.empty(size + 64, np.uint8)
+    start = -space.ctypes.data % 64
+    into = space[start : start + size].view(np.float32).reshape(right.shape)
+    return np.asarray(cv2.magnitude(right, down, into))
 
 
 def way_of(settings: FlowConfig) -> dict[str, object]:

@@ -6,6 +6,7 @@ import json
 import platform
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -172,8 +173,19 @@ def _suite_text(seed: int, size: Size, numbers: Iterable[int], counts: _Counts) 
 # ---------------------------------------------------------------- one camera
 
 
-def _write_scene(directory: Path, seed: int, number: int, size: Size, counts: _Counts) -> str:
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Cameras are made side by side, each on one core; afterwards OpenCV has as many threads as before."""
+    before = cv2.getNumThreads()
     cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+@_one_opencv_thread()
+def _write_scene(directory: Path, seed: int, number: int, size: Size, counts: _Counts) -> str:
     spec = sample_camera(seed, number, size)
     world = build_world(spec)
     normal, test = plan_videos(spec, counts.normal, counts.test, counts.normal_seconds, counts.test_seconds)

@@ -42,6 +42,14 @@ def test_the_same_seed_gives_the_same_bytes_and_few_cameras_are_a_prefix_of_many
     assert [key for key in one if one[key] != two[key]] == []
 
 
+def test_opencv_has_as_many_threads_afterwards_as_before(tmp_path):
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    write_suite(tmp_path, scenes=1, **{**SETTINGS, "normal_seconds": 0.2}, test_videos=0, normal_videos=1)
+    assert cv2.getNumThreads() == 3
+    cv2.setNumThreads(before)
+
+
 def test_another_seed_gives_other_footage(suite, tmp_path):
     other = write_suite(tmp_path, scenes=1, **{**SETTINGS, "seed": 12})
     assert contents(suite.parent / "camera-000") != contents(other.parent / "camera-000")
