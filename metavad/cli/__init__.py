@@ -5,7 +5,8 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TextIO
 
 import typer
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in given
     with signals_as_interrupts() as stopped:
         try:
-            with _warnings_as_lines(), resuming(STARTS_OVER):
+            with _libraries_muted(not debug), _warnings_as_lines(), resuming(STARTS_OVER):
                 result = app([text for text in given if text != "--debug"], standalone_mode=False, prog_name="metavad")
                 if result == STOPPED:  # what is left of Ctrl-C where nothing else was to be said
                     raise KeyboardInterrupt
@@ -74,6 +75,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             code = result if isinstance(result, int) else 0
     return 128 + stopped[0] if stopped and code == STOPPED else code
+
+
+@contextmanager
+def _libraries_muted(muted: bool) -> Iterator[None]:
+    """What libraries in C write past Python (libpng, libjpeg, OpenCV) goes nowhere: what matters of it is said by us.
+
+    Only where standard error is that of the process, not one that somebody has put in its place.
+    """
+    if not muted or not _is_of_the_process(sys.stderr):
+        yield
+        return
+    ours = sys.stderr
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=ours.encoding, errors=ours.errors)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(sys.stderr.fileno(), 2)
+        sys.stderr.close()
+        sys.stderr = ours
+
+
+def _is_of_the_process(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == 2
+    except (AttributeError, OSError, ValueError):  # there is none, or it is no file
+        return False
 
 
 @contextmanager

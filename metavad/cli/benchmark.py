@@ -145,8 +145,9 @@ def _run(
 def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: int, progress: "Progress") -> None:
     """Run a record again with its own settings, taking nothing from before; exit code 1 where a figure differs."""
     from metavad.cli.recognition import asked_classes, run_recognition
-    from metavad.cli.reproduce import changed_differences, changed_figures, changed_sources, read_record
+    from metavad.cli.reproduce import changed_differences, changed_figures, changed_sources
     from metavad.cli.terminal import say
+    from metavad.protocol import read_record
 
     before = read_record(record_file)
     asked = {name: before[name] for name in ("shots", "draws", "methods", "shot_frames", "seed")}

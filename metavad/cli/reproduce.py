@@ -1,25 +1,8 @@
 """A record of ``metavad benchmark`` against the same experiment run again."""
 
-from pathlib import Path
 from typing import Any, TypeAlias
 
-__all__ = ["changed_differences", "changed_figures", "changed_sources", "read_record"]
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """The record; raises :class:`DataError` where the file is none."""
-    import json
-
-    from metavad.errors import DataError
-
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"target", "base_from", "rows", "shots", "draws", "methods", "shot_frames", "seed"} - set(record)
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: expected a record that `metavad benchmark --json` wrote ({error})") from None
-    if missing:
-        raise DataError(f"{path}: expected a record of `metavad benchmark`, found one without {sorted(missing)[0]!r}")
-    return dict(record)
+__all__ = ["changed_differences", "changed_figures", "changed_sources"]
 
 
 def changed_sources(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

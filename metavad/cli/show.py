@@ -1,7 +1,7 @@
 """``metavad show``: what ships, and which base is used."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -109,19 +109,30 @@ def _show_figures(path: Path, digest: str) -> None:
     import json
 
     from metavad.cli.terminal import say
+    from metavad.errors import DataError
 
     if not path.is_file():
         return
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if found["base"] != digest:
-        return
-    say("  made by", *(f"    {line}" for line in found["made_by"]), "  measured by", f"    {found['command']}")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        lines = _figure_lines(found) if found["base"] == digest else []
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise DataError(
+            f"{path}: expected figures of a base, found something else ({error}); fetch the base again, or take the "
+            "file away"
+        ) from None
+    say(*lines)
+
+
+def _figure_lines(found: dict[str, Any]) -> list[str]:
     shots = sorted({count for row in found["rows"] for count in row["micro_auc"]}, key=int)
     width = max(len(row["scene"]) for row in found["rows"])
-    say(f"    {'micro AUC in %':<{width}}" + "".join(f"  K = {count:<4}" for count in shots))
+    lines = ["  made by", *(f"    {line}" for line in found["made_by"]), "  measured by", f"    {found['command']}"]
+    lines.append(f"    {'micro AUC in %':<{width}}" + "".join(f"  K = {count:<4}" for count in shots))
     for row in found["rows"]:
         cells = (f"{100 * row['micro_auc'][count]:8.1f}" if count in row["micro_auc"] else " " * 8 for count in shots)
-        say(f"    {row['scene']:<{max(width, 14)}}" + "  ".join(cells))
+        lines.append(f"    {row['scene']:<{max(width, 14)}}" + "  ".join(cells))
+    return lines
 
 
 def _show_algorithms(name: str | None) -> None:

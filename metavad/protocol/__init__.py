@@ -11,7 +11,8 @@ scoring and evaluating; it gives a record (a plain object for JSON) and what a r
 
 from metavad.protocol.experiment import Outcome, benchmark
 from metavad.protocol.parts import parts_folder
+from metavad.protocol.record import read_record
 from metavad.protocol.settings import MEASURED, METHODS
 from metavad.protocol.stories import Story
 
-__all__ = ["MEASURED", "METHODS", "Outcome", "Story", "benchmark", "parts_folder"]
+__all__ = ["MEASURED", "METHODS", "Outcome", "Story", "benchmark", "parts_folder", "read_record"]

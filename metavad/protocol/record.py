@@ -1,15 +1,20 @@
 """What an experiment says of itself: enough to run it again and see whether it matches."""
 
 import hashlib
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from metavad import __version__
+from metavad.errors import DataError
 from metavad.meta.base import Base
 from metavad.protocol.bench import Bench
 from metavad.protocol.settings import SHOWN, Settings
 
-__all__ = ["record_of"]
+__all__ = ["read_record", "record_of"]
 
 
 def record_of(
@@ -59,3 +64,53 @@ def _truth_digest(bench: Bench) -> str:
     for labels in bench.labels:
         summed.update(labels.tobytes() + b"/")
     return summed.hexdigest()[:12]
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The record; raises :class:`DataError` where the file is none."""
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _Record.model_validate(record, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise DataError(
+            f"{path}: expected a record that `metavad benchmark --json` wrote, found {where}: {first['msg'].lower()}"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: expected a record that `metavad benchmark --json` wrote ({error})") from None
+    return record
+
+
+class _Part(BaseModel):
+    """A part of a record that may say more: what it is of tells rows, differences and scenes apart."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class _ScenePart(_Part):
+    scene: str
+
+
+class _RowPart(_Part):
+    suite: str | None = None
+    scene: str | None = None
+    method: str | None = None
+    score: str | None = None
+    minus: str | None = None
+    figure: str | None = None
+    shots: int
+
+
+class _Record(_Part):
+    target: str
+    base: str
+    base_from: str
+    shots: list[int]
+    draws: int
+    methods: list[str]
+    shot_frames: int | None
+    seed: int
+    scenes: list[_ScenePart]
+    rows: list[_RowPart]
+    differences: list[_RowPart] = []

@@ -43,6 +43,9 @@ _FEWEST = 0.1
 _NO_TIMESTAMPS = 0x80
 """FFmpeg's flag of formats that are pictures one after another, without times."""
 
+_CLOCKED = ("h261", "h263")
+"""Codecs of telephones, whose pictures come at any tick of a clock of 30000/1001 Hz."""
+
 
 @dataclass
 class OpenVideo:
@@ -119,8 +122,8 @@ class OpenVideo:
 
     @property
     def states_rate(self) -> bool:
-        """Whether pictures without times say at least how many make a second."""
-        return bool(self.stream.codec_context.framerate)
+        """Whether pictures without times say at least how many make a second; some say how fast a clock ticks."""
+        return bool(self.stream.codec_context.framerate) and self.stream.codec_context.name not in _CLOCKED
 
     @property
     def has_presentation_times(self) -> bool:

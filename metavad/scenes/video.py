@@ -383,12 +383,11 @@ def _made_index(file: OpenVideo, pts: IntArray, dts: IntArray, keys: IntArray, s
 def _timed(file: OpenVideo, pts: IntArray, dts: IntArray) -> tuple[FloatArray, tuple[str, ...]]:
     """Seconds of the frames (T,), and what is to be said of them."""
     rate = file.frame_rate
+    if not file.has_times:  # FFmpeg makes some up, uneven where pictures are not decoded in the order of showing
+        text = f"its format has no times; {rate:g} frames a second are assumed, --fps says otherwise"
+        return np.arange(len(pts)) / rate, () if file.states_rate else (text,)
     stated = pts if file.has_presentation_times else np.full_like(pts, UNKNOWN)
-    seconds, said = frame_seconds(stated, dts, file.time_base, 1 / rate)
-    if file.has_times:
-        return seconds, said
-    text = f"its format has no times; {rate:g} frames a second are assumed, --fps says otherwise"
-    return seconds, () if file.states_rate else (text,)
+    return frame_seconds(stated, dts, file.time_base, 1 / rate)
 
 
 def _told_apart(pts: IntArray) -> tuple[IntArray, IntArray | None]:

@@ -194,6 +194,25 @@ def test_what_is_no_record_is_refused(metavad, tmp_path, content):
     assert (result.code, "expected a record" in result.line) == (1, True)
 
 
+BROKEN = {
+    "scenes as text": lambda r: r.update(scenes="lobby"),
+    "a scene without a name": lambda r: r["scenes"][0].pop("scene"),
+    "rows that are none": lambda r: r["rows"].append([]),
+    "a row of many methods": lambda r: r["rows"][0].update(method=["position"]),
+    "a row without shots": lambda r: r["rows"][0].pop("shots"),
+    "shots that are none": lambda r: r.update(shots=[{}]),
+    "draws as text": lambda r: r.update(draws="many"),
+    "no base": lambda r: r.update(base=None),
+    "a difference of nothing": lambda r: r["differences"].append(None),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_record_that_cannot_be_is_refused(metavad, record, what):
+    result = metavad("benchmark", "--reproduce", rewritten(record, BROKEN[what]))
+    assert (result.code, "expected a record" in result.line) == (1, True)
+
+
 def test_two_processes_give_what_one_gives(metavad, cameras, tiny_run, tmp_path):
     asked = ["benchmark", "--target", cameras, "--base", tiny_run, *ASKED, "--format", "csv", "--fresh"]
     one, two = (list(csv.DictReader(io.StringIO(metavad(*asked, "--jobs", jobs).out))) for jobs in (1, 2))

@@ -39,6 +39,17 @@ def test_figures_of_this_very_base_are_shown(metavad, tiny_run, tiny_base, tmp_p
     assert "87.5" not in metavad("show", "base", "base").out
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "no json", "{}", '{"base": "BASE", "rows": []}', '{"base": "BASE", "rows": [{"scene": 1}]}', "[" * 9999],
+)
+def test_figures_that_are_none_are_one_line(metavad, tiny_run, tiny_base, tmp_path, text):
+    shutil.copytree(tiny_run / "base", tmp_path / "base")
+    (tmp_path / "base" / "figures.json").write_text(text.replace("BASE", tiny_base.digest))
+    result = metavad("show", "base", "base")
+    assert (result.code, "figures.json: expected figures of a base" in result.line) == (1, True)
+
+
 def test_algorithms_are_shown(metavad):
     assert "1703.03400" in metavad("show", "algorithms", "maml").out
     assert "did you mean 'maml'" in metavad("show", "algorithms", "mamll").line
