@@ -20,15 +20,15 @@ from cameras import Maps, Seen, auc_of, maps_of, on_frames, seen_of
 from record import begin, options, record_of, write
 from torch import Tensor
 
-from metavad.adaptation.adapt import Normality, adapt, leading, said, speaks
-from metavad.adaptation.prior import first_weights
-from metavad.calibration.accumulation import strongest
-from metavad.calibration.fusion import compress, fuse, weight_at
-from metavad.calibration.tails import Strengths, place_tail
 from metavad.episodes import draw_shots
 from metavad.evaluation import micro_auc
 from metavad.features.library import Library
-from metavad.meta.base import Base, load_base
+from metavad.normality.accumulation import strongest
+from metavad.normality.base import Base, load_base
+from metavad.normality.calibration import compress, fuse, weight_at
+from metavad.normality.distribution import Strengths, place_tail
+from metavad.normality.fit import Normality, adapt, leading, said, speaks
+from metavad.normality.population import first_weights
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
 from metavad.scenes.suite import load_suite
@@ -94,7 +94,7 @@ def _draw(
 ) -> dict[str, list[FloatArray]]:
     """Frame scores of every test video, by variant."""
     length = base.config.data.clip_frames
-    clips = draw_shots(library.reels(scene.key), count, length, draw).clips if count else ()
+    clips = draw_shots(library.spans(scene.key), count, length, draw).clips if count else ()
     model = adapt(base, library.sample(clips) if clips else library.nothing(scene.key))
     anywhere = _without_place(model)
     scores: dict[str, list[FloatArray]] = defaultdict(list)

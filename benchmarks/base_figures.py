@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from metavad.files import write_text
-from metavad.meta.base import load_base
+from metavad.normality.base import load_base
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import Normality, surprises
-from metavad.calibration.accumulation import smooth
 from metavad.config import ScoringConfig
 from metavad.evaluation import micro_auc
 from metavad.features.library import Library, Track
+from metavad.normality.accumulation import smooth
+from metavad.normality.fit import Normality, surprises
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
 from metavad.scoring.stream import CHUNK, hold, overlap
@@ -75,7 +75,7 @@ def on_frames(
 ) -> FloatArray:
     """Scores of ticks (T,) to smoothed scores of frames."""
     ticks = torch.where(known, raw, torch.nan).numpy()
-    smoothed = smooth(ticks, video.track.seconds, scoring.past, scoring.ahead if ahead is None else ahead)
+    smoothed = smooth(ticks, video.track.seconds, scoring.past, scoring.future if ahead is None else ahead)
     return hold(video.track.frames, smoothed, len(video.labels))
 
 

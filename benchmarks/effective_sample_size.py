@@ -19,15 +19,15 @@ import numpy as np
 import torch
 from record import begin, options, record_of, write
 
-from metavad.adaptation.adapt import Normality, adapt, said, surprises
-from metavad.adaptation.prior import halves
-from metavad.calibration.accumulation import strongest
-from metavad.calibration.fusion import discounted
-from metavad.episodes import Reel, draw_shots
+from metavad.episodes import VideoSpan, draw_shots
 from metavad.errors import ShotsError
 from metavad.features.library import Library
 from metavad.features.sample import Sample
-from metavad.meta.base import load_base
+from metavad.normality.accumulation import strongest
+from metavad.normality.base import load_base
+from metavad.normality.calibration import discounted
+from metavad.normality.fit import Normality, adapt, said, surprises
+from metavad.normality.population import halves
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 
@@ -54,8 +54,8 @@ def main() -> None:
     scenes = [scene for scene in load_suite(given.suite, given.data).scenes if scene.name not in given.leave_out]
     for scene in scenes:
         library = Library([scene], base.config, base.experts.reads, Store())
-        shown, other = halves(library.reels(scene.key), 0)
-        windows = [each for reel in other for each in _windows(library, reel)]
+        shown, other = halves(library.spans(scene.key), 0)
+        windows = [each for span in other for each in _windows(library, span)]
         for span in map(float, given.spans.split(",")):
             for count in map(int, given.shots.split(",")):
                 try:
@@ -71,15 +71,15 @@ def main() -> None:
     write(given.json, record_of(rows, base=base.digest, scenes=[scene.key for scene in scenes]))
 
 
-def _first(reels: Sequence[Reel], seconds: float) -> list[Reel]:
+def _first(spans: Sequence[VideoSpan], seconds: float) -> list[VideoSpan]:
     """The first seconds of the longest video."""
-    longest = max(reels, key=lambda reel: reel.frames - reel.first)
+    longest = max(spans, key=lambda span: span.frames - span.first)
     return [replace(longest, frames=min(longest.frames, longest.first + round(seconds * longest.rate)))]
 
 
-def _windows(library: Library, reel: Reel) -> list[Sample]:
-    track = library.track(reel.scene, reel.side, reel.video)
-    inside = np.flatnonzero((track.frames >= reel.first) & (track.frames < reel.frames))[:TICKS]
+def _windows(library: Library, span: VideoSpan) -> list[Sample]:
+    track = library.track(span.scene, span.side, span.video)
+    inside = np.flatnonzero((track.frames >= span.first) & (track.frames < span.frames))[:TICKS]
     return [library.part(track, int(inside[0]), int(inside[-1]) + 1)] if len(inside) > 1 else []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from metavad.meta.base import load_base
+from metavad.normality.base import load_base
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "benchmarks"

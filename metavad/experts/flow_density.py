@@ -33,8 +33,8 @@ class FlowDensity(Expert):
     name: ClassVar[str] = "flow_density"
     reads: ClassVar[tuple[str, ...]] = ("flow",)
     head: ClassVar[tuple[str, ...]] = ("anywhere.*", "*.hyper.4.*")
-    leads: ClassVar[bool] = True
-    voice: ClassVar[float] = 2.0
+    zero_shot: ClassVar[bool] = True
+    initial_weight: ClassVar[float] = 2.0
 
     def __init__(self, settings: FlowDensityConfig) -> None:
         super().__init__()

@@ -25,7 +25,7 @@ class _Foreground(Expert):
 
     reads: ClassVar[tuple[str, ...]] = ("frames",)
     head: ClassVar[tuple[str, ...]] = ("noise",)
-    blind: ClassVar[bool] = True
+    needs_support: ClassVar[bool] = True
 
     def __init__(self, rows: int) -> None:
         super().__init__()

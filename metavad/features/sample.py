@@ -7,7 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-__all__ = ["Sample", "gathered", "join"]
+from metavad.features.base import grid_of
+
+__all__ = ["Sample", "gathered", "join", "sample_grid"]
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class Sample:
     def _tensors(self) -> list[Tensor]:
         return [*self.features.values(), *self.known.values(), self.seconds]
 
-    def moments(self, apart: float) -> float:
-        """How many times of the camera the clips show, at most B: those of one video by the time that they span.
+    def effective_sample_size(self, apart: float) -> float:
+        """How many independent clips these are worth, at most B: those of one video by the time that they span.
 
         Two clips a second apart show the same people at the same places: of one video, clips count as one and one
         more for every ``apart`` seconds from the first to the last.
@@ -90,6 +92,12 @@ class Sample:
         for video, second in self.origins.tolist():
             begins.setdefault(video, []).append(second)
         return sum(min(len(each), 1.0 + (max(each) - min(each)) / apart) for each in begins.values())
+
+
+def sample_grid(sample: Sample, rows: int) -> tuple[int, int]:
+    """Cells (h, w) of the score maps of a sample, ``rows`` of them along the shorter side."""
+    height, width = next(iter(sample.features.values())).shape[-2:]
+    return grid_of(int(height), int(width), rows)
 
 
 def join(samples: Sequence[Sample]) -> Sample:

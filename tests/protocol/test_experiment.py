@@ -193,8 +193,8 @@ def test_a_damaged_part_is_made_again(scenes, tiny_base, tmp_path, monkeypatch, 
 def test_random_weights_are_the_same_whatever_order_a_file_gives_them_in(tiny_run, monkeypatch):
     """Files of weights are read in an order that changes from one process to the next."""
     from metavad import bundle
-    from metavad.adaptation.adapt import refit
     from metavad.meta import base as bases
+    from metavad.normality.fit import refit
 
     read, found = bundle.load, []
     for order in (list, reversed):

@@ -155,7 +155,7 @@ def test_two_videos_of_one_stem_are_two(tmp_path):
 
 def test_both_are_learned_from(tmp_path, tiny_base):
     """Their shots are of both; the first gave them all where they had one name."""
-    from metavad.training import adapt
+    from metavad.workflows.few_shot import adapt
 
     one = write_video(tmp_path / "ch01.mkv", range(30), size=(48, 64))
     two = write_video(tmp_path / "ch01.avi", range(200, 230), size=(48, 64), codec="mpeg4")

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metavad.adaptation.threshold import FEWEST, window_peaks
 from metavad.episodes import Clip
 from metavad.errors import UsageError
+from metavad.normality.threshold import FEWEST, window_peaks
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
 from metavad.scoring.checking import Check, check
 from metavad.scoring.stream import score
-from metavad.training import adapt
+from metavad.workflows.few_shot import adapt
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +101,10 @@ def test_windows_are_of_one_recording_and_cost_follows_frames(detector):
     scores, shown = np.arange(60.0), np.zeros(60, bool)
     seconds = np.arange(60) / 10
     joined = np.concatenate([seconds[:33], 1.7e9 + seconds[:27]])
-    parts = [window_peaks(detector.normality, scores[:33], seconds[:33], shown[:33])]
-    parts += [window_peaks(detector.normality, scores[33:], seconds[:27], shown[33:])]
+    parts = [window_peaks(detector.model, scores[:33], seconds[:33], shown[:33])]
+    parts += [window_peaks(detector.model, scores[33:], seconds[:27], shown[33:])]
     assert np.isnan([part[-1] for part in parts]).all()
-    np.testing.assert_array_equal(window_peaks(detector.normality, scores, joined, shown), np.concatenate(parts))
+    np.testing.assert_array_equal(window_peaks(detector.model, scores, joined, shown), np.concatenate(parts))
 
 
 def test_a_threshold_is_taken_from_enough_footage_only(detector, scene):

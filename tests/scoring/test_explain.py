@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from metavad.adaptation.adapt import Surprise, learn, surprises
-from metavad.adaptation.adapt import adapted as method_of
 from metavad.experts.direction import Direction
 from metavad.experts.flow_density import FlowDensity
 from metavad.experts.presence import Presence, Stillness
 from metavad.experts.shown import fastest, headings, largest
 from metavad.features.sample import Sample
+from metavad.normality.fit import Surprise, learn, surprises
+from metavad.normality.fit import adapted as method_of
 from metavad.scoring.explain import explain, parts_at, whereabouts
 
 ROWS, COLUMNS, TICKS = 12, 16, 6
@@ -139,7 +139,7 @@ def scored(tiny_base, cameras):
     scene = next(iter(library.scenes))
     track = library.track(scene, "test", library.scenes[scene].test[0].name)
     sample = library.part(track, 0, len(track))
-    shots = library.sample(draw_shots(library.reels(scene), 4, 16, 0).clips)
+    shots = library.sample(draw_shots(library.spans(scene), 4, 16, 0).clips)
     return {k: (learn(method_of(tiny_base), shots.select(range(k))), sample) for k in (0, 4)}
 
 

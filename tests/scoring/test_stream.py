@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from metavad.adaptation.detector import make_detector
 from metavad.episodes import draw_shots
 from metavad.errors import VideoError
 from metavad.features.library import Library
+from metavad.normality.detector import make_detector
 from metavad.scenes.cache import Store, ticks_key
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
@@ -28,7 +28,7 @@ def scene(library):
 
 @pytest.fixture(scope="module")
 def detector(library, scene, tiny_base):
-    return make_detector(tiny_base, library, scene, draw_shots(library.reels(scene), 3, 16, 0), alarms_per_day=10)
+    return make_detector(tiny_base, library, scene, draw_shots(library.spans(scene), 3, 16, 0), alarms_per_day=10)
 
 
 @pytest.fixture(params=[3, 7, 32])
@@ -41,7 +41,7 @@ def test_the_stream_and_the_cache_agree_whatever_the_chunk(detector, library, sc
     streamed = list(score(detector, video))
     track = library.track(scene, "test", video.name)
     frames = library.facts(scene, "test", video.name).frames
-    cached = hold(track.frames, score_track(detector.normality, library, track).scores, frames)
+    cached = hold(track.frames, score_track(detector.model, library, track).scores, frames)
     assert [frame.index for frame in streamed] == list(range(frames))
     np.testing.assert_allclose([frame.score for frame in streamed], cached, rtol=1e-3, atol=1e-3)
 
@@ -53,14 +53,14 @@ def test_every_frame_has_a_finite_score_and_alarms_are_over_the_threshold(detect
 
 
 def test_what_drives_a_frame_is_the_highest_tick_of_its_mean(detector, library, scene):
-    settings = detector.normality.method.config.scoring
+    settings = detector.model.scoring
     frames = list(score(detector, library.scenes[scene].test[0]))
     ticks = {frame.cause.index: frame.cause for frame in frames if frame.cause is not None}
     assert len(ticks) > 3
     for frame in frames:
         if frame.cause is None:
             continue
-        assert -settings.past - 0.11 <= frame.cause.seconds - frame.seconds <= settings.ahead + 0.01
+        assert -settings.past - 0.11 <= frame.cause.seconds - frame.seconds <= settings.future + 0.01
         assert frame.cause.raw >= frame.score - 1e-6
         if frame.alarm:
             assert frame.cause.why.text.startswith("something ")
@@ -126,12 +126,12 @@ def test_features_and_scores_of_a_cached_video_end_at_a_gap_too(detector, tiny_b
     track = library.track(camera.key, "normal", "joined")
     assert track.recordings.tolist() == [[0, 16], [16, 32]]
     assert not np.any(track.rows["flow"][16, 2])  # nothing moves at the first tick of a recording
-    cached = score_track(detector.normality, library, track)
+    cached = score_track(detector.model, library, track)
     assert np.isnan(cached.raw[:4]).all()
     np.testing.assert_array_equal(np.isnan(cached.raw[:16]), np.isnan(cached.raw[16:]))
     streamed, _ = scored(detector, joined.path)
     np.testing.assert_allclose(hold(track.frames, cached.scores, len(times)), streamed, rtol=1e-3, atol=1e-3)
-    assert all(clip.end <= 24 or clip.first >= 24 for clip in library.reels(camera.key)[0].clips(16))
+    assert all(clip.end <= 24 or clip.first >= 24 for clip in library.spans(camera.key)[0].clips(16))
 
 
 def test_what_is_cached_depends_on_which_frames_are_ticks(tmp_path):

@@ -12,7 +12,7 @@ from metavad.progress import SILENT
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.scenes.synthetic import is_generated, write, write_suite
-from metavad.training import _footage, make_base
+from metavad.workflows.meta_train import _footage, meta_train
 from tests.footage import write_video
 
 SETTINGS = {"scenes": 1, "seed": 5, "size": "tiny"}
@@ -107,11 +107,11 @@ def test_a_base_is_the_same_whatever_a_dataset_s_test_labels_are(dataset, tiny_c
     """Weights and tables: not one bit of a dataset's test labels is in them."""
     some = [load_suite(str(dataset)).scenes[n] for n in (0, 1)]
     with pytest.warns(FootageWarning, match="says that it was generated"):
-        one = make_base(some, tiny_config, run=tmp_path / "one")
+        one = meta_train(some, tiny_config, run=tmp_path / "one")
     for labels in (dataset / "camera-000" / "labels").glob("*.npy"):
         np.save(labels, 1 - np.load(labels))
     with pytest.warns(FootageWarning, match="says that it was generated"):
-        other = make_base(some, tiny_config, run=tmp_path / "other")
+        other = meta_train(some, tiny_config, run=tmp_path / "other")
     assert one.digest == other.digest
 
 

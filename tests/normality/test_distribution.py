@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from metavad.calibration.tails import (
+from metavad.normality.distribution import (
     LEVELS,
     BaseTail,
     Strengths,

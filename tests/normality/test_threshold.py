@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metavad.adaptation.adapt import adapt
-from metavad.adaptation.threshold import checked_threshold, window_seconds
-from metavad.calibration.tails import BaseTail
 from metavad.features.library import Library
+from metavad.normality.distribution import BaseTail
+from metavad.normality.fit import adapt
+from metavad.normality.threshold import checked_threshold, window_seconds
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 

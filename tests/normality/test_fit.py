@@ -7,7 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from metavad.adaptation.adapt import (
+from metavad.config import load_config
+from metavad.episodes import draw_shots
+from metavad.errors import NonFiniteError, UsageError
+from metavad.experts import build_experts
+from metavad.features.library import Library
+from metavad.normality.fit import (
     _folds,
     adapt,
     adapted,
@@ -20,15 +25,10 @@ from metavad.adaptation.adapt import (
     together,
     usual_frames,
 )
-from metavad.adaptation.oddity import odd_shots
-from metavad.adaptation.prior import fit_prior
-from metavad.adaptation.threshold import promise_threshold
-from metavad.adaptation.weights import Case, fit_weights
-from metavad.config import load_config
-from metavad.episodes import draw_shots
-from metavad.errors import NonFiniteError, UsageError
-from metavad.experts import build_experts
-from metavad.features.library import Library
+from metavad.normality.fusion import Case, fit_weights
+from metavad.normality.outliers import outlying_shots
+from metavad.normality.population import fit_prior
+from metavad.normality.threshold import promise_threshold
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.scoring.explain import explain
@@ -45,7 +45,7 @@ def scene(library):
 
 
 def support_of(library, scene, shots, seed=0):
-    return library.sample(draw_shots(library.reels(scene), shots, 16, seed).clips)
+    return library.sample(draw_shots(library.spans(scene), shots, 16, seed).clips)
 
 
 def video_of(library, scene):
@@ -101,13 +101,13 @@ def test_inner_steps_that_run_away_are_refused(library, scene, tiny_base):
 
 
 def test_no_tables_are_made_of_what_is_not_finite(library, scene, tiny_base):
-    reels = {scene: library.reels(scene)}
+    spans = {scene: library.spans(scene)}
     wild = {name: torch.full_like(size, torch.inf) for name, size in tiny_base.step_sizes.items()}
     with pytest.raises(NonFiniteError, match=f"scene '{scene}': expected finite numbers after 2 clips"):
-        fit_prior(replace(tiny_base, step_sizes=wild), reels, library.sample)
+        fit_prior(replace(tiny_base, step_sizes=wild), spans, library.sample)
     broken = {name: torch.full_like(tensor, torch.nan) for name, tensor in tiny_base.params.items()}
     with pytest.raises(NonFiniteError, match=f"scene '{scene}': expected finite"):
-        fit_prior(replace(tiny_base, params=broken), reels, library.sample)
+        fit_prior(replace(tiny_base, params=broken), spans, library.sample)
 
 
 @pytest.mark.parametrize("shots", [1, 2, 5])
@@ -231,18 +231,18 @@ def with_frames(model, means, ticks=4):
 def test_a_shot_unlike_the_others_is_named(library, scene, tiny_base):
     model = adapt(tiny_base, support_of(library, scene, 3))
     rare = tiny_base.tails["frame"].score(9.0, 5)
-    assert odd_shots(with_frames(model, [0.1 * rare] * 4 + [rare, 0.2 * rare])) == (4,)
-    assert odd_shots(with_frames(model, [0.1 * rare, rare, 0.1 * rare, 2 * rare, 0.1 * rare])) == (1, 3)
+    assert outlying_shots(with_frames(model, [0.1 * rare] * 4 + [rare, 0.2 * rare])) == (4,)
+    assert outlying_shots(with_frames(model, [0.1 * rare, rare, 0.1 * rare, 2 * rare, 0.1 * rare])) == (1, 3)
 
 
 def test_ordinary_shots_and_lively_cameras_name_none(library, scene, tiny_base):
     model = adapt(tiny_base, support_of(library, scene, 3))
     rare = tiny_base.tails["frame"].score(9.0, 5)
-    assert odd_shots(with_frames(model, [0.1 * rare, 0.05 * rare, 0.2 * rare])) == ()
-    assert odd_shots(with_frames(model, [rare, 2 * rare, 0.1 * rare])) == (), "of three, two may not be odd"
-    assert odd_shots(with_frames(model, [rare] * 6)) == ()
-    assert odd_shots(with_frames(model, [0.0, 0.0, 0.5 * rare, rare, 1.2 * rare])) == ()
-    assert odd_shots(with_frames(model, [0.0, rare])) == (), "of two nobody knows which"
+    assert outlying_shots(with_frames(model, [0.1 * rare, 0.05 * rare, 0.2 * rare])) == ()
+    assert outlying_shots(with_frames(model, [rare, 2 * rare, 0.1 * rare])) == (), "of three, two may not be odd"
+    assert outlying_shots(with_frames(model, [rare] * 6)) == ()
+    assert outlying_shots(with_frames(model, [0.0, 0.0, 0.5 * rare, rare, 1.2 * rare])) == ()
+    assert outlying_shots(with_frames(model, [0.0, rare])) == (), "of two nobody knows which"
 
 
 @pytest.mark.parametrize(("clips", "held"), [(1, [[0]]), (2, [[0], [1]]), (5, [[0, 1], [2, 3, 4]])])
@@ -255,16 +255,16 @@ def test_a_fold_is_a_stretch_of_time(tiny_config, clips, held):
 def test_what_is_silent_after_few_shots_has_a_tail_from_where_it_speaks(library, scene, tiny_config, tiny_base):
     config = tiny_config.model_copy(update={"prior": tiny_config.prior.model_copy(update={"shots": (0, 1, 8)})})
     config = config.model_copy(update={"adaptation": config.adaptation.model_copy(update={"apart": 0.1})})
-    reels = {scene: library.reels(scene)}
-    base = fit_prior(replace(tiny_base, config=config), reels, library.sample)
+    spans = {scene: library.spans(scene)}
+    base = fit_prior(replace(tiny_base, config=config), spans, library.sample)
     assert base.tails["frame:flow_density"].shots.tolist() == [0, 1, 8]
     assert base.tails["frame:stillness"].shots.tolist() == [8]
-    never = fit_prior(replace(tiny_base, config=tiny_config), reels, library.sample)
+    never = fit_prior(replace(tiny_base, config=tiny_config), spans, library.sample)
     assert usual_frames(adapted(never), "stillness").score(4.605, 0.0) == pytest.approx(4.605, abs=0.01)
 
 
 def test_clips_of_one_moment_are_little_evidence(library, scene, tiny_base):
-    clips = draw_shots(library.reels(scene), 6, 16, 0).clips
+    clips = draw_shots(library.spans(scene), 6, 16, 0).clips
     spread, close = library.sample(clips), replace(library.sample(clips), origins=torch.zeros(6, 2))
     far, near = adapt(tiny_base, spread), adapt(tiny_base, close)
     assert (far.shots, near.shots, near.evidence) == (6, 6, 1.0)
@@ -276,7 +276,7 @@ def test_clips_of_one_moment_are_little_evidence(library, scene, tiny_base):
 
 
 def test_what_keeps_no_memory_of_the_shots_is_never_checked_and_only_leads(library, scene, tiny_base):
-    clips = draw_shots(library.reels(scene), 6, 16, 0).clips
+    clips = draw_shots(library.spans(scene), 6, 16, 0).clips
     control = learn(fine_tune(tiny_base), replace(library.sample(clips), origins=None))
     assert control.evidence == 6
     found = surprises(control, video_of(library, scene))

@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
-from metavad.adaptation.adapt import surprises
-from metavad.adaptation.detector import KIND, load_detector, make_detector, save_detector
 from metavad.bundle import Bundle, load_bundle, save_bundle
 from metavad.episodes import Shots, draw_shots
 from metavad.errors import BundleError, NonFiniteError, OutputError
 from metavad.features.library import Library
+from metavad.normality.detector import KIND, load_detector, make_detector, save_detector
+from metavad.normality.fit import surprises
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 
@@ -31,18 +31,18 @@ def video_of(library, scene):
 
 
 def test_a_detector_comes_back_from_disk_as_it_was(library, scene, tiny_base, tmp_path):
-    detector = make_detector(tiny_base, library, scene, draw_shots(library.reels(scene), 3, 16, 0), alarms_per_day=5)
+    detector = make_detector(tiny_base, library, scene, draw_shots(library.spans(scene), 3, 16, 0), alarms_per_day=5)
     save_detector(tmp_path / "detector", detector)
     back = load_detector(tmp_path / "detector")
     assert back.threshold == detector.threshold
     assert back.pictures == detector.pictures
     assert len(back.pictures) == 3
     video = video_of(library, scene)
-    assert torch.equal(surprises(back.normality, video).fused, surprises(detector.normality, video).fused)
+    assert torch.equal(surprises(back.normality, video).fused, surprises(detector.model, video).fused)
 
 
 def test_no_pictures_are_kept_where_none_are_wanted(library, scene, tiny_base, tmp_path):
-    shots = draw_shots(library.reels(scene), 1, 16, 0)
+    shots = draw_shots(library.spans(scene), 1, 16, 0)
     detector = make_detector(tiny_base, library, scene, shots, alarms_per_day=5, pictures=False)
     save_detector(tmp_path / "detector", detector)
     assert not (tmp_path / "detector" / "pictures").exists()
@@ -77,7 +77,7 @@ def test_a_taken_folder_is_left_alone(library, scene, tiny_base, tmp_path):
 
 
 def test_facts_are_plain_json(library, scene, tiny_base, tmp_path):
-    detector = make_detector(tiny_base, library, scene, draw_shots(library.reels(scene), 2, 16, 0), alarms_per_day=5)
+    detector = make_detector(tiny_base, library, scene, draw_shots(library.spans(scene), 2, 16, 0), alarms_per_day=5)
     save_detector(tmp_path / "detector", detector)
     facts = json.loads((tmp_path / "detector" / "detector.json").read_text())
     assert facts["promise"]["alarms_per_day"] == 5
@@ -88,13 +88,13 @@ def test_facts_are_plain_json(library, scene, tiny_base, tmp_path):
 def kept(library, scene, tiny_base, tmp_path_factory):
     """The bundle of a detector of three shots."""
     folder = tmp_path_factory.mktemp("kept") / "detector"
-    detector = make_detector(tiny_base, library, scene, draw_shots(library.reels(scene), 3, 16, 0), alarms_per_day=5)
+    detector = make_detector(tiny_base, library, scene, draw_shots(library.spans(scene), 3, 16, 0), alarms_per_day=5)
     save_detector(folder, detector)
     return load_bundle(folder, KIND)
 
 
 def test_its_digest_is_that_of_its_folder(library, scene, tiny_base, tmp_path):
-    shots = draw_shots(library.reels(scene), 2, 16, 0)
+    shots = draw_shots(library.spans(scene), 2, 16, 0)
     found = [make_detector(tiny_base, library, scene, shots, alarms_per_day=alarms) for alarms in (5, 6)]
     save_detector(tmp_path / "detector", found[0])
     assert json.loads((tmp_path / "detector" / "detector.json").read_text())["digest"] == found[0].digest
@@ -102,11 +102,11 @@ def test_its_digest_is_that_of_its_folder(library, scene, tiny_base, tmp_path):
 
 
 def test_what_is_not_known_of_the_shots_is_kept_as_such(library, scene, tiny_base, tmp_path):
-    detector = make_detector(tiny_base, library, scene, draw_shots(library.reels(scene), 1, 16, 0), alarms_per_day=5)
-    assert detector.normality.frame_surprise.isnan().any()
+    detector = make_detector(tiny_base, library, scene, draw_shots(library.spans(scene), 1, 16, 0), alarms_per_day=5)
+    assert detector.model.frame_surprise.isnan().any()
     save_detector(tmp_path / "detector", detector)
     back = load_detector(tmp_path / "detector").normality.frame_surprise
-    assert torch.equal(back.nan_to_num(7.0), detector.normality.frame_surprise.nan_to_num(7.0))
+    assert torch.equal(back.nan_to_num(7.0), detector.model.frame_surprise.nan_to_num(7.0))
 
 
 @pytest.mark.parametrize("group", ["params", "memory", "places", "tails", "weights", "loudness", "frame"])

@@ -12,7 +12,7 @@ from metavad.meta.distributed import ALONE, Ranks
 from metavad.progress import SILENT
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
-from metavad.training import _begin, _best, _footage, _held_out, _stage
+from metavad.workflows.meta_train import _begin, _best, _footage, _held_out, _stage
 
 
 def test_a_share_of_the_footage_is_the_beginning_of_each_video(cameras, tiny_config):
@@ -20,9 +20,9 @@ def test_a_share_of_the_footage_is_the_beginning_of_each_video(cameras, tiny_con
     half = tiny_config.model_copy(update={"meta": tiny_config.meta.model_copy(update={"footage": 0.5})})
     whole, part = (_footage(scenes, config, Store(), 0, SILENT).all for config in (tiny_config, half))
     assert part.keys() == whole.keys()
-    for key, reels in whole.items():
-        assert [reel.frames for reel in part[key]] == [round(reel.frames / 2) for reel in reels]
-        assert [reel.starts for reel in part[key]] == [reel.starts for reel in reels]
+    for key, spans in whole.items():
+        assert [span.frames for span in part[key]] == [round(span.frames / 2) for span in spans]
+        assert [span.starts for span in part[key]] == [span.starts for span in spans]
 
 
 @pytest.mark.parametrize(("scenes", "wanted", "count"), [(2, 2, 0), (3, 2, 1), (9, 2, 2), (9, 0, 0), (30, 4, 4)])

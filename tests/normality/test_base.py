@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from metavad.adaptation.adapt import adapt, surprises
 from metavad.bundle import Bundle, load_bundle, save_bundle
 from metavad.config import load_config
 from metavad.errors import BundleError
 from metavad.features.library import Library
-from metavad.meta.base import KIND, load_base, save_base
+from metavad.normality.base import KIND, load_base, save_base
+from metavad.normality.fit import adapt, surprises
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 
@@ -36,8 +36,8 @@ def test_one_changed_byte_is_found(tiny_base, tmp_path):
 def test_an_expert_alone_says_what_it_said_among_the_others(tiny_base, cameras):
     scene = load_suite(str(cameras)).scenes[0]
     library = Library([scene], tiny_base.config, tiny_base.experts.reads, Store())
-    reel = library.reels(scene.key)[0]
-    support = library.sample(reel.clips(tiny_base.config.data.clip_frames)[:2])
+    span = library.spans(scene.key)[0]
+    support = library.sample(span.clips(tiny_base.config.data.clip_frames)[:2])
     name = "flow_density"  # which leads, alone and among the others
     alone = tiny_base.only([name])
     assert [each for each, _ in alone.experts.each()] == [name]

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from metavad.calibration.fusion import compress, fuse, heard, weight_at
-from metavad.calibration.tails import BaseTail
+from metavad.normality.calibration import compress, fuse, heard, weight_at
+from metavad.normality.distribution import BaseTail
 
 NATS = st.floats(0, 40)
 
