@@ -27,13 +27,13 @@ def sampler(scenes, **changes):
     return EpisodeSampler(scenes, **options)
 
 
-def test_clips_of_a_reel_lie_between_its_first_and_last_frame():
+def test_clips_of_a_span_lie_between_its_first_and_last_frame():
     clips = span(40, every=10, first=10).clips(16)
     assert [(clip.first, clip.end) for clip in clips] == [(10, 26), (20, 36)]
 
 
 @given(st.integers(2, 400), st.integers(0, 100), st.floats(0.01, 1.0))
-def test_a_share_of_a_reel_is_its_beginning(frames, first, share):
+def test_a_share_of_a_span_is_its_beginning(frames, first, share):
     whole = span(first + frames, first=first)
     begun = whole.begun(share)
     assert begun.frames - first == min(frames, max(2, round(share * frames)))

@@ -29,7 +29,7 @@ def silent(detector):
     return replace(detector, threshold=float("inf"))
 
 
-def loud(detector):
+def alarming(detector):
     return replace(detector, threshold=-1.0)
 
 
@@ -55,7 +55,7 @@ def test_only_the_part_that_is_normal_counts(detector, scene):
 
 
 def test_an_alarm_is_one_where_what_drives_it_was_not_shown(detector, scene):
-    unseen = replace(loud(detector), shots=())
+    unseen = replace(alarming(detector), shots=())
     found = check(unseen, scene)
     assert {alarm.video for alarm in found.alarms} == set(footage(scene))
     scores = [alarm.event.score for alarm in found.alarms]
@@ -68,7 +68,7 @@ def test_an_alarm_is_one_where_what_drives_it_was_not_shown(detector, scene):
 
 
 def test_the_promise_and_what_came_of_it_are_in_one_line(detector, scene):
-    found = check(replace(loud(detector), shots=()), scene)
+    found = check(replace(alarming(detector), shots=()), scene)
     alarms = tuple(replace(found.alarms[0], moment=float(second)) for second in range(3))
     assert "3 alarms where 10 a day allow 0.00" in replace(found, alarms=alarms).text
     assert "1 alarm where" in replace(found, alarms=found.alarms[:1]).text
@@ -123,7 +123,7 @@ def test_moments_are_shown_beside_the_drawn_clips(detector, scene, tiny_base):
     assert extra.video == video
     assert abs(extra.first + extra.length / 2 - more.camera.fps) <= more.camera.fps / 10
     none = adapt(tiny_base, scene, shots=0, show=[(video, 1.0)], pictures=False)
-    assert none.normality.shots == 1
+    assert none.model.support.clips == 1
 
 
 @pytest.mark.parametrize(("moment", "said"), [(("normal-99", 1.0), "did you mean"), (("normal-00", 99.0), "0.0 to ")])

@@ -5,8 +5,11 @@ import pytest
 
 from metavad.episodes import draw_shots
 from metavad.errors import VideoError
+from metavad.features.footage import gather
 from metavad.features.library import Library
 from metavad.normality.detector import make_detector
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted
 from metavad.scenes.cache import Store, ticks_key
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
@@ -28,7 +31,9 @@ def scene(library):
 
 @pytest.fixture(scope="module")
 def detector(library, scene, tiny_base):
-    return make_detector(tiny_base, library, scene, draw_shots(library.spans(scene), 3, 16, 0), alarms_per_day=10)
+    footage = gather(library, scene, draw_shots(library.spans(scene), 3, 16, 0))
+    model = fit(Adapted(tiny_base), footage.support, footage.grid)
+    return make_detector(tiny_base, model, footage, alarms_per_day=10)
 
 
 @pytest.fixture(params=[3, 7, 32])
