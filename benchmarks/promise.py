@@ -17,7 +17,7 @@ With `--check` every camera is also counted as `metavad adapt --check` leaves it
 footage that shots come from; and both ways after clips around what alarmed there, at 100 a day, were shown too.
 
 The arithmetic below what was counted is checked by `--simulate`, which does nothing else: frame scores drawn from a
-known tail, of which the table is fitted on as few ticks as the base has.
+known distribution, of which the table is fitted on as few ticks as the base has.
 
     python benchmarks/promise.py --simulate 200 --json FILE
 """
@@ -40,9 +40,12 @@ from scipy import stats
 
 from metavad.episodes import Clip, Shots, VideoSpan, draw_shots
 from metavad.features.library import Library
+from metavad.features.sample import Sample, sample_grid
 from metavad.normality.base import Base, load_base
-from metavad.normality.distribution import BaseTail
-from metavad.normality.fit import Normality, adapt
+from metavad.normality.distribution import PopulationScores
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted
+from metavad.normality.model import SceneModel
 from metavad.normality.population import halves
 from metavad.normality.threshold import FEWEST, checked_threshold, own_nats, promise_threshold, window_peaks
 from metavad.runs import runs
@@ -213,16 +216,20 @@ def _camera(
         if sum(len(span.clips(length)) for span in shown) < count:
             continue
         drawn = draw_shots(shown, count, length, 0)
-        model = adapt(base, library.sample(drawn.clips))
+        model = _fitted(base, library.sample(drawn.clips))
         rest = _Rest(library, shown, drawn) if check else None
         counted = _count(base, library, scene, model, drawn.independent, other, rest)
         yield counted
         if rest is not None:
             more = drawn.also(rest.alarming(base, model))
             if len(more.clips) > len(drawn.clips):
-                model, rest = adapt(base, library.sample(more.clips)), replace(rest, drawn=more)
+                model, rest = _fitted(base, library.sample(more.clips)), replace(rest, drawn=more)
                 counted = _count(base, library, scene, model, more.independent, other, rest)
             yield replace(counted, shots=count, also=len(more.clips) - len(drawn.clips))
+
+
+def _fitted(base: Base, support: Sample) -> SceneModel:
+    return fit(Adapted(base), support, sample_grid(support, base.config.data.rows))
 
 
 @dataclass(frozen=True)
@@ -233,7 +240,7 @@ class _Rest:
     spans: list[VideoSpan]
     drawn: Shots
 
-    def alarming(self, base: Base, model: Normality) -> list[Clip]:
+    def alarming(self, base: Base, model: SceneModel) -> list[Clip]:
         """Clips around the highest alarms."""
         threshold, _ = promise_threshold(model, CHECKED, normal_ticks=int(base.facts["normal_ticks"]))
         found: list[tuple[float, Clip]] = []
@@ -245,12 +252,12 @@ class _Rest:
                     found.append((float(scored.scores[start:end].max()), clip))
         return [clip for _, clip in sorted(found, key=lambda pair: -pair[0])[:MOST]]
 
-    def peaks(self, model: Normality) -> FloatArray:
+    def peaks(self, model: SceneModel) -> FloatArray:
         """Highest scores of windows, as a check takes them."""
         each = [window_peaks(model, scored.scores, scored.seconds, shown) for _, scored, shown in self._scored(model)]
         return np.concatenate(each)
 
-    def _scored(self, model: Normality) -> Iterator[tuple[VideoSpan, TrackScores, BoolArray]]:
+    def _scored(self, model: SceneModel) -> Iterator[tuple[VideoSpan, TrackScores, BoolArray]]:
         for span in self.spans:
             track = self.library.track(span.scene, span.side, span.video)
             shown = np.zeros(len(track), dtype=bool)
@@ -260,7 +267,7 @@ class _Rest:
             yield span, score_track(model, self.library, track), shown
 
 
-def _events(model: Normality, library: Library, scene: Scene, thresholds: Sequence[float]) -> tuple[int, IntArray]:
+def _events(model: SceneModel, library: Library, scene: Scene, thresholds: Sequence[float]) -> tuple[int, IntArray]:
     """Events of the test videos, and for each threshold those with an alarm inside."""
     events, found = 0, np.zeros(len(thresholds), dtype=int)
     for video in scene.test:
@@ -279,7 +286,7 @@ def _count(
     base: Base,
     library: Library,
     scene: Scene,
-    model: Normality,
+    model: SceneModel,
     independent: int,
     other: list[VideoSpan],
     rest: _Rest | None,
@@ -304,7 +311,7 @@ def _count(
     events, found = _events(model, library, scene, thresholds)
     return Count(
         scene.key,
-        model.shots,
+        model.support.clips,
         independent,
         seconds / 3600,
         tuple(alarms[: len(ALARMS)].tolist()),
@@ -352,15 +359,15 @@ def _within(alarms: int, expected: float) -> bool:
 
 
 def _simulated(cameras: int, ticks: int) -> dict[str, float]:
-    """Share of tables, each fitted on so many ticks of a known tail, whose thresholds keep the promised rate."""
+    """Share of tables, each fitted on ticks of a known distribution, whose thresholds keep the promised rate."""
     generator = np.random.default_rng(0)
     kept: dict[float, list[bool]] = {}
     for _ in range(cameras):
         shape = generator.uniform(0.7, 1.5)
         scores = generator.weibull(shape, ticks)
-        tail = BaseTail.fit([torch.from_numpy(scores)], [0])
+        population = PopulationScores.fit([torch.from_numpy(scores)], [0]).after(0)
         for nats in (3.0, 5.0, 7.0, 9.0, 11.0):
-            true = tail.score(nats, 0) ** shape  # -log P(score >= s) of a Weibull tail
+            true = population.value(nats) ** shape  # -log P(score >= s) of a Weibull tail
             kept.setdefault(nats, []).append(true >= nats - 0.7)
     return {f"{nats:g} nats, within a factor of two": float(np.mean(flags)) for nats, flags in kept.items()}
 
