@@ -228,7 +228,7 @@ def _check(folder: Path, noted: _Facts, experts: ExpertSet, groups: Mapping[str,
     """Every tensor is what the settings, the camera and the shots say."""
     names = noted.config.experts
     size = working_size(noted.camera.height, noted.camera.width, noted.config.data.short_side)
-    ticks = groups["support"].get("frames", torch.zeros(0)).shape[1:]
+    ticks = [*groups["support"].get("frames", torch.zeros(0)).shape[1:2], 1][0]
     tables = [f"{name}.{kind}" for name in names for kind in ("scores", "frames")]
     rows = len(groups["frames"].get("sample_sizes", ()))
     each: dict[str, Mapping[str, Tensor]] = {
@@ -237,7 +237,7 @@ def _check(folder: Path, noted: _Facts, experts: ExpertSet, groups: Mapping[str,
         "locations": {name: _like(LEVELS, *grid_of(*size, noted.config.data.rows)) for name in names},
         "weights": {name: _like() for name in names},
         "frames": {"sample_sizes": PopulationScores.unit().sample_sizes.repeat(rows), "values": _like(rows, LEVELS)},
-        "support": {"frames": _like(len(noted.shots), *ticks[:1])},
+        "support": {"frames": _like(len(noted.shots), ticks)},
     }
     for group, wanted in each.items():
         check_tensors(folder, KIND, group, groups[group], wanted)
