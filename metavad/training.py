@@ -53,8 +53,6 @@ __all__ = ["adapt", "describe_machine", "device_of", "make_base"]
 RUN, BASE = "run.json", "base"
 QUICK = 100
 """Outer steps under which a base is for a look only: its tails and step sizes take few scenes and episodes."""
-CONTROL_SHOTS = 5
-"""K at which the control's step sizes are chosen."""
 STAGES = {"maml": "meta-training", "control": "joint training, the control"}
 
 
