@@ -195,7 +195,8 @@ def _why_nothing(root: Path, patterns: Sequence[str], listings: Sequence[str]) -
     lost = next((listing for listing in listings if not (root / listing).is_file()), None)
     if lost is not None and _matching_videos(root, patterns, None):
         return f"the list {lost!r} is not under {root}"
-    return f"{patterns[0]!r} matched nothing under {root}"
+    under = "" if Path(patterns[0]).is_absolute() else f" under {root}"
+    return f"{patterns[0]!r} matched nothing{under}"
 
 
 def roots_of(place: Place, given: str) -> list[Path]:
