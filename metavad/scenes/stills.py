@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -182,7 +183,8 @@ def _picture(path: Path, form: str) -> NDArray[np.generic]:
         ) from None
     if picture is None:
         raise VideoError(f"{path}: expected an image, found something unreadable; fetch this file again")
-    if (pages := cv2.imcount(str(path))) > 1:
+    name: Any = os.fsencode(path)  # a name that is no text would end the process
+    if (pages := cv2.imcount(name)) > 1:
         raise VideoError(
             f"{path}: expected one picture in a file, found {pages}; write each to a file of its own, "
             "such as 0001.png, 0002.png"

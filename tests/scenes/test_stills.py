@@ -1,5 +1,6 @@
 """Folders of frames: what counts as which frame, how deep pictures are read, and what is odd is said or refused."""
 
+import os
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -321,6 +322,17 @@ def test_a_picture_over_the_limit_of_pixels_is_one_line(tmp_path):
     with pytest.raises(VideoError, match=r"0\.png: expected a picture that OpenCV takes \(2\^30 pixels") as caught:
         probe(Video("a", tmp_path / "a", 10.0))
     assert "\n" not in str(caught.value)
+
+
+def test_names_that_are_no_text(tmp_path):
+    """Bytes that are not UTF-8, as old disks and archives have them: here such a name ended the whole process."""
+    video = named(tmp_path / "a", *numbers(3))
+    try:
+        for number in range(3):
+            (video.path / f"{number:04d}.png").rename(video.path / os.fsdecode(b"\xff%d.png" % number))
+    except OSError:
+        pytest.skip("a disk on which every name is text")
+    assert [number_of(image) for image in read(video)] == [0, 1, 2]
 
 
 def test_a_folder_that_changes_is_looked_through_again(tmp_path):
