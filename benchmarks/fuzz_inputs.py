@@ -546,7 +546,7 @@ def _named(corpus: Corpus, name: str, camera: str, random: Random) -> Case:
 
 
 OPTIONS = {
-    "adapt": ["--shots", "--shot-frames", "--alarms-per-day", "--leave-out", "--show", "--fps", "--seed", "--name"],
+    "adapt": ["--shots", "--shot-frames", "--alarms-per-day", "--leave-out", "--show", "--fps", "--seed", "--progress"],
     "benchmark": ["--shots", "--draws", "--methods", "--shot-frames", "--seed", "--jobs", "--figures", "--format"],
     "score": ["--fps", "--detector"],
     "meta-train": ["--set", "--config", "--seed", "--device"],
