@@ -6,18 +6,23 @@
 
 import hashlib
 import json
+import reprlib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from metavad.errors import ConfigError, nearest
 from metavad.shipped import shipped
 
 __all__ = [
+    "ALARMS",
+    "LONGEST_SHOT",
+    "MOST_SHOTS",
     "AdaptationConfig",
+    "Alarms",
     "AppearanceConfig",
     "CalibrationConfig",
     "Config",
@@ -33,27 +38,51 @@ __all__ = [
     "PriorConfig",
     "RegionsConfig",
     "ScoringConfig",
+    "config_of",
+    "first_difference",
     "load_config",
 ]
 
 Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Width = Annotated[int, Field(ge=1, le=8192)]
+"""Of a layer, or pixels of a picture's side: what memory grows with."""
+ALARMS = 1e-6, 86_400.0
+"""A day: from one in millennia to one a second."""
+Alarms = Annotated[float, Field(ge=ALARMS[0], le=ALARMS[1])]
+MOST_SHOTS, LONGEST_SHOT = 10_000, 1000
+"""Clips that are shown, and frames of one, at most: all of them are held at once."""
+Shots = Annotated[int, Field(ge=1, le=MOST_SHOTS)]
+
+
+def _rising(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    if list(numbers) != sorted(set(numbers)):
+        raise ValueError("expected numbers that rise")
+    return numbers
+
+
+def _range(numbers: tuple[int, int]) -> tuple[int, int]:
+    if numbers[0] > numbers[1]:
+        raise ValueError("expected the least and the most")
+    return numbers
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataConfig(_Section):
     """Working size and rate, and what a clip is."""
 
-    rate: Positive = 10.0
+    rate: Annotated[float, Field(gt=0, le=1000)] = 10.0
     """Ticks per second at which everything is computed."""
-    short_side: Count = 240
+    short_side: Width = 240
     """Pixels of the shorter side of the working picture; the aspect ratio is kept."""
-    rows: Count = 30
+    rows: Annotated[int, Field(ge=1, le=1024)] = 30
     """Grid cells along the shorter side; all experts' score maps meet on this grid."""
-    clip_frames: Count = 16
+    clip_frames: Annotated[int, Field(ge=2, le=LONGEST_SHOT)] = 16
     """Frames of the file in one clip (a shot)."""
 
 
@@ -70,11 +99,11 @@ class FlowConfig(_Section):
 class FlowDensityConfig(_Section):
     """The density of optical flow."""
 
-    horizon: Positive = 0.2
+    horizon: Seconds = 0.2
     """Seconds over which motion is measured."""
-    hidden: Count = 32
+    hidden: Width = 32
     """Width of the network that gives the spline of a row."""
-    bins: Count = 8
+    bins: Width = 8
     """Pieces of each spline."""
     cells: Count = 2048
     """Cells drawn of a sample for one evaluation of the loss."""
@@ -83,9 +112,9 @@ class FlowDensityConfig(_Section):
 class FlowPatchesConfig(_Section):
     """The density of patches of stacked flow (pixels are those of the working picture)."""
 
-    scale: Count = 3
+    scale: Width = 3
     """Pixels along the side of a cell over which flow is averaged before it is stored."""
-    patch: tuple[Count, Count] = (24, 18)
+    patch: tuple[Width, Width] = (24, 18)
     """Width and height of a patch in pixels; multiples of ``scale * 2**levels``."""
     stack: Annotated[int, Field(ge=1, le=20)] = 4
     """Frames (ticks) of flow in one input: twice as many channels."""
@@ -93,11 +122,11 @@ class FlowPatchesConfig(_Section):
     """Displacements at one place, along the path through it, or half of them backwards in time."""
     overlap: bool = True
     """Patches half overlap; without, scoring is about four times as fast and places are coarser."""
-    steps: Count = 4
+    steps: Annotated[int, Field(ge=1, le=256)] = 4
     """K: steps of flow on each level."""
-    levels: Count = 1
+    levels: Annotated[int, Field(ge=1, le=8)] = 1
     """L: levels, each on a quarter of the places with four times the channels."""
-    hidden: Count = 32
+    hidden: Width = 32
     """Channels of the networks within the couplings."""
     patches: Count = 256
     """Patches drawn of a sample for one evaluation of the loss."""
@@ -112,13 +141,13 @@ class EmbeddingConfig(_Section):
     """``tiny``, ``slowfast_r50``, ``timesformer``, or a video model of torchvision by name, such as r2plus1d_18."""
     weights: str = ""
     """A file; ``default``: what the library loads; ``random``. Empty: what ships (``tiny`` alone)."""
-    horizon: Positive = 0.6
+    horizon: Seconds = 0.6
     """Seconds of the past over which the backbone's frames are spread."""
     every: Count = 1
     """Ticks from one embedding to the next; between them the last one holds."""
-    code: Count = 128
+    code: Width = 128
     """Numbers that the autoencoder has to describe an embedding by."""
-    hidden: Count = 256
+    hidden: Width = 256
     """Width of its hidden layer."""
     draws: Count = 64
     """Ticks drawn of a sample for one evaluation of the loss, and kept as memory."""
@@ -132,48 +161,48 @@ class EmbeddingConfig(_Section):
 class PredictionConfig(_Section):
     """The future-frame predictor."""
 
-    short_side: Count = 60
+    short_side: Width = 60
     """Pixels of the shorter side of the frames it predicts."""
-    past: Count = 4
+    past: Annotated[int, Field(ge=1, le=256)] = 4
     """Ticks that it sees."""
-    channels: Count = 16
+    channels: Width = 16
     """Channels of the U-Net's first level."""
     windows: Count = 24
     """Windows drawn of a sample for one evaluation of the loss."""
-    intensity_weight: float = 1.0
+    intensity_weight: Weight = 1.0
     """Weight of the intensity loss."""
-    gradient_weight: float = 1.0
+    gradient_weight: Weight = 1.0
     """Weight of the gradient loss beside the intensity loss."""
-    flow_weight: float = 0.0
+    flow_weight: Weight = 0.0
     """Weight of the difference between the motion to the predicted and to the true frame."""
-    adversarial_weight: float = 0.0
+    adversarial_weight: Weight = 0.0
     """Weight of convincing a patch discriminator, which is meta-learned beside it and never adapts; 0: none."""
     attention: Literal["none", "channel", "self"] = "none"
     """Attention on the coarse level of the U-Net."""
-    prototypes: Annotated[int, Field(ge=0)] = 0
+    prototypes: Annotated[int, Field(ge=0, le=8192)] = 0
     """Vectors of a memory on the coarse level; 0: none."""
-    compactness_weight: float = 0.1
+    compactness_weight: Weight = 0.1
     """Weight of the squared distance of features to their prototypes."""
-    separateness_weight: float = 0.01
+    separateness_weight: Weight = 0.01
     """Weight of keeping the prototypes apart."""
 
 
 class DissociationConfig(_Section):
     """Two autoencoders, of the picture and of its change, and clusters over their codes."""
 
-    past: Count = 4
+    past: Annotated[int, Field(ge=1, le=256)] = 4
     """Ticks of a clip before its last one."""
-    channels: Annotated[int, Field(ge=4, multiple_of=4)] = 12
+    channels: Annotated[int, Field(ge=4, le=8192, multiple_of=4)] = 12
     """Channels of each encoder's first level."""
-    code: Count = 16
+    code: Width = 16
     """Channels of each of the two codes."""
-    clusters: Count = 32
+    clusters: Width = 32
     """Centres of the joined codes."""
     windows: Count = 24
     """Clips drawn of a sample for one evaluation of the loss."""
-    difference_weight: float = 1.0
+    difference_weight: Weight = 1.0
     """Weight of the difference loss beside the reconstruction loss."""
-    cluster_weight: float = 0.1
+    cluster_weight: Weight = 0.1
     """Weight of the squared distance to the cluster centres."""
 
 
@@ -186,7 +215,7 @@ class RegionsConfig(_Section):
     """Regions of one tick, the largest first."""
     detector: str = ""
     """ONNX file of a detector of boxes (``source = "boxes"``)."""
-    detector_side: Count = 416
+    detector_side: Width = 416
     """Pixels of the square that the detector sees."""
 
 
@@ -199,39 +228,39 @@ class AppearanceConfig(_Section):
     """ONNX file of the network (``features = "network"``)."""
     layer: str = ""
     """Name of the tensor within it that is taken; empty: its first output."""
-    network_side: Count = 64
+    network_side: Width = 64
     """Pixels of the square that the network sees."""
     mean: float = 0.0
     deviation: Positive = 1.0
     """Of the grey steps (0 to 255) that the network was trained with: it sees (pixel - mean) / deviation."""
-    numbers: Count = 64
+    numbers: Width = 64
     """Numbers that are kept of its output."""
-    prototypes: Count = 16
+    prototypes: Width = 16
     """The base's memory: meta-learned codes of regions, neighbours beside those of the shots."""
 
 
 class PoseConfig(_Section):
     """Poses of people, and the densities over them."""
 
-    people: Count = 12
+    people: Annotated[int, Field(ge=1, le=256)] = 12
     """People of one tick, the largest first."""
-    steps: Annotated[int, Field(ge=4)] = 24
+    steps: Annotated[int, Field(ge=4, le=1024)] = 24
     """Poses in one window."""
-    seconds: Positive = 1.0
+    seconds: Seconds = 1.0
     """Length of a window."""
     sure: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Confidence under which a pose is left out."""
     network: str = ""
     """ONNX file of a network that finds poses in the pictures; empty: poses come from files beside the videos."""
-    network_side: Count = 640
+    network_side: Width = 640
     """Pixels of the square that the network sees."""
-    flow_steps: Count = 4
+    flow_steps: Annotated[int, Field(ge=1, le=256)] = 4
     """Couplings of the normalizing flow."""
-    hidden: Count = 24
+    hidden: Width = 24
     """Channels of the networks within the couplings."""
-    channels: Count = 24
+    channels: Width = 24
     """Channels of the state-space layers that foresee poses."""
-    state: Count = 4
+    state: Width = 4
     """States of each of those channels."""
     windows: Count = 64
     """Windows drawn of a sample for one evaluation of a loss."""
@@ -254,15 +283,15 @@ class MetaConfig(_Section):
     """What a step size is learned for; ``auto`` is the algorithm's own choice."""
     adapts: tuple[str, ...] = ("*",)
     """Patterns of the parameters that the inner loop changes."""
-    inner_steps: Count = 2
+    inner_steps: Annotated[int, Field(ge=1, le=1000)] = 2
     step_size: Positive = 0.01
     """Where the learned step sizes start."""
     outer_steps: Count = 300
-    scenes_per_step: Count = 4
-    shots: tuple[Count, Count] = (1, 10)
+    scenes_per_step: Annotated[int, Field(ge=1, le=10_000)] = 4
+    shots: Annotated[tuple[Shots, Shots], AfterValidator(_range)] = (1, 10)
     """K is drawn from this range for each episode."""
-    queries: Count = 4
-    gap: Annotated[float, Field(ge=0)] = 1.0
+    queries: Annotated[int, Field(ge=1, le=10_000)] = 4
+    gap: Annotated[float, Field(ge=0, le=86_400)] = 1.0
     """Seconds between support and query clips of one video."""
     footage: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of each video's normal footage that is used, from its beginning."""
@@ -271,7 +300,7 @@ class MetaConfig(_Section):
     learning_rate: Positive = 1e-3
     step_size_rate: Positive = 1e-2
     """Learning rate of the step sizes' logarithms, nearly: of the free tensors under their softplus."""
-    separation: Annotated[float, Field(ge=0)] = 0.0
+    separation: Weight = 0.0
     """Weight of ranking abnormal query clips above normal ones, after adapting."""
     corruptions: tuple[Literal["skipped", "reversed", "faster", "moved", "foreign"], ...] = ()
     """With ``separation``, what is done to query clips to make pseudo-abnormal ones of them; each draws one."""
@@ -299,38 +328,38 @@ class CalibrationConfig(_Section):
     """Clips that the scene's tail counts for, at one place."""
     scene_strength: Positive = 2.0
     """Clips that the base's tail counts for, in one scene."""
-    width_down: Positive = 0.1
-    width_across: Positive = 0.233
+    width_down: Annotated[float, Field(gt=0, le=10)] = 0.1
+    width_across: Annotated[float, Field(gt=0, le=10)] = 0.233
     """Standard deviation of the neighbourhood from which a place borrows."""
-    level: Annotated[float, Field(ge=0, le=1)] = 0.98
+    level: Annotated[float, Field(ge=0, lt=1)] = 0.98
     """Quantile of an expert's frame scores by which a camera's loudness is held against that of others."""
 
 
 class PriorConfig(_Section):
     """What is measured on meta-training scenes once the networks are trained."""
 
-    shots: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 3, 10, 30)
+    shots: Annotated[tuple[Shots | Literal[0], ...], Field(min_length=1), AfterValidator(_rising)] = (0, 1, 3, 10, 30)
     """Numbers of shots for which normal scores are tabulated."""
-    weigh: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 5, 10)
+    weigh: tuple[Shots | Literal[0], ...] = (0, 1, 5, 10)
     """Numbers of shots at which fusion weights are learned, where generated cameras have labels."""
-    rounds: Count = 1
+    rounds: Annotated[int, Field(ge=1, le=1000)] = 1
     """Draws of shots for each scene."""
-    windows: Count = 8
+    windows: Annotated[int, Field(ge=1, le=10_000)] = 8
     """Windows of other normal footage that are scored."""
-    seconds: Positive = 4.0
+    seconds: Annotated[float, Field(gt=0, le=3600)] = 4.0
     """Length of a window."""
 
 
 class AdaptationConfig(_Section):
     """K-shot fine-tuning."""
 
-    steps: Annotated[int, Field(ge=0)] = 2
+    steps: Annotated[int, Field(ge=0, le=1000)] = 2
     """Inner steps on the shots."""
-    folds: Count = 2
+    folds: Annotated[int, Field(ge=1, le=1000)] = 2
     """Cross-fitting folds of the shots: stretches of time."""
-    apart: Positive = 5.0
+    apart: Seconds = 5.0
     """Seconds after which a camera shows something else: clips of one video that are closer are less evidence."""
-    alarms_per_day: Positive = 10.0
+    alarms_per_day: Alarms = 10.0
 
 
 class ScoringConfig(_Section):
@@ -338,17 +367,17 @@ class ScoringConfig(_Section):
 
     top: Annotated[float, Field(gt=0, le=1)] = 0.005
     """Share of cells, the highest, that make a frame's score."""
-    past: Annotated[float, Field(ge=0)] = 0.9
+    past: Annotated[float, Field(ge=0, le=3600)] = 0.9
     ahead: Annotated[float, Field(ge=0, le=0.5)] = 0.5
     """Seconds averaged before and after a frame."""
-    merge: Annotated[float, Field(ge=0)] = 1.0
+    merge: Annotated[float, Field(ge=0, le=86_400)] = 1.0
     """Alarms closer than this, in seconds, are one event."""
 
 
 class Config(_Section):
     """All settings; a base and every record carry them."""
 
-    experts: tuple[str, ...] = ("prediction", "flow_density")
+    experts: Annotated[tuple[str, ...], Field(min_length=1)] = ("prediction", "flow_density")
     data: DataConfig = DataConfig()
     flow: FlowConfig = FlowConfig()
     flow_patches: FlowPatchesConfig = FlowPatchesConfig()
@@ -388,6 +417,28 @@ def config_of(values: Mapping[str, Any], source: str) -> Config:
         raise ConfigError(f"{source}: {_first_problem(error)}") from None
 
 
+def first_difference(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first setting that is another one, with both values; none where all are the same.
+
+    >>> first_difference({"meta": {"order": 2}, "seed": 0}, {"meta": {"order": 1}, "seed": 0})
+    'meta.order = 1, begun with 2'
+    """
+    was, found = (dict(_leaves(values)) for values in (begun, now))
+    for name in (*found, *was):
+        if (name in was, was.get(name)) != (name in found, found.get(name)):
+            values = [json.dumps(each[name]) if name in each else "nothing" for each in (found, was)]
+            return f"{name} = {values[0]}, begun with {values[1]}"
+    return None
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
 def _read(name_or_path: str) -> dict[str, Any]:
     presets = shipped("configs")
     path = presets.get(name_or_path, Path(name_or_path))
@@ -416,7 +467,7 @@ def _set(values: dict[str, Any], override: str) -> None:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -425,7 +476,7 @@ def _first_problem(error: ValidationError) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"unknown setting {where!r}; {nearest(where, _names(Config))}"
-    return f"{where} = {problem['input']!r}: {problem['msg'].lower()}"
+    return f"{where} = {reprlib.repr(problem['input'])}: {problem['msg'].lower()}"
 
 
 def _names(section: type[BaseModel], prefix: str = "") -> list[str]:

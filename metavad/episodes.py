@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from metavad.config import LONGEST_SHOT, MOST_SHOTS
 from metavad.errors import DataError, ShotsError, UsageError
 
-__all__ = ["Clip", "Episode", "EpisodeSampler", "Reel", "Shots", "draw_shots"]
+__all__ = ["Clip", "Episode", "EpisodeSampler", "Reel", "Shots", "check_shots", "draw_shots"]
 
 
 @dataclass(frozen=True, order=True)
@@ -110,6 +111,15 @@ class Episode:
     support: tuple[Clip, ...]
     query: tuple[Clip, ...]
     abnormal: tuple[Clip, ...] = ()
+
+
+def check_shots(shots: Sequence[int], length: int) -> None:
+    """Raises :class:`UsageError` for numbers of shots, or of frames in one, that nobody has use for."""
+    if not shots or min(shots) < 0 or max(shots) > MOST_SHOTS or not 2 <= length <= LONGEST_SHOT:
+        raise UsageError(
+            f"expected shots >= 0 and <= {MOST_SHOTS}, of shot-frames >= 2 and <= {LONGEST_SHOT}, found "
+            f"{', '.join(map(str, shots)) or 'none'} of {length}"
+        )
 
 
 def draw_shots(reels: Sequence[Reel], shots: int, length: int, seed: int) -> Shots:

@@ -11,7 +11,8 @@
     │   ├── SuiteError                a suite file that says something unknown or matches nothing
     │   └── ShotsError                fewer distinct normal clips than shots asked for
     ├── BundleError (ValueError)      a base, detector or checkpoint that is damaged or made otherwise
-    ├── OutputError (OSError)         an output folder that is taken, a full disk; nothing was changed
+    ├── OutputError (OSError)         an output folder that is taken or written by another run; nothing was changed
+    │   └── FullDiskError             no room for a file; nothing half-written stays
     └── NonFiniteError (ArithmeticError)   NaN or infinity in training or adapting; nothing bad was saved
 
 What is odd but no error is a :class:`MetavadWarning`, given by :func:`warnings.warn`; the command line prints it as
@@ -29,6 +30,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "FootageWarning",
+    "FullDiskError",
     "LabelError",
     "MetavadError",
     "MetavadWarning",
@@ -84,7 +86,11 @@ class BundleError(MetavadError, ValueError):
 
 
 class OutputError(MetavadError, OSError):
-    """An output folder that is taken, or a disk that is full; nothing was changed."""
+    """An output folder that is taken, or that another run is writing to; nothing was changed."""
+
+
+class FullDiskError(OutputError):
+    """No room for a file: nothing half-written stays."""
 
 
 class NonFiniteError(MetavadError, ArithmeticError):

@@ -1,17 +1,36 @@
-"""Files that are whole or not there: written beside, flushed to disk, renamed; and names that are safe to write to."""
+"""Files that are whole or not there: written beside, flushed to disk, renamed; and names that are safe to write to.
+
+What is written beside is locked while its writer lives. So the next writer to the same place tells what a killed one
+left from what somebody is still at, and sweeps it up. Where a system or a disk has no such locks, nothing is swept.
+"""
 
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from metavad.errors import OutputError
+from metavad.errors import FullDiskError, OutputError
 
-__all__ = ["atomic_directory", "atomic_path", "folder_name", "write_text"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "atomic_directory",
+    "atomic_path",
+    "claimed",
+    "folder_name",
+    "full_disk_named",
+    "is_full_disk",
+    "unfinished_directory",
+    "write_text",
+]
 
 _LONGEST = 180  # bytes: systems take 255, and what is written beside adds some
 
@@ -19,17 +38,18 @@ _LONGEST = 180  # bytes: systems take 255, and what is written beside adds some
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place once the block ends without an error."""
-    with _parents_of(path), _full_disk_named(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    with _parents_of(path), full_disk_named(path):
+        _sweep(path, path.suffix)
+        handle, name = tempfile.mkstemp(prefix=_UNFINISHED, suffix=path.suffix, dir=path.parent)
         os.close(handle)
-        beside = Path(name)
-        try:
-            yield beside
-            _flush(beside)
-            beside.chmod(0o644)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with _marked(Path(name), path) as beside:
+            try:
+                yield beside
+                _flush(beside)
+                beside.chmod(0o644)
+                beside.replace(path)
+            finally:
+                beside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -38,19 +58,54 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
     Raises :class:`OutputError` when ``path`` is already there and not empty.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise OutputError(f"{path}: expected a free place to write to, found something there; name another --out")
-    with _parents_of(path), _full_disk_named(path):
-        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    _stop_if_taken(path, "something there")
+    with unfinished_directory(path) as beside:
+        yield beside
+        for file in beside.rglob("*"):
+            if file.is_file():
+                _flush(file)
+        beside.chmod(0o755)
         try:
-            yield beside
-            for file in beside.rglob("*"):
-                if file.is_file():
-                    _flush(file)
-            beside.chmod(0o755)
             beside.replace(path)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+        except OSError:
+            _stop_if_taken(path, "what somebody else wrote meanwhile")
+            raise
+
+
+@contextmanager
+def unfinished_directory(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path``, which goes when the block ends."""
+    with _parents_of(path), full_disk_named(path):
+        _sweep(path, "")
+        with _marked(Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=path.parent)), path) as beside:
+            try:
+                yield beside
+            except FullDiskError as error:  # a file inside: known by where it was to be
+                raise FullDiskError(str(error).replace(str(beside), str(path))) from error
+            finally:
+                shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def claimed(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Nobody else claims ``path`` until the block ends; raises :class:`OutputError` where somebody does already.
+
+    With ``wait`` until they are done. Ends with the process, however that ends.
+    """
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - "." has a name, ".." none that would differ
+    lock = path.parent / f".{path.name}.lock"
+    with _parents_of(path), full_disk_named(path), ExitStack() as stack:
+        try:
+            handle = _claim(lock, wait=wait)
+        except BlockingIOError:
+            raise OutputError(
+                f"{path}: expected nobody else to write there, found another run of metavad at it; wait until it is "
+                "done, or name another place"
+            ) from None
+        if handle is not None:
+            stack.callback(os.close, handle)
+            stack.callback(lock.unlink, missing_ok=True)  # while it is held: nobody else gets it in between
+        yield
 
 
 def write_text(path: Path, text: str) -> None:
@@ -73,6 +128,76 @@ def folder_name(name: str) -> str:
         return name
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
     return f"{plain.strip('-. ')}-{digest}".lstrip("-")
+
+
+def is_full_disk(error: OSError) -> bool:
+    """Whether there was no room for a file."""
+    return isinstance(error, FullDiskError) or error.errno in _NO_ROOM
+
+
+_UNFINISHED = ".unfinished-"
+_NO_ROOM = {
+    errno.ENOSPC: "the disk is full; make room",
+    errno.EDQUOT: "the quota is used up; make room",
+    errno.EFBIG: "a file is larger than this system allows; make room",
+}
+
+
+@contextmanager
+def _marked(fresh: Path, path: Path) -> Iterator[Path]:
+    """What is new under the name by which a sweep for ``path`` finds it; locked before that, until the block ends."""
+    beside = fresh.with_name(f".{path.name}{fresh.name}")
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.callback(os.close, _lock(fresh))
+        yield fresh.rename(beside)
+
+
+def _sweep(path: Path, suffix: str) -> None:
+    """Remove what killed writers to ``path`` left beside it: what is not locked any more."""
+    left = re.compile(rf"\.{re.escape(path.name)}{re.escape(_UNFINISHED)}\w{{8}}{re.escape(suffix)}")
+    with os.scandir(path.parent) as entries:
+        found = [Path(entry.path) for entry in entries if left.fullmatch(entry.name)]
+    for each in found:
+        with suppress(OSError), ExitStack() as stack:  # somebody is at it, or has just finished
+            stack.callback(os.close, _lock(each))
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+
+
+def _claim(lock: Path, *, wait: bool) -> int | None:
+    """A handle that holds the lock file; none where there can be no lock."""
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_RDWR, 0o644))
+            handle = _lock(lock, wait=wait)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOLCK, errno.EBADF, errno.ENOTSUP):
+                return None
+            raise
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), lock.stat()):
+                return handle
+        os.close(handle)  # whoever had it has removed it meanwhile
+
+
+def _lock(path: Path, *, wait: bool = False) -> int:
+    """A handle that locks a file or folder until it is closed; raises :class:`BlockingIOError` where another does."""
+    if fcntl is None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), str(path))
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _stop_if_taken(path: Path, found: str) -> None:
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise OutputError(f"{path}: expected a free place to write to, found {found}; name another --out")
 
 
 def _flush(path: Path) -> None:
@@ -98,11 +223,11 @@ def _parents_of(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _full_disk_named(path: Path) -> Iterator[None]:
+def full_disk_named(path: Path) -> Iterator[None]:
+    """No room inside is a :class:`FullDiskError` about ``path``."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            what = "a file is larger than this system allows" if error.errno == errno.EFBIG else "the disk is full"
-            raise OutputError(f"{path}: {what}; make room and run the same command again") from error
+        if error.errno in _NO_ROOM:
+            raise FullDiskError(f"{path}: {_NO_ROOM[error.errno]}") from error
         raise

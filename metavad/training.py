@@ -1,13 +1,12 @@
 """From scenes to a base, and from a base and a scene to a detector: what a user calls, end to end."""
 
-import json
 import math
 import platform
 import random
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -16,20 +15,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metavad.adaptation.detector import Detector, make_detector
 from metavad.adaptation.prior import first_weights, fit_prior, halves, windows
+from metavad.adaptation.threshold import check_alarms
 from metavad.adaptation.weights import Case
 from metavad.calibration.tails import BaseTail
-from metavad.config import Config
-from metavad.episodes import Clip, EpisodeSampler, Reel, draw_shots
-from metavad.errors import DataError, FootageWarning, OutputError, UsageError, nearest
+from metavad.config import Config, first_difference
+from metavad.episodes import Clip, EpisodeSampler, Reel, check_shots, draw_shots
+from metavad.errors import BundleError, DataError, FootageWarning, OutputError, UsageError, nearest
 from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.library import Library
 from metavad.features.sample import Sample
-from metavad.files import write_text
+from metavad.files import claimed, write_text
 from metavad.meta.base import Base, Control, load_base, save_base
 from metavad.meta.checkpoint import TrainingState, latest, load_state, save_state
 from metavad.meta.control import choose_step_sizes, joint_train
@@ -41,7 +42,7 @@ from metavad.meta.train import MetaStep, meta_train
 from metavad.progress import SILENT, Progress
 from metavad.runs import runs
 from metavad.scenes.blank import warn_of_nothing
-from metavad.scenes.cache import Store
+from metavad.scenes.cache import Store, data_digest
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
 from metavad.scenes.synthetic import claims_to_be_generated, is_generated
@@ -98,8 +99,9 @@ def adapt(
     to alarm though it is normal. Only the clips' frames are decoded. Raises :class:`ShotsError` when the footage
     has fewer distinct clips, :class:`UsageError` for a moment that it does not have.
     """
-    if shots < 0 or shot_frames < 2:
-        raise UsageError(f"expected shots >= 0 and shot_frames >= 2, found {shots} and {shot_frames}")
+    alarms = base.config.adaptation.alarms_per_day if alarms_per_day is None else alarms_per_day
+    check_shots([shots], shot_frames)
+    check_alarms(alarms)
     library = Library([scene], base.config, base.experts.reads, store or Store(), whole=False, progress=progress)
     drawn = draw_shots(library.reels(scene.key), shots, shot_frames, seed).without(leave_out)
     drawn = drawn.also([_around(library, scene, video, second, shot_frames) for video, second in show])
@@ -142,10 +144,10 @@ def make_base(
     With ``resume`` a run that was stopped goes on exactly; one that is complete is opened. Under ``torchrun``
     the ranks share the scenes. Each stage logs a line of JSON a step and draws its curves; ``tensorboard`` writes
     events beside them. Raises :class:`OutputError` when ``run`` holds a run and ``resume`` is not set,
-    :class:`UsageError` when it is set and there is none or another one.
+    :class:`UsageError` when it is set and there is none, or one that was begun with other settings or footage.
     """
-    with joined(device_of(device)) as group:
-        _begin(run, scenes, config, seed, resume=resume, write=group.rank == 0)
+    with joined(device_of(device)) as group, claimed(run) if group.rank == 0 else nullcontext():
+        _begin(run, scenes, config, seed, resume=resume, group=group)
         if (run / BASE).is_dir():
             return load_base(run / BASE)
         footage = _footage(scenes, config, store or Store(), seed, progress)
@@ -178,26 +180,53 @@ def _version(name: str) -> str:
         return "unknown"
 
 
-def _begin(run: Path, scenes: Sequence[Scene], config: Config, seed: int, *, resume: bool, write: bool) -> None:
-    """Note what the run is, or check that it is the one to go on with."""
-    plan = {"scenes": [scene.key for scene in scenes], "seed": seed, "config": config.model_dump(mode="json")}
-    if not resume:
-        if run.exists() and (not run.is_dir() or any(run.iterdir())):
-            raise OutputError(f"{run}: expected a free place for a run, found something; --resume it, or name another")
-        if write:
-            write_text(run / RUN, json.dumps(plan, indent=1))
-        return
-    if not (run / RUN).is_file():
+def _begin(run: Path, scenes: Sequence[Scene], config: Config, seed: int, *, resume: bool, group: Group) -> None:
+    """Note what the run is, or check that it is the one to go on with.
+
+    The ranks of torchrun are started again by the command that began them: ``resume`` begins a run as well.
+    """
+    asked = _Asked(seed=seed, config=config, footage={scene.key: data_digest(scene) for scene in scenes})
+    taken = run.exists() and (not run.is_dir() or any(run.iterdir()))
+    if resume and (run / RUN).is_file():
+        _same(run, asked)
+    elif resume and (taken or group.size == 1):
         raise UsageError(f"{run}: expected a run to resume, found none; begin one without --resume")
-    _same(run, json.loads((run / RUN).read_text(encoding="utf-8")), plan)
+    elif taken:
+        raise OutputError(f"{run}: expected a free place for a run, found something; --resume it, or name another")
+    elif group.rank == 0:
+        write_text(run / RUN, asked.model_dump_json(indent=1))
 
 
-def _same(run: Path, begun: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
-    for name in ("scenes", "seed"):
-        if begun.get(name) != plan[name]:
-            raise UsageError(
-                f"{run}: expected to resume with the same {name}, found others; resume with the command that began it"
-            )
+class _Asked(BaseModel):
+    """All that a run follows from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seed: int
+    config: Config
+    footage: dict[str, str]
+    """By scene the digest of its videos."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All of it under the names that a user gives."""
+        return {"seed": self.seed, **self.config.model_dump(mode="json"), "footage": self.footage}
+
+
+def _same(run: Path, asked: _Asked) -> None:
+    """Raises :class:`UsageError` naming the first setting that is another one."""
+    try:
+        begun = _Asked.model_validate_json((run / RUN).read_bytes())
+    except ValidationError:
+        raise BundleError(
+            f"{run / RUN}: expected what a run was begun with, found a damaged file or one of another version of "
+            "metavad; begin a new run with another --out"
+        ) from None
+    if found := first_difference(begun.settings, asked.settings):
+        raise UsageError(
+            f"{run}: expected the settings and footage that the run was begun with, found {found}; "
+            "resume with the command that began it, or begin a new run with another --out"
+        )
 
 
 def _footage(scenes: Sequence[Scene], config: Config, store: Store, seed: int, progress: Progress) -> _Footage:

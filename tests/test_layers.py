@@ -10,11 +10,12 @@ import metavad
 
 PACKAGE = Path(metavad.__file__).parent
 
-OPEN = {"", "config", "errors", "files", "progress", "recordings", "runs", "shipped", "threads", "types"}
+OPEN = {"", "bundle", "config", "errors", "files", "progress", "recordings", "runs", "shipped", "threads", "types"}
 """Open to all; "" is the package itself (its version)."""
 
 MAY_IMPORT = {
     "": set(),  # public names are loaded lazily, by name
+    "bundle": set(),
     "config": set(),
     "errors": set(),
     "files": set(),

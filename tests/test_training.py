@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from metavad import training
+from metavad.errors import UsageError
 from metavad.meta.checkpoint import Best, TrainingState
-from metavad.meta.distributed import ALONE
+from metavad.meta.distributed import ALONE, Ranks
 from metavad.progress import SILENT
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
-from metavad.training import _best, _footage, _held_out, _stage
+from metavad.training import _begin, _best, _footage, _held_out, _stage
 
 
 def test_a_share_of_the_footage_is_the_beginning_of_each_video(cameras, tiny_config):
@@ -32,6 +33,22 @@ def test_scenes_are_held_out_by_the_seed_and_never_more_than_a_third(scenes, wan
     assert set(held) <= set(keys)
     assert held == _held_out(keys, wanted, 0)
     assert count == 0 or len({_held_out(keys, wanted, seed) for seed in range(20)}) > 1
+
+
+def test_the_ranks_of_torchrun_begin_by_the_command_that_goes_on(cameras, tiny_config, tmp_path):
+    """They are started again by it, and one command must do."""
+    scenes, run = load_suite(str(cameras)).scenes, tmp_path / "run"
+    asked = {"scenes": scenes, "config": tiny_config, "seed": 0, "resume": True}
+    with pytest.raises(UsageError, match="begin one without --resume"):
+        _begin(run, **asked, group=ALONE)
+    _begin(run, **asked, group=Ranks(1, 2))
+    assert not run.exists(), "rank 0 writes"
+    _begin(run, **asked, group=Ranks(0, 2))
+    assert [path.name for path in run.iterdir()] == ["run.json"]
+    _begin(run, **asked, group=Ranks(0, 2))
+    (run / "run.json").rename(run / "mine.txt")
+    with pytest.raises(UsageError, match="found none"):
+        _begin(run, **asked, group=Ranks(0, 2))
 
 
 class Enough(Exception):

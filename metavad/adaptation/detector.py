@@ -1,46 +1,65 @@
 """The detector of one camera, as one folder on disk."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Self
 
 import cv2
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from metavad.adaptation.adapt import Method, Normality, adapt, strengths_of
 from metavad.adaptation.threshold import Promise, promise_threshold
-from metavad.calibration.tails import BaseTail, PlaceTail
-from metavad.config import config_of
+from metavad.bundle import (
+    Bundle,
+    Kind,
+    bundle_digest,
+    check_tensors,
+    damaged,
+    facts_as,
+    flattened,
+    grouped,
+    load_bundle,
+    save_bundle,
+)
+from metavad.calibration.tails import LEVELS, PlaceTail
+from metavad.config import Config
 from metavad.episodes import Clip, Shots
-from metavad.errors import BundleError, MetavadError, VideoError
-from metavad.experts import build_experts
-from metavad.features.library import Library, side_by_side, stretches
-from metavad.files import atomic_directory
-from metavad.meta.base import Base
+from metavad.errors import VideoError
+from metavad.experts.base import Parameters
+from metavad.experts.set import ExpertSet, under
+from metavad.features.base import grid_of
+from metavad.features.library import Library, blank_sample, features_of, side_by_side, stretches
+from metavad.meta.base import Base, check_tails, known_experts, tail_tensors, tails_of
 from metavad.scenes.scene import Crop
-from metavad.scenes.video import read_colours
+from metavad.scenes.video import read_colours, working_size
 from metavad.types import ByteArray
 
 __all__ = ["Camera", "Detector", "load_detector", "make_detector", "save_detector"]
 
-TENSORS, FACTS, PICTURES = "detector.safetensors", "detector.json", "pictures"
-FORMAT = 1
+KIND = Kind(
+    "detector",
+    "a detector",
+    version=2,
+    make="make one with `metavad adapt`",
+    mend="make it again with `metavad adapt`",
+    gaps=("loudness", "frame"),
+)
 PICTURE_HEIGHT = 120
+
+_Pixels = Annotated[int, Field(ge=1, le=1 << 16)]
 
 
 @dataclass(frozen=True)
 class Camera:
     """Shape of the pictures (pixels, after cropping) and frames a second that the shots had."""
 
-    height: int
-    width: int
-    fps: float
+    height: _Pixels
+    width: _Pixels
+    fps: Annotated[float, Field(gt=0)]
     crop: Crop
 
 
@@ -61,6 +80,11 @@ class Detector:
     """Digest of the base."""
     pictures: tuple[bytes, ...] = ()
     """A small JPEG of the middle of each shot."""
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of everything that is kept of it: tensors, threshold, promise, settings, pictures."""
+        return bundle_digest(KIND, _bundle(self))
 
     def was_shown(self, video: str, frame: int) -> bool:
         """Whether a frame of a normal video was in one of the shots."""
@@ -97,103 +121,118 @@ def _same_shape(library: Library, shots: Shots) -> None:
 
 def save_detector(folder: Path, detector: Detector) -> None:
     """Write a new folder: tensors, facts and pictures; whole or not at all."""
-    tensors = save(_flat(detector))
-    facts = {"format": FORMAT, "sha256": hashlib.sha256(tensors).hexdigest(), **_facts(detector)}
-    with atomic_directory(folder) as beside:
-        (beside / TENSORS).write_bytes(tensors)
-        (beside / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
-        if detector.pictures:
-            (beside / PICTURES).mkdir()
-        for number, picture in enumerate(detector.pictures):
-            (beside / PICTURES / f"{number:03d}.jpg").write_bytes(picture)
+    save_bundle(folder, KIND, _bundle(detector))
 
 
 def load_detector(folder: Path) -> Detector:
     """Open a detector; raises :class:`BundleError` where it is missing, damaged or of another version."""
-    try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        content = (folder / TENSORS).read_bytes()
-        if facts["format"] != FORMAT or hashlib.sha256(content).hexdigest() != facts["sha256"]:
-            raise BundleError(
-                f"{folder}: expected a detector as it was written, found it changed or of another version; "
-                "make it again with `metavad adapt`"
-            )
-        pictures = tuple(path.read_bytes() for path in sorted((folder / PICTURES).glob("*.jpg")))
-        return _of(load(content), facts, pictures, folder)
-    except FileNotFoundError:
-        raise BundleError(
-            f"{folder}: expected a detector ({FACTS} and {TENSORS}), found none; make one with `metavad adapt`"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        if isinstance(error, MetavadError):
-            raise
-        raise BundleError(f"{folder}: the detector is damaged ({error}); make it again with `metavad adapt`") from None
-
-
-def _facts(detector: Detector) -> dict[str, Any]:
-    return {
-        "scene": detector.scene,
-        "base": detector.base,
-        "threshold": detector.threshold,
-        "promise": asdict(detector.promise),
-        "camera": asdict(detector.camera),
-        "shots": [asdict(clip) for clip in detector.shots],
-        "independent": detector.independent,
-        "evidence": detector.normality.evidence,
-        "config": detector.normality.method.config.model_dump(mode="json"),
-    }
-
-
-def _flat(detector: Detector) -> dict[str, Tensor]:
-    model = detector.normality
-    tails = model.method.tails
-    parts: dict[str, Mapping[str, Tensor]] = {
-        "params": model.params,
-        "memory": model.memory,
-        "places": {name: place.log_tail for name, place in model.places.items()},
-        "tail-shots": {name: tail.shots for name, tail in tails.items()},
-        "tail-scores": {name: tail.scores for name, tail in tails.items()},
-        "weights": model.method.weights,
-        "loudness": model.loudness,
-        "frame": {"surprise": model.frame_surprise},
-    }
-    return {
-        f"{group}/{name}": tensor.detach().cpu().clone().contiguous()
-        for group, part in parts.items()
-        for name, tensor in part.items()
-    }
-
-
-def _of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], pictures: tuple[bytes, ...], folder: Path) -> Detector:
-    groups: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        group, name = key.split("/", 1)
-        groups.setdefault(group, {})[name] = tensor
-    config = config_of(facts["config"], str(folder))
-    tails = {name: BaseTail(groups["tail-shots"][name], scores) for name, scores in groups["tail-scores"].items()}
-    experts = build_experts(config).requires_grad_(False)
-    stray = groups["params"].keys() - dict(experts.named_parameters()).keys() | set(config.experts) - tails.keys()
-    if stray:
-        raise KeyError(f"{min(stray)} does not fit its settings")
-    strengths = strengths_of(config.calibration)
-    method = Method(experts, groups["params"], {}, 0, tails, groups["weights"], config, strengths)
-    places = {name: PlaceTail(tensor) for name, tensor in groups["places"].items()}
-    shots = tuple(Clip(**clip) for clip in facts["shots"])
-    frame = groups["frame"]["surprise"]
-    memory, loudness = groups.get("memory", {}), groups.get("loudness", {})
-    model = Normality(method, len(shots), facts["evidence"], groups["params"], memory, places, loudness, frame)
-    camera = Camera(**{**facts["camera"], "crop": Crop(**facts["camera"]["crop"])})
+    bundle = load_bundle(folder, KIND)
+    told = facts_as(folder, KIND, bundle, _Facts)
+    groups = grouped(folder, KIND, bundle.tensors, _GROUPS)
+    experts = known_experts(folder, KIND, told.config)
+    _check(folder, told, experts, groups)
+    pictures = tuple(bundle.files[name] for name in sorted(bundle.files, key=lambda name: (len(name), name)))
+    if len(pictures) not in (0, len(told.shots)):
+        raise damaged(folder, KIND, f"{len(pictures)} pictures of {len(told.shots)} shots")
     return Detector(
-        model,
-        float(facts["threshold"]),
-        Promise(**facts["promise"]),
-        camera,
-        facts["scene"],
-        shots,
-        facts["independent"],
-        facts["base"],
+        _normality(told, experts, groups),
+        told.threshold,
+        told.promise,
+        told.camera,
+        told.scene,
+        told.shots,
+        told.independent,
+        told.base,
         pictures,
     )
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    scene: str
+    base: str
+    threshold: float
+    promise: Promise
+    camera: Camera
+    shots: tuple[Clip, ...]
+    independent: Annotated[int, Field(ge=0)]
+    evidence: Annotated[float, Field(ge=0)]
+    config: Config
+
+    @model_validator(mode="after")
+    def _of_these_shots(self) -> Self:
+        shots = len(self.shots)
+        if any(clip.first < 0 or clip.length < 1 for clip in self.shots):
+            raise ValueError("expected shots of frames from 0 on")
+        if self.independent > shots or self.evidence > shots + 1e-6:
+            raise ValueError(f"expected {shots} shots to count for at most {shots}")
+        return self
+
+
+_GROUPS = ("params", "memory", "places", "tails", "weights", "loudness", "frame")
+
+
+def _bundle(detector: Detector) -> Bundle:
+    told = _Facts(
+        scene=detector.scene,
+        base=detector.base,
+        threshold=detector.threshold,
+        promise=detector.promise,
+        camera=detector.camera,
+        shots=detector.shots,
+        independent=detector.independent,
+        evidence=detector.normality.evidence,
+        config=detector.normality.method.config,
+    )
+    pictures = {f"pictures/{number:03d}.jpg": picture for number, picture in enumerate(detector.pictures)}
+    return Bundle(_flat(detector.normality), told.model_dump(mode="json"), pictures)
+
+
+def _flat(model: Normality) -> dict[str, Tensor]:
+    parts: list[Mapping[str, Tensor]] = [
+        model.params,
+        model.memory,
+        {name: place.log_tail for name, place in model.places.items()},
+        tail_tensors(model.method.tails),
+        model.method.weights,
+        model.loudness,
+        {"surprise": model.frame_surprise},
+    ]
+    return flattened(dict(zip(_GROUPS, parts, strict=True)))
+
+
+def _normality(told: _Facts, experts: ExpertSet, groups: Mapping[str, Parameters]) -> Normality:
+    params, strengths = groups["params"], strengths_of(told.config.calibration)
+    method = Method(experts, params, {}, 0, tails_of(groups["tails"]), groups["weights"], told.config, strengths)
+    places = {name: PlaceTail(tensor) for name, tensor in groups["places"].items()}
+    loudness, frame = groups["loudness"], groups["frame"]["surprise"]
+    return Normality(method, len(told.shots), told.evidence, params, groups["memory"], places, loudness, frame)
+
+
+def _check(folder: Path, told: _Facts, experts: ExpertSet, groups: Mapping[str, Parameters]) -> None:
+    """Every tensor is what the settings, the camera and the shots say."""
+    names, size = told.config.experts, (told.camera.height, told.camera.width)
+    size = working_size(*size, told.config.data.short_side)
+    ticks = groups["frame"].get("surprise", torch.zeros(0)).shape[1:]
+    frames = torch.empty(len(told.shots), *ticks[:1], device="meta")
+    each: dict[str, Mapping[str, Tensor]] = {
+        "params": dict(experts.named_parameters()),
+        "places": {name: torch.empty(LEVELS, *grid_of(*size, told.config.data.rows), device="meta") for name in names},
+        "weights": {name: torch.empty(2, device="meta") for name in names},
+        "loudness": dict.fromkeys(names, frames) if told.shots else {},
+        "frame": {"surprise": frames},
+    }
+    for group, wanted in each.items():
+        check_tensors(folder, KIND, group, groups[group], wanted)
+    check_tails(folder, KIND, "tails", groups["tails"], (*names, "frame"))
+    features = features_of(told.config, experts.reads)
+    shown = [blank_sample(features, size, ticks) for ticks in (1, 2)]
+    with torch.no_grad():
+        none, one = (
+            under(experts, groups["params"], ExpertSet.condition, sample) for sample in (shown[0].select([]), shown[1])
+        )
+    check_tensors(folder, KIND, "memory", groups["memory"], none, one)
 
 
 def _pictures(library: Library, clips: Sequence[Clip]) -> tuple[bytes, ...]:

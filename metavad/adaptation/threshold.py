@@ -8,6 +8,7 @@ import torch
 from scipy.special import gammaincinv
 
 from metavad.adaptation.adapt import Normality, judges
+from metavad.config import ALARMS, Alarms
 from metavad.errors import UsageError
 from metavad.recordings import recordings
 from metavad.runs import runs
@@ -18,6 +19,7 @@ __all__ = [
     "SECONDS_PER_DAY",
     "SURE",
     "Promise",
+    "check_alarms",
     "checked_threshold",
     "own_nats",
     "promise_threshold",
@@ -41,7 +43,7 @@ ten, and after five as few as 85 %, though all together keep it still."""
 class Promise:
     """What was promised, whether normal footage reaches that far, and the sentence for people."""
 
-    alarms_per_day: float
+    alarms_per_day: Alarms
     supported: bool
     text: str
 
@@ -55,8 +57,7 @@ def promise_threshold(model: Normality, alarms_per_day: float, *, normal_ticks: 
     ``normal_ticks`` of normal footage have shown, the tail is extrapolated, and the promise says so; and so it does
     where the shots are too few to tell this camera from others.
     """
-    if not alarms_per_day > 0:
-        raise UsageError(f"--alarms-per-day: expected a number above 0, found {alarms_per_day}")
+    check_alarms(alarms_per_day)
     window = window_seconds(model)
     nats = math.log(SECONDS_PER_DAY / (alarms_per_day * window))
     reach = math.log(max(normal_ticks, 20) / 20.0)
@@ -64,6 +65,14 @@ def promise_threshold(model: Normality, alarms_per_day: float, *, normal_ticks: 
     score = model.method.tails["frame"].score(nats * scale, model.evidence)
     supported = nats <= reach and model.evidence >= FEWEST_TIMES
     return score, Promise(alarms_per_day, supported, _sentence(model, alarms_per_day, nats, reach))
+
+
+def check_alarms(alarms_per_day: float) -> None:
+    """Raises :class:`UsageError` for a rate that nobody can promise."""
+    if not ALARMS[0] <= alarms_per_day <= ALARMS[1]:
+        raise UsageError(
+            f"--alarms-per-day: expected a number above 0, at most 86,400 (one a second), found {alarms_per_day:g}"
+        )
 
 
 BODY = 0.8

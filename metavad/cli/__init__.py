@@ -12,12 +12,9 @@ import typer
 
 from metavad import __version__
 from metavad.cli import adapt, benchmark, data, demo, meta_train, score, show
-from metavad.cli.terminal import Interrupted
+from metavad.cli.terminal import STARTS_OVER, STOPPED, Interrupted, resuming, signals_as_interrupts
 
 __all__ = ["app", "main"]
-
-STOPPED = 130
-"""What a shell calls a command that Ctrl-C ended."""
 
 app = typer.Typer(
     name="metavad",
@@ -60,21 +57,24 @@ show.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code: 0, 1 for data and runs, 2 for usage, 130 when interrupted."""
+    """Run one command and give its exit code: 0, 1 for data and runs, 2 for usage, 130 or 143 when stopped."""
     # Threads that wait must sleep, or a busy machine takes four times as long; read when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    try:
-        with _libraries_muted(not debug), _warnings_as_lines():
-            result = app([text for text in given if text != "--debug"], standalone_mode=False, prog_name="metavad")
-    except Exception as error:
-        if debug and not isinstance(error, typer.Exit):
-            raise
-        return _explain(error)
-    if result == STOPPED:
-        return _say("interrupted; the same command starts over", STOPPED)
-    return result if isinstance(result, int) else 0
+    with signals_as_interrupts() as stopped:
+        try:
+            with _libraries_muted(not debug), _warnings_as_lines(), resuming(STARTS_OVER):
+                result = app([text for text in given if text != "--debug"], standalone_mode=False, prog_name="metavad")
+                if result == STOPPED:  # what is left of Ctrl-C where nothing else was to be said
+                    raise KeyboardInterrupt
+        except Exception as error:
+            if debug and not isinstance(error, typer.Exit):
+                raise
+            code = _explain(error)
+        else:
+            code = result if isinstance(result, int) else 0
+    return 128 + stopped[0] if stopped and code == STOPPED else code
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def _explain(error: Exception) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, Interrupted):
-        return _say(f"interrupted; {error}", STOPPED)
+        return _say(str(error), error.exit_code)
     if isinstance(error, MetavadError):
         return _say(str(error), error.exit_code)
     if hasattr(error, "format_message"):

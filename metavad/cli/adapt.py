@@ -67,7 +67,8 @@ def adapt(
 ) -> None:
     """Get used to a camera: from K clips of its normal footage to a detector, in seconds."""
     from metavad.cli.bases import open_base
-    from metavad.cli.terminal import progress_of, say
+    from metavad.cli.terminal import progress_of, resuming, say
+    from metavad.files import claimed
     from metavad.progress import along
 
     told = progress_of(progress)
@@ -78,26 +79,35 @@ def adapt(
     from metavad.adaptation.detector import save_detector
     from metavad.training import adapt as adapted
 
-    for scene, place in along(told, "Adapting", list(zip(scenes, places, strict=True))):
-        detector = adapted(
-            found,
-            scene,
-            shots=shots,
-            shot_frames=shot_frames,
-            alarms_per_day=alarms_per_day,
-            leave_out=left_out,
-            show=shown,
-            seed=seed,
-            pictures=pictures,
-            progress=told,
-        )
-        lines = _summary(scene, detector, shots, left_out)
-        if check:
-            detector, more = _checked(scene, detector, shown, progress=told)
-            lines += more
-        save_detector(place, detector)
+    for number, (scene, place) in enumerate(along(told, "Adapting", list(zip(scenes, places, strict=True)))):
+        with resuming(_going_on(scenes, number)), claimed(place):
+            detector = adapted(
+                found,
+                scene,
+                shots=shots,
+                shot_frames=shot_frames,
+                alarms_per_day=alarms_per_day,
+                leave_out=left_out,
+                show=shown,
+                seed=seed,
+                pictures=pictures,
+                progress=told,
+            )
+            lines = _summary(scene, detector, shots, left_out)
+            if check:
+                detector, more = _checked(scene, detector, shown, progress=told)
+                lines += more
+            save_detector(place, detector)
         next_step = f"metavad score VIDEO --detector {shlex.quote(str(place))}"
         say(*lines, f"  {detector.promise.text}", f"  next: {next_step}")
+
+
+def _going_on(scenes: "tuple[Scene, ...]", done: int) -> str:
+    """The same command would find the detectors that are done."""
+    from metavad.cli.terminal import STARTS_OVER
+
+    left = ", ".join(scene.key for scene in scenes[done:])
+    return f"{done} of {len(scenes)} detectors are done; go on with a --target of {left}" if done else STARTS_OVER
 
 
 def _scenes(

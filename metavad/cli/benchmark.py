@@ -44,7 +44,7 @@ Reproduce = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Run a record again and say whether it matches.", show_default=False),
 ]
-Jobs = Annotated[int, typer.Option(metavar="N", help="Scenes worked on side by side.")]
+Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Scenes worked on side by side.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Take nothing from an earlier run of the same experiment.")]
 
 
@@ -77,7 +77,7 @@ def benchmark(
     """Few-shot against zero-shot: the same frames for every method, K and draw; nothing looks at the test set."""
     from metavad.cli.options import numbers
     from metavad.cli.recognition import asked_classes, print_recognition, run_recognition
-    from metavad.cli.terminal import progress_of, resuming
+    from metavad.cli.terminal import STARTS_OVER, progress_of, resuming
 
     _check_style(style)
     _check_figures(figures)
@@ -99,12 +99,12 @@ def benchmark(
         _write_record(record, json_file)
         print_recognition(record, style)
         return
-    with resuming("the same command goes on where it stopped"):
+    with resuming(STARTS_OVER if fresh else "the same command goes on where it stopped"):
         quiet, stories = style != "table", html is not None
         outcome = _run(target, base, data, jobs, asked, fresh=fresh, quiet=quiet, stories=stories, progress=told)
-    _write(outcome, json_file, html, scores)
-    if plots is not None:
-        _write_plots(outcome.record, plots)
+        _write(outcome, json_file, html, scores)
+        if plots is not None:
+            _write_plots(outcome.record, plots)
     _print(outcome.record, style, figures)
 
 

@@ -42,18 +42,19 @@ def synthesize(
     test_seconds: Annotated[
         float | None, typer.Option(metavar="S", help="Their length in seconds.", show_default=False)
     ] = None,
-    jobs: Annotated[int, typer.Option(metavar="N", help="Cameras made side by side.")] = 1,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Cameras made side by side.")] = 1,
     progress: ProgressKind = "auto",
 ) -> None:
     """Write generated cameras: videos, labels, masks, tracks, keypoints, and the suite file."""
     from typing import Literal, cast
 
     from metavad.cli.terminal import progress_of, resuming, say
+    from metavad.files import claimed
     from metavad.scenes.synthetic import write_suite
 
     told = progress_of(progress)
     kind = cast(Literal["tiny", "small", "full"], size)
-    with resuming("the same command keeps the cameras that are done"):
+    with resuming("the same command keeps the cameras that are done"), claimed(out):
         path = write_suite(
             out,
             scenes=scenes,
@@ -156,7 +157,7 @@ def fetch(
     elif root is None:
         raise UsageError("expected a place for datasets, found none; say it with --data or METAVAD_DATA")
     root = root or Path()
-    with resuming("the same command goes on with the download"):
+    with resuming("the same command goes on where it stopped"):
         folders = fetched(name, root, told, keep=keep)
     say(*(f"{folder}" for folder in folders))
     if missing := still_missing(load_suite(name, root)):
@@ -169,7 +170,7 @@ def fetch(
 def check(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A suite.")],
     data: Data = None,
-    jobs: Annotated[int, typer.Option(metavar="N", help="Videos looked at side by side.")] = 2,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Videos looked at side by side.")] = 2,
     progress: ProgressKind = "auto",
 ) -> None:
     """Decode every video and hold labels, masks and counts against it; exit code 1 if anything is wrong."""

@@ -33,11 +33,12 @@ def demo(
     """Meta-train a small base on generated cameras and adapt it to unseen ones: about four minutes."""
     from metavad.cli.terminal import progress_of, resuming
     from metavad.errors import OutputError
+    from metavad.files import claimed
 
     told = progress_of(progress)
     if (out / "report.html").exists():
         raise OutputError(f"{out}: expected a free place for the demo, found a finished one; name another --out")
-    with resuming("the same command goes on where it stopped"):
+    with resuming("the same command goes on where it stopped"), claimed(out):
         _demo(out, seed, told)
 
 

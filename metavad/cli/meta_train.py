@@ -43,7 +43,7 @@ def meta_train(
     progress: ProgressKind = "auto",
 ) -> None:
     """Meta-learn a base over many cameras: hours, once; stopped runs go on with --resume."""
-    from metavad.cli.terminal import progress_of, resuming, say
+    from metavad.cli.terminal import STARTS_OVER, progress_of, resuming, say
     from metavad.config import load_config
     from metavad.scenes.suite import select_scenes
 
@@ -51,7 +51,12 @@ def meta_train(
     run = out or (_newest() if resume else _new())
     told = progress_of(progress)
     chosen = select_scenes(scenes, data, role="meta-train", progress=told)
-    with resuming(f"go on with the same command and --resume --out {run}"):
+
+    def going_on() -> str:
+        begun = (run / "run.json").is_file()
+        return f"go on with the same command and --resume --out {run}" if begun else STARTS_OVER
+
+    with resuming(going_on):
         from metavad.training import make_base
 
         base = make_base(

@@ -21,7 +21,7 @@ BaseFolder = Annotated[
         show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", help="Everything random follows from it.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Everything random follows from it.")]
 ShotFrames = Annotated[int, typer.Option(metavar="T", help="Frames of the file in one shot.")]
 ProgressKind = Annotated[
     str,
@@ -70,6 +70,10 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
     from metavad.errors import UsageError
 
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdigit() for part in parts):
-        raise UsageError(f"{option}: expected whole numbers such as 0,1,5,10, found {text!r}")
+    if not parts or not all(part.isdecimal() and len(part) <= _DIGITS for part in parts):
+        raise UsageError(f"{option}: expected whole numbers such as 0,1,5,10, found {text[:80]!r}")
     return tuple(int(part) for part in parts)
+
+
+_DIGITS = 18
+"""Of a number that any machine has."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from metavad.progress import Progress
     from metavad.scenes.scene import Video
     from metavad.scoring.events import Event
-    from metavad.scoring.results import Found, Outline
+    from metavad.scoring.results import Found, Outline, Result
 
 __all__ = ["register"]
 
@@ -40,22 +40,41 @@ def score(
     ] = None,
     progress: ProgressKind = "auto",
 ) -> None:
-    """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event."""
-    from metavad.cli.terminal import progress_of, say
-    from metavad.files import folder_name
-    from metavad.progress import along
-    from metavad.scenes.listing import scene_of_files
+    """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event.
+
+    What is scored already, by the same detector and settings, is left as it is.
+    """
+    from metavad.cli.terminal import progress_of, resuming
 
     told = progress_of(progress)
     _check_paths(videos)
+    with resuming("the same command goes on with the videos that are left"):
+        _score(videos, detector, out, fps, told)
+
+
+def _score(videos: list[Path], detector: Path, out: Path, fps: float | None, progress: "Progress") -> None:
     from metavad.adaptation.detector import load_detector
+    from metavad.cli.terminal import say
+    from metavad.files import claimed, folder_name
+    from metavad.progress import along
+    from metavad.scenes.listing import scene_of_files
+    from metavad.scoring.results import check_place, result_of
+    from metavad.scoring.stream import check_video
 
     found = load_detector(detector)
     chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
-    places = [out / folder_name(video.name) for video in chosen]
-    _check_places(places)
-    for video, place in along(told, "Scoring", list(zip(chosen, places, strict=True))):
-        events = _score_video(found, video, place, told)
+    places = {video: out / folder_name(video.name) for video in chosen}
+    results = {video: result_of(found, video) for video in chosen}
+    left = [video for video, result in results.items() if not check_place(places[video], result)]
+    for video in along(progress, "Looking at the videos", left):  # a wrong one is said before the first is scored
+        check_video(found, video)
+    for video in along(progress, "Scoring", chosen):
+        place, result = places[video], results[video]
+        with claimed(place):
+            if check_place(place, result):
+                say(f"{video.name}: scored already; {place}")
+                continue
+            events = _score_video(found, video, place, result, progress)
         say(f"{video.name}: {len(events)} events; {place}", *(_line(event) for event in events))
 
 
@@ -68,20 +87,14 @@ def _check_paths(videos: list[Path]) -> None:
             raise VideoError(f"{path}: expected a video or a folder of frames, found nothing; check the path")
 
 
-def _check_places(places: list[Path]) -> None:
-    from metavad.errors import OutputError
-
-    for place in places:
-        if place.exists() and (not place.is_dir() or any(place.iterdir())):
-            raise OutputError(f"{place}: expected a free place for scores, found something; name another --out")
-
-
-def _score_video(detector: "Detector", video: "Video", place: Path, progress: "Progress") -> "list[Event]":
+def _score_video(
+    detector: "Detector", video: "Video", place: Path, result: "Result", progress: "Progress"
+) -> "list[Event]":
     """All that is written of one video; what was found."""
     from metavad.files import atomic_directory
     from metavad.scenes.video import probe
     from metavad.scoring.events import write_events_json
-    from metavad.scoring.results import write_stream
+    from metavad.scoring.results import RESULT, write_stream
     from metavad.scoring.stream import score as scored
 
     frames = scored(detector, video, progress=progress)
@@ -92,6 +105,7 @@ def _score_video(detector: "Detector", video: "Video", place: Path, progress: "P
         events = [_explained(detector, video, each, beside / PICTURES / f"{n:03d}.jpg") for n, each in enumerate(found)]
         write_events_json(beside / "events.json", events)
         (beside / "timeline.png").write_bytes(_timeline(outline, detector.threshold))
+        (beside / RESULT).write_text(result.model_dump_json(indent=1), encoding="utf-8")
     return events
 
 

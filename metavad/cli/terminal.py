@@ -1,8 +1,10 @@
 """What the commands write for people: names are never cut, also where output is piped."""
 
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,23 +12,77 @@ if TYPE_CHECKING:
 
     from metavad.progress import Progress
 
-__all__ = ["Interrupted", "console", "progress_of", "resuming", "say", "say_text"]
+__all__ = [
+    "STARTS_OVER",
+    "STOPPED",
+    "Interrupted",
+    "console",
+    "progress_of",
+    "resuming",
+    "say",
+    "say_text",
+    "signals_as_interrupts",
+]
 
+STOPPED = 130
+"""What a shell calls a command that Ctrl-C ended."""
 ENDLESS = 100_000
 """Columns where nobody looks at a terminal: nothing is wrapped or cut."""
 
 
+STARTS_OVER = "the same command starts over"
+"""What is true of a command that has kept nothing."""
+
+
 class Interrupted(Exception):
-    """Stopped by Ctrl-C; its text says how to go on."""
+    """Stopped in the middle, by somebody or for want of room; its text says how to go on."""
+
+    def __init__(self, text: str, code: int = STOPPED) -> None:
+        super().__init__(text)
+        self.exit_code = code
 
 
 @contextmanager
-def resuming(hint: str) -> Iterator[None]:
-    """Ctrl-C inside says how to go on."""
+def resuming(hint: str | Callable[[], str]) -> Iterator[None]:
+    """What is stopped inside, or finds no room on the disk, says how to go on: as it is at that moment."""
     try:
         yield
     except KeyboardInterrupt as stop:
-        raise Interrupted(hint) from stop
+        raise Interrupted(f"interrupted; {_text(hint)}") from stop
+    except OSError as error:
+        from metavad.files import is_full_disk
+
+        if not is_full_disk(error):
+            raise
+        said = str(error) if error.errno is None else f"{error.filename or 'a file'}: {error.strerror}; make room"
+        raise Interrupted(f"{said}, then {_text(hint)}", 1) from error
+
+
+def _text(hint: str | Callable[[], str]) -> str:
+    return hint if isinstance(hint, str) else hint()
+
+
+@contextmanager
+def signals_as_interrupts() -> Iterator[list[int]]:
+    """What asks a program to end ends it as Ctrl-C does; gives the signals that came."""
+    came: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    with ExitStack() as stack:
+        for number in _signals():
+            stack.callback(signal.signal, number, signal.signal(number, stop))
+        yield came
+
+
+def _signals() -> list[int]:
+    """Those that would end the program at once: what ``nohup`` ignores stays ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        return []  # only there can anything be done about them
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    return [number for number in known if signal.getsignal(number) is signal.SIG_DFL]
 
 
 def console() -> "Console":

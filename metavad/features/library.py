@@ -23,13 +23,23 @@ from metavad.features.regions import RegionsFeature
 from metavad.features.sample import Sample, gathered, join
 from metavad.progress import SILENT, Progress
 from metavad.recordings import recordings
-from metavad.scenes.blank import Glance, glance
+from metavad.scenes.blank import Glance, Glancing
 from metavad.scenes.cache import Store, content_key, ticks_key, video_facts, working_frames
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.video import Frame, VideoFacts, read_frames, tick_frames, working_size
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["Library", "Track", "features_of", "recorded", "sample_of", "side_by_side", "stream", "stretches"]
+__all__ = [
+    "Library",
+    "Track",
+    "blank_sample",
+    "features_of",
+    "recorded",
+    "sample_of",
+    "side_by_side",
+    "stream",
+    "stretches",
+]
 
 Found = TypeVar("Found")
 Item = TypeVar("Item")
@@ -134,12 +144,7 @@ class Library:
         """A sample of no clip (B = 0) with this camera's shapes: what zero-shot is shown."""
         facts = self.facts(scene, side, getattr(self.scenes[scene], side)[0].name)
         size = working_size(facts.height, facts.width, self.config.data.short_side)
-        return sample_of(
-            self.features,
-            {name: np.zeros((1, *feature.shape(*size)), np.uint8) for name, feature in self.features.items()},
-            np.zeros(1),
-            np.zeros(1),
-        ).select([])
+        return blank_sample(self.features, size).select([])
 
     def part(self, track: Track, start: int, stop: int, *, fresh: bool = False) -> Sample:
         """Ticks [start, stop) of a track as a sample of one clip; ``fresh``: nothing before ``start`` is known."""
@@ -179,9 +184,7 @@ class Library:
         if self._whole and clip.first in ticks and len(inside) > _SHORT:
             track = self.track(clip.scene, clip.side, clip.video)
             return self.part(track, int(inside[0]), int(inside[-1]) + 1, fresh=True)
-        pictures, ticks = self.pictures(clip)
-        self.glances[clip.video, float(facts.seconds[clip.first])] = glance(pictures)
-        return self.of_pictures(clip, pictures, ticks)
+        return self.of_pictures(clip, *self.pictures(clip))
 
     def _reading(self, scene: str, side: str, name: str, ticks: IntArray) -> Reading:
         key = (scene, side, name)
@@ -222,6 +225,9 @@ class Library:
         for frame in self._working(clips[0], sorted(wanted)):
             for each in wanted.pop(frame.index):
                 each.add(frame.image)
+        for clip, each in rows.items():
+            seconds = self.facts(clip.scene, clip.side, clip.video).seconds
+            self.glances[clip.video, float(seconds[clip.first])] = each.glance.found
         return {clip: (each.stacked(), each.seconds) for clip, each in rows.items()}
 
     def _shown(self, clip: Clip, rows: Mapping[str, ByteArray], seconds: FloatArray) -> Sample:
@@ -252,10 +258,12 @@ class _Rows:
         self._streams = {name: feature.of(reading).start() for name, feature in features.items()}
         self._rows: dict[str, list[ByteArray]] = {name: [] for name in features}
         self._times = iter(self.seconds.tolist())
+        self.glance = Glancing()
 
     def add(self, picture: ByteArray) -> None:
         """The next tick's working frame (H, W)."""
         time = next(self._times)
+        self.glance.add(picture)
         for name, row in self._streams.items():
             self._rows[name].append(row(picture, time))
 
@@ -291,6 +299,12 @@ def recorded(feature: Feature, reading: Reading, frames: Iterable[ByteArray]) ->
     pictures = iter(frames)
     for part in reading.recordings():
         yield from stream(feature.of(part), islice(pictures, len(part.frames)), part.seconds)
+
+
+def blank_sample(features: Mapping[str, Feature], size: tuple[int, int], ticks: int = 1) -> Sample:
+    """A sample of one clip of blank working pictures of this height and width, a tenth of a second apart."""
+    rows = {name: np.zeros((ticks, *feature.shape(*size)), np.uint8) for name, feature in features.items()}
+    return sample_of(features, rows, np.arange(ticks) / 10, np.arange(ticks) / 10)
 
 
 def stream(feature: Feature, frames: Iterable[ByteArray], seconds: Iterable[float]) -> Iterator[ByteArray]:

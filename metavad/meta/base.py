@@ -1,30 +1,45 @@
 """The base: what is meta-learned, with the settings that made it, as one folder on disk."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from pydantic import BaseModel, ConfigDict, field_validator
+from safetensors.torch import save
 from torch import Tensor
 
+from metavad.bundle import (
+    Bundle,
+    Kind,
+    check_tensors,
+    damaged,
+    facts_as,
+    flattened,
+    grouped,
+    load_bundle,
+    save_bundle,
+)
 from metavad.calibration.tails import BaseTail
-from metavad.config import Config, config_of
-from metavad.errors import BundleError, MetavadError
+from metavad.config import Config
+from metavad.errors import ConfigError
 from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
-from metavad.files import atomic_directory
+from metavad.meta.outer import step_size
 
-__all__ = ["Base", "Control", "load_base", "save_base"]
+__all__ = ["Base", "Control", "check_tails", "known_experts", "load_base", "save_base", "tail_tensors", "tails_of"]
 
-TENSORS, FACTS = "base.safetensors", "base.json"
-FORMAT = 1
+KIND = Kind(
+    "base",
+    "a base",
+    version=2,
+    make="make one with `metavad meta-train --scenes synthetic`",
+    mend="make it again with `metavad meta-train`",
+)
 
 
 @dataclass(frozen=True)
@@ -80,59 +95,43 @@ class Base:
 
 
 def save_base(folder: Path, base: Base) -> None:
-    """Write ``base.safetensors`` and ``base.json`` into a new folder, whole or not at all."""
-    tensors = save(_flat(base))
-    facts = {
-        "format": FORMAT,
-        "sha256": hashlib.sha256(tensors).hexdigest(),
-        "config": base.config.model_dump(mode="json"),
-        "facts": base.facts,
-    }
-    with atomic_directory(folder) as beside:
-        (beside / TENSORS).write_bytes(tensors)
-        (beside / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    """Write a base into a new folder, whole or not at all."""
+    facts = {"config": base.config.model_dump(mode="json"), "facts": base.facts}
+    save_bundle(folder, KIND, Bundle(_flat(base), facts))
 
 
 def load_base(folder: Path) -> Base:
     """Open a base; raises :class:`BundleError` where it is missing, damaged or of another version."""
-    try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        content = (folder / TENSORS).read_bytes()
-        if facts["format"] != FORMAT or hashlib.sha256(content).hexdigest() != facts["sha256"]:
-            raise BundleError(
-                f"{folder}: expected a base as it was written, found it changed or of another version; "
-                "make it again with `metavad meta-train`"
-            )
-        base = _of(load(content), facts, folder)
-        _check(base, folder)
-        return base
-    except FileNotFoundError:
-        raise BundleError(
-            f"{folder}: expected a base ({FACTS} and {TENSORS}), found none; "
-            "make one with `metavad meta-train --scenes synthetic`"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        if isinstance(error, MetavadError):
-            raise
-        raise BundleError(f"{folder}: the base is damaged ({error}); make it again with `metavad meta-train`") from None
-
-
-def _of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], folder: Path) -> Base:
-    groups: dict[str, Parameters] = {name: {} for name in _GROUPS}
-    for key, tensor in sorted(tensors.items()):  # a file gives them in any order, and `refit` draws in this one
-        group, name = key.split("/", 1)
-        groups[group][name] = tensor
-    control = Control(groups["control"], groups["control-step-sizes"], _tails(groups["control-tails"]))
-    config = config_of(facts["config"], str(folder))
+    bundle = load_bundle(folder, KIND)
+    told = facts_as(folder, KIND, bundle, _Facts)
+    groups = grouped(folder, KIND, bundle.tensors, _GROUPS)
+    _check(folder, told.config, groups)
+    control = Control(groups["control"], groups["control-step-sizes"], tails_of(groups["control-tails"]))
     return Base(
-        config,
+        told.config,
         groups["params"],
         groups["step-sizes"],
-        _tails(groups["tails"]),
+        tails_of(groups["tails"]),
         groups["weights"],
         control,
-        facts["facts"],
+        told.facts,
     )
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    config: Config
+    facts: dict[str, Any]
+
+    @field_validator("facts")
+    @classmethod
+    def _counts_ticks(cls, facts: dict[str, Any]) -> dict[str, Any]:
+        """The promise of every threshold rests on this number."""
+        ticks = facts.get("normal_ticks", 0)
+        if type(ticks) is not int or ticks < 0:
+            raise ValueError("expected a number of normal_ticks")
+        return facts
 
 
 _GROUPS = ("params", "step-sizes", "tails", "weights", "control", "control-step-sizes", "control-tails")
@@ -142,32 +141,66 @@ def _flat(base: Base) -> dict[str, Tensor]:
     parts: list[Mapping[str, Tensor]] = [
         base.params,
         base.step_sizes,
-        _untailed(base.tails),
+        tail_tensors(base.tails),
         base.weights,
         base.control.params,
         base.control.step_sizes,
-        _untailed(base.control.tails),
+        tail_tensors(base.control.tails),
     ]
-    return {
-        f"{group}/{name}": tensor.detach().cpu().contiguous()
-        for group, part in zip(_GROUPS, parts, strict=True)
-        for name, tensor in sorted(part.items())
+    found = flattened(dict(zip(_GROUPS, parts, strict=True)))
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
+
+
+def tail_tensors(tails: Mapping[str, BaseTail]) -> Parameters:
+    """Tails as a flat table of tensors."""
+    return {f"{name}.{part}": getattr(tail, part) for name, tail in tails.items() for part in _PARTS}
+
+
+def tails_of(tensors: Mapping[str, Tensor]) -> dict[str, BaseTail]:
+    """The tails of such a table."""
+    return {name: BaseTail(*(tensors[f"{name}.{part}"] for part in _PARTS)) for name in _tailed(tensors)}
+
+
+_PARTS = ("shots", "scores")
+
+
+def _tailed(tensors: Iterable[str]) -> list[str]:
+    return sorted({name.rpartition(".")[0] for name in tensors})
+
+
+def check_tails(folder: Path, kind: Kind, group: str, tensors: Mapping[str, Tensor], needed: Iterable[str]) -> None:
+    """Raises :class:`BundleError` unless these are the tails of at least what is needed."""
+    unit = BaseTail.unit()
+    twice = BaseTail(unit.shots.repeat(2), unit.scores.repeat(2, 1))
+    names = sorted({*_tailed(tensors), *needed})
+    one, two = (tail_tensors(dict.fromkeys(names, tail)) for tail in (unit, twice))
+    check_tensors(folder, kind, group, tensors, one, two)
+    for name, tail in tails_of(tensors).items():
+        if not 1 <= len(tail.shots) == len(tail.scores):
+            raise damaged(folder, kind, f"{group}/{name} has {len(tail.scores)} rows for {len(tail.shots)} shots")
+
+
+def known_experts(folder: Path, kind: Kind, config: Config) -> ExpertSet:
+    """The experts that a folder's settings name; raises :class:`BundleError` where they cannot be made."""
+    try:
+        return build_experts(config).requires_grad_(False)
+    except ConfigError as error:
+        raise damaged(folder, kind, str(error)) from None
+
+
+def _check(folder: Path, config: Config, groups: Mapping[str, Parameters]) -> None:
+    """Every tensor is what the settings say."""
+    experts = known_experts(folder, KIND, config)
+    params = dict(experts.named_parameters())
+    sizes = {name: step_size(config.meta, params[name]) for name in experts.adaptable}
+    each: dict[str, Mapping[str, Tensor]] = {
+        "params": params,
+        "control": params,
+        "step-sizes": {name: sizes[name] for name in groups["step-sizes"].keys() & sizes.keys()},
+        "control-step-sizes": {name: torch.zeros(()) for name in groups["step-sizes"]},
+        "weights": {name: torch.zeros(2) for name in config.experts},
     }
-
-
-def _untailed(tails: Mapping[str, BaseTail]) -> Parameters:
-    return {f"{name}.{part}": getattr(tail, part) for name, tail in tails.items() for part in ("shots", "scores")}
-
-
-def _tails(tensors: Mapping[str, Tensor]) -> dict[str, BaseTail]:
-    names = {name.rpartition(".")[0] for name in tensors}
-    return {name: BaseTail(tensors[f"{name}.shots"], tensors[f"{name}.scores"]) for name in sorted(names)}
-
-
-def _check(base: Base, folder: Path) -> None:
-    wanted = {name: tensor.shape for name, tensor in base.experts.named_parameters()}
-    for params in (base.params, base.control.params):
-        if {name: tensor.shape for name, tensor in params.items()} != wanted:
-            raise BundleError(f"{folder}: its tensors do not fit its settings; make it again with `metavad meta-train`")
-    if not all(torch.isfinite(tensor).all() for tensor in base.params.values()):
-        raise BundleError(f"{folder}: its tensors are not finite; make it again with `metavad meta-train`")
+    for group, wanted in each.items():
+        check_tensors(folder, KIND, group, groups[group], wanted)
+    check_tails(folder, KIND, "tails", groups["tails"], (*config.experts, "frame"))
+    check_tails(folder, KIND, "control-tails", groups["control-tails"], config.experts)

@@ -1,25 +1,20 @@
 """The state of a training run on disk: whole or not there, and continued to the last bit."""
 
-import hashlib
-import json
 import shutil
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from metavad.errors import BundleError
+from metavad.bundle import Bundle, Kind, facts_as, flattened, grouped, load_bundle, save_bundle
 from metavad.experts.base import Parameters
-from metavad.files import atomic_directory
 
 __all__ = ["Best", "TrainingState", "latest", "load_state", "save_state"]
 
-TENSORS, FACTS = "state.safetensors", "state.json"
-FORMAT = 1
+_OTHERWISE = "remove it to go on from an earlier one"
+KIND = Kind("state", "a training state", version=2, make=_OTHERWISE, mend=_OTHERWISE)
 GROUPS = ("params", "free", "moments", "best-params", "best-free")
 
 
@@ -57,11 +52,7 @@ def save_state(run: Path, state: TrainingState, *, keep: int = 2) -> Path:
     _sweep(run)
     if folder.exists():
         _drop(folder)
-    tensors = save({name: tensor.contiguous() for name, tensor in _flat(state).items()})
-    facts = _facts(state) | {"sha256": hashlib.sha256(tensors).hexdigest()}
-    with atomic_directory(folder) as beside:
-        (beside / TENSORS).write_bytes(tensors)
-        (beside / FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
+    save_bundle(folder, KIND, Bundle(_flat(state), _facts(state)))
     for older in _states(run)[:-keep]:
         _drop(older)
     return folder
@@ -75,17 +66,28 @@ def latest(run: Path) -> Path | None:
 
 def load_state(folder: Path) -> TrainingState:
     """Read one state; raises :class:`BundleError` where a bit of it is not as it was written."""
-    facts = _read_facts(folder)
-    try:
-        content = (folder / TENSORS).read_bytes()
-    except OSError as error:
-        raise _damaged(folder, str(error)) from None
-    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
-        raise _damaged(folder, f"{TENSORS} does not have the digest that {FACTS} names")
-    try:
-        return _state(facts, load(content))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise _damaged(folder, f"{type(error).__name__} {error}") from None
+    bundle = load_bundle(folder, KIND)
+    told = facts_as(folder, KIND, bundle, _Facts)
+    groups = grouped(folder, KIND, bundle.tensors, GROUPS)
+    params, free, moments, best_params, best_free = (groups[name] for name in GROUPS)
+    best = None if told.best is None else Best(told.best.losses, told.best.steps, best_params, best_free)
+    return TrainingState(told.step, params, free, moments, told.seed, told.settings, best)
+
+
+class _BestFacts(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    losses: dict[str, float]
+    steps: dict[str, int]
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    step: int = Field(ge=1)
+    seed: int
+    settings: dict[str, Any]
+    best: _BestFacts | None
 
 
 def _states(run: Path) -> list[Path]:
@@ -107,41 +109,10 @@ def _sweep(run: Path) -> None:
 
 def _flat(state: TrainingState) -> dict[str, Tensor]:
     best = ({}, {}) if state.best is None else (state.best.params, state.best.free)
-    groups = zip(GROUPS, (state.params, state.free, state.moments, *best), strict=True)
-    return {f"{group}/{name}": tensor for group, tensors in groups for name, tensor in tensors.items()}
+    parts = (state.params, state.free, state.moments, *best)
+    return flattened(dict(zip(GROUPS, parts, strict=True)))
 
 
 def _facts(state: TrainingState) -> dict[str, Any]:
     best = None if state.best is None else {"losses": state.best.losses, "steps": state.best.steps}
-    facts = {name: getattr(state, name) for name in ("step", "seed", "settings")}
-    return {"format": FORMAT, **facts, "best": best}
-
-
-def _state(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> TrainingState:
-    params, free, moments, *kept = (dict(_group(tensors, group)) for group in GROUPS)
-    known = {name: facts[name] for name in ("step", "seed", "settings")}
-    best = None if facts["best"] is None else Best(facts["best"]["losses"], facts["best"]["steps"], *kept)
-    return TrainingState(params=params, free=free, moments=moments, **known, best=best)
-
-
-def _group(tensors: Mapping[str, Tensor], group: str) -> Iterator[tuple[str, Tensor]]:
-    for key, tensor in tensors.items():
-        first, _, name = key.partition("/")
-        if first == group:
-            yield name, tensor
-
-
-def _read_facts(folder: Path) -> dict[str, Any]:
-    try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise _damaged(folder, f"{FACTS}: {error}") from None
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT or "sha256" not in facts:
-        raise _damaged(folder, f"{FACTS} is not of format {FORMAT}")
-    return facts
-
-
-def _damaged(folder: Path, found: str) -> BundleError:
-    return BundleError(
-        f"{folder}: expected a training state, found a damaged one ({found}); remove it to go on from an earlier one"
-    )
+    return {name: getattr(state, name) for name in ("step", "seed", "settings")} | {"best": best}

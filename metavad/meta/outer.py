@@ -29,6 +29,7 @@ __all__ = [
     "loop_engine",
     "plan_at",
     "scene_gradient",
+    "step_size",
     "task_gradient",
 ]
 
@@ -186,13 +187,17 @@ def initialise(experts: ExpertSet, settings: MetaConfig) -> Initialisation:
     """The experts' own parameters as the start, and step sizes of the algorithm's kind at their start."""
     algorithm = algorithm_of(settings)
     params = {name: tensor.detach().clone().requires_grad_() for name, tensor in experts.named_parameters()}
-    kind = algorithm.step_sizes if settings.step_sizes == "auto" else settings.step_sizes
-    start, learned = free_of(settings.step_size), kind != "fixed" and algorithm.kind == "adapt"
+    kind, start = _sizes(settings), free_of(settings.step_size)
+    learned = kind != "fixed" and algorithm.kind == "adapt"
     free = {
-        name: params[name].new_full(_size_shape(kind, params[name], settings.inner_steps), start)
-        for name in _adapted_names(experts, algorithm, settings)
+        name: step_size(settings, params[name]).fill_(start) for name in _adapted_names(experts, algorithm, settings)
     }
     return Initialisation(params, {name: tensor.requires_grad_(learned) for name, tensor in free.items()})
+
+
+def step_size(settings: MetaConfig, parameter: Tensor) -> Tensor:
+    """Zeros in the shape and type that the step size of a parameter has."""
+    return parameter.detach().new_zeros(_size_shape(_sizes(settings), parameter, settings.inner_steps))
 
 
 def plan_at(settings: MetaConfig, step: int, *, before: bool = False) -> Plan:
@@ -301,6 +306,11 @@ def _adapted_names(experts: ExpertSet, algorithm: Algorithm, settings: MetaConfi
     if algorithm.head_only and settings.adapts == ("*",):
         return experts.heads
     return adapting(experts.adaptable, settings.adapts)
+
+
+def _sizes(settings: MetaConfig) -> Sizes:
+    """What a step size is learned for."""
+    return algorithm_of(settings).step_sizes if settings.step_sizes == "auto" else settings.step_sizes
 
 
 def _size_shape(kind: Sizes, parameter: Tensor, steps: int) -> tuple[int, ...]:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from metavad.config import Config, DataConfig, MetaConfig
+from metavad.bundle import misfit
+from metavad.config import Config, MetaConfig, first_difference
 from metavad.episodes import Clip, Episode
 from metavad.errors import BundleError, NonFiniteError, UsageError
 from metavad.experts.base import Parameters
@@ -329,32 +330,39 @@ def _copied(tensors: Mapping[str, Tensor]) -> Parameters:
 
 
 _MAY_CHANGE = {"outer_steps", "control_steps", "before_every"}
+_LATER = {"prior", "calibration", "adaptation", "scoring"}
+"""Sections that nothing reads before the networks are trained."""
 
 
-def _what_matters(config: Config) -> dict[str, object]:
+def _what_matters(config: Config) -> dict[str, Any]:
     """The settings that a resumed run must share with the one it continues."""
-    meta = {key: value for key, value in config.meta.model_dump(mode="json").items() if key not in _MAY_CHANGE}
-    return {"experts": list(config.experts), "data": config.data.model_dump(mode="json"), "meta": meta}
+    settings = config.model_dump(mode="json", exclude=_LATER)
+    return settings | {"meta": {key: value for key, value in settings["meta"].items() if key not in _MAY_CHANGE}}
 
 
 def _completed(settings: dict[str, Any]) -> dict[str, Any]:
     """With the defaults of settings that came later than the state; as they are where they fit no longer."""
-    sections = (("data", DataConfig), ("meta", MetaConfig))
     try:
-        return settings | {
-            name: section(**settings[name]).model_dump(mode="json", exclude=_MAY_CHANGE) for name, section in sections
-        }
-    except (KeyError, ValueError):
+        return _what_matters(Config.model_validate(settings))
+    except ValueError:
         return settings
 
 
-def _check(resume: TrainingState, fresh: Initialisation, settings: dict[str, object], seed: int) -> None:
-    wanted, found = (
-        [(name, tensor.shape) for part in (state.params, state.free) for name, tensor in sorted(part.items())]
-        for state in (fresh, resume)
-    )
-    if wanted != found or (_completed(resume.settings), resume.seed) != (settings, seed):
+def _check(resume: TrainingState, fresh: Initialisation, settings: dict[str, Any], seed: int) -> None:
+    begun = {"seed": resume.seed, **_completed(resume.settings)}
+    found = first_difference(begun, {"seed": seed, **settings}) or _misfit(resume, fresh)
+    if found is not None:
         raise BundleError(
-            "resume: expected a state made with the same settings, seed and experts, found another; "
+            f"resume: expected a state made with the same settings, seed and experts, found {found}; "
             "resume with the command that began the run, or begin a new one with another --out"
         )
+
+
+def _misfit(resume: TrainingState, fresh: Initialisation) -> str | None:
+    """What is wrong with the first tensor of a state that is none of these experts'."""
+    moments = {f"{kind}/{name}": leaf for name, leaf in fresh.leaves().items() for kind in ("exp_avg", "exp_avg_sq")}
+    pairs = [(resume.params, fresh.params), (resume.free, fresh.free), (resume.moments, moments)]
+    if resume.best is not None:  # of an expert that was never measured nothing is kept
+        for found, wanted in ((resume.best.params, fresh.params), (resume.best.free, fresh.free)):
+            pairs.append((found, {name: wanted[name] for name in found.keys() & wanted.keys()}))
+    return next((what for found, wanted in pairs if (what := misfit(found, wanted))), None)

@@ -1,7 +1,5 @@
 """One scene under test: its footage, its frames that count, and where shots come from."""
 
-import hashlib
-import json
 import time
 import warnings
 from collections.abc import Iterable, Sequence
@@ -16,11 +14,12 @@ from metavad.errors import DataError, FootageWarning
 from metavad.features.base import grid_of
 from metavad.features.library import Library, Track, stream
 from metavad.features.sample import Sample
+from metavad.files import claimed
 from metavad.meta.base import Base
 from metavad.protocol.places import Places, places_of
 from metavad.protocol.settings import SHOWN, Settings
 from metavad.recordings import recordings
-from metavad.scenes.cache import Store, cache_folder, content_key
+from metavad.scenes.cache import Store, cache_folder, data_digest
 from metavad.scenes.labels import check_rows, frame_labels, unlabelled
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
@@ -28,7 +27,7 @@ from metavad.scenes.synthetic import VERSION, write_suite
 from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
 from metavad.types import BoolArray, IntArray
 
-__all__ = ["Bench", "data_digest"]
+__all__ = ["Bench"]
 
 TIMED = 40
 """Ticks on which the cost of decoding and features is measured."""
@@ -209,17 +208,9 @@ class Bench:
         return ((name, read.track(self.scene.key, "test", name)) for name in self.truth)
 
 
-def data_digest(scene: Scene) -> str:
-    """sha256 over the content of all videos and what is cut off and shown of them, 12 digits."""
-    summed = hashlib.sha256()
-    summed.update(repr((scene.crop, scene.normal_frames)).encode())
-    for video in (*scene.normal, *scene.test):
-        summed.update(json.dumps([video.name, content_key(video, dated=False)], sort_keys=True).encode())
-    return summed.hexdigest()[:12]
-
-
 def _generated_camera(store: Store) -> Scene:
     """A camera that no suite holds, made once: what ``wrong-scene`` is shown where a suite has one scene only."""
     folder = cache_folder() / "suites" / f"wrong-scene-{VERSION}"
-    write_suite(folder, scenes=1, seed=7919, size="small", test_videos=0)
+    with claimed(folder, wait=True):
+        write_suite(folder, scenes=1, seed=7919, size="small", test_videos=0)
     return load_suite(str(folder)).scenes[0]

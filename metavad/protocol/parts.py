@@ -3,12 +3,10 @@
 import hashlib
 import json
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -20,10 +18,11 @@ from metavad.calibration.accumulation import smooth
 from metavad.features.library import Library, Track
 from metavad.files import atomic_path
 from metavad.meta.base import Base
-from metavad.protocol.bench import Bench, data_digest
+from metavad.protocol.bench import Bench
 from metavad.protocol.places import pixel_figure
 from metavad.protocol.settings import Part
-from metavad.scenes.cache import cache_folder
+from metavad.scenes.arrays import archived_arrays
+from metavad.scenes.cache import cache_folder, data_digest
 from metavad.scoring.baselines import motion, position
 from metavad.scoring.regions import detect
 from metavad.scoring.stream import TrackScores, score_track
@@ -187,15 +186,17 @@ def _kept(bench: Bench, part: Part) -> Scored | None:
         return None
     try:
         return _read(_file(bench.folder, bench, part))
-    except (BadZipFile, EOFError, KeyError, OSError, ValueError, zlib.error):
+    except (KeyError, OSError, ValueError):
         return None
 
 
+_MOST = 1 << 34
+"""Bytes of one array that is kept: the scores of a video, or its boxes."""
+
+
 def _read(path: Path) -> Scored:
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        facts = json.loads(file["facts"].tobytes())
-        arrays = {
-            name: {video: file[f"{name}-{number}"] for number, video in enumerate(facts[name])} for name in _ARRAYS
-        }
+    kept = {name: array.values(_MOST) for name, array in archived_arrays(path).items()}
+    facts = json.loads(kept["facts"].tobytes())
+    arrays = {name: {video: kept[f"{name}-{number}"] for number, video in enumerate(facts[name])} for name in _ARRAYS}
     numbers: dict[str, Any] = {name: facts[name] for name in _NUMBERS}
     return Scored(arrays["raw"], arrays["smoothed"], **numbers, detections=arrays["detections"])

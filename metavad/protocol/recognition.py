@@ -19,6 +19,7 @@ import torch
 
 from metavad import __version__
 from metavad.adaptation.adapt import Method, Normality, adapted, fine_tune, learn, refit
+from metavad.config import MOST_SHOTS
 from metavad.errors import BundleError, ShotsError, UsageError, VideoError
 from metavad.evaluation.ranking import micro_auc
 from metavad.experts.set import ExpertSet, under
@@ -27,6 +28,7 @@ from metavad.features.sample import Sample, join
 from metavad.meta.base import Base
 from metavad.progress import SILENT, Progress
 from metavad.protocol.figures import defined
+from metavad.protocol.settings import MOST_DRAWS
 from metavad.scenes.cache import Store, content_key
 from metavad.scenes.recognition import Recognition
 from metavad.scenes.scene import Scene, Video
@@ -86,10 +88,10 @@ def recognise(
     """
     asked = tuple(sorted(set(shots) - {0}))
     chosen = tuple(name for name in RECOGNISERS if name in methods)
-    if not asked or min(asked) < 0 or not chosen or draws < 1:
+    if not asked or min(asked) < 0 or max(asked) > MOST_SHOTS or not chosen or not 1 <= draws <= MOST_DRAWS:
         raise UsageError(
-            f"{suite.name}: expected shots of 1 or more, draws of 1 or more, and methods of {', '.join(RECOGNISERS)}, "
-            f"found {list(shots)}, {draws} and {', '.join(methods)}"
+            f"{suite.name}: expected shots of 1 to {MOST_SHOTS}, draws of 1 to {MOST_DRAWS}, and methods of "
+            f"{', '.join(RECOGNISERS)}, found {list(shots)}, {draws} and {', '.join(methods)}"
         )
     seeds, seeing = [seed * 1000 + draw for draw in range(draws)], of_embeddings(base)
     _enough(suite, asked[-1])

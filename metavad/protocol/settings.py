@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from metavad.episodes import check_shots
 from metavad.errors import UsageError, nearest
 
-__all__ = ["MEASURED", "METHODS", "ONCE", "SHOWN", "Part", "Settings", "checked_settings"]
+__all__ = ["MEASURED", "METHODS", "MOST_DRAWS", "ONCE", "SHOWN", "Part", "Settings", "checked_settings"]
 
 ONCE = ("position", "motion", "zero-shot")
 """Stand once for each scene: K = 0, one draw."""
 SHOWN = ("fine-tune", "refit", "wrong-scene", "adapted")
 """Stand for each K >= 1, in every draw."""
 METHODS = (*ONCE, *SHOWN)
+MOST_DRAWS = 1000
 MEASURED = ("adapt_seconds", "fps", "latency_seconds")
 """Columns that depend on the machine and its load, not on the experiment."""
 
@@ -63,9 +65,8 @@ def checked_settings(
     for method in methods:
         if method not in METHODS:
             raise UsageError(f"--methods: expected known methods, found {method!r}; {nearest(method, METHODS)}")
-    if not shots or min(shots) < 0 or draws < 1 or shot_frames < 2:
-        raise UsageError(
-            f"expected shots >= 0, draws >= 1 and shot-frames >= 2, found {list(shots)}, {draws} and {shot_frames}"
-        )
+    check_shots(shots, shot_frames)
+    if not 1 <= draws <= MOST_DRAWS:
+        raise UsageError(f"expected draws >= 1 and <= {MOST_DRAWS}, found {draws}")
     chosen = tuple(method for method in METHODS if method in methods)
     return Settings(tuple(sorted(set(shots))), draws, chosen, shot_frames, seed, paper)

@@ -9,10 +9,8 @@ import gzip
 import io
 import lzma
 import os
-import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from bz2 import BZ2File
@@ -23,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from metavad.errors import DataError, OutputError
+from metavad.files import unfinished_directory
 from metavad.progress import SILENT, Progress
 
 __all__ = ["Limits", "extract"]
@@ -74,18 +73,18 @@ def extract(archive: Path, into: Path, limits: Limits = Limits(), progress: Prog
     if not archive.is_file():
         raise DataError(f"{archive}: expected an archive, found nothing; check the path")
     into.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=".unpacking.", dir=into))
     try:
-        with progress.task(f"unpack {archive.name}", None) as task:
+        with (
+            unfinished_directory(into / archive.name) as beside,
+            progress.task(f"unpack {archive.name}", None) as task,
+        ):
             unpacking = _Unpacking(archive, beside, limits)
             for member in _members(archive, limits):
                 unpacking.take(member)
                 task.advance(note=member.name)
-        return _moved(beside, into)
+            return _moved(beside, into)
     except _DAMAGE as error:
         raise DataError(f"{archive}: expected a whole archive, found damage ({error}); fetch it again") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 class _Unpacking:

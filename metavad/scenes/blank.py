@@ -16,7 +16,7 @@ from metavad.scenes.scene import Video
 from metavad.scenes.video import Frame
 from metavad.types import ByteArray, IntArray
 
-__all__ = ["Glance", "glance", "warn_of_nothing", "watched"]
+__all__ = ["Glance", "Glancing", "warn_of_nothing", "watched"]
 
 _EVERY = 4  # rows and columns of which one is looked at
 _EVEN = 8  # grey levels within which all but a hundredth at each end are one grey
@@ -125,12 +125,22 @@ class Glance:
     frozen: bool
 
 
-def glance(pictures: Sequence[ByteArray]) -> Glance:
-    """What a clip's pictures (H, W), in order, show at first sight."""
-    still, smalls = _Frozen(), [_small(picture) for picture in pictures]
-    for number, small in enumerate(smalls):
-        still.add(small, float(number))
-    return Glance(all(map(_even, smalls)), still.since == 0)
+class Glancing:
+    """Looks at a clip's pictures as they come, and keeps none of them."""
+
+    def __init__(self) -> None:
+        self._still, self._number, self._black = _Frozen(), 0, True
+
+    def add(self, picture: ByteArray) -> None:
+        """The next picture (H, W)."""
+        small = _small(picture)
+        self._still.add(small, float(self._number))
+        self._black, self._number = self._black and _even(small), self._number + 1
+
+    @property
+    def found(self) -> Glance:
+        """What they show at first sight."""
+        return Glance(self._black, self._still.since == 0)
 
 
 def warn_of_nothing(glances: Mapping[tuple[str, float], Glance]) -> None:

@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 
 from metavad.errors import ConfigError, OutputError
 from metavad.files import atomic_path
+from metavad.scenes.arrays import ArrayError, mapped_array
 from metavad.scenes.blank import watched
 from metavad.scenes.container import file_status
 from metavad.scenes.listing import frame_files
-from metavad.scenes.scene import Crop, Video
+from metavad.scenes.scene import Crop, Scene, Video
 from metavad.scenes.video import VideoFacts, probe, read_frames, tell, tick_frames
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["Store", "cache_folder", "content_key", "ticks_key", "video_facts", "working_frames"]
+__all__ = ["Store", "cache_folder", "content_key", "data_digest", "ticks_key", "video_facts", "working_frames"]
 
 DEFAULT_LIMIT = 40 * 10**9
 """Bytes; ``METAVAD_CACHE_GB`` says otherwise."""
@@ -165,6 +166,15 @@ def content_key(video: Video, *, dated: bool = True) -> dict[str, object]:
     return key | {"sha256": digest} | ({"changed": changed} if dated and not whole else {})
 
 
+def data_digest(scene: Scene) -> str:
+    """sha256 over the content of all videos and what is cut off and shown of them, 12 digits."""
+    summed = hashlib.sha256()
+    summed.update(repr((scene.crop, scene.normal_frames)).encode())
+    for video in (*scene.normal, *scene.test):
+        summed.update(json.dumps([video.name, content_key(video, dated=False)], sort_keys=True).encode())
+    return summed.hexdigest()[:12]
+
+
 def video_facts(store: Store, video: Video, crop: Crop = Crop()) -> VideoFacts:
     """What :func:`probe` says, and warns of, looked up where the video was looked through before."""
     key = {"version": 3, "content": content_key(video)}
@@ -217,9 +227,12 @@ def _text_row(text: str) -> ByteArray:
 def _default_limit() -> int:
     text = os.environ.get("METAVAD_CACHE_GB")
     try:
-        return DEFAULT_LIMIT if not text else int(float(text) * 10**9)
-    except ValueError as error:
-        raise ConfigError(f"METAVAD_CACHE_GB: expected a number of gigabytes, found {text!r}") from error
+        limit = DEFAULT_LIMIT if not text else int(float(text) * 10**9)
+    except (ValueError, OverflowError):
+        limit = -1
+    if limit < 0:
+        raise ConfigError(f"METAVAD_CACHE_GB: expected a number of gigabytes, found {text!r}")
+    return limit
 
 
 def _plain(value: object) -> object:
@@ -234,28 +247,14 @@ def _plain(value: object) -> object:
 def _kept(path: Path) -> NDArray[Any] | None:
     """The array at ``path``, marked as used just now; a damaged file goes and counts as absent."""
     try:
-        array = _mapped(path)
+        array = mapped_array(path, whole=True)
         os.utime(path)
     except FileNotFoundError:
         return None
-    except Exception:  # a damaged header may break anywhere in numpy's parser
+    except ArrayError:
         _removed(path)
         return None
     return array
-
-
-def _mapped(path: Path) -> NDArray[Any]:
-    """A memory map of an array file whose length is exactly what its header says."""
-    with path.open("rb") as file:
-        np.lib.format.read_magic(file)
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        start = file.tell()
-    expected = start + math.prod(shape) * dtype.itemsize
-    if dtype.hasobject or fortran or path.stat().st_size != expected:
-        raise ValueError(f"expected {expected} bytes of plain numbers")
-    if 0 in shape:
-        return np.zeros(shape, dtype)
-    return np.memmap(path, dtype, "r", offset=start, shape=shape)
 
 
 def _removed(path: Path) -> bool:

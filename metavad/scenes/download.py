@@ -1,17 +1,24 @@
 """Fetching of datasets that have a public address and a known digest; the others say where to ask."""
 
 import itertools
+import re
+import shutil
+import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from queue import Empty, Full, Queue
 from typing import Any
 
-from metavad.errors import DataError, OutputError, UsageError
+from metavad.errors import DataError, FullDiskError, OutputError, UsageError
+from metavad.files import claimed, full_disk_named
 from metavad.progress import SILENT, Progress
 from metavad.scenes.archive import Limits, extract
 from metavad.scenes.scene import Archive, Suite
@@ -23,7 +30,6 @@ Downloader = Callable[[str, str, Any], None]
 """What pooch calls: address, file to write, and the pooch itself (not used)."""
 
 _CHUNK = 1 << 20
-_PATIENCE = 60.0  # seconds without a byte
 
 
 def fetch(name: str, data: Path, progress: Progress = SILENT, *, keep: bool = True) -> list[Path]:
@@ -34,12 +40,13 @@ def fetch(name: str, data: Path, progress: Progress = SILENT, *, keep: bool = Tr
     are ready are returned.
 
     Raises :class:`UsageError` where a dataset has no public archive (the line says where to get it),
-    :class:`DataError` for a digest that does not match or an address that does not answer.
+    :class:`DataError` for a digest that does not match, an address that does not answer, that sends more or longer
+    than any dataset takes, or that leaves the web: nothing but http and https is spoken.
     """
     suite = about(name)
     if not suite.archives:
         raise UsageError(f"{name}: expected a dataset with a public archive, found none; {_where(suite)}")
-    return [_ready(archive, data, progress, keep) for archive in suite.archives]
+    return [_ready(archive, data, progress, keep, _where(suite)) for archive in suite.archives]
 
 
 def _where(suite: Suite) -> str:
@@ -71,43 +78,64 @@ def still_missing(suite: Suite) -> list[str]:
     ]
 
 
-def _ready(archive: Archive, data: Path, progress: Progress, keep: bool) -> Path:
-    folder = data / archive.creates
-    for there in (folder, data / folder.name):  # with or without the folder that holds several archives
-        if there.exists():
-            return there
-    file = _archive_file(archive, data / "archives", progress)
-    extract(file, folder.parent, progress=progress)
-    if not folder.exists():
-        raise DataError(f"{file}: expected to unpack to {archive.creates!r}, found other names; see {folder.parent}")
-    if not keep:
-        file.unlink()
+def _ready(archive: Archive, data: Path, progress: Progress, keep: bool, where: str) -> Path:
+    folder, file = data / archive.creates, data / "archives" / _file_name(archive.url)
+    with claimed(file):
+        for there in (folder, data / folder.name):  # with or without the folder that holds several archives
+            if there.exists():
+                return there
+        _download(archive, file, progress, where)
+        extract(file, folder.parent, progress=progress)
+        if not folder.exists():
+            raise DataError(
+                f"{file}: expected to unpack to {archive.creates!r}, found other names; see {folder.parent}"
+            )
+        if not keep:
+            file.unlink()
     return folder
 
 
-def _archive_file(archive: Archive, folder: Path, progress: Progress) -> Path:
+def _file_name(url: str) -> str:
+    """What the archive at an address is called here."""
+    parts = urllib.parse.urlparse(url)
+    name = PurePosixPath(parts.path).name
+    if parts.scheme not in ("http", "https") or not re.fullmatch(r"\w[\w.+-]*", name):
+        raise DataError(f"{url}: expected an address such as https://host/name.zip; mend the suite's [[archives]]")
+    return name
+
+
+def _download(archive: Archive, file: Path, progress: Progress, where: str) -> None:
     """The archive on disk with the right digest: there already, or fetched."""
     import pooch
 
-    name = Path(urllib.parse.urlparse(archive.url).path).name
-    part = folder / f"{name}.part"
     try:
         with _quiet():
-            file = pooch.retrieve(
+            pooch.retrieve(
                 archive.url,
                 known_hash=f"sha256:{archive.sha256}",
-                fname=name,
-                path=folder,
-                downloader=_downloader(part, progress),
+                fname=file.name,
+                path=file.parent,
+                downloader=_downloader(file.with_name(f"{file.name}.part"), progress),
             )
-    except ValueError as error:
-        raise DataError(f"{archive.url}: expected sha256 {archive.sha256}, found another; try again later") from error
     except (HTTPException, OSError) as error:
         if isinstance(error, OutputError):
             raise
-        reason = getattr(error, "reason", None) or error
+        reason = " ".join(str(getattr(error, "reason", None) or error).split())
+        code = error.code if isinstance(error, urllib.error.HTTPError) else None
+        if code is not None and code not in _PASSING:
+            raise DataError(f"{archive.url}: expected an archive, found {code} {reason}; {where}") from error
         raise DataError(f"{archive.url}: expected an answer, found {reason}; run the same command to go on") from error
-    return Path(file)
+    except DataError as error:
+        raise DataError(f"{archive.url}: {error}; {where}") from error
+    except ValueError as error:
+        raise DataError(
+            f"{archive.url}: expected sha256 {archive.sha256}, found another: the archive there has changed, or broke "
+            f"on its way; fetch it once more, else {where}"
+        ) from error
+
+
+_PASSING = {408, 425, 429, *range(500, 600)}
+"""Answers of servers that may be others in a while."""
 
 
 @contextmanager
@@ -130,11 +158,14 @@ def _downloader(part: Path, progress: Progress) -> Downloader:
     def download(url: str, output: str, _pooch: Any) -> None:
         have = part.stat().st_size if part.exists() else 0
         headers = {"User-Agent": "metavad"} | ({"Range": f"bytes={have}-"} if have else {})
+        request = urllib.request.Request(url, headers=headers)
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_PATIENCE) as answer:
+            with closing(_arriving(request)) as arriving, full_disk_named(part):
+                answer = next(arriving)
                 goes_on = answer.status == HTTPStatus.PARTIAL_CONTENT
-                _receive(answer, part, have if goes_on else 0, progress)
+                _receive(answer.headers, arriving, part, have if goes_on else 0, progress)
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # there is nothing after what we have
                 raise
         part.replace(output)
@@ -142,13 +173,129 @@ def _downloader(part: Path, progress: Progress) -> Downloader:
     return download
 
 
-def _receive(answer: Any, part: Path, have: int, progress: Progress) -> None:
-    rest = answer.headers.get("Content-Length")
-    total = None if rest is None else have + int(rest)
+def _arriving(request: urllib.request.Request) -> Generator[Any, None, None]:
+    """The answer, then its content as it comes; for none of it is waited longer than we have patience.
+
+    A server that drips a byte now and then keeps a read waiting for ever, so another thread does the reading.
+    """
+    arrived: Queue[Any] = Queue(8)
+    over = threading.Event()
+    threading.Thread(target=_take, args=(request, arrived, over), daemon=True).start()
+    try:
+        while (item := arrived.get(timeout=_PATIENCE.silence)) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    except Empty:
+        raise TimeoutError(f"nothing new in {_PATIENCE.silence:g} seconds") from None
+    finally:
+        over.set()
+
+
+def _take(request: urllib.request.Request, arrived: "Queue[Any]", over: threading.Event) -> None:
+    """Hand over an answer and its content, or what went wrong, until nobody wants more."""
+
+    def hand(item: Any) -> None:
+        while not over.is_set():
+            with suppress(Full):
+                arrived.put(item, timeout=_LOOK)
+                break
+
+    try:
+        with _opener().open(request, timeout=_PATIENCE.silence) as answer:
+            hand(answer)
+            while not over.is_set() and (chunk := answer.read1(_CHUNK)):  # what is there, without waiting for more
+                hand(chunk)
+        hand(None)
+    except Exception as error:  # told to who waits
+        hand(error)
+
+
+_LOOK = 0.5
+"""Seconds between two looks whether anybody still wants what arrives."""
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Speaks http and https and nothing else, whatever an answer redirects to."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+        _WebOnly,
+    ):
+        opener.add_handler(handler())
+    return opener
+
+
+class _WebOnly(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        """The request that follows a redirection; raises where it leaves the web."""
+        if urllib.parse.urlparse(newurl).scheme not in ("http", "https"):
+            raise urllib.error.HTTPError(newurl, code, f"a redirection to {newurl[:80]}", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _receive(headers: Any, chunks: Iterator[Any], part: Path, have: int, progress: Progress) -> None:
+    rest = headers.get("Content-Length", "")
+    total = have + int(rest) if rest.isdecimal() and len(rest) < _DIGITS else None
+    _stop_unless_room(part, total or 0, have)
+    pace = _Pace(time.monotonic(), have)
     with part.open("ab" if have else "wb") as file, progress.task(f"fetch {part.stem}", total) as task:
         task.advance(have)
-        while chunk := answer.read(_CHUNK):
+        for chunk in chunks:
             file.write(chunk)
+            have += len(chunk)
             task.advance(len(chunk))
+            pace.check(have)
+            _stop_if_too_large(part, have)
     if total is not None and part.stat().st_size != total:
-        raise urllib.error.ContentTooShortError(f"{part.stat().st_size} of {total} bytes", (str(part), answer.headers))
+        raise urllib.error.ContentTooShortError(f"{part.stat().st_size} of {total} bytes", (str(part), headers))
+
+
+_DIGITS = 19
+"""Of the length of anything; what says more says nothing."""
+
+
+def _stop_unless_room(part: Path, total: int, have: int) -> None:
+    _stop_if_too_large(part, total)
+    free = shutil.disk_usage(part.parent).free
+    if total - have > free:
+        raise FullDiskError(f"{part}: expected room for {total - have:,} bytes more, found {free:,}; make room")
+
+
+def _stop_if_too_large(part: Path, size: int) -> None:
+    if size > _PATIENCE.bytes:
+        part.unlink(missing_ok=True)
+        raise DataError(f"expected an archive of at most {_PATIENCE.bytes:,} bytes, found a larger one")
+
+
+@dataclass(frozen=True)
+class _Patience:
+    """What a download may take: bytes, seconds in all, seconds without anything new, bytes a second on the mean."""
+
+    bytes: int = 200 * 10**9
+    seconds: float = 48 * 3600.0
+    silence: float = 60.0
+    rate: float = 1000.0
+
+
+_PATIENCE = _Patience()
+
+
+@dataclass
+class _Pace:
+    """How fast a download comes."""
+
+    started: float
+    before: int
+
+    def check(self, have: int) -> None:
+        """Raises :class:`TimeoutError` where it takes too long or hardly comes."""
+        spent = time.monotonic() - self.started
+        if spent > _PATIENCE.seconds:
+            raise TimeoutError(f"it still coming after {_PATIENCE.seconds / 3600:g} hours")
+        if spent > _PATIENCE.silence and have - self.before < _PATIENCE.rate * spent:
+            raise TimeoutError(f"{have - self.before:,} bytes in {spent:.0f} seconds")

@@ -8,19 +8,23 @@ import csv
 import fnmatch
 import math
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
-from zipfile import BadZipFile
+from zipfile import is_zipfile
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from metavad.errors import FootageWarning, LabelError
+from metavad.scenes.arrays import ArrayError, archived_arrays, mapped_array
 from metavad.scenes.listing import VIDEO_SUFFIXES, frame_files, is_junk, natural
 from metavad.scenes.scene import LabelSource, Video
 from metavad.scenes.text import text_of
@@ -80,22 +84,13 @@ def _text(path: Path) -> str:
         raise LabelError(f"{path}: expected a text file, found something else; fetch or save it again") from error
 
 
-def _array(path: Path, *, memory_map: bool = False) -> NDArray[np.generic]:
-    """An array file; pickled objects are refused, since reading one runs what it says."""
-    _existing(path)
+def _array(path: Path) -> NDArray[Any]:
+    """An array file, as a memory map; pickled objects are refused, since reading one runs what it says."""
     try:
-        loaded = np.load(path, mmap_mode="r" if memory_map else None, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise LabelError(f"{path}: expected an array of numbers (.npy), {_refusal(error)}") from error
-    if not isinstance(loaded, np.ndarray):
-        raise LabelError(f"{path}: expected one array (.npy), found an archive of arrays")
-    return loaded
-
-
-def _refusal(error: Exception) -> str:
-    if "allow_pickle" in str(error):
-        return "found pickled objects, which are never read; save plain numbers"
-    return "found something else; fetch or save it again"
+        return mapped_array(_existing(path))
+    except ArrayError as error:
+        archive = " (an archive of arrays)" if is_zipfile(path) else ""
+        raise LabelError(f"{path}: expected an array of numbers (.npy), found {error}{archive}") from error
 
 
 def _npy(source: LabelSource, video: Video, frames: int) -> BoolArray:
@@ -300,12 +295,25 @@ def clip_number(video: Video) -> int:
 def _matlab(path: Path) -> dict[str, Any]:
     import scipy.io
 
-    _existing(path)
-    try:
-        content: dict[str, Any] = scipy.io.loadmat(path, appendmat=False)
-    except Exception as error:  # scipy raises whatever its parser stumbles over
-        raise LabelError(f"{path}: expected a MATLAB file (v5 to v7.2), found something else") from error
+    status = _existing(path).stat()
+    if not _can_be_read(path, status.st_size, status.st_mtime_ns):
+        raise LabelError(f"{path}: expected a MATLAB file (v5 to v7.2), found something else")
+    content: dict[str, Any] = scipy.io.loadmat(path, appendmat=False)
     return content
+
+
+_READING = "import sys, scipy.io; scipy.io.loadmat(sys.argv[1], appendmat=False)"
+_PATIENCE = 100.0  # seconds; the largest masks of a dataset take some ten
+
+
+@lru_cache(maxsize=1024)
+def _can_be_read(path: Path, size: int, changed: int) -> bool:
+    """Whether scipy gets through a file, tried in a process of its own: damage may end the reader, or hold it."""
+    command = [sys.executable, "-P", "-c", _READING, str(path.absolute())]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def _cell(content: dict[str, Any], variable: str, clip: int, path: Path) -> NDArray[Any]:
@@ -352,7 +360,7 @@ def _npy_masks(source: LabelSource, video: Video, frames: int) -> Iterator[BoolA
     path = source.of(video)
     if not path.exists():
         return None
-    masks = _array(path, memory_map=True)
+    masks = _array(path)
     if masks.ndim != 3 or len(masks) != frames:
         raise LabelError(f"{path}: expected masks ({frames}, H, W), one per frame, found {masks.shape}")
     return (np.asarray(mask) != 0 for mask in masks)
@@ -362,18 +370,21 @@ def _npz(source: LabelSource, video: Video, frames: int) -> BoolArray:
     """One array per video, in an archive by the videos' names, or in an archive of its own."""
     path = _existing(source.of(video))
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = list(archive.files)
-            own = [name for name in names if _is_about(name, video)] or (
-                names if is_of_one_video(source) and len(names) == 1 else []
-            )
-            labels = np.ravel(archive[own[0]]) if len(own) == 1 else None
-    except (ValueError, EOFError, OSError, AttributeError, TypeError, BadZipFile) as error:
-        raise LabelError(f"{path}: expected an archive of number arrays (.npz), {_refusal(error)}") from error
+        arrays = archived_arrays(path)
+        own = [name for name in arrays if _is_about(name, video)] or (
+            list(arrays) if is_of_one_video(source) and len(arrays) == 1 else []
+        )
+        labels = np.ravel(arrays[own[0]].values(_HEADER + frames * _WIDEST)) if len(own) == 1 else None
+    except ArrayError as error:
+        raise LabelError(f"{path}: expected an archive of number arrays (.npz), found {error}") from error
     if labels is None:
-        found = f"{own[0]!r} and {own[1]!r}" if own else f"those of {len(names)} others"
+        found = f"{own[0]!r} and {own[1]!r}" if own else f"those of {len(arrays)} others"
         raise LabelError(f"{path}: expected labels of {video.name!r}, found {found}")
     return checked_labels(labels, path, frames)
+
+
+_HEADER, _WIDEST = 1 << 16, 16
+"""Bytes of the header of an array, and of one label, at most."""
 
 
 def _is_about(name: str, video: Video) -> bool:

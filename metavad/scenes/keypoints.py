@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from metavad.errors import VideoError
+from metavad.scenes.arrays import archived_arrays
 from metavad.scenes.listing import VIDEO_SUFFIXES, frame_files
 from metavad.scenes.scene import Video
 from metavad.scenes.text import text_of
@@ -34,7 +34,6 @@ _ODD = (
     AttributeError,
     OverflowError,
     RecursionError,
-    BadZipFile,
 )
 """What a file that is something else makes of its readers."""
 
@@ -93,9 +92,10 @@ def read_keypoints(path: Path, video: Video) -> Keypoints:
 
 
 def _read_npz(path: Path) -> Keypoints:
-    with np.load(path, allow_pickle=False) as file:
-        frames, tracks, points = file["frames"], file["tracks"], file["points"]
-    if points.shape != (len(frames), points.shape[1], 2) or points.shape[1] < JOINTS or len(tracks) != len(frames):
+    arrays = archived_arrays(path)
+    frames, tracks, points = (arrays[name].values(_MOST) for name in ("frames", "tracks", "points"))
+    shapes = (len(frames),), (len(frames), points.shape[1] if points.ndim == 3 else 0, 2)
+    if (tracks.shape, points.shape) != shapes or frames.ndim != 1 or points.shape[1] < JOINTS:
         raise ValueError(f"points of the shape {points.shape}")
     if not np.isfinite(points).all() or (np.mod(frames, 1) != 0).any() or (np.mod(tracks, 1) != 0).any():
         raise ValueError("numbers that are no places, frames or tracks")
@@ -105,6 +105,10 @@ def _read_npz(path: Path) -> Keypoints:
         points[:, :JOINTS].astype(np.float64),
         np.ones(len(frames)),
     )
+
+
+_MOST = 1 << 32
+"""Bytes of an array of poses: ten million people."""
 
 
 def _read_json(path: Path, video: Video) -> Keypoints:

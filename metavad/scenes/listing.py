@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from metavad.errors import FootageWarning, VideoError
-from metavad.scenes.scene import Scene, Video
+from metavad.errors import FootageWarning, UsageError, VideoError
+from metavad.scenes.scene import RATES, Scene, Video
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -102,6 +102,8 @@ def scene_of_files(
     ``fps`` is the frame rate of all of them, in place of the times that files have; without it, ``folder_fps`` is that
     of folders of frames.
     """
+    if fps is not None and not RATES[0] <= fps <= RATES[1]:
+        raise UsageError(f"--fps: expected frames a second, {RATES[0]:g} to {RATES[1]:g}, found {fps:g}")
     once: dict[str, Video] = {}
     for video in (video for path in paths for video in _videos_at(Path(path), fps or folder_fps)):
         once.setdefault(os.path.realpath(video.path), replace(video, fps=fps or video.fps))

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from metavad.errors import UsageError
 
 __all__ = [
+    "MOST_CAMERAS",
+    "RATES",
     "ROLES",
     "Archive",
     "Crop",
@@ -57,6 +59,12 @@ def words_of(text: str) -> list[str]:
     if any(match[0] in ("{", "}") for match in found):
         raise ValueError("expected words in braces, such as {video}, and two braces for one that stands for itself")
     return [match[1] for match in found if match[1]]
+
+
+RATES = 1e-4, 1000.0
+"""Frames a second that a folder of frames may have: from one in hours on."""
+MOST_CAMERAS = 100_000
+"""Generated ones of one suite."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metavad.errors import SuiteError, UsageError, nearest
+from metavad.files import claimed
 from metavad.progress import SILENT, Progress
 from metavad.scenes.listing import name_of, natural, videos_under
 from metavad.scenes.lists import chosen_by
@@ -370,7 +371,8 @@ def _generated_folder(place: Place, block: GenerateTable, progress: Progress) ->
     name = f"synthetic-{synthetic.VERSION}-{block.size}-{block.scenes}-{block.seed}"
     folder = made[0] if made else cache_folder() / "suites" / name
     if not (folder / "suite.toml").is_file():
-        synthetic.write_suite(folder, scenes=block.scenes, seed=block.seed, size=block.size, progress=progress)
+        with claimed(folder, wait=True):  # whoever comes second finds it written
+            synthetic.write_suite(folder, scenes=block.scenes, seed=block.seed, size=block.size, progress=progress)
     return folder
 
 

@@ -9,14 +9,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from metavad.errors import SuiteError, nearest
 from metavad.scenes.formats import FORMATS, MASK_FORMATS, TRACK_FORMATS
-from metavad.scenes.scene import ROLES, Role, words_of
+from metavad.scenes.scene import MOST_CAMERAS, RATES, ROLES, Role, words_of
 from metavad.scenes.text import text_of
 
 __all__ = ["GenerateTable", "LabelTable", "LayoutTable", "SceneTable", "SuiteTable", "table_of"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _template(text: str) -> str:
@@ -40,7 +40,7 @@ def _pattern(text: str) -> str:
 
 _Template = Annotated[str, AfterValidator(_template)]
 _Pattern = Annotated[str, AfterValidator(_pattern)]
-_Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Rate = Annotated[float, Field(ge=RATES[0], le=RATES[1])]
 
 
 _READ = {"intervals": {"unit", "first", "inclusive"}, "ur-fall": {"abnormal"}}
@@ -133,8 +133,8 @@ class LayoutTable(_Strict):
 
 class GenerateTable(_Strict):
     root: str
-    scenes: int = Field(ge=1)
-    seed: int
+    scenes: int = Field(ge=1, le=MOST_CAMERAS)
+    seed: int = Field(ge=0)
     size: Literal["tiny", "small", "full"] = "small"
     roles: tuple[Role, ...] = ROLES
 

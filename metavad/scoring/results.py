@@ -4,16 +4,36 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from metavad import __version__
+from metavad.adaptation.detector import Detector
+from metavad.errors import OutputError
 from metavad.files import atomic_path
 from metavad.recordings import median_frame, recordings, without_gaps
+from metavad.scenes.cache import content_key
+from metavad.scenes.scene import Video
 from metavad.scoring.events import Event, merged_until
 from metavad.scoring.stream import FrameScore, Moment
 from metavad.types import FloatArray
 
-__all__ = ["EventFinder", "Found", "Outline", "settled", "write_stream"]
+__all__ = [
+    "RESULT",
+    "EventFinder",
+    "Found",
+    "Outline",
+    "Result",
+    "check_place",
+    "result_of",
+    "settled",
+    "write_stream",
+]
+
+RESULT = "result.json"
+"""What a folder of scores is the result of."""
 
 COLUMNS = 1000
 """Columns of a timeline: about its pixels."""
@@ -143,3 +163,45 @@ def write_stream(
             finder.add(frame, inside)
             columns.add(frame)
     return finder.finish(), columns.outline()
+
+
+class Result(BaseModel):
+    """All that scores follow from: where it is the same, so are they."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metavad: str = __version__
+    detector: str
+    """Digest."""
+    fps: float | None
+    video: dict[str, Any]
+    """What identifies its content."""
+
+
+def result_of(detector: Detector, video: Video) -> Result:
+    """What scores of this video by this detector are the result of."""
+    return Result(detector=detector.digest, fps=video.fps, video=content_key(video))
+
+
+def check_place(place: Path, result: Result) -> bool:
+    """Whether a folder holds this very result already; raises :class:`OutputError` where it holds anything else."""
+    if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+        return False
+    try:
+        found = Result.model_validate_json((place / RESULT).read_bytes())
+    except (OSError, ValidationError):
+        raise OutputError(f"{place}: expected a free place for scores, found something; name another --out") from None
+    if found != result:
+        what = next(name for name in Result.model_fields if getattr(found, name) != getattr(result, name))
+        raise OutputError(
+            f"{place}: expected a free place for scores, found those of another {_OTHER[what]}; name another --out"
+        )
+    return True
+
+
+_OTHER = {
+    "metavad": "version of metavad",
+    "detector": "detector",
+    "fps": "--fps",
+    "video": "video of this name",
+}

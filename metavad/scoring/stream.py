@@ -104,6 +104,11 @@ def score(
     return _frames(detector, video, crop, facts, progress)
 
 
+def check_video(detector: Detector, video: Video) -> None:
+    """Raises :class:`VideoError` unless its pictures have the shape of the detector's camera."""
+    _check_shape(detector, probe(video, detector.camera.crop), video)
+
+
 def _frames(
     detector: Detector, video: Video, crop: Crop, facts: VideoFacts, progress: Progress
 ) -> Iterator[FrameScore]:

@@ -1,4 +1,4 @@
-"""Adapting, calibrating and the detector on disk, with a tiny base."""
+"""Adapting and calibrating, with a tiny base."""
 
 import json
 import math
@@ -20,14 +20,13 @@ from metavad.adaptation.adapt import (
     together,
     usual_frames,
 )
-from metavad.adaptation.detector import load_detector, make_detector, save_detector
 from metavad.adaptation.oddity import odd_shots
 from metavad.adaptation.prior import fit_prior
 from metavad.adaptation.threshold import promise_threshold
 from metavad.adaptation.weights import Case, fit_weights
 from metavad.config import load_config
-from metavad.episodes import Shots, draw_shots
-from metavad.errors import BundleError, NonFiniteError, OutputError, UsageError
+from metavad.episodes import draw_shots
+from metavad.errors import NonFiniteError, UsageError
 from metavad.experts import build_experts
 from metavad.features.library import Library
 from metavad.scenes.cache import Store
@@ -141,52 +140,6 @@ def test_shots_of_a_camera_of_another_shape_are_stretched(library, tiny_base, sc
     assert all(place.log_tail.shape[1:] == grid for place in model.places.values())
 
 
-def test_a_detector_comes_back_from_disk_as_it_was(library, scene, tiny_base, tmp_path):
-    detector = make_detector(tiny_base, library, scene, draw_shots(library.reels(scene), 3, 16, 0), alarms_per_day=5)
-    save_detector(tmp_path / "detector", detector)
-    back = load_detector(tmp_path / "detector")
-    assert back.threshold == detector.threshold
-    assert back.pictures == detector.pictures
-    assert len(back.pictures) == 3
-    video = video_of(library, scene)
-    assert torch.equal(surprises(back.normality, video).fused, surprises(detector.normality, video).fused)
-
-
-def test_no_pictures_are_kept_where_none_are_wanted(library, scene, tiny_base, tmp_path):
-    shots = draw_shots(library.reels(scene), 1, 16, 0)
-    detector = make_detector(tiny_base, library, scene, shots, alarms_per_day=5, pictures=False)
-    save_detector(tmp_path / "detector", detector)
-    assert not (tmp_path / "detector" / "pictures").exists()
-
-
-@pytest.mark.parametrize("damage", ["cut", "flip", "json", "gone"])
-def test_a_damaged_detector_is_one_clear_error(library, scene, tiny_base, tmp_path, damage):
-    detector = make_detector(tiny_base, library, scene, Shots((), 0), alarms_per_day=5)
-    folder = tmp_path / "detector"
-    save_detector(folder, detector)
-    tensors = folder / "detector.safetensors"
-    content = tensors.read_bytes()
-    if damage == "cut":
-        tensors.write_bytes(content[: len(content) // 2])
-    elif damage == "flip":
-        tensors.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    elif damage == "json":
-        (folder / "detector.json").write_text("{")
-    else:
-        tensors.unlink()
-    with pytest.raises(BundleError, match="make"):
-        load_detector(folder)
-
-
-def test_a_taken_folder_is_left_alone(library, scene, tiny_base, tmp_path):
-    (tmp_path / "mine.txt").write_text("mine")
-    detector = make_detector(tiny_base, library, scene, Shots((), 0), alarms_per_day=5)
-    with pytest.raises(OutputError):
-        save_detector(tmp_path, detector)
-    assert (tmp_path / "mine.txt").read_text() == "mine"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt"]
-
-
 def test_fewer_alarms_need_a_higher_threshold(library, scene, tiny_base):
     model = adapt(tiny_base, support_of(library, scene, 3))
     thresholds = [promise_threshold(model, alarms, normal_ticks=1000)[0] for alarms in (1000, 10, 0.1)]
@@ -290,14 +243,6 @@ def test_ordinary_shots_and_lively_cameras_name_none(library, scene, tiny_base):
     assert odd_shots(with_frames(model, [rare] * 6)) == ()
     assert odd_shots(with_frames(model, [0.0, 0.0, 0.5 * rare, rare, 1.2 * rare])) == ()
     assert odd_shots(with_frames(model, [0.0, rare])) == (), "of two nobody knows which"
-
-
-def test_facts_are_plain_json(library, scene, tiny_base, tmp_path):
-    detector = make_detector(tiny_base, library, scene, draw_shots(library.reels(scene), 2, 16, 0), alarms_per_day=5)
-    save_detector(tmp_path / "detector", detector)
-    facts = json.loads((tmp_path / "detector" / "detector.json").read_text())
-    assert facts["promise"]["alarms_per_day"] == 5
-    assert len(facts["shots"]) == 2
 
 
 @pytest.mark.parametrize(("clips", "held"), [(1, [[0]]), (2, [[0], [1]]), (5, [[0, 1], [2, 3, 4]])])

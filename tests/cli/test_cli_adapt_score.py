@@ -70,8 +70,8 @@ def test_scores_of_every_frame(metavad, camera, detector, tmp_path):
         for event in json.loads((folder / "events.json").read_text()):
             assert set(event) == {"start", "end", "peak", "score", "box", "reason", "shares", "nearest_shot"}
         assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG")
-    taken = metavad("score", videos[0], "--detector", detector)
-    assert (taken.code, "free place" in taken.line) == (1, True)
+    again = metavad("score", videos[0], "--detector", detector)
+    assert (again.code, "scored already" in again.out) == (0, True)
 
 
 def test_a_video_of_several_recordings_has_no_event_over_the_gap(metavad, camera, tiny_run, tmp_path):
@@ -130,7 +130,22 @@ def test_clips_of_one_moment_are_called_so(metavad, camera, tiny_run):
         (["--normal", "VIDEOS", "--shots", "-1"], 2, "shots >= 0"),
         (["--normal", "VIDEOS"], 2, "--shots"),
         (["--normal", "VIDEOS", "--shots", "many"], 2, "--shots"),
-        (["--normal", "VIDEOS", "--shots", "1", "--alarms-per-day", "0"], 2, "above 0"),
+        *(
+            (["--normal", "VIDEOS", "--shots", "1", "--alarms-per-day", each], 2, "above 0, at most 86,400")
+            for each in ("0", "-1", "inf", "nan", "1e300", "1e-300")
+        ),
+        *(
+            (["--normal", "VIDEOS", "--shots", "1", "--fps", each], 2, "--fps: expected frames a second")
+            for each in ("0", "-1", "inf", "nan", "1e9", "1e-9")
+        ),
+        (["--normal", "VIDEOS", "--shots", "999999999"], 2, "<= 10000"),
+        (["--normal", "VIDEOS", "--shots", "1", "--shot-frames", "999999"], 2, "<= 1000"),
+        (["--normal", "VIDEOS", "--shots", "1", "--shot-frames", "1"], 2, "shot-frames >= 2"),
+        (["--normal", "VIDEOS", "--shots", "1", "--seed", "-1"], 2, "--seed"),
+        (["--normal", "VIDEOS", "--shots", "1", "--seed", "9" * 30], 2, "--seed"),
+        (["--normal", "VIDEOS", "--shots", "3", "--leave-out", "9" * 30], 2, "1 to 3"),
+        (["--normal", "VIDEOS", "--shots", "3", "--show", "normal-00@nan"], 2, "expected videos and seconds"),
+        (["--normal", "VIDEOS", "--shots", "3", "--show", "normal-00@inf"], 2, "expected videos and seconds"),
         (["--normal", "VIDEOS", "--shots", "1", "--base", "nowhere"], 1, "metavad meta-train"),
         (["--target", "ped22", "--shots", "1"], 2, "did you mean 'ped2'"),
         (["--target", "SUITE:camera-00", "--shots", "1"], 2, "did you mean 'camera-0"),

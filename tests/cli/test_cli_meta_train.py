@@ -1,6 +1,7 @@
 """``metavad meta-train``: runs, resuming, and what it refuses."""
 
 import json
+import shutil
 import signal
 
 import pytest
@@ -47,7 +48,59 @@ def test_a_stopped_run_goes_on_exactly(train, metavad, tmp_path, monkeypatch):
     taken = train("--out", "broken")
     assert (taken.code, "free place" in taken.line) == (1, True)
     other = train("--out", "broken", "--resume", "--seed", 9)
-    assert (other.code, "same seed" in other.line) == (2, True)
+    assert (other.code, "found seed = 9, begun with 0" in other.line) == (2, True)
+
+
+@pytest.fixture
+def finished(tiny_run, tmp_path):
+    """A copy of a complete run."""
+    shutil.copytree(tiny_run, tmp_path / "done")
+    return tmp_path / "done"
+
+
+def _settings(run):
+    """``--set`` of every setting that the run was begun with."""
+    config = json.loads((run / "run.json").read_text())["config"]
+    experts = config.pop("experts")
+    leaves = {f"{name}.{key}": value for name, section in config.items() for key, value in section.items()}
+    sets = [f"{key}={json.dumps(value)}" for key, value in {"experts": experts, **leaves}.items()]
+    return [part for text in sets for part in ("--set", text)]
+
+
+def test_a_finished_run_is_opened_by_the_settings_that_made_it(metavad, cameras, finished):
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    arguments = ["meta-train", "--scenes", cameras, *_settings(finished), "--resume", "--out", finished]
+    assert metavad(*arguments).code == 0
+    for change, said in (
+        (["--set", "meta.outer_steps=3"], "meta.outer_steps = 3, begun with 2"),
+        (["--set", "flow_density.cells=127"], "flow_density.cells = 127, begun with 128"),
+        (["--set", "scoring.top=0.01"], "scoring.top = 0.01, begun with 0.005"),
+        (["--set", 'experts=["prediction"]'], 'experts = ["prediction"], begun with ["prediction", "flow_density"'),
+        (["--seed", "1"], "seed = 1, begun with 0"),
+    ):
+        result = metavad(*arguments, *change)
+        assert (result.code, f"found {said}" in result.line) == (2, True), result.line
+        assert "begin a new run with another --out" in result.line
+    assert before == {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+
+
+def test_a_run_goes_on_with_the_cameras_that_it_began_with(metavad, cameras, finished, tmp_path):
+    shutil.copytree(cameras.parent, tmp_path / "site")
+    arguments = ["meta-train", *_settings(finished), "--resume", "--out", finished, "--scenes"]
+    assert metavad(*arguments, "site/suite.toml").code == 0  # wherever they lie
+    fewer = metavad(*arguments, "site/suite.toml:camera-000,site/suite.toml:camera-001")
+    assert (fewer.code, "footage.site:camera-002 = nothing, begun with" in fewer.line) == (2, True)
+    video = tmp_path / "site" / "camera-001" / "normal" / "normal-00.mp4"
+    shutil.copy(tmp_path / "site" / "camera-001" / "normal" / "normal-01.mp4", video)
+    other = metavad(*arguments, "site/suite.toml")
+    assert (other.code, "found footage.site:camera-001 = " in other.line) == (2, True)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"scenes": ["a"], "seed": 0, "config": {}}', '{"seed": 0}'])
+def test_a_run_of_another_version_is_one_line(metavad, cameras, finished, text):
+    (finished / "run.json").write_text(text)
+    result = metavad("meta-train", "--scenes", cameras, "--resume", "--out", finished)
+    assert (result.code, "another version of metavad; begin a new run" in result.line) == (1, True)
 
 
 def _stopped_after_one_step(train, monkeypatch):

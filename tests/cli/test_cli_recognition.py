@@ -130,7 +130,7 @@ def test_the_same_for_papers_and_again(metavad, suite, base, tmp_path):
         (SUITE.replace('"clips"', '"clibs"'), [], 1, "expected folders of classes under"),
         (SUITE + "[[scenes]]\nname = 'a'\nnormal = ['*.mp4']\n", [], 1, "expected one of [[scenes]]"),
         (SUITE, ["--shots", "4"], 1, "class 'dark': expected 4 training clips, found 3"),
-        (SUITE, ["--shots", "0"], 2, "expected shots of 1 or more"),
+        (SUITE, ["--shots", "0"], 2, "expected shots of 1 to"),
         (SUITE, ["--methods", "position"], 2, "methods of refit, fine-tune, adapted"),
         (SUITE, ["--html", "page.html"], 2, "--html: expected cameras, found the classes of gym"),
         (SUITE, ["--target", "gym.toml,ped2"], 2, "gym: expected cameras, found folders of classes"),

@@ -3,9 +3,12 @@
 import json
 import resource
 import shutil
+from dataclasses import replace
 
 import pytest
 
+from metavad.adaptation.detector import KIND, load_detector, save_detector
+from metavad.bundle import load_bundle, save_bundle
 from tests.footage import numbered, write_image, write_video
 
 SIZE = (48, 64)
@@ -108,10 +111,18 @@ def test_facts_that_do_not_fit(metavad, detector, video, tmp_path, change, said)
     shutil.copytree(detector, tmp_path / "bad")
     facts = json.loads((tmp_path / "bad" / "detector.json").read_text())
     (tmp_path / "bad" / "detector.json").write_text(json.dumps(facts | change))
-    result = metavad("score", video, "--detector", "bad", "--out", "made")
-    assert result.code in (1, 2)
-    assert said in result.line
-    assert not (tmp_path / "made").exists()
+    kept = load_bundle(detector, KIND)
+    save_bundle(tmp_path / "worse", replace(KIND, version=change.get("format", KIND.version)), merged(kept, change))
+    for name, words in (("bad", said if "format" in change else "detector.json was changed"), ("worse", said)):
+        result = metavad("score", video, "--detector", name, "--out", "made")
+        assert (result.code, words in result.line) == (1, True), result.line
+        assert not (tmp_path / "made").exists()
+
+
+def merged(bundle, change):
+    """The bundle with other facts, and the right digest of them."""
+    facts = {name: value for name, value in {**bundle.facts, **change}.items() if name != "format"}
+    return replace(bundle, facts=facts)
 
 
 def test_videos_of_two_cameras_are_not_one(metavad, tiny_run, video, tmp_path):
@@ -122,12 +133,16 @@ def test_videos_of_two_cameras_are_not_one(metavad, tiny_run, video, tmp_path):
     assert not (tmp_path / "made").exists()
 
 
-def test_a_damaged_picture_of_a_shot_harms_no_score(metavad, detector, video, tmp_path):
+def test_a_changed_picture_is_found(metavad, detector, video, tmp_path):
     shutil.copytree(detector, tmp_path / "some")
-    for picture in (tmp_path / "some" / "pictures").glob("*.jpg"):
-        picture.write_bytes(b"x")
-    facts = json.loads((tmp_path / "some" / "detector.json").read_text())
-    (tmp_path / "some" / "detector.json").write_text(json.dumps(facts | {"threshold": -1.0}))
+    next((tmp_path / "some" / "pictures").glob("*.jpg")).write_bytes(b"x")
+    result = metavad("score", video, "--detector", "some")
+    assert (result.code, "jpg was changed" in result.line) == (1, True), result.err
+
+
+def test_a_picture_of_a_shot_that_is_none_harms_no_score(metavad, detector, video, tmp_path):
+    made = load_detector(detector)
+    save_detector(tmp_path / "some", replace(made, pictures=tuple(b"x" for _ in made.pictures), threshold=-1.0))
     result = metavad("score", video, "--detector", "some")
     assert result.code == 0, result.err
     folder = tmp_path / "scores" / "today"

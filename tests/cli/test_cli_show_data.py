@@ -74,6 +74,30 @@ def test_synthesize_check_and_a_taken_folder(metavad, tmp_path):
     assert "test-00" in wrong.out
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(("--jobs", each) for each in ("0", "-1", "99999")),
+        *(("--seed", each) for each in ("-1", "9" * 30)),
+        *(("--normal-seconds", each) for each in ("0", "nan", "inf")),
+        *(("--scenes", each) for each in ("0", "999999999")),
+    ],
+)
+def test_numbers_that_make_no_sense(metavad, tmp_path, options):
+    result = metavad("data", "synthesize", "--out", "site", "--size", "tiny", *options)
+    name = options[0].removeprefix("--")
+    assert (result.code, name in result.line.replace("_", "-")) == (2, True)
+    assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize("fps", ["0", "-1", "nan", "inf", "1e9"])
+def test_frames_a_second_that_make_no_sense(metavad, cameras, tmp_path, fps):
+    video = cameras.parent / "camera-000" / "test" / "test-00.mp4"
+    result = metavad("data", "label", video, "--fps", fps, "--out", "labels.csv")
+    assert (result.code, "--fps: expected frames a second" in result.line) == (2, True)
+    assert not (tmp_path / "labels.csv").exists()
+
+
 def test_list_says_what_is_there(metavad, tmp_path):
     result = metavad("data", "list", "--data", tmp_path)
     assert result.code == 0

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from metavad.bundle import Kind, check_tensors
 from metavad.config import Config, load_config
 from metavad.episodes import Episode
 from metavad.errors import UsageError
@@ -15,7 +16,7 @@ from metavad.experts import EXPERTS, build_experts
 from metavad.experts.base import call
 from metavad.experts.prediction import Prediction
 from metavad.experts.set import ExpertSet, under
-from metavad.features.library import features_of, sample_of
+from metavad.features.library import blank_sample, features_of, sample_of
 from metavad.features.sample import join
 from metavad.meta.batched import batched_engine
 from metavad.meta.inner import adapting, inner_loop
@@ -277,6 +278,18 @@ def test_what_is_saved_is_what_comes_back(name, tmp_path: Path):
     again.load_state_dict(load_file(tmp_path / "expert.safetensors"))
     back = load_file(tmp_path / "memory.safetensors")
     assert torch.equal(again.score(sample, back), expert.score(sample, memory))
+
+
+@pytest.mark.parametrize("clips", [1, 3])
+def test_memory_is_finite_and_of_one_form_whatever_was_shown(name, clips, tmp_path: Path):
+    """By which a detector is known to be damaged: only how many things were kept may differ."""
+    expert, kind = expert_of(name), Kind("memory", "a memory", 1, "", "")
+    features = features_of(SEEN, expert.reads)
+    blank = [blank_sample(features, (48, 64), ticks) for ticks in (1, 2)]
+    none, one = (expert.condition(sample) for sample in (blank[0].select([]), blank[1]))
+    shown = expert.condition(moving_pictures(clips))
+    check_tensors(tmp_path, kind, name, shown, none, one)
+    assert all(tensor.isfinite().all() for memory in (none, one, shown) for tensor in memory.values())
 
 
 def test_scenes_at_once_give_the_gradients_of_one_after_the_other(name):

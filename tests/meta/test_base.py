@@ -1,15 +1,20 @@
 """A base on disk and in parts."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from metavad.adaptation.adapt import adapt, surprises
+from metavad.bundle import Bundle, load_bundle, save_bundle
 from metavad.config import load_config
 from metavad.errors import BundleError
 from metavad.features.library import Library
-from metavad.meta.base import TENSORS, load_base, save_base
+from metavad.meta.base import KIND, load_base, save_base
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
+
+SHIPPED = Path(__file__).parents[2] / "base"
 
 
 def test_it_comes_back_as_it_was_written(tiny_base, tmp_path):
@@ -21,9 +26,9 @@ def test_it_comes_back_as_it_was_written(tiny_base, tmp_path):
 
 def test_one_changed_byte_is_found(tiny_base, tmp_path):
     save_base(tmp_path / "base", tiny_base)
-    content = bytearray((tmp_path / "base" / TENSORS).read_bytes())
+    content = bytearray((tmp_path / "base" / KIND.tensors).read_bytes())
     content[-1] ^= 1
-    (tmp_path / "base" / TENSORS).write_bytes(bytes(content))
+    (tmp_path / "base" / KIND.tensors).write_bytes(bytes(content))
     with pytest.raises(BundleError, match="changed"):
         load_base(tmp_path / "base")
 
@@ -52,3 +57,64 @@ def test_settings_have_a_digest():
     config = load_config("quick")
     assert config.digest == load_config("quick").digest
     assert config.digest != load_config("quick", ["scoring.top=0.02"]).digest
+
+
+def test_the_base_that_ships_is_the_one_of_the_records():
+    """Its identity is over its parameters: the format of its files may change, the figures made with it stand."""
+    assert load_base(SHIPPED).digest == "36f4797c6df1"
+
+
+def _without(tensors, name):
+    return {key: tensor for key, tensor in tensors.items() if key != name}
+
+
+BROKEN = {
+    "a parameter is missing": (lambda t: _without(t, "params/direction.leak"), "params/direction.leak is missing"),
+    "a parameter too many": (lambda t: t | {"params/direction.more": torch.zeros(1)}, "params/direction.more is no"),
+    "another shape": (lambda t: t | {"control/direction.leak": torch.zeros(2)}, r"direction.leak is float32 \[2\]"),
+    "another type": (lambda t: t | {"params/direction.leak": torch.zeros((), dtype=torch.float64)}, "is float64"),
+    "step sizes of another shape": (lambda t: t | {"step-sizes/direction.leak": torch.zeros(3)}, "step-sizes/"),
+    "step sizes of nothing": (lambda t: t | {"step-sizes/direction.more": torch.zeros(())}, "step-sizes/"),
+    "the control adapts less": (lambda t: _without(t, "control-step-sizes/direction.leak"), "control-step-sizes/"),
+    "weights": (lambda t: t | {"weights/direction": torch.zeros(3)}, r"float32 \[3\]"),
+    "half a tail": (lambda t: _without(t, "tails/frame.scores"), "tails/frame.scores is missing"),
+    "no tail of an expert": (
+        lambda t: _without(_without(t, "control-tails/direction.scores"), "control-tails/direction.shots"),
+        "control-tails/direction",
+    ),
+    "rows of a tail": (lambda t: t | {"tails/frame.shots": torch.arange(9)}, "rows for 9 shots"),
+    "levels of a tail": (lambda t: t | {"tails/frame.scores": torch.zeros(2, 7)}, r"\[any, 7\]"),
+    "a group of its own": (lambda t: t | {"others/a": torch.zeros(1)}, "others/a belongs to nothing"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_tensors_are_those_of_the_settings(tiny_run, tmp_path, what):
+    change, said = BROKEN[what]
+    kept = load_bundle(tiny_run / "base", KIND)
+    save_bundle(tmp_path / "base", KIND, Bundle(change(dict(kept.tensors)), kept.facts))
+    with pytest.raises(BundleError, match=f"expected a base as it was written, .*{said}.*metavad meta-train"):
+        load_base(tmp_path / "base")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("facts", None), ("facts", {"normal_ticks": -1}), ("facts", {"normal_ticks": "many"}), ("more", 1)],
+)
+def test_facts_are_those_of_a_base(tiny_run, tmp_path, name, value):
+    kept = load_bundle(tiny_run / "base", KIND)
+    save_bundle(tmp_path / "base", KIND, Bundle(kept.tensors, {**kept.facts, name: value}))
+    with pytest.raises(BundleError, match=name):
+        load_base(tmp_path / "base")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("meta", "order", 3), ("data", "rate", -1), ("data", "rows", "8"), ("scoring", "new", 1)],
+)
+def test_settings_are_checked(tiny_run, tmp_path, section, key, value):
+    kept = load_bundle(tiny_run / "base", KIND)
+    config = {**kept.facts["config"], section: {**kept.facts["config"][section], key: value}}
+    save_bundle(tmp_path / "base", KIND, Bundle(kept.tensors, {**kept.facts, "config": config}))
+    with pytest.raises(BundleError, match=f"config.{section}.{key}"):
+        load_base(tmp_path / "base")

@@ -147,14 +147,32 @@ def test_a_gradient_that_is_not_finite_stops_too():
 def test_resuming_asks_for_the_same_settings_seed_and_experts():
     state = run("meta.outer_steps=1")[0].state()
     run(resume=state)
-    run("meta.outer_steps=2", "meta.before_every=1", resume=state)
-    for options in ({"resume": state, "seed": 1}, {"resume": replace(state, settings={})}):
-        with pytest.raises(BundleError, match="same settings, seed and experts"):
-            run(**options)
-    with pytest.raises(BundleError, match="same settings, seed and experts"):
-        run("meta.inner_steps=3", resume=state)
-    with pytest.raises(BundleError, match="same settings, seed and experts"):
-        run(experts=toy_experts([Level]), resume=state)
+    run("meta.outer_steps=2", "meta.before_every=1", "scoring.top=0.1", resume=state)
+    said = "same settings, seed and experts, found "
+    for settings, options, what in (
+        ([], {"seed": 1}, "seed = 1, begun with 0"),
+        ([], {"resume": replace(state, settings={})}, ""),
+        (["meta.inner_steps=3"], {}, "meta.inner_steps = 3, begun with 1"),
+        (["flow_density.cells=77"], {}, "flow_density.cells = 77, begun with 2048"),
+        ([], {"experts": toy_experts([Level])}, "foresight"),
+    ):
+        with pytest.raises(BundleError, match=said + what):
+            run(*settings, **{"resume": state, **options})
+
+
+@pytest.mark.parametrize("kind", ["params", "free", "moments", "best"])
+def test_every_tensor_of_a_state_is_that_of_its_experts(kind):
+    state = run("meta.outer_steps=1", validation=sampler(1, ["pier"]))[0].state()
+    holder = state.best if kind == "best" else state
+    tensors = holder.params if kind == "best" else getattr(state, kind)
+    name = next(iter(tensors))
+    kept = tensors[name]
+    for wrong in (torch.zeros(9, 9), kept.double()):
+        tensors[name] = wrong
+        with pytest.raises(BundleError, match=f"{name} is float"):
+            run(resume=state, validation=sampler(1, ["pier"]))
+    tensors[name] = kept
+    run(resume=state, validation=sampler(1, ["pier"]))
 
 
 def test_the_number_of_threads_changes_no_bit_and_stays_the_callers():

@@ -192,12 +192,13 @@ def test_a_damaged_part_is_made_again(scenes, tiny_base, tmp_path, monkeypatch, 
 
 def test_random_weights_are_the_same_whatever_order_a_file_gives_them_in(tiny_run, monkeypatch):
     """Files of weights are read in an order that changes from one process to the next."""
+    from metavad import bundle
     from metavad.adaptation.adapt import refit
     from metavad.meta import base as bases
 
-    read, found = bases.load, []
+    read, found = bundle.load, []
     for order in (list, reversed):
-        monkeypatch.setattr(bases, "load", lambda content, order=order: dict(order(list(read(content).items()))))
+        monkeypatch.setattr(bundle, "load", lambda content, order=order: dict(order(list(read(content).items()))))
         found.append(refit(bases.load_base(tiny_run / "base"), seed=3).params)
     assert any(tensor.any() for tensor in found[0].values())
     for name, tensor in found[0].items():
@@ -381,7 +382,10 @@ def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
         ({"methods": ("adaptd",)}, UsageError, "did you mean 'adapted'"),
         ({"shots": ()}, UsageError, "shots >= 0"),
         ({"draws": 0}, UsageError, "draws >= 1"),
+        ({"draws": 10**9}, UsageError, "draws >= 1 and <= 1000"),
+        ({"shots": (0, 10**9)}, UsageError, "shots >= 0 and <= 10000"),
         ({"shot_frames": 1}, UsageError, "shot-frames >= 2"),
+        ({"shot_frames": 999_999}, UsageError, "shot-frames >= 2 and <= 1000"),
     ],
 )
 def test_refused_before_anything_is_computed(scenes, tiny_base, monkeypatch, change, error, said):

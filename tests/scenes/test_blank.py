@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metavad.errors import FootageWarning
-from metavad.scenes.blank import Glance, glance, warn_of_nothing, watched
+from metavad.scenes.blank import Glance, Glancing, warn_of_nothing, watched
 from metavad.scenes.check import check_suite
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import load_suite
@@ -164,7 +164,10 @@ def test_compressed_video(tmp_path, codec, suffix, options, what, word):
 
 def test_a_glance_at_clips():
     def clip(picture, count=12):
-        return glance([picture(number) for number in range(count)])
+        glancing = Glancing()
+        for number in range(count):
+            glancing.add(picture(number))
+        return glancing.found
 
     assert clip(black) == Glance(black=True, frozen=False)
     assert clip(frozen) == Glance(black=False, frozen=True)

@@ -235,9 +235,10 @@ def test_place_and_limit_are_the_user_s(tmp_path, monkeypatch):
     assert (Store().root, Store().limit_bytes) == (tmp_path / "mine", 500_000_000)
     monkeypatch.delenv("METAVAD_CACHE")
     assert "metavad" in cache_folder().name
-    monkeypatch.setenv("METAVAD_CACHE_GB", "much")
-    with pytest.raises(ConfigError, match="METAVAD_CACHE_GB: expected a number of gigabytes, found 'much'"):
-        Store()
+    for text in ("much", "nan", "inf", "-1", "1e999"):
+        monkeypatch.setenv("METAVAD_CACHE_GB", text)
+        with pytest.raises(ConfigError, match=f"METAVAD_CACHE_GB: expected a number of gigabytes, found '{text}'"):
+            Store()
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="the superuser may write anywhere")

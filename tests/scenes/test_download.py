@@ -10,12 +10,15 @@ import tarfile
 import threading
 import zipfile
 import zlib
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from metavad.errors import DataError, OutputError, UsageError
+from metavad.errors import DataError, FullDiskError, OutputError, UsageError
+from metavad.files import claimed
 from metavad.scenes import download
 from metavad.scenes.download import Limits, extract, fetch
 from metavad.scenes.scene import Archive, Suite
@@ -277,12 +280,20 @@ class Server(http.server.ThreadingHTTPServer):
     break_after: int | None = None
     ranges = True
     asked: list[str | None]
+    odd = None
+    """What to do instead of serving the content."""
+    over: threading.Event
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self):
+        if self.server.odd is not None:
+            self.close_connection = True
+            with suppress(ConnectionError):
+                self.server.odd(self)
+            return
         wanted = self.headers.get("Range")
         self.server.asked.append(wanted)
         start = int(wanted.split("=")[1].rstrip("-")) if wanted and self.server.ranges else 0
@@ -303,10 +314,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server(tmp_path):
     zip_of(tmp_path / "set.zip", [("set/a.txt", b"a"), ("set/noise", os.urandom(200_000))])
     with Server(("127.0.0.1", 0), Handler) as server:
-        server.content, server.asked = (tmp_path / "set.zip").read_bytes(), []
+        server.content, server.asked, server.over = (tmp_path / "set.zip").read_bytes(), [], threading.Event()
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield server
+        server.over.set()
         server.shutdown()
         thread.join()
 
@@ -359,7 +371,7 @@ def test_another_content_is_refused_and_not_unpacked(tmp_path, server, suite):
     with pytest.raises(DataError, match="sha256"):
         fetch("any", tmp_path / "data")
     assert not (tmp_path / "data" / "set").exists()
-    assert list((tmp_path / "data" / "archives").iterdir()) == []
+    assert list((tmp_path / "data").rglob("*")) == []
 
 
 def test_an_archive_on_disk_is_used_when_its_digest_is_right(tmp_path, server, suite):
@@ -398,3 +410,167 @@ def test_an_archive_that_unpacks_to_something_else(tmp_path, server, suite, monk
 def test_a_dataset_without_archive_says_where_it_is(tmp_path):
     with pytest.raises(UsageError, match=r"msad-dataset\.github\.io.*academic"):
         fetch("msad", tmp_path)
+
+
+# --- odd servers ---------------------------------------------------------------------------------------------
+
+
+def answers(code):
+    return lambda handler: handler.send_error(code)
+
+
+def redirects(where):
+    def odd(handler):
+        handler.send_response(302)
+        handler.send_header("Location", where)
+        handler.end_headers()
+
+    return odd
+
+
+ONCE_MORE = "run the same command"
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 410, 451])
+def test_what_is_not_there_is_not_asked_for_again(tmp_path, server, suite, code):
+    server.odd = answers(code)
+    with pytest.raises(DataError, match=rf"expected an archive, found {code} .*; get it from its authors") as caught:
+        fetch("any", tmp_path / "data")
+    assert ONCE_MORE not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("code", [408, 429, 500, 503])
+def test_what_may_be_there_in_a_while_is(tmp_path, server, suite, code):
+    server.odd = answers(code)
+    with pytest.raises(DataError, match=ONCE_MORE):
+        fetch("any", tmp_path / "data")
+
+
+@pytest.mark.parametrize("where", ["file://{secret}", "ftp://127.0.0.1/set.zip", "data:,abc", "gopher://127.0.0.1/"])
+@pytest.mark.parametrize("hops", [0, 1])
+def test_nothing_but_the_web_is_read(tmp_path, server, suite, where, hops):
+    (tmp_path / "secret").write_bytes(server.content)
+    where = where.format(secret=tmp_path / "secret")
+
+    def odd(handler):
+        first = hops and not handler.path.endswith("again.zip")
+        redirects(f"http://127.0.0.1:{server.server_port}/again.zip" if first else where)(handler)
+
+    server.odd = odd
+    with pytest.raises(DataError, match=r"found 302 .*; get it from its authors") as caught:
+        fetch("any", tmp_path / "data")
+    assert ONCE_MORE not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/a.zip", "/etc/passwd", "http://127.0.0.1"])
+def test_an_address_of_another_kind_is_refused(tmp_path, monkeypatch, url):
+    archive = Archive(url, "0" * 64, "set")
+    monkeypatch.setattr(download, "about", lambda name: Suite(name, "Any", (), archives=(archive,)))
+    with pytest.raises(DataError, match="expected an address such as https"):
+        fetch("any", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_redirection_within_the_web_is_followed(tmp_path, server, suite):
+    def odd(handler):
+        server.odd = None
+        redirects(f"http://127.0.0.1:{server.server_port}/elsewhere.zip")(handler)
+
+    server.odd = odd
+    (folder,) = fetch("any", tmp_path / "data")
+    assert (folder / "a.txt").exists()
+
+
+def test_redirections_in_a_circle_end(tmp_path, server, suite):
+    server.odd = redirects("/set.zip")
+    with pytest.raises(DataError, match="found 302") as caught:
+        fetch("any", tmp_path / "data")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Patience for a test."""
+
+    def be(**limits):
+        monkeypatch.setattr(download, "_PATIENCE", replace(download._PATIENCE, **limits))
+
+    return be
+
+
+def sends(length, content, pause=0.0):
+    """An answer that says a length (or none), and sends the content again and again."""
+
+    def odd(handler):
+        handler.send_response(200)
+        if length is not None:
+            handler.send_header("Content-Length", str(length))
+        handler.end_headers()
+        while not handler.server.over.wait(pause):
+            handler.wfile.write(content)
+
+    return odd
+
+
+@pytest.mark.parametrize("length", [None, 1 << 50, "many", "-3", "9" * 5000])
+def test_more_than_any_dataset_has_is_refused(tmp_path, server, suite, impatient, length):
+    impatient(bytes=1_000_000)
+    server.odd = sends(length, bytes(1 << 16))
+    with pytest.raises(DataError, match="at most 1,000,000 bytes, found a larger one; get it from") as caught:
+        fetch("any", tmp_path / "data")
+    assert ONCE_MORE not in str(caught.value)
+    assert not (tmp_path / "data").exists()
+
+
+def test_no_room_is_said_before_anything_comes(tmp_path, server, suite, impatient):
+    impatient(bytes=1 << 60)
+    server.odd = sends(1 << 55, b"")
+    with pytest.raises(FullDiskError, match=r"expected room for .* make room") as caught:
+        fetch("any", tmp_path / "data")
+    assert "\n" not in str(caught.value)
+
+
+def drips_headers(handler):
+    while not handler.server.over.wait(0.05):
+        handler.wfile.write(b"H")
+
+
+def drips_chunk_sizes(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    drips_headers(handler)
+
+
+SLOW = {
+    "silent": (lambda handler: handler.server.over.wait(), {"silence": 0.3}, "nothing new in 0.3 seconds|timed out"),
+    "headers": (drips_headers, {"silence": 0.3}, "nothing new in 0.3 seconds"),
+    "chunk sizes": (drips_chunk_sizes, {"silence": 0.3}, "nothing new in 0.3 seconds"),
+    "hardly anything": (sends(None, b"x", 0.05), {"silence": 0.3}, "bytes in 0 seconds"),
+    "for ever": (sends(None, bytes(1 << 12), 0.01), {"seconds": 0.3}, "still coming after"),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_nothing_is_waited_for_for_ever(tmp_path, server, suite, impatient, kind):
+    server.odd, limits, said = SLOW[kind]
+    impatient(**limits)
+    with pytest.raises(DataError, match=said) as caught:
+        fetch("any", tmp_path / "data")
+    assert ONCE_MORE in str(caught.value)
+
+
+def test_two_downloads_at_once_are_one_line_for_the_second(tmp_path, server, suite):
+    with claimed(tmp_path / "data" / "archives" / "set.zip"), pytest.raises(OutputError, match="another run"):
+        fetch("any", tmp_path / "data")
+    assert server.asked == []
+
+
+def test_what_a_killed_unpacking_left_is_swept(tmp_path, server, suite):
+    left = tmp_path / "data" / ".set.zip.unfinished-abcd1234"
+    left.mkdir(parents=True)
+    (left / "half").touch()
+    fetch("any", tmp_path / "data")
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["archives", "set"]

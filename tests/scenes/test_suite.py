@@ -123,7 +123,10 @@ def test_absolute_roots(tmp_path):
         ("normal_frames = [0, 30]", "normal_frames = [30]", "normal_frames"),
         ("normal_frames = [0, 30]", "normal_frames = [30, 0]", r"normal_frames: .*0 <= first < last.*found \[30, 0\]"),
         ("normal_frames = [0, 30]", "normal_frames = [-5, 30]", r"0 <= first < last"),
-        ("fps = 12", "fps = 0", "fps.*greater than 0"),
+        ("fps = 12", "fps = 0", "fps.*greater than"),
+        ("fps = 12", "fps = inf", "fps.*finite"),
+        ("fps = 12", "fps = nan", "fps.*finite"),
+        ("fps = 12", "fps = 1e9", "fps.*less than"),
         ("[[scenes]]", "[[scenes]", "TOML"),
         ("[[scenes]]", "[scenes]", "scenes"),
         (

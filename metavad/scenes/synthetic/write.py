@@ -21,6 +21,7 @@ from metavad.errors import OutputError, UsageError, nearest
 from metavad.files import atomic_directory, write_text
 from metavad.progress import SILENT, Progress
 from metavad.scenes.container import file_address
+from metavad.scenes.scene import MOST_CAMERAS
 from metavad.scenes.synthetic.bodies import KEYPOINTS
 from metavad.scenes.synthetic.camera import CameraSpec, Size, sample_camera
 from metavad.scenes.synthetic.events import VideoPlan, abnormal_kinds, plan_videos
@@ -33,6 +34,8 @@ __all__ = ["VERSION", "claims_to_be_generated", "write_suite"]
 
 VERSION = 2
 """Raised whenever the same seed gives other footage."""
+MOST_VIDEOS, LEAST_SECONDS, MOST_SECONDS = 10_000, 0.1, 86_400.0
+"""Of one side of a camera, and of a video."""
 BRIDGE = 0.5
 """Seconds of hidden event that do not split it in ``events.csv``."""
 
@@ -76,8 +79,8 @@ def write_suite(
     counts = _Counts(
         usual.normal if normal_videos is None else normal_videos,
         usual.test if test_videos is None else test_videos,
-        normal_seconds or usual.normal_seconds,
-        test_seconds or usual.test_seconds,
+        usual.normal_seconds if normal_seconds is None else normal_seconds,
+        usual.test_seconds if test_seconds is None else test_seconds,
     )
     _check(scenes, first, counts)
     numbers = range(first, first + scenes)
@@ -100,13 +103,13 @@ def write_suite(
 
 
 def _check(scenes: int, first: int, counts: _Counts) -> None:
-    least = {"scenes": (scenes, 1), "first": (first, 0), "normal_videos": (counts.normal, 0),
-             "test_videos": (counts.test, 0)}  # fmt: skip
-    for name, (value, minimum) in least.items():
-        if value < minimum:
-            raise UsageError(f"{name}: expected at least {minimum}, found {value}")
-    if min(counts.normal_seconds, counts.test_seconds) <= 0:
-        raise UsageError(f"seconds: expected more than 0, found {counts.normal_seconds} and {counts.test_seconds}")
+    limits = {"scenes": (scenes, 1, MOST_CAMERAS), "first": (first, 0, 10 * MOST_CAMERAS),
+              "normal_videos": (counts.normal, 0, MOST_VIDEOS), "test_videos": (counts.test, 0, MOST_VIDEOS),
+              "normal_seconds": (counts.normal_seconds, LEAST_SECONDS, MOST_SECONDS),
+              "test_seconds": (counts.test_seconds, LEAST_SECONDS, MOST_SECONDS)}  # fmt: skip
+    for name, (value, least, most) in limits.items():
+        if not least <= value <= most:
+            raise UsageError(f"{name}: expected at least {least}, at most {most}, found {value}")
 
 
 def _digest(seed: int, number: int, size: Size, counts: _Counts) -> str:

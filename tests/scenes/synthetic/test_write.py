@@ -1,5 +1,6 @@
 import csv
 import json
+import math
 import tomllib
 from pathlib import Path
 
@@ -171,7 +172,16 @@ def test_only_normal_footage_can_be_long(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"), [({"scenes": 0}, "scenes: expected at least 1"), ({"size": "tny"}, "tiny")]
+    ("change", "words"),
+    [
+        ({"scenes": 0}, "scenes: expected at least 1"),
+        ({"scenes": 10**9}, "scenes: expected .* at most 100000"),
+        ({"first": -1}, "first: expected at least 0"),
+        ({"normal_videos": 10**9}, "normal_videos: expected"),
+        *(({"normal_seconds": each}, "normal_seconds: expected") for each in (0.0, -1.0, math.nan, math.inf, 1e300)),
+        ({"test_seconds": math.inf}, "test_seconds: expected"),
+        ({"size": "tny"}, "tiny"),
+    ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path, change, words):
     with pytest.raises(UsageError, match=words):
