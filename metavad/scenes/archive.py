@@ -83,7 +83,9 @@ def extract(archive: Path, into: Path, limits: Limits = Limits(), progress: Prog
                 unpacking.take(member)
                 task.advance(note=member.name)
             return _moved(beside, into)
-    except _DAMAGE as error:
+    except (*_DAMAGE, OSError) as error:
+        if not isinstance(error, _DAMAGE) and (isinstance(error, OutputError) or error.errno is not None):
+            raise  # what the system refuses; bz2 says damage by an OSError too, one without a number
         raise DataError(f"{archive}: expected a whole archive, found damage ({error}); fetch it again") from error
 
 

@@ -212,6 +212,19 @@ def test_hostile_archives_leave_nothing_behind(tmp_path, name):
     assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}
 
 
+@pytest.mark.parametrize("kind", ["w:gz", "w:bz2", "w:xz", "zip"])
+@pytest.mark.parametrize("part", [slice(0, 40), slice(60, 90)])
+def test_damage_names_the_archive(tmp_path, kind, part):
+    archive = tmp_path / "archive"
+    zip_of(archive, HONEST) if kind == "zip" else tar_of(archive, HONEST, kind)
+    content = bytearray(archive.read_bytes())
+    content[part] = bytes(byte ^ 255 for byte in content[part])
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match=f"^{archive}: expected"):
+        extract(archive, tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == []
+
+
 def test_an_archive_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match="found nothing"):
         extract(tmp_path / "none.zip", tmp_path / "data")
