@@ -40,7 +40,7 @@ _DAMAGE = (
 )
 
 _DAMAGE_NUMBERS = (None, errno.EINVAL)
-"""Of an OSError: bz2 says damage by one without a number, and a member of a .zip may be said to lie before its beginning."""
+"""Of an OSError: bz2 says damage by one without a number, and a .zip may say that a member lies before it begins."""
 
 
 @dataclass(frozen=True)
