@@ -308,6 +308,8 @@ def _line(case: Case, code: int, said: str) -> str:
         return "an error with exit code 0"
     if code and len(errors) != 1 and not (found and not errors) and not helped:
         return f"{len(errors)} lines of error"
+    if any(line.startswith("metavad: a file: ") for line in errors):
+        return "an error that names no file"
     if odd := re.search(r"[^\x20-\x7e\n\u00a0-\U0010ffff]", said):
         return f"an unprintable character, {odd[0]!r}"
     noise = [line for line in said.splitlines() if re.match(_NOISE, line)]

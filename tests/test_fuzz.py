@@ -41,6 +41,7 @@ BROKEN = {
     "os.mkdir('out'); open('out/.tmp1', 'w')": "left half-written: 'work/out/.tmp1'",
     "os.mkdir('out'); open('out/events.json', 'w').write('[NaN]')": "writes what cannot be read: NaN",
     "print('metavad: one'); print('metavad: two'); sys.exit(2)": "2 lines of error",
+    "print('metavad: a file: no such file'); sys.exit(1)": "an error that names no file",
     "print('metavad: warning: one')": "",
     "print('metavad: no')": "an error with exit code 0",
     "print('\\x1b[31m')": "an unprintable character, '\\x1b'",

@@ -116,7 +116,7 @@ def _show_figures(path: Path, digest: str) -> None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         lines = _figure_lines(found) if found["base"] == digest else []
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise DataError(
             f"{path}: expected figures of a base, found something else ({error}); fetch the base again, or take the "
             "file away"

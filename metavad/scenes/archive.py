@@ -5,6 +5,7 @@ larger than the archive is limited by what really comes out, not by what headers
 temporary folder first: what is refused leaves nothing behind.
 """
 
+import errno
 import gzip
 import io
 import lzma
@@ -37,6 +38,9 @@ _DAMAGE = (
     NotImplementedError,
     UnicodeDecodeError,
 )
+
+_DAMAGE_NUMBERS = (None, errno.EINVAL)
+"""Of an OSError: bz2 says damage by one without a number, and a .zip may say that a member lies before it begins."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,9 @@ def extract(archive: Path, into: Path, limits: Limits = Limits(), progress: Prog
                 unpacking.take(member)
                 task.advance(note=member.name)
             return _moved(beside, into)
-    except _DAMAGE as error:
+    except (*_DAMAGE, OSError) as error:
+        if not isinstance(error, _DAMAGE) and (isinstance(error, OutputError) or error.errno not in _DAMAGE_NUMBERS):
+            raise
         raise DataError(f"{archive}: expected a whole archive, found damage ({error}); fetch it again") from error
 
 

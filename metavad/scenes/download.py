@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -85,14 +85,24 @@ def _ready(archive: Archive, data: Path, progress: Progress, keep: bool, where: 
             if there.exists():
                 return there
         _download(archive, file, progress, where)
-        extract(file, folder.parent, progress=progress)
+        tops = extract(file, folder.parent, progress=progress)
         if not folder.exists():
+            _take_away(tops)
+            found = ", ".join(repr(top.name) for top in tops[:3]) or "nothing"
             raise DataError(
-                f"{file}: expected to unpack to {archive.creates!r}, found other names; see {folder.parent}"
+                f"{file}: expected to unpack to {archive.creates!r}, found {found} in it; mend `creates` in the suite"
             )
         if not keep:
             file.unlink()
     return folder
+
+
+def _take_away(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _file_name(url: str) -> str:

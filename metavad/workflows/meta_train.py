@@ -22,7 +22,7 @@ from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.library import Library
 from metavad.features.sample import Sample, sample_grid
-from metavad.files import claimed, write_text
+from metavad.files import claimed, is_free, write_text
 from metavad.meta.checkpoint import TrainingState, latest, load_state, save_state
 from metavad.meta.control import choose_step_sizes, joint_train
 from metavad.meta.corruption import Corrupter
@@ -280,7 +280,7 @@ def _begin(run: Path, scenes: Sequence[Scene], config: Config, seed: int, *, res
     The ranks of torchrun are started again by the command that began them: ``resume`` begins a run as well.
     """
     asked = _Asked(seed=seed, config=config, footage={scene.key: data_digest(scene) for scene in scenes})
-    taken = run.exists() and (not run.is_dir() or any(run.iterdir()))
+    taken = not is_free(run)
     if resume and (run / RUN).is_file():
         _same(run, asked)
     elif resume and (taken or group.size == 1):

@@ -212,6 +212,28 @@ def test_hostile_archives_leave_nothing_behind(tmp_path, name):
     assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}
 
 
+@pytest.mark.parametrize("kind", ["w:gz", "w:bz2", "w:xz", "zip"])
+@pytest.mark.parametrize("part", [slice(0, 40), slice(60, 90)])
+def test_damage_names_the_archive(tmp_path, kind, part):
+    archive = tmp_path / "archive"
+    zip_of(archive, HONEST) if kind == "zip" else tar_of(archive, HONEST, kind)
+    content = bytearray(archive.read_bytes())
+    content[part] = bytes(byte ^ 255 for byte in content[part])
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match=f"^{archive}: expected"):
+        extract(archive, tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_zip_whose_members_lie_before_its_beginning(tmp_path):
+    content = bytearray(zip_of(tmp_path / "a.zip", HONEST).read_bytes())
+    at = content.rindex(b"PK\x05\x06") + 16  # where the directory is said to begin
+    content[at : at + 4] = struct.pack("<I", struct.unpack("<I", content[at : at + 4])[0] + 19)
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.zip: expected a whole archive"):
+        extract(tmp_path / "a.zip", tmp_path / "data")
+
+
 def test_an_archive_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match="found nothing"):
         extract(tmp_path / "none.zip", tmp_path / "data")
@@ -403,8 +425,9 @@ def test_a_server_that_does_not_answer(tmp_path, server, suite):
 def test_an_archive_that_unpacks_to_something_else(tmp_path, server, suite, monkeypatch):
     other = Archive(suite.url, suite.sha256, "other")
     monkeypatch.setattr(download, "about", lambda name: Suite(name, "Any", (), archives=(other,)))
-    with pytest.raises(DataError, match="'other'"):
+    with pytest.raises(DataError, match="expected to unpack to 'other', found 'set' in it; mend `creates`"):
         fetch("any", tmp_path / "data")
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["archives"]
 
 
 def test_a_dataset_without_archive_says_where_it_is(tmp_path):
