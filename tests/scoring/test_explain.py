@@ -105,9 +105,9 @@ def test_what_is_remembered_is_the_most_of_the_neighbourhood():
 
 def test_ticks_that_are_not_known_show_nothing():
     support = moving((0.2, 0))
-    blind = Sample(support.features, {"flow": torch.zeros(1, TICKS, dtype=torch.bool)}, support.seconds)
-    assert fastest(blind).sum() == 0
-    assert headings(blind).sum() == 0
+    unknown = Sample(support.features, {"flow": torch.zeros(1, TICKS, dtype=torch.bool)}, support.seconds)
+    assert fastest(unknown).sum() == 0
+    assert headings(unknown).sum() == 0
 
 
 @pytest.mark.parametrize(
