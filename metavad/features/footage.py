@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Annotated
 
 import cv2
@@ -15,6 +14,7 @@ from metavad.episodes import Clip, Shots
 from metavad.errors import VideoError
 from metavad.features.library import Library, features_of, side_by_side, stretches
 from metavad.features.sample import Sample, sample_grid
+from metavad.progress import SILENT, Progress
 from metavad.scenes.scene import Crop
 from metavad.scenes.video import read_colours
 from metavad.types import ByteArray
@@ -51,7 +51,9 @@ class Footage:
     """A small JPEG of the middle of each shot; empty where none are kept."""
 
 
-def gather(library: Library, scene: str, shots: Shots, *, thumbnails: bool = True) -> Footage:
+def gather(
+    library: Library, scene: str, shots: Shots, *, thumbnails: bool = True, progress: Progress = SILENT
+) -> Footage:
     """The footage of these shots of a scene of the library.
 
     Raises :class:`VideoError` where they are of cameras with pictures of different sizes.
@@ -61,7 +63,7 @@ def gather(library: Library, scene: str, shots: Shots, *, thumbnails: bool = Tru
     first = shots.clips[0].video if shots.clips else library.scenes[scene].normal[0].name
     facts = library.facts(scene, "normal", first)
     camera = Camera(facts.height, facts.width, facts.rate, library.scenes[scene].crop)
-    small = _thumbnails(library, shots.clips) if thumbnails else ()
+    small = _thumbnails(library, shots.clips, progress) if thumbnails else ()
     return Footage(scene, camera, shots, support, sample_grid(support, library.config.data.rows), small)
 
 
@@ -76,13 +78,16 @@ def _check_shape(library: Library, shots: Shots) -> None:
         )
 
 
-def _thumbnails(library: Library, clips: Sequence[Clip]) -> tuple[bytes, ...]:
+def _thumbnails(library: Library, clips: Sequence[Clip], progress: Progress) -> tuple[bytes, ...]:
     """The middle frame of each clip, small, as JPEG."""
-    found = {
-        clip: picture
-        for each in side_by_side(partial(_of_stretch, library), stretches(clips))
-        for clip, picture in each.items()
-    }
+    found: dict[Clip, bytes] = {}
+    with progress.task("Thumbnails", len(clips)) as task:
+
+        def make(stretch: Sequence[Clip]) -> None:
+            found.update(_of_stretch(library, stretch))
+            task.advance(len(stretch))
+
+        side_by_side(make, stretches(clips))
     return tuple(found[clip] for clip in clips)
 
 

@@ -1,5 +1,7 @@
 """The detector of one camera, as one folder on disk."""
 
+import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,7 +76,21 @@ class Detector:
 
     def was_shown(self, video: str, frame: int) -> bool:
         """Whether a frame of a normal video was in one of the shots."""
-        return any(clip.video == video and clip.first <= frame < clip.end for clip in self.shots)
+        spans = self._spans.get(video, [])
+        place = bisect_right(spans, (frame, math.inf)) - 1
+        return place >= 0 and frame < spans[place][1]
+
+    @cached_property
+    def _spans(self) -> dict[str, list[tuple[int, float]]]:
+        """By video the frames [first, end) of the shots, ascending; of those that begin alike or overlap, one."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        for clip in sorted(self.shots):
+            spans = found.setdefault(clip.video, [])
+            if spans and clip.first <= spans[-1][1]:
+                spans[-1] = spans[-1][0], max(spans[-1][1], clip.end)
+            else:
+                spans.append((clip.first, clip.end))
+        return found
 
 
 def make_detector(base: Base, model: SceneModel, footage: Footage, *, alarms_per_day: float) -> Detector:

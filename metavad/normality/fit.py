@@ -1,9 +1,12 @@
 """Clips of a camera to its scene model: inner steps, memory, and calibration by clips that are held out in turn."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,7 +14,7 @@ from torch import Tensor
 from metavad.errors import NonFiniteError
 from metavad.experts.base import Memory, Parameters
 from metavad.experts.set import ExpertSet, under
-from metavad.features.sample import Sample
+from metavad.features.sample import Sample, chosen
 from metavad.meta.inner import inner_loop
 from metavad.meta.objective import support_loss
 from metavad.normality.accumulation import strongest
@@ -19,22 +22,25 @@ from metavad.normality.calibration import Calibration, compress, fuse, on_grid, 
 from metavad.normality.distribution import ScoreDistribution, location_distribution, population_everywhere
 from metavad.normality.methods import CalibratedMethod, Method
 from metavad.normality.model import SceneModel, SupportScores
-from metavad.threads import one_thread
+from metavad.progress import SILENT, Progress, Task
+from metavad.threads import one_thread, workers
 
 __all__ = ["Evidence", "calibrate", "evidence_of", "fit", "fit_parameters", "initially_active"]
+
+Found = TypeVar("Found")
 
 CHECKED_FROM = 4
 """Effective sample size from which holding some clips out says how an expert does on the others."""
 
 
 @one_thread()
-def fit(method: Method, support: Sample, grid: tuple[int, int]) -> SceneModel:
+def fit(method: Method, support: Sample, grid: tuple[int, int], progress: Progress = SILENT) -> SceneModel:
     """The scene model of a camera from its K clips (B = K; B = 0 is zero-shot), its maps on a ``grid`` (h, w).
 
     The clips' own scores are cross-fitted: none is scored by a model that was shown it. Raises
     :class:`NonFiniteError` where the inner steps ran away.
     """
-    return calibrate(method, evidence_of(method, support, grid))
+    return calibrate(method, evidence_of(method, support, grid, progress))
 
 
 @dataclass(frozen=True)
@@ -55,14 +61,14 @@ class Evidence:
 
 
 @one_thread()
-def evidence_of(method: Method, support: Sample, grid: tuple[int, int]) -> Evidence:
+def evidence_of(method: Method, support: Sample, grid: tuple[int, int], progress: Progress = SILENT) -> Evidence:
     """Parameters and memory from all clips, and the surprise of each clip held out."""
-    params, memory = fit_parameters(method, support)
     size = _sample_size(method, support)
-    held_out: _HeldOut = {}, {}
     if isinstance(method, CalibratedMethod) and support.clips:
-        held_out = _cross_fitted(method, support, grid)
-    return Evidence(params, memory, grid, support.clips, size, *held_out)
+        params, memory, surprises, known = _cross_fitted(method, support, grid, progress)
+        _stop_unless_finite(surprises, support.clips)
+        return Evidence(params, memory, grid, support.clips, size, surprises, known)
+    return Evidence(*fit_parameters(method, support), grid, support.clips, size, {}, {})
 
 
 @one_thread()
@@ -114,10 +120,6 @@ def initially_active(experts: ExpertSet) -> frozenset[str]:
     return frozenset([name for name, expert in experts.each() if expert.zero_shot] or names[:1])
 
 
-_HeldOut = tuple[dict[str, Tensor], dict[str, Tensor]]
-"""Population surprises (K, T, h, w) and known (K, T) of clips, by expert."""
-
-
 def _sample_size(method: Method, support: Sample) -> float:
     return support.effective_sample_size(method.base.config.adaptation.apart)
 
@@ -155,7 +157,7 @@ def _by_clips(method: CalibratedMethod, evidence: Evidence) -> tuple[dict[str, C
     size, known = evidence.sample_size, evidence.known
     clip = size / evidence.clips
     shrinkage = method.shrinkage.against(clip)
-    maps = _surprises_of_others(method, evidence, clip)
+    maps = {name: _surprises_of_others(method, each, known[name], clip) for name, each in evidence.surprises.items()}
     frames = {name: _frames(method, each, known[name]) for name, each in maps.items()}
     calibrations = {}
     for name, surprises in evidence.surprises.items():
@@ -165,16 +167,71 @@ def _by_clips(method: CalibratedMethod, evidence: Evidence) -> tuple[dict[str, C
     return calibrations, _held_out_frames(method, maps, frames, known, calibrations, clip)
 
 
-def _cross_fitted(method: CalibratedMethod, support: Sample, grid: tuple[int, int]) -> _HeldOut:
-    """Every clip as a model scores it that did not see it."""
-    folds = _folds(method, support.clips)
-    parts = [_scored_by(method, support.select(rest), support.select(held), grid) for held, rest in folds]
-    surprises = {name: torch.cat([part[0][name] for part in parts]) for name in parts[0][0]}
-    _stop_unless_finite(surprises, support.clips)
-    return surprises, {name: torch.cat([part[1][name] for part in parts]) for name in surprises}
+@dataclass(frozen=True)
+class _CrossFit:
+    """By expert the population surprise (K, T, h, w) of every clip by a model that did not see it, and known (K, T)."""
+
+    support: Sample
+    grid: tuple[int, int]
+    surprises: Mapping[str, Tensor]
+    known: Mapping[str, Tensor]
+    task: Task
+
+    def whole(self, method: CalibratedMethod) -> tuple[Parameters, Memory]:
+        """Inner steps and memory on all clips."""
+        found = fit_parameters(method, self.support)
+        self.task.advance(self.support.clips)
+        return found
+
+    def fold(self, held: range, rest: Sequence[int], method: CalibratedMethod) -> None:
+        """Those held out, by a model of the rest."""
+        shown, place = self.support.select(rest), held.start
+        params, memory = fit_parameters(method, shown)
+        self.task.advance(len(rest))
+        for part in self.support.select(held).parts(PART // self.support.seconds.shape[1]):
+            surprises, known = _scored_by(method, params, memory, shown, part, self.grid)
+            for name, into in self.surprises.items():
+                into[place : place + part.clips] = surprises[name]
+                self.known[name][place : place + part.clips] = known[name]
+            place += part.clips
+            self.task.advance(part.clips)
 
 
-def _folds(method: Method, clips: int) -> list[tuple[list[int], list[int]]]:
+PART = 64
+"""Ticks that are scored at once."""
+
+
+def _cross_fitted(
+    method: CalibratedMethod, support: Sample, grid: tuple[int, int], progress: Progress
+) -> tuple[Parameters, Memory, dict[str, Tensor], dict[str, Tensor]]:
+    """Inner steps and memory on all clips; their population surprise, cross-fitted, and known, by expert."""
+    shape, folds = support.seconds.shape, _folds(method, support.clips)
+    surprises = {name: torch.empty(*shape, *grid) for name, _ in method.base.experts.each()}
+    known = {name: torch.empty(shape, dtype=torch.bool) for name in surprises}
+    with progress.task("Learning", 2 * support.clips + sum(len(rest) for _, rest in folds)) as task:
+        work = _CrossFit(support, grid, surprises, known, task)
+        params, memory = _side_by_side(method, work.whole, [partial(work.fold, *fold) for fold in folds])
+    return params, memory, surprises, known
+
+
+def _side_by_side(
+    method: CalibratedMethod,
+    first: Callable[[CalibratedMethod], Found],
+    others: Sequence[Callable[[CalibratedMethod], None]],
+) -> Found:
+    """Jobs at the same time, each on one core and with experts of its own, in whose place it puts other parameters."""
+    with ThreadPoolExecutor(min(workers(), 1 + len(others))) as pool:
+        pending = pool.submit(first, _copied(method))
+        for done in [pool.submit(job, _copied(method)) for job in others]:
+            done.result()
+        return pending.result()
+
+
+def _copied(method: CalibratedMethod) -> CalibratedMethod:
+    return replace(method, base=replace(method.base))
+
+
+def _folds(method: Method, clips: int) -> list[tuple[range, Sequence[int]]]:
     """Clips held out, and the rest, for each fold.
 
     A fold is a stretch of time: what comes tomorrow is not between the clips but after them, so a clip must not be
@@ -182,8 +239,13 @@ def _folds(method: Method, clips: int) -> list[tuple[list[int], list[int]]]:
     """
     count = max(1, min(method.base.config.adaptation.folds, clips))
     edges = [clips * fold // count for fold in range(count + 1)]
-    held = [list(range(first, last)) for first, last in pairwise(edges)]
-    return [(part, [clip for clip in range(clips) if clip not in part]) for part in held]
+    return [(range(first, last), _others(range(first, last), clips)) for first, last in pairwise(edges)]
+
+
+def _others(part: range, clips: int) -> Sequence[int]:
+    """All but a stretch; in one stretch where it is at one end."""
+    before, after = range(part.start), range(part.stop, clips)
+    return after if not before else before if not after else [*before, *after]
 
 
 def _held_out_size(method: Method, clips: int, size: float) -> float:
@@ -192,8 +254,15 @@ def _held_out_size(method: Method, clips: int, size: float) -> float:
     return least * size / max(clips, 1)
 
 
-def _scored_by(method: CalibratedMethod, support: Sample, held: Sample, grid: tuple[int, int]) -> _HeldOut:
-    params, memory = fit_parameters(method, support)
+def _scored_by(
+    method: CalibratedMethod,
+    params: Parameters,
+    memory: Memory,
+    support: Sample,
+    held: Sample,
+    grid: tuple[int, int],
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Population surprise (B, T, h, w) of clips after the support, and known (B, T), by expert."""
     experts = method.base.experts
     with torch.no_grad():
         scores = under(experts, params, ExpertSet.score, held, memory)
@@ -207,19 +276,25 @@ def _scored_by(method: CalibratedMethod, support: Sample, held: Sample, grid: tu
     return surprises, {name: expert.known(held) & usable[name] for name, expert in experts.each()}
 
 
-def _surprises_of_others(method: CalibratedMethod, evidence: Evidence, clip: float) -> dict[str, Tensor]:
-    """Surprise (K, T, h, w) of every clip under the locations' distributions from the other clips, by expert."""
-    found = {name: torch.zeros_like(each) for name, each in evidence.surprises.items()}
-    for held, rest in _folds(method, evidence.clips):
-        for name, each in evidence.surprises.items():
-            others = location_distribution(each[rest], evidence.known[name][rest], method.shrinkage.against(clip))
-            found[name][held] = others.surprise(each[held])
+def _surprises_of_others(method: CalibratedMethod, surprises: Tensor, known: Tensor, clip: float) -> Tensor:
+    """An expert's surprise (K, T, h, w) of every clip under the locations' distributions from the other clips."""
+    found = torch.empty_like(surprises)
+    for held, rest in _folds(method, len(surprises)):
+        others = location_distribution(chosen(surprises, rest), chosen(known, rest), method.shrinkage.against(clip))
+        for into, part in zip(*(_parts(chosen(each, held)) for each in (found, surprises)), strict=True):
+            into[:] = others.surprise(part)
     return found
+
+
+def _parts(maps: Tensor) -> tuple[Tensor, ...]:
+    """Maps (K, T, h, w) of some clips at a time."""
+    return torch.split(maps, max(1, PART // maps.shape[1]))
 
 
 def _frames(method: Method, maps: Tensor, known: Tensor) -> Tensor:
     """An expert's frame scores (K, T) of its maps, in compressed nats; NaN where not known."""
-    return torch.where(known, strongest(compress(maps), method.base.config.scoring.top), torch.nan)
+    scores = torch.cat([strongest(compress(part), method.base.config.scoring.top) for part in _parts(maps)])
+    return torch.where(known, scores, torch.nan)
 
 
 def _offset(method: CalibratedMethod, name: str, size: float, frames: Tensor) -> float:
@@ -254,10 +329,12 @@ def _held_out_frames(
         seen = len(rest) * clip
         others = {}
         for name, calibration in calibrations.items():
-            offset = _offset(method, name, seen, frames[name][rest])
+            offset = _offset(method, name, seen, chosen(frames[name], rest))
             others[name] = _calibration(method, name, calibration.location, seen, offset, calibration.is_active)
-        fused = fuse(others, {name: each[held] for name, each in maps.items()})
-        found[held] = strongest(fused, method.base.config.scoring.top)
+        parts = {name: _parts(chosen(each, held)) for name, each in maps.items()}
+        fused = (fuse(others, dict(zip(parts, part, strict=True))) for part in zip(*parts.values(), strict=True))
+        scores = [strongest(each, method.base.config.scoring.top) for each in fused]
+        found[held.start : held.stop] = torch.cat(scores)
     return torch.where(sure, found, torch.nan)
 
 

@@ -276,8 +276,8 @@ def test_ordinary_shots_and_lively_cameras_name_none(library, scene, tiny_base):
 @pytest.mark.parametrize(("clips", "held"), [(1, [[0]]), (2, [[0], [1]]), (5, [[0, 1], [2, 3, 4]])])
 def test_a_fold_is_a_stretch_of_time(tiny_base, clips, held):
     folds = _folds(Adapted(tiny_base), clips)
-    assert [part for part, _ in folds] == held
-    assert all(sorted(part + rest) == list(range(clips)) for part, rest in folds)
+    assert [list(part) for part, _ in folds] == held
+    assert all(sorted([*part, *rest]) == list(range(clips)) for part, rest in folds)
 
 
 def test_frame_scores_of_an_expert_begin_where_it_is_active(library, scene, tiny_config, tiny_base):
