@@ -148,9 +148,9 @@ def test_a_folder_that_takes_no_files_is_not_waited_for(tmp_path, monkeypatch):
         return opened(path, flags, *rest, **named)
 
     monkeypatch.setattr(os, "open", missing)
-    with pytest.raises(OutputError, match=r"expected a folder to write to, found one that takes no files"):
-        with claimed(tmp_path / "place"):
-            raise AssertionError
+    said = "expected a folder to write to, found one that takes no files"
+    with pytest.raises(OutputError, match=said), claimed(tmp_path / "place"):
+        raise AssertionError
 
 
 def test_a_claim_may_wait(tmp_path, writer):
