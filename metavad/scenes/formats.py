@@ -144,7 +144,8 @@ def table_rows(path: Path, columns: Sequence[str]) -> list[Row]:
     for where, row in rows[1:]:
         if any(cell.isdecimal() for cell in row[len(names) :]):
             raise LabelError(
-                f"{where}: expected {len(names)} cells as in the first line, found {len(row)}; write decimals with a point"
+                f"{where}: expected {len(names)} cells as in the first line, found {len(row)}; write decimals with "
+                "a point"
             )
     return [Row(where, dict(zip(names, [*row, *[""] * len(names)], strict=False))) for where, row in rows[1:]]
 
