@@ -1,5 +1,6 @@
 """Frames of a video to scores, in bounded memory; each frame's score looks ahead at most half a second."""
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from metavad.errors import VideoError
+from metavad.errors import FootageWarning, VideoError
 from metavad.features.base import Feature, Reading
 from metavad.features.library import Library, Track, features_of, sample_of
 from metavad.features.sample import Sample
@@ -29,6 +30,9 @@ __all__ = ["FrameScore", "TickScore", "TrackScores", "explain_peak", "hold", "sc
 
 CHUNK = 32
 """Ticks scored at once."""
+
+_SILENT = 0.1
+"""Share of frames that nothing can be said of from which that is said."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,20 @@ def _frames(
     reading = Reading(video, facts, crop, tick_frames(facts.seconds, rate))
     ticks, parts = _stream(detector, reading, progress), reading.recordings()
     ends = [*(int(part.frames[0]) for part in parts[1:]), facts.frames]
+    unknown = 0
     for number, (part, end) in enumerate(zip(parts, ends, strict=True)):
-        yield from _held(detector, islice(ticks, len(part.frames)), part, end, number)
+        known = False
+        for frame in _held(detector, islice(ticks, len(part.frames)), part, end, number):
+            known = known or frame.cause is not None
+            yield frame
+        unknown += 0 if known else end - int(part.frames[0])
+    if unknown > _SILENT * facts.frames:
+        warnings.warn(
+            f"{video.path}: {unknown} of {facts.frames} frames are in recordings too short to be scored, about half a "
+            "second and less; their score is 0",
+            FootageWarning,
+            stacklevel=2,
+        )
 
 
 def _held(

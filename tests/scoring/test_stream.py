@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from metavad.episodes import draw_shots
-from metavad.errors import VideoError
+from metavad.errors import FootageWarning, VideoError
 from metavad.features.footage import gather
 from metavad.features.library import Library
 from metavad.normality.detector import make_detector
@@ -89,6 +89,7 @@ def footage(library, scene):
     return library.scenes[scene].test[0].path
 
 
+@pytest.mark.filterwarnings("ignore:.*too short to be scored")
 @pytest.mark.parametrize("rate", RATES)
 def test_no_score_depends_on_frames_beyond_the_look_ahead(detector, footage, tmp_path, rate):
     """The same video, cut after half a second more: scores are the same bits, and so are events that were over."""
@@ -106,6 +107,7 @@ def test_no_score_depends_on_frames_beyond_the_look_ahead(detector, footage, tmp
     assert compared > 60
 
 
+@pytest.mark.filterwarnings("ignore:.*too short to be scored")
 def test_each_recording_of_a_file_is_scored_as_a_file_of_its_own(detector, footage, tmp_path):
     times = (np.arange(48) * 67).tolist()
     joined = [*times[:20], *(3_600_000 + time for time in times[:1]), *(8_000_000 + time for time in times[:27])]
@@ -121,6 +123,14 @@ def test_each_recording_of_a_file_is_scored_as_a_file_of_its_own(detector, foota
     assert len(moved) >= 2
     assert [(event.start, event.score) for event in events] == [(pytest.approx(start), s) for start, s in moved]
     assert all(event.end - event.start < 2 for event in events)
+
+
+def test_recordings_that_are_too_short_to_be_scored_are_said(detector, footage, tmp_path):
+    times = [60_000 * (number // 3) + 67 * (number % 3) for number in range(48)]
+    with pytest.warns(FootageWarning, match=r"short\.mkv: 48 of 48 frames are in recordings too short to be scored"):
+        found, events = scored(detector, retimed(footage, tmp_path / "short.mkv", times))
+    assert not found.any()
+    assert events == []
 
 
 def test_features_and_scores_of_a_cached_video_end_at_a_gap_too(detector, tiny_base, footage, tmp_path):
