@@ -1,6 +1,6 @@
 """How long `metavad adapt` takes, and how much memory, by the number of clips.
 
-    python benchmarks/adapt_time.py --base base --before CHECKOUT --json benchmarks/adapt-time.json
+    python benchmarks/adapt_time.py --before CHECKOUT --json benchmarks/adapt-time.json
 
 Footage is a generated camera of 10 frames a second, so that a clip of 16 frames has as many ticks (the most there can
 be), in 28 videos of a minute: room for 1,000 clips that share no frame. Every figure is of the whole command in a
@@ -19,62 +19,54 @@ import tempfile
 import time
 from pathlib import Path
 
-import cv2
+from record import begin, busy, options, record_of, write
 
+from metavad.normality.base import load_base
 from metavad.scenes.synthetic import write_suite
-from metavad.workflows.machine import describe_machine
 
 HERE = Path(__file__).resolve().parent
 START = "import sys; from metavad.cli import main; sys.exit(main(sys.argv[1:]))"
 CAMERA = {"seed": 5, "first": 10, "size": "small", "normal_videos": 28, "normal_seconds": 60.0, "test_videos": 0}
 
 
-def main() -> None:
-    """Measure and print; ``--json`` keeps the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=Path, required=True)
-    parser.add_argument("--before", type=Path, help="checkout to take turns with")
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = options(__doc__)
+    parser.add_argument("--before", type=Path, help="checkout to take turns with, each with the base that it ships")
     parser.add_argument("--shots", default="1,10,50,100,200")
     parser.add_argument("--long", default="1000")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    checkouts = {"now": HERE.parent} | ({"before": asked.before} if asked.before else {})
+    return parser
+
+
+def main() -> None:
+    """Measure and print; ``--json`` keeps the record."""
+    given = begin(arguments())
+    checkouts = {"now": HERE.parent} | ({"before": given.before} if given.before else {})
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         write_suite(place / "cameras", scenes=1, **CAMERA)
         videos = sorted(place.glob("cameras/*/normal/*.mp4"))
         for checkout in checkouts.values():
-            adapted(1, checkout, asked.base, videos, place)  # warm-up, and the footage is looked through
-        rows = [
-            row(int(shots), checkouts, asked.repeats, asked.base, videos, place) for shots in asked.shots.split(",")
+            adapted(1, checkout, videos, place)  # warm-up, and the footage is looked through
+        rows = [row(int(shots), checkouts, given.repeats, videos, place) for shots in given.shots.split(",")]
+        rows += [
+            row(int(shots), {"now": HERE.parent}, 1, videos, place) for shots in filter(None, given.long.split(","))
         ]
-        for shots in filter(None, asked.long.split(",")):
-            rows.append(row(int(shots), {"now": HERE.parent}, 1, asked.base, videos, place))
-    record = {
-        "command": f"python benchmarks/{Path(__file__).name} {' '.join(sys.argv[1:])}",
+    facts = {
         "commits": {name: commit(checkout) for name, checkout in checkouts.items()},
         "footage": CAMERA,
-        "repeats": asked.repeats,
-        "rows": rows,
+        "repeats": given.repeats,
         "seconds a clip from 10 to 100": {name: slope(rows, name) for name in checkouts},
-        "cores": os.cpu_count(),
-        "opencv threads": cv2.getNumThreads(),
-        "load": os.getloadavg()[0],
-        **describe_machine("cpu"),
+        **busy(),
     }
-    print(json.dumps(record, indent=1))
-    if asked.json:
-        asked.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write(given.json, record_of(rows, base=load_base(given.base).facts["converted_from"], seed=0, **facts))
 
 
-def row(
-    shots: int, checkouts: dict[str, Path], repeats: int, base: Path, videos: list[Path], place: Path
-) -> dict[str, object]:
+def row(shots: int, checkouts: dict[str, Path], repeats: int, videos: list[Path], place: Path) -> dict[str, object]:
     """Medians of each checkout, and of the ratios of neighbours."""
     rounds = [
-        {name: adapted(shots, checkout, base, videos, place) for name, checkout in checkouts.items()}
-        for _ in range(repeats)
+        {name: adapted(shots, checkout, videos, place) for name, checkout in checkouts.items()} for _ in range(repeats)
     ]
     found: dict[str, object] = {"shots": shots}
     for name in checkouts:
@@ -90,13 +82,13 @@ def row(
 KEYS = ("seconds", "cpu_seconds", "mib")
 
 
-def adapted(shots: int, checkout: Path, base: Path, videos: list[Path], place: Path) -> dict[str, float]:
+def adapted(shots: int, checkout: Path, videos: list[Path], place: Path) -> dict[str, float]:
     """Wall-clock and CPU seconds and peak memory (MiB) of the command."""
     environment = os.environ | {"PYTHONPATH": str(checkout.resolve()), "METAVAD_CACHE": str(place / "cache")}
     with tempfile.TemporaryDirectory(dir=place) as folder, tempfile.TemporaryFile() as told:
         out = Path(folder) / "detector"
         command = [sys.executable, "-P", "-c", START, "adapt", "--normal", *map(str, videos), "--shots", str(shots)]
-        command += ["--base", str(base.resolve()), "--out", str(out)]
+        command += ["--base", str((checkout / "base").resolve()), "--out", str(out)]
         started = time.perf_counter()
         child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=told)
         _, status, usage = os.wait4(child.pid, 0)

@@ -52,7 +52,7 @@ def test_a_record_has_the_head_of_all_and_a_command_that_still_parses(path, scri
 def test_a_record_is_of_the_base_that_ships_or_of_none(path):
     """By its digest before its file was converted; the demo makes a base of its own, what measures code has none."""
     record = json.loads(path.read_text(encoding="utf-8"))
-    alone = path.stem.startswith(("adapt-time", "bits", "engine-", "fuzz", "kills", "flow"))
+    alone = path.stem.startswith(("bits", "engine-", "fuzz", "kills", "flow"))
     if path.stem != "demo":
         shipped = load_base(ROOT / "base").facts["converted_from"]
         assert record["base"] == (None if alone else shipped)
