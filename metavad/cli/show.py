@@ -104,8 +104,8 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def _show_figures(path: Path, digest: str) -> None:
-    """How it was made and what was measured, where a record of this very base lies beside it."""
+def _show_figures(path: Path, names: set[str | None]) -> None:
+    """How it was made and what was measured, where a record of this base, by any of its ``names``, lies beside it."""
     import json
 
     from metavad.cli.terminal import say
@@ -115,7 +115,7 @@ def _show_figures(path: Path, digest: str) -> None:
         return
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        lines = _figure_lines(found) if found["base"] == digest else []
+        lines = _figure_lines(found) if found["base"] in names else []
     except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise DataError(
             f"{path}: expected figures of a base, found something else ({error}); fetch the base again, or take the "
