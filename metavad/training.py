@@ -101,7 +101,7 @@ def adapt(
     drawn = draw_shots(library.reels(scene.key), shots, shot_frames, seed).without(leave_out)
     drawn = drawn.also([_around(library, scene, video, second, shot_frames) for video, second in show])
     alarms = base.config.adaptation.alarms_per_day if alarms_per_day is None else alarms_per_day
-    return make_detector(base, library, scene.key, drawn, alarms_per_day=alarms, pictures=pictures)
+    return make_detector(base, library, scene.key, drawn, alarms_per_day=alarms, pictures=pictures, progress=progress)
 
 
 def _around(library: Library, scene: Scene, video: str, second: float, length: int) -> Clip:

@@ -1,3 +1,5 @@
+import itertools
+import random
 from collections import Counter
 from dataclasses import replace
 
@@ -59,6 +61,41 @@ def test_shots_are_distinct_disjoint_while_possible_and_counted(reels, shots, le
     else:
         assert any(overlap(one, other) for one in drawn.clips for other in drawn.clips if one != other)
     assert draw_shots(reels, shots, length, seed) == drawn
+
+
+def drawn_plainly(reels, shots, length, seed):
+    """The same draw, comparing every clip with every chosen one: the oracle."""
+    pool = [clip for each in reels for clip in each.clips(length)]
+    generator = random.Random(f"shots-{seed}-{shots}-{length}")
+    edges, chosen = [0, *(round(len(pool) * part / shots) for part in range(1, shots + 1))], []
+    for start, end in itertools.pairwise(edges):
+        drawn = generator.sample(range(start, max(end, start + 1)), max(end, start + 1) - start)
+        away = sorted(range(len(pool)), key=lambda number: (abs(number - drawn[0]), number))
+        free = [n for n in (*drawn, *away) if not any(overlap(pool[n], other) for other in chosen)]
+        new = [n for n in (*drawn, *range(len(pool))) if pool[n] not in chosen]
+        chosen.append(pool[(free or new)[0]])
+    return tuple(chosen)
+
+
+@given(reels, st.integers(1, 30), st.integers(2, 24), st.integers(0, 99))
+def test_shots_are_those_of_a_plain_search(reels, shots, length, seed):
+    assume(sum(len(each.clips(length)) for each in reels) >= shots)
+    assert draw_shots(reels, shots, length, seed).clips == drawn_plainly(reels, shots, length, seed)
+
+
+def test_a_thousand_shots_of_little_footage_cost_little(monkeypatch):
+    """Some forty comparisons a shot where clips lie close, not one with every other shot."""
+    compared = 0
+
+    def counting(one, other):
+        nonlocal compared
+        compared += 1
+        return overlap(one, other)
+
+    monkeypatch.setattr("metavad.episodes._overlap", counting)
+    drawn = draw_shots([reel(6000, every=3)], 1000, 16, 0)
+    assert len(set(drawn.clips)) == 1000
+    assert compared < 50 * 1000
 
 
 @given(st.integers(1, 8), st.integers(0, 50))

@@ -1,10 +1,13 @@
 """The adapter: a base and K clips of a camera to a model of that camera's normality."""
 
+import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -19,12 +22,13 @@ from metavad.experts.base import Memory, Parameters
 from metavad.experts.set import ExpertSet, under
 from metavad.features.base import grid_of
 from metavad.features.library import features_of
-from metavad.features.sample import Sample
+from metavad.features.sample import Sample, chosen
 from metavad.meta.base import Base
 from metavad.meta.evaluate import compiled
 from metavad.meta.inner import StepSizes, inner_loop
 from metavad.meta.objective import support_loss
-from metavad.threads import one_thread
+from metavad.progress import SILENT, Progress, Task
+from metavad.threads import one_thread, workers
 
 __all__ = [
     "Method",
@@ -46,6 +50,9 @@ __all__ = [
     "together",
     "usual_frames",
 ]
+
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -137,13 +144,15 @@ def refit(base: Base, seed: int) -> Method:
 REFIT_STEPS, REFIT_STEP = 8, 0.003
 
 
-def adapt(base: Base, support: Sample) -> Normality:
+def adapt(base: Base, support: Sample, progress: Progress = SILENT) -> Normality:
     """Get used to a camera: the base after its inner steps on the K clips (B = K; B = 0 is zero-shot)."""
-    return learn(adapted(base), support)
+    return learn(adapted(base), support, progress=progress)
 
 
 @one_thread()
-def learn(method: Method, support: Sample, grid: tuple[int, int] | None = None) -> Normality:
+def learn(
+    method: Method, support: Sample, grid: tuple[int, int] | None = None, progress: Progress = SILENT
+) -> Normality:
     """What a method makes of the shots. Their own scores are cross-fitted: no clip judges itself.
 
     ``grid`` (h, w) is the camera's where the shots are another camera's. Raises :class:`NonFiniteError` where the
@@ -151,16 +160,17 @@ def learn(method: Method, support: Sample, grid: tuple[int, int] | None = None) 
     """
     if grid is not None:
         support = _regridded(support, grid, method.config)
-    params, memory = _fit(method, support)
     grid, evidence = _grid_of(support, method.config), support.moments(method.config.adaptation.apart)
     if support.clips == 0 or method.strengths is None:
+        params, memory = _fit(method, support)
         places = {name: _anywhere(grid) for name, _ in method.experts.each()}
         return Normality(method, support.clips, evidence, params, memory, places, {}, torch.zeros(0, 1))
     each = evidence / support.clips
-    nats, known = _cross_fitted(method, support, grid)
+    params, memory, nats, known = _fitted(method, support, grid, progress)
     _stop_unless_finite(nats, support.clips)
     places = {name: place_tail(nats[name], known[name], method.strengths.against(each)) for name in nats}
-    maps = _left_out(method, nats, known, each)
+    # The memory of one map at a time: what surprises takes the place of base surprise.
+    maps = {name: _left_out(method, nats.pop(name), known[name], each) for name in places}
     loudness = {name: _frames(method, found, known[name]) for name, found in maps.items()}
     frame = _shown_frames(method, maps, loudness, known, each)
     return Normality(method, support.clips, evidence, params, memory, places, loudness, frame)
@@ -249,19 +259,67 @@ def _stop_unless_finite(found: Mapping[str, Tensor], clips: int) -> None:
             )
 
 
-def _cross_fitted(
-    method: Method, support: Sample, grid: tuple[int, int]
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Base surprise (K, T, h, w) of every shot by a model that did not see it, and known (K, T), by expert."""
-    folds = _folds(support.clips, method.config)
-    parts = [_base_nats(method, support.select(rest), support.select(held), grid) for held, rest in folds]
-    names = parts[0][0]
-    nats = {name: torch.cat([part[0][name] for part in parts]) for name in names}
-    known = {name: torch.cat([part[1][name] for part in parts]) for name in names}
-    return nats, known
+@dataclass(frozen=True)
+class _CrossFit:
+    """By expert the base surprise (K, T, h, w) of every shot by a model that did not see it, and known (K, T)."""
+
+    support: Sample
+    grid: tuple[int, int]
+    nats: Mapping[str, Tensor]
+    known: Mapping[str, Tensor]
+    task: Task
+
+    def whole(self, method: Method) -> tuple[Parameters, Memory]:
+        """Inner steps and memory on all shots."""
+        found = _fit(method, self.support)
+        self.task.advance(self.support.clips)
+        return found
+
+    def fold(self, held: range, rest: Sequence[int], method: Method) -> None:
+        """Those held out, by a model of the rest."""
+        shown, place = self.support.select(rest), held.start
+        params, memory = _fit(method, shown)
+        self.task.advance(len(rest))
+        for part in self.support.select(held).parts(PART // self.support.seconds.shape[1]):
+            nats, known = _base_nats(method, params, memory, shown, part, self.grid)
+            for name, into in self.nats.items():
+                into[place : place + part.clips] = nats[name]
+                self.known[name][place : place + part.clips] = known[name]
+            place += part.clips
+            self.task.advance(part.clips)
 
 
-def _folds(clips: int, config: Config) -> list[tuple[list[int], list[int]]]:
+def _fitted(
+    method: Method, support: Sample, grid: tuple[int, int], progress: Progress
+) -> tuple[Parameters, Memory, dict[str, Tensor], dict[str, Tensor]]:
+    """Inner steps and memory on all shots; their base surprise, cross-fitted, and known, by expert."""
+    shape, folds = support.seconds.shape, _folds(support.clips, method.config)
+    nats = {name: torch.empty(*shape, *grid) for name, _ in method.experts.each()}
+    known = {name: torch.empty(shape, dtype=torch.bool) for name in nats}
+    with progress.task("Learning", 2 * support.clips + sum(len(rest) for _, rest in folds)) as task:
+        work = _CrossFit(support, grid, nats, known, task)
+        params, memory = _each_alone(method, work.whole, [partial(work.fold, *fold) for fold in folds])
+    return params, memory, nats, known
+
+
+def _each_alone(method: Method, first: Callable[[Method], Found], others: Sequence[Callable[[Method], None]]) -> Found:
+    """Jobs side by side, each on one core and with experts of its own, in whose place it puts other parameters."""
+    with ThreadPoolExecutor(min(workers(), 1 + len(others))) as pool:
+        pending = pool.submit(first, _copied(method))
+        for done in [pool.submit(job, _copied(method)) for job in others]:
+            done.result()
+        return pending.result()
+
+
+def _copied(method: Method) -> Method:
+    return replace(method, experts=copy.deepcopy(method.experts))
+
+
+PART = 64
+"""Ticks that are scored at once."""
+
+
+def _folds(clips: int, config: Config) -> list[tuple[range, Sequence[int]]]:
     """Clips held out, and the rest, for each fold.
 
     A fold is a stretch of time: what comes tomorrow is not between the clips but after them, so a clip must not be
@@ -269,8 +327,14 @@ def _folds(clips: int, config: Config) -> list[tuple[list[int], list[int]]]:
     """
     count = max(1, min(config.adaptation.folds, clips))
     edges = [clips * fold // count for fold in range(count + 1)]
-    held = [list(range(first, last)) for first, last in pairwise(edges)]
-    return [(part, [clip for clip in range(clips) if clip not in part]) for part in held]
+    held = [range(first, last) for first, last in pairwise(edges)]
+    return [(part, _others(part, clips)) for part in held]
+
+
+def _others(part: range, clips: int) -> Sequence[int]:
+    """All but a stretch; in one stretch where it is at one end."""
+    before, after = range(part.start), range(part.stop, clips)
+    return after if not before else before if not after else [*before, *after]
 
 
 def judges(model: Normality) -> float:
@@ -280,9 +344,9 @@ def judges(model: Normality) -> float:
 
 
 def _base_nats(
-    method: Method, support: Sample, held: Sample, grid: tuple[int, int]
+    method: Method, params: Parameters, memory: Memory, support: Sample, held: Sample, grid: tuple[int, int]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    params, memory = _fit(method, support)
+    """Base surprise (B, T, h, w) of clips after the support, and known (B, T), by expert."""
     with torch.no_grad():
         scores = under(method.experts, params, ExpertSet.score, held, memory)
     evidence = support.moments(method.config.adaptation.apart)
@@ -365,22 +429,26 @@ ENOUGH = 4
 """Times of a camera from which leaving some out says how an expert does on the others."""
 
 
-def _left_out(
-    method: Method, nats: Mapping[str, Tensor], known: Mapping[str, Tensor], evidence: float
-) -> dict[str, Tensor]:
-    """Surprise (K, T, h, w) of every shot under the tails of the other shots, by expert; ``evidence`` of one shot."""
+def _left_out(method: Method, nats: Tensor, known: Tensor, evidence: float) -> Tensor:
+    """An expert's surprise (K, T, h, w) of every shot under the tails of the others; ``evidence`` of one shot."""
     assert method.strengths is not None  # the caller's branch
-    found = {name: torch.zeros_like(each) for name, each in nats.items()}
-    for held, rest in _folds(len(next(iter(nats.values()))), method.config):
-        for name, each in nats.items():
-            tail = place_tail(each[rest], known[name][rest], method.strengths.against(evidence))
-            found[name][held] = surprise(each[held], tail)
+    found = torch.empty_like(nats)
+    for held, rest in _folds(len(nats), method.config):
+        tail = place_tail(chosen(nats, rest), chosen(known, rest), method.strengths.against(evidence))
+        for into, part in zip(*(_parts(chosen(each, held)) for each in (found, nats)), strict=True):
+            into[:] = surprise(part, tail)
     return found
+
+
+def _parts(maps: Tensor) -> tuple[Tensor, ...]:
+    """Maps (K, T, h, w) of some clips at a time."""
+    return torch.split(maps, max(1, PART // maps.shape[1]))
 
 
 def _frames(method: Method, maps: Tensor, known: Tensor) -> Tensor:
     """An expert's frame scores (K, T) of its maps, in compressed nats; NaN where not known."""
-    return torch.where(known, strongest(compress(maps), method.config.scoring.top), torch.nan)
+    scores = torch.cat([strongest(compress(part), method.config.scoring.top) for part in _parts(maps)])
+    return torch.where(known, scores, torch.nan)
 
 
 def _louder(method: Method, name: str, evidence: float, loudness: Tensor | None) -> float:
@@ -419,10 +487,14 @@ def _shown_frames(
     frames = torch.full(sure.shape, torch.nan)
     for held, rest in _folds(len(sure), method.config):
         seen = len(rest) * evidence
-        by = louder(method, seen, {name: each[rest] for name, each in loudness.items()})
-        shown = {name: each[held] for name, each in maps.items()}
-        fused = _fused(method, seen, len(sure) * evidence, _said(method, seen, shown, by))
-        frames[held] = strongest(fused, method.config.scoring.top)
+        by = louder(method, seen, {name: chosen(each, rest) for name, each in loudness.items()})
+        shown = {name: _parts(chosen(each, held)) for name, each in maps.items()}
+        scores = []
+        for part in zip(*shown.values(), strict=True):
+            said = _said(method, seen, dict(zip(shown, part, strict=True)), by)
+            fused = _fused(method, seen, len(sure) * evidence, said)
+            scores.append(strongest(fused, method.config.scoring.top))
+        frames[held.start : held.stop] = torch.cat(scores)
     return torch.where(sure, frames, torch.nan)
 
 

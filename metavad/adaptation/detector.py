@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from metavad.experts import build_experts
 from metavad.features.library import Library, side_by_side, stretches
 from metavad.files import atomic_directory
 from metavad.meta.base import Base
+from metavad.progress import SILENT, Progress
 from metavad.scenes.scene import Crop
 from metavad.scenes.video import read_colours
 from metavad.types import ByteArray
@@ -64,22 +67,43 @@ class Detector:
 
     def was_shown(self, video: str, frame: int) -> bool:
         """Whether a frame of a normal video was in one of the shots."""
-        return any(clip.video == video and clip.first <= frame < clip.end for clip in self.shots)
+        spans = self._spans.get(video, [])
+        place = bisect_right(spans, (frame, math.inf)) - 1
+        return place >= 0 and frame < spans[place][1]
+
+    @cached_property
+    def _spans(self) -> dict[str, list[tuple[int, float]]]:
+        """By video the frames [first, end) of the shots, ascending; of those that begin alike or overlap, one."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        for clip in sorted(self.shots):
+            spans = found.setdefault(clip.video, [])
+            if spans and clip.first <= spans[-1][1]:
+                spans[-1] = spans[-1][0], max(spans[-1][1], clip.end)
+            else:
+                spans.append((clip.first, clip.end))
+        return found
 
 
 def make_detector(
-    base: Base, library: Library, scene: str, shots: Shots, *, alarms_per_day: float, pictures: bool = True
+    base: Base,
+    library: Library,
+    scene: str,
+    shots: Shots,
+    *,
+    alarms_per_day: float,
+    pictures: bool = True,
+    progress: Progress = SILENT,
 ) -> Detector:
     """Adapt the base to one scene of the library by these shots (none: zero-shot)."""
     _same_shape(library, shots)
     support = library.sample(shots.clips) if shots.clips else library.nothing(scene)
-    normality = adapt(base, support)
+    normality = adapt(base, support, progress)
     ticks = int(base.facts.get("normal_ticks", 0))
     threshold, promise = promise_threshold(normality, alarms_per_day, normal_ticks=ticks)
     first = shots.clips[0].video if shots.clips else library.scenes[scene].normal[0].name
     facts = library.facts(scene, "normal", first)
     camera = Camera(facts.height, facts.width, facts.rate, library.scenes[scene].crop)
-    small = _pictures(library, shots.clips) if pictures else ()
+    small = _pictures(library, shots.clips, progress) if pictures else ()
     return Detector(normality, threshold, promise, camera, scene, shots.clips, shots.independent, base.digest, small)
 
 
@@ -196,13 +220,16 @@ def _of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any], pictures: tuple
     )
 
 
-def _pictures(library: Library, clips: Sequence[Clip]) -> tuple[bytes, ...]:
+def _pictures(library: Library, clips: Sequence[Clip], progress: Progress) -> tuple[bytes, ...]:
     """The middle frame of each clip, small, as JPEG."""
-    found = {
-        clip: picture
-        for each in side_by_side(partial(_pictures_beside, library), stretches(clips))
-        for clip, picture in each.items()
-    }
+    found: dict[Clip, bytes] = {}
+    with progress.task("Pictures of the clips", len(clips)) as task:
+
+        def make(stretch: Sequence[Clip]) -> None:
+            found.update(_pictures_beside(library, stretch))
+            task.advance(len(stretch))
+
+        side_by_side(make, stretches(clips))
     return tuple(found[clip] for clip in clips)
 
 

@@ -137,13 +137,18 @@ def _exceedance(nats: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     height, width = nats.shape[2:]
     weight = known.to(nats)
     weight = weight / weight.sum(1, keepdim=True).clamp_min(1)
-    level = (nats / STEP + 1e-4).floor().long().clamp(0, LEVELS - 1)
     cell = torch.arange(height * width, device=nats.device).reshape(height, width)
     counts = nats.new_zeros(LEVELS * height * width)
-    spread = weight[:, :, None, None].expand_as(nats)
-    counts = counts.index_add(0, (level * height * width + cell).flatten(), spread.flatten())
+    for some, each in zip(torch.split(nats, _TOGETHER), torch.split(weight, _TOGETHER), strict=True):
+        level = (some / STEP + 1e-4).floor().long().clamp(0, LEVELS - 1)
+        spread = each[:, :, None, None].expand_as(some)
+        counts = counts.index_add(0, (level * height * width + cell).flatten(), spread.flatten())
     over = counts.reshape(LEVELS, height, width).flip(0).cumsum(0).flip(0)
     return over, known.any(1).sum().to(nats)
+
+
+_TOGETHER = 8
+"""Clips that are counted at once."""
 
 
 def surprise(nats: Tensor, tail: PlaceTail) -> Tensor:

@@ -303,8 +303,8 @@ def test_facts_are_plain_json(library, scene, tiny_base, tmp_path):
 @pytest.mark.parametrize(("clips", "held"), [(1, [[0]]), (2, [[0], [1]]), (5, [[0, 1], [2, 3, 4]])])
 def test_a_fold_is_a_stretch_of_time(tiny_config, clips, held):
     folds = _folds(clips, tiny_config)
-    assert [part for part, _ in folds] == held
-    assert all(sorted(part + rest) == list(range(clips)) for part, rest in folds)
+    assert [list(part) for part, _ in folds] == held
+    assert all(sorted([*part, *rest]) == list(range(clips)) for part, rest in folds)
 
 
 def test_what_is_silent_after_few_shots_has_a_tail_from_where_it_speaks(library, scene, tiny_config, tiny_base):

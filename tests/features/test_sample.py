@@ -1,10 +1,11 @@
 """What clips of one camera count for."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metavad.features.sample import Sample, join
+from metavad.features.sample import Sample, gathered, join
 
 
 def clips(*origins):
@@ -41,3 +42,20 @@ def test_more_clips_never_count_less_and_never_more_than_one_each(origins, apart
     found = [clips(*some[:count]).moments(apart) for count in range(1, len(some) + 1)]
     assert found == sorted(found)
     assert found[-1] <= len(some)
+
+
+def test_clips_of_a_range_are_those_of_the_list():
+    sample = Sample({"x": torch.arange(18.0).reshape(6, 3)}, {"x": torch.ones(6, 3) > 0}, torch.zeros(6, 3))
+    for numbers in (range(1, 4), range(0, 6, 2), range(1, 6, 2), range(3, 3)):
+        assert torch.equal(sample.select(numbers)["x"], sample.select(list(numbers))["x"])
+
+
+def test_samples_are_gathered_as_they_come():
+    short = Sample({"x": torch.ones(2, 2, 4)}, {"x": torch.ones(2, 2) > 0}, torch.ones(2, 2))
+    long = Sample({"x": torch.ones(1, 3, 4)}, {"x": torch.ones(1, 3) > 0}, torch.ones(1, 3))
+    found = gathered(iter([short, long]), 3, 3)
+    assert found["x"].sum(2).tolist() == [[4.0, 4.0, 0.0], [4.0, 4.0, 0.0], [4.0, 4.0, 4.0]]
+    assert found.known["x"].tolist() == [[True, True, False], [True, True, False], [True, True, True]]
+    assert found.origins is None
+    with pytest.raises(ValueError, match="at least one sample"):
+        gathered([], 0, 1)
