@@ -94,6 +94,9 @@ def test_a_file_where_a_folder_should_be(metavad, detector, video, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+UNCALIBRATED = {"offset": 0.0, "is_active": True}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -102,7 +105,8 @@ def test_a_file_where_a_folder_should_be(metavad, detector, video, tmp_path):
         ({"format": 99}, "another version"),
         ({"shots": [{"x": 1}]}, "damaged"),
         ({"camera": {"height": 48}}, "damaged"),
-        ({"config": {"experts": ["nope"]}}, "unknown expert"),
+        ({"config": {"experts": ["nope"]}, "calibrations": {"nope": UNCALIBRATED}}, "unknown expert"),
+        ({"config": {"experts": ["nope"]}}, "expected a calibration of each expert"),
         ({"config": {"experts": ["flow_density"]}}, "damaged"),
     ],
     ids=str,

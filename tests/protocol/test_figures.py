@@ -14,7 +14,7 @@ def bench_of(seconds, past=0.9):
     """A scene under test of one video with frames at these times."""
     ticks = tick_frames(seconds, 10)
     return SimpleNamespace(
-        base=SimpleNamespace(config=SimpleNamespace(scoring=SimpleNamespace(past=past, ahead=0.5))),
+        base=SimpleNamespace(config=SimpleNamespace(scoring=SimpleNamespace(past=past, future=0.5))),
         truth={"a": (np.zeros(len(seconds), bool), np.ones(len(seconds), bool))},
         facts=lambda name: SimpleNamespace(seconds=seconds),
         ticks=lambda name: ticks,

@@ -67,9 +67,8 @@ def test_test_clips_never_decide_the_threshold(monkeypatch):
     """The same shown clips under other test clips: the same threshold."""
     from metavad.protocol import recognition
 
-    monkeypatch.setattr(recognition, "adapted", lambda base: None)
     monkeypatch.setattr(recognition, "join", lambda samples: samples)
-    monkeypatch.setattr(recognition, "learn", lambda method, support: float(np.mean(support)))
+    monkeypatch.setattr(recognition, "_fitted", lambda method, shown: float(np.mean(shown)))
     monkeypatch.setattr(recognition, "clip_scores", lambda model, sample: np.array([abs(sample - model)]))
     found = []
     for shift in (0.0, 50.0):
