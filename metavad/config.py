@@ -447,7 +447,7 @@ def _read(name_or_path: str) -> dict[str, Any]:
             f"config {name_or_path!r}: expected a preset or a TOML file; {nearest(name_or_path, presets)}"
         )
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML ({error}); see `metavad show configs default`") from None
 

@@ -27,6 +27,7 @@ __all__ = [
     "claimed",
     "folder_name",
     "full_disk_named",
+    "is_free",
     "is_full_disk",
     "unfinished_directory",
     "write_text",
@@ -130,6 +131,11 @@ def folder_name(name: str) -> str:
     return f"{plain.strip('-. ')}-{digest}".lstrip("-")
 
 
+def is_free(path: Path) -> bool:
+    """Whether a folder may be written to ``path``: nothing is there, or an empty one."""
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+
+
 def is_full_disk(error: OSError) -> bool:
     """Whether there was no room for a file."""
     return isinstance(error, FullDiskError) or error.errno in _NO_ROOM
@@ -196,7 +202,7 @@ def _lock(path: Path, *, wait: bool = False) -> int:
 
 
 def _stop_if_taken(path: Path, found: str) -> None:
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if not is_free(path):
         raise OutputError(f"{path}: expected a free place to write to, found {found}; name another --out")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from metavad.types import FloatArray, IntArray
 
-__all__ = ["frame_ends", "median_frame", "recordings", "without_gaps"]
+__all__ = ["ROUNDING", "frame_ends", "median_frame", "recordings", "without_gaps"]
 
 GAP, FRAMES = 1.0, 5.0
 """Seconds, and usual frames of the file, that a gap is longer than: a slow camera has none."""
@@ -16,7 +16,8 @@ PAST = 9
 """Times between frames whose median is the usual one."""
 FIRST = 10.0
 """Seconds that a gap after the very first frame is longer than: nothing is usual yet."""
-_ROUNDING = 1e-3  # seconds; some containers round times to milliseconds
+ROUNDING = 1e-3
+"""Seconds: some containers round times to milliseconds."""
 
 
 def recordings(seconds: FloatArray) -> IntArray:
@@ -29,7 +30,7 @@ def recordings(seconds: FloatArray) -> IntArray:
     [[0, 3], [3, 5]]
     """
     apart = np.diff(seconds)
-    starts = [int(n) + 1 for n in np.flatnonzero(apart > GAP + _ROUNDING) if apart[n] > _longest(apart[:n])]
+    starts = [int(n) + 1 for n in np.flatnonzero(apart > GAP + ROUNDING) if apart[n] > _longest(apart[:n])]
     edges = np.unique([0, *starts, len(seconds)])
     return np.column_stack([edges[:-1], edges[1:]])
 

@@ -30,7 +30,7 @@ from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.library import Library
 from metavad.features.sample import Sample
-from metavad.files import claimed, write_text
+from metavad.files import claimed, is_free, write_text
 from metavad.meta.base import Base, Control, load_base, save_base
 from metavad.meta.checkpoint import TrainingState, latest, load_state, save_state
 from metavad.meta.control import choose_step_sizes, joint_train
@@ -53,8 +53,6 @@ __all__ = ["adapt", "describe_machine", "device_of", "make_base"]
 RUN, BASE = "run.json", "base"
 QUICK = 100
 """Outer steps under which a base is for a look only: its tails and step sizes take few scenes and episodes."""
-CONTROL_SHOTS = 5
-"""K at which the control's step sizes are chosen."""
 STAGES = {"maml": "meta-training", "control": "joint training, the control"}
 
 
@@ -186,7 +184,7 @@ def _begin(run: Path, scenes: Sequence[Scene], config: Config, seed: int, *, res
     The ranks of torchrun are started again by the command that began them: ``resume`` begins a run as well.
     """
     asked = _Asked(seed=seed, config=config, footage={scene.key: data_digest(scene) for scene in scenes})
-    taken = run.exists() and (not run.is_dir() or any(run.iterdir()))
+    taken = not is_free(run)
     if resume and (run / RUN).is_file():
         _same(run, asked)
     elif resume and (taken or group.size == 1):

@@ -1,5 +1,7 @@
 """Small videos on disk for tests: every picture says its own number, so that a reader can be checked."""
 
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import cycle, islice
@@ -25,6 +27,19 @@ def number_of(picture: np.ndarray) -> int:
     columns = np.array_split(np.arange(picture.shape[1]), BITS)
     bright = [picture[:, part[len(part) // 2]].mean() > 130 for part in columns]
     return sum(1 << bit for bit, on in enumerate(bright) if on)
+
+
+def write_huge_image(path: Path) -> Path:
+    """A PNG of a few bytes whose header claims 40,000 by 40,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"")), chunk(b"IEND", b"")]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    return path
 
 
 def write_video(

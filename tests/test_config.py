@@ -69,6 +69,11 @@ def test_files_of_settings_are_finite_too(tmp_path, value):
         load_config(str(tmp_path / "mine.toml"))
 
 
+def test_a_file_of_settings_as_editors_save_it(tmp_path):
+    (tmp_path / "mine.toml").write_text("[meta]\ninner_steps = 7\n", encoding="utf-8-sig")
+    assert load_config(str(tmp_path / "mine.toml")).meta.inner_steps == 7
+
+
 @pytest.mark.parametrize(
     ("begun", "now", "said"),
     [

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from metavad.errors import FullDiskError, OutputError
-from metavad.files import atomic_directory, atomic_path, claimed, is_full_disk, unfinished_directory, write_text
+from metavad.files import (
+    atomic_directory,
+    atomic_path,
+    claimed,
+    is_free,
+    is_full_disk,
+    unfinished_directory,
+    write_text,
+)
 
 
 def names(folder):
@@ -178,3 +186,10 @@ def test_no_room_is_one_line_about_the_place_that_was_asked_for(tmp_path, number
     assert is_full_disk(OSError(number, ""))
     assert not is_full_disk(OutputError("taken"))
     assert names(tmp_path) == []
+
+
+def test_an_empty_folder_is_a_free_place(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "folder" / "inside").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    assert [is_free(tmp_path / name) for name in ("nothing", "empty", "folder", "file")] == [True, True, False, False]

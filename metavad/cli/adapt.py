@@ -127,11 +127,12 @@ def _scenes(
 def _places(scenes: "tuple[Scene, ...]", out: Path | None) -> list[Path]:
     """A folder for each scene; raises :class:`OutputError` where one is taken."""
     from metavad.errors import OutputError
+    from metavad.files import is_free
 
     single = out is not None and len(scenes) == 1
     places = [out] if single and out is not None else [(out or Path("detectors")) / name for name in _folders(scenes)]
     for place in places:
-        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        if not is_free(place):
             raise OutputError(f"{place}: expected a free place for a detector, found something; name another --out")
     return places
 

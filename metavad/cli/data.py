@@ -211,7 +211,7 @@ def import_(
     ] = None,
 ) -> None:
     """Make a suite file of your own footage: a guess is shown, and written to DIR/suite.toml once confirmed."""
-    from metavad.cli.terminal import say, say_text
+    from metavad.cli.terminal import answering, say, say_text
     from metavad.errors import DataError, OutputError, printable
     from metavad.files import write_text
     from metavad.scenes.guess import import_folder
@@ -223,17 +223,20 @@ def import_(
         raise OutputError(f"{path}: expected a free place for the suite file, found one; edit or remove it")
     text = import_folder(folder, lambda table: _unit(unit) if unit or yes else _unit(_asked_unit(table)))
     say_text(text)
-    if not yes and not typer.confirm(f"Write this to {printable(path)}?", default=True):
-        raise typer.Exit(1)
+    with answering("--yes"):
+        if not yes and not typer.confirm(f"Write this to {printable(path)}?", default=True):
+            raise typer.Exit(1)
     write_text(path, text)
     say(f"{path}: written", f"next: metavad data check {path}")
 
 
 def _asked_unit(table: Path) -> str:
     """What a person says of a table of intervals."""
+    from metavad.cli.terminal import answering
     from metavad.errors import printable
 
-    said: str = typer.prompt(f"{printable(table)}: are start and end frames or seconds?")
+    with answering("--unit frames or --unit seconds"):
+        said: str = typer.prompt(f"{printable(table)}: are start and end frames or seconds?")
     return said
 
 

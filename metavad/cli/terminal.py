@@ -16,6 +16,7 @@ __all__ = [
     "STARTS_OVER",
     "STOPPED",
     "Interrupted",
+    "answering",
     "console",
     "progress_of",
     "resuming",
@@ -60,6 +61,22 @@ def resuming(hint: str | Callable[[], str]) -> Iterator[None]:
 
 def _text(hint: str | Callable[[], str]) -> str:
     return hint if isinstance(hint, str) else hint()
+
+
+@contextmanager
+def answering(option: str) -> Iterator[None]:
+    """A question inside that nobody is there to answer is a :class:`UsageError` that names the option for it."""
+    import typer
+
+    from metavad.errors import UsageError
+
+    try:
+        yield
+    except typer.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from abort
+        typer.echo(err=True)  # the question stands on a line of its own
+        raise UsageError(f"expected an answer, found the end of the input; say {option}") from None
 
 
 @contextmanager

@@ -5,18 +5,26 @@ decoders do, such pictures are black or nearly of one grey.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metavad.types import ByteArray
 
-__all__ = ["BEFOREHAND", "Depth", "depth_of"]
+__all__ = ["BEFOREHAND", "DARK", "FIRST", "Depth", "depth_of", "from_light"]
 
-BEFOREHAND = 0.5
-"""Seconds of pictures that tell the range of values: no score may depend on later ones."""
+Item = TypeVar("Item")
+
+BEFOREHAND, FIRST = 0.5, 16
+"""Seconds of pictures that tell the range of values, and so many at most: no score may depend on later ones."""
+DARK = 256
+"""Pictures of one value that may come before those."""
+LOST = 0.05
+"""Share of a picture beyond the range from which it is said."""
 LEAST = 1 / 8
 """Share of the values that so many bits allow which pictures must use, or the range that they use is taken."""
 
@@ -49,6 +57,30 @@ class Depth:
         """Share of ``picture`` that lies beyond the range."""
         values = np.asarray(picture, np.float64)
         return float(np.mean((values < self.low) | (values >= self.high)))
+
+    def said_of_loss(self, picture: NDArray[np.generic], name: str) -> str:
+        """What a user should know of a picture of which much lies beyond the range; nothing of a dark one."""
+        if (lost := self.lost(picture)) <= LOST or _is_dark(picture):
+            return ""
+        return (
+            f"{lost:.0%} of {name} lie beyond the values {self.low:g} to {self.high:g} that the first pictures use, "
+            "and are black or white"
+        )
+
+
+def from_light(pictures: Iterable[Item], values: Callable[[Item], NDArray[np.generic]]) -> Iterator[Item]:
+    """The pictures from the first on that shows more than one value; where all are dark, the first of them."""
+    rest, dark = iter(pictures), list[Item]()
+    for picture in islice(rest, DARK):
+        if not _is_dark(values(picture)):
+            return chain([picture], rest)
+        dark += [picture] if len(dark) <= FIRST else []
+    return iter(dark)
+
+
+def _is_dark(picture: NDArray[np.generic]) -> bool:
+    """Whether it is of one value: it shows nothing in any range."""
+    return bool(picture.min() == picture.max())
 
 
 def depth_of(pictures: Iterable[NDArray[np.generic]]) -> Depth:

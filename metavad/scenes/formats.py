@@ -130,17 +130,22 @@ def table_rows(path: Path, columns: Sequence[str]) -> list[Row]:
     """
     lines = enumerate(_text(path).splitlines(), 1)
     kept = [(number, line) for number, line in lines if line.strip() and not line.startswith("#")]
-    reader = csv.reader(line for _, line in kept)
-    try:
-        rows = [(f"{path}, line {kept[reader.line_num - 1][0]}", [cell.strip() for cell in row]) for row in reader]
-    except csv.Error as error:
-        raise LabelError(f"{path}: expected a table of commas, found something else ({error})") from error
+    rows = _cells(path, kept)
     where, header = rows[0] if rows else (str(path), [])
     names = [name.lower() for name in header]
     if any(names.count(column) != 1 for column in columns):
         found = ",".join(header) or "nothing"
         raise LabelError(f"{where}: expected columns {','.join(columns)}, found {found}; name them in the first line")
     return [Row(where, dict(zip(names, [*row, *[""] * len(names)], strict=False))) for where, row in rows[1:]]
+
+
+def _cells(path: Path, lines: Sequence[tuple[int, str]]) -> list[tuple[str, list[str]]]:
+    """Cells of numbered lines of commas, and where they stand."""
+    reader = csv.reader(line for _, line in lines)
+    try:
+        return [(f"{path}, line {lines[reader.line_num - 1][0]}", [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise LabelError(f"{path}: expected a table of commas, found something else ({error})") from error
 
 
 def interval_rows(source: LabelSource, path: Path) -> list[Row]:
@@ -281,7 +286,12 @@ def _mask(path: Path) -> BoolArray:
 
 def _picture(path: Path) -> NDArray[Any]:
     data = np.frombuffer(path.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    try:
+        picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    except cv2.error as error:  # more pixels than it takes
+        raise LabelError(
+            f"{path}: expected a mask image, found one that OpenCV refuses ({error.err}); fetch it again"
+        ) from None
     if picture is None:
         raise LabelError(f"{path}: expected a mask image, found something unreadable; fetch it again")
     return np.asarray(picture)
@@ -553,11 +563,7 @@ _POSTURES = (-1, 0, 1)
 
 def _plain_rows(path: Path) -> list[tuple[str, list[str]]]:
     """Rows without header, which have three columns or more, and where they stand."""
-    reader = csv.reader(_text(path).splitlines())
-    try:
-        rows = [(f"{path}, line {reader.line_num}", [cell.strip() for cell in row]) for row in reader if row]
-    except csv.Error as error:
-        raise LabelError(f"{path}: expected a table of commas, found something else ({error})") from error
+    rows = [row for row in _cells(path, list(enumerate(_text(path).splitlines(), 1))) if row[1]]
     if short := next((row for row in rows if len(row[1]) < 3), None):
         raise LabelError(f"{short[0]}: expected a video, a frame, a posture, found {','.join(short[1])!r}")
     return rows

@@ -10,9 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import numpy as np
-
 from metavad.errors import DataError
+from metavad.scenes.arrays import ArrayError, mapped_array
 from metavad.scenes.formats import table_rows
 from metavad.scenes.listing import frame_files, is_junk, matching_videos, natural, videos_under
 from metavad.scenes.scene import Video
@@ -235,10 +234,10 @@ def _label_files(scene: Path, tests: Sequence[Video]) -> tuple[dict[Path, int], 
 def _axes(path: Path) -> int:
     """How many axes an array of numbers has; 0 where it is none."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError):
+        array = mapped_array(path)
+    except (ArrayError, OSError):
         return 0
-    return array.ndim if isinstance(array, np.ndarray) and array.dtype.kind in "biuf" else 0
+    return array.ndim if array.dtype.kind in "biuf" else 0
 
 
 def _masks_text(scene: Path, tests: Sequence[Video], folders: Sequence[Path]) -> str:

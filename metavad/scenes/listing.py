@@ -11,6 +11,7 @@ from pathlib import Path
 
 from metavad.errors import FootageWarning, UsageError, VideoError
 from metavad.scenes.scene import RATES, Scene, Video
+from metavad.scenes.text import spelt
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -113,7 +114,7 @@ def scene_of_files(
     root = Path(os.path.commonpath([_absolute(video.path).parent for video in videos]))
     named = _told_apart(videos, root)
     title = name or (named[0].name if len(named) == 1 else root.name or "camera")
-    return Scene("files", title, root, normal=named)
+    return Scene("files", spelt(title), root, normal=named)
 
 
 def videos_under(root: Path, patterns: Iterable[str], fps: float | None = None) -> tuple[Video, ...]:
@@ -134,7 +135,7 @@ def matching_videos(root: Path, patterns: Iterable[str]) -> tuple[Path, ...]:
 
 def name_of(path: Path) -> str:
     """What a video at ``path`` is called: a folder by its name, a file by its stem, neither ever ``.`` or ``..``."""
-    whole = _absolute(path).name
+    whole = spelt(_absolute(path).name)
     name = whole if path.is_dir() else Path(whole).stem
     return name if name.strip(".") else whole.strip(".") or "video"
 
@@ -306,7 +307,7 @@ def _told_apart(videos: Sequence[Video], root: Path) -> tuple[Video, ...]:
 
     def longer(name: str, path: Path) -> str:
         side_by_side = len(folders[_key(name)]) == 1
-        return path.name if side_by_side else _below(path.with_name(name_of(path)), root)
+        return spelt(path.name) if side_by_side else _below(path.with_name(name_of(path)), root)
 
     names = [video.name for video in videos]
     for form in (longer, lambda _, path: _below(path, root)):
@@ -319,7 +320,7 @@ def _told_apart(videos: Sequence[Video], root: Path) -> tuple[Video, ...]:
 def _below(path: Path, root: Path) -> str:
     """``path`` from ``root`` on; of what lies elsewhere, by a link, the name alone."""
     whole = _absolute(root)
-    return path.relative_to(whole).as_posix() if path.is_relative_to(whole) else path.name
+    return spelt(path.relative_to(whole).as_posix() if path.is_relative_to(whole) else path.name)
 
 
 def _taken_twice(names: Sequence[str]) -> set[int]:

@@ -9,6 +9,7 @@ from metavad.scenes.listing import is_junk, natural, videos_under
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import Place, place_of, roots_of
 from metavad.scenes.suite_file import table_of
+from metavad.scenes.text import spelt
 
 __all__ = ["ClipClass", "Recognition", "recognition_of"]
 
@@ -95,7 +96,7 @@ def _classes(
 def _folders(root: Path) -> dict[str, Path]:
     """Class folders by name, in natural order."""
     found = [path for path in root.iterdir() if path.is_dir() and not is_junk(path)]
-    return {path.name: path for path in sorted(found, key=lambda path: natural(path.name))}
+    return {spelt(path.name): path for path in sorted(found, key=lambda path: natural(path.name))}
 
 
 def _clips(root: Path, folder: Path, fps: float | None) -> tuple[Video, ...]:

@@ -8,24 +8,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from metavad.errors import FootageWarning, VideoError
-from metavad.scenes.depth import BEFOREHAND, Depth, depth_of
+from metavad.scenes.depth import BEFOREHAND, DARK, FIRST, Depth, depth_of, from_light
 from metavad.scenes.listing import frame_files, hexadecimal, natural
 from metavad.types import ByteArray
 
 __all__ = ["Stills", "read_stills", "stills_of"]
 
-_DEEP = 16  # pictures at most that tell the range of values
-_DARK = 256  # pictures of one value that may come before them: they show nothing in any range
 _SETTLED = 2 * 10**9  # nanoseconds after which a folder that changes again shows it in its time
-_LOST = 0.05  # share of a picture beyond the range from which it is said
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,8 @@ def stills_of(folder: Path, rate: float) -> Stills:
     Raises :class:`VideoError` where there is none, where two are one frame, or where one holds many pictures.
     """
     files, notes = _listed(folder)
-    first = files[: 1 + int(min(BEFOREHAND * rate, _DEEP))]
-    height, width, depth, note = _first(files[: len(first) + _DARK], len(first), _stamps(first))
+    first = files[: 1 + int(min(BEFOREHAND * rate, FIRST))]
+    height, width, depth, note = _first(files[: len(first) + DARK], len(first), _stamps(first))
     for text in filter(None, (*notes, note)):
         warnings.warn(f"{folder}: {text}", FootageWarning, stacklevel=2)
     return Stills(files, height, width, depth)
@@ -67,20 +65,10 @@ def read_stills(stills: Stills, wanted: Sequence[int], form: str) -> Iterator[tu
             yield index, np.asarray(picture, np.uint8)
             continue
         depth = stills.depth or Depth(0.0, 2.0**16)
-        said = said or _warned_of_loss(path, picture, depth)
+        if not said and (text := depth.said_of_loss(picture, path.name)):
+            warnings.warn(f"{path.parent}: {text}", FootageWarning, stacklevel=2)
+            said = True
         yield index, depth.grey(picture)
-
-
-def _warned_of_loss(path: Path, picture: NDArray[np.generic], depth: Depth) -> bool:
-    lost = depth.lost(picture)
-    if lost > _LOST:
-        warnings.warn(
-            f"{path.parent}: {lost:.0%} of {path.name} lie beyond the values {depth.low:g} to {depth.high:g} that the "
-            "first pictures use, and are black or white",
-            FootageWarning,
-            stacklevel=3,
-        )
-    return lost > _LOST
 
 
 # --- which pictures, in which order --------------------------------------------------------------------------
@@ -177,18 +165,9 @@ def _first(
     height, width = picture.shape
     if picture.dtype == np.uint8:
         return height, width, None, ""
-    shown = [_picture(file, "gray") for file in _from_light(files, count)]
+    shown = list(islice(from_light((_picture(file, "gray") for file in files), lambda each: each), count))
     depth = depth_of(each for each in shown if each.dtype != np.uint8)
     return height, width, depth, depth.said(8 * picture.dtype.itemsize, len(shown))
-
-
-def _from_light(files: Sequence[Path], count: int) -> Sequence[Path]:
-    """So many files, from the first picture on that shows more than one value."""
-    for start, file in enumerate(files):
-        picture = _picture(file, "gray")
-        if picture.min() != picture.max():
-            return files[start : start + count]
-    return files[:count]
 
 
 def _picture(path: Path, form: str) -> NDArray[np.generic]:
@@ -204,7 +183,8 @@ def _picture(path: Path, form: str) -> NDArray[np.generic]:
         ) from None
     if picture is None:
         raise VideoError(f"{path}: expected an image, found something unreadable; fetch this file again")
-    if (pages := cv2.imcount(str(path))) > 1:
+    name: Any = os.fsencode(path)  # a name that is no text would end the process
+    if (pages := cv2.imcount(name)) > 1:
         raise VideoError(
             f"{path}: expected one picture in a file, found {pages}; write each to a file of its own, "
             "such as 0001.png, 0002.png"

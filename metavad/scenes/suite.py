@@ -18,6 +18,7 @@ from metavad.scenes.lists import chosen_by
 from metavad.scenes.patterns import matched_groups
 from metavad.scenes.scene import Archive, Crop, Expect, LabelSource, Role, Scene, Suite, Video, filled, words_of
 from metavad.scenes.suite_file import GenerateTable, LabelTable, LayoutTable, SceneTable, SuiteTable, table_of
+from metavad.scenes.text import spelt
 from metavad.shipped import shipped
 
 __all__ = ["Place", "about", "load_suite", "place_of", "roots_of", "select_scenes"]
@@ -97,7 +98,8 @@ def place_of(name_or_path: str, data: Path | None) -> Place:
         what = "a suite by name or the path of a TOML file"
         raise UsageError(f"expected {what}, found {name_or_path!r}; {nearest(name_or_path, known)}")
     beside = path.absolute().parent
-    return Place(beside.name if path.name == "suite.toml" else path.stem, path, (*given, beside, *around), beside)
+    name = spelt(beside.name if path.name == "suite.toml" else path.stem)
+    return Place(name, path, (*given, beside, *around), beside)
 
 
 def _layouts(table: SuiteTable) -> tuple[LayoutTable, ...]:
@@ -195,7 +197,8 @@ def _why_nothing(root: Path, patterns: Sequence[str], listings: Sequence[str]) -
     lost = next((listing for listing in listings if not (root / listing).is_file()), None)
     if lost is not None and _matching_videos(root, patterns, None):
         return f"the list {lost!r} is not under {root}"
-    return f"{patterns[0]!r} matched nothing under {root}"
+    under = "" if Path(patterns[0]).is_absolute() else f" under {root}"
+    return f"{patterns[0]!r} matched nothing{under}"
 
 
 def roots_of(place: Place, given: str) -> list[Path]:

@@ -1,8 +1,18 @@
-"""Text files as people save them."""
+"""Text files as people save them, and names of files as text."""
 
+import re
 from pathlib import Path
 
-__all__ = ["text_of"]
+__all__ = ["spelt", "text_of"]
+
+
+def spelt(name: str) -> str:
+    """The name of a file as text that can be written anywhere: bytes in it that are not UTF-8 are spelt out.
+
+    >>> print(spelt("caf\\udce9"))
+    caf\\xe9
+    """
+    return re.sub("[\ud800-\udfff]", lambda byte: rf"\x{ord(byte[0]) & 0xFF:02x}", name)
 
 
 def text_of(path: Path) -> str:

@@ -23,9 +23,9 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from metavad.errors import FootageWarning, VideoError
-from metavad.recordings import recordings, without_gaps
+from metavad.recordings import ROUNDING, recordings, without_gaps
 from metavad.scenes.container import OpenVideo, file_status, opened
-from metavad.scenes.depth import BEFOREHAND, Depth, depth_of
+from metavad.scenes.depth import BEFOREHAND, FIRST, Depth, depth_of, from_light
 from metavad.scenes.display import display_matrix, shown, shown_size
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.stills import read_stills, stills_of
@@ -46,10 +46,8 @@ __all__ = [
 ]
 
 _SEEK_FROM = 12  # frames skipped from which a seek is cheaper than decoding on
-_ROUNDING = 1e-3  # seconds; some containers round times to milliseconds
 _SHORT = 0.1  # share of its length without which a file is cut short
 _SAME_VIEW = 0.03  # by which height to width may differ where a stream changes its resolution
-_DEEP = 16  # frames at most that tell the range of values of 16 bits
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def tick_frames(seconds: FloatArray, rate: float) -> IntArray:
 def _recording_ticks(seconds: FloatArray, rate: float) -> IntArray:
     since, frames = np.asarray(seconds) - seconds[0], np.maximum(np.arange(len(seconds)), 1)
     # A mean of n frames is known to a rounding over n; beyond half a tick, grace would be none.
-    grace = np.minimum(since / frames, 1 / rate) / 2 + _ROUNDING * (1 + 0.5 / frames)
+    grace = np.minimum(since / frames, 1 / rate) / 2 + ROUNDING * (1 + 0.5 / frames)
     due = np.floor((since + grace) * rate)
     due[0] = 0
     return np.append(0, 1 + np.flatnonzero(due[1:] > np.maximum.accumulate(due)[:-1]))
@@ -418,9 +416,9 @@ def _ending(file: OpenVideo, seconds: FloatArray) -> str:
 def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple[int, ByteArray]]:
     index = _index(video.path)
     shape, repeated, fitted = (index.height, index.width), 0, False
-    converter = VideoReformatter()  # one for all frames: making it takes longer than using it
+    flat = _Flat(video, form)
     for target, number, frame in _wanted_frames(video.path, index, wanted):
-        picture = shown(_flat(video, converter, frame, form), display_matrix(frame))
+        picture = shown(flat(frame, target), display_matrix(frame))
         if picture.shape[:2] != shape:
             picture = _fitted(video, picture, shape, target, again=fitted)
             fitted = True
@@ -431,23 +429,34 @@ def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple
         warnings.warn(f"{video.path}: {text}", FootageWarning, stacklevel=4)
 
 
-def _flat(video: Video, converter: VideoReformatter, frame: VideoFrame, form: str) -> ByteArray:
-    """A frame as it is stored; grey of 16 bits, of which cameras use a part, by the range that they use."""
-    deep = frame.format.name.startswith("gray16")
-    depth = _file_depth(video.path, file_status(video.path).st_mtime_ns) if deep else None
-    if depth is None:
-        return _converted(video, converter, frame, form)
-    grey = depth.grey(converter.reformat(frame, format="gray16le").to_ndarray())
-    return grey if form == "gray" else np.repeat(grey[..., None], 3, axis=2)
+class _Flat:
+    """Frames as they are stored; grey of 16 bits, of which cameras use a part, by the range that they use."""
+
+    def __init__(self, video: Video, form: str) -> None:
+        self._video, self._form, self._said = video, form, False
+        self._converter = VideoReformatter()  # one for all frames: making it takes longer than using it
+
+    def __call__(self, frame: VideoFrame, number: int) -> ByteArray:
+        path, deep = self._video.path, frame.format.name.startswith("gray16")
+        depth = _file_depth(path, file_status(path).st_mtime_ns) if deep else None
+        if depth is None:
+            return _converted(self._video, self._converter, frame, self._form)
+        picture = self._converter.reformat(frame, format="gray16le").to_ndarray()
+        if not self._said and (text := depth.said_of_loss(picture, f"frame {number}")):
+            warnings.warn(f"{path}: {text}", FootageWarning, stacklevel=5)
+            self._said = True
+        grey = depth.grey(picture)
+        return grey if self._form == "gray" else np.repeat(grey[..., None], 3, axis=2)
 
 
 @lru_cache(maxsize=64)
 def _file_depth(path: Path, changed: int) -> Depth | None:
     """The range of values that the first half second uses, said once; ``None`` where that is all of 16 bits."""
     with opened(path) as file:
-        frames = list(islice(file.frames(), _DEEP))
-        begun = [frame for frame in frames if (frame.time or 0.0) - (frames[0].time or 0.0) <= BEFOREHAND]
-        depth = depth_of(frame.reformat(format="gray16le").to_ndarray() for frame in begun)
+        read = ((frame.time or 0.0, frame.reformat(format="gray16le").to_ndarray()) for frame in file.frames())
+        first = list(islice(from_light(read, lambda each: each[1]), FIRST))
+        begun = [picture for seconds, picture in first if seconds - first[0][0] <= BEFOREHAND]
+        depth = depth_of(begun)
     if depth == Depth(0.0, 2.0**16):
         return None
     warnings.warn(f"{path}: {depth.said(16, len(begun))}", FootageWarning, stacklevel=2)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from metavad import __version__
 from metavad.adaptation.detector import Detector
 from metavad.errors import OutputError
-from metavad.files import atomic_path
+from metavad.files import atomic_path, is_free
 from metavad.recordings import median_frame, recordings, without_gaps
 from metavad.scenes.cache import content_key
 from metavad.scenes.scene import Video
@@ -185,7 +185,7 @@ def result_of(detector: Detector, video: Video) -> Result:
 
 def check_place(place: Path, result: Result) -> bool:
     """Whether a folder holds this very result already; raises :class:`OutputError` where it holds anything else."""
-    if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+    if is_free(place):
         return False
     try:
         found = Result.model_validate_json((place / RESULT).read_bytes())

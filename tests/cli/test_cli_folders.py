@@ -1,5 +1,7 @@
 """Folders as people have them, on the real command line: previews beside videos, twins, single pictures, odd frames."""
 
+import io
+
 import pytest
 
 from tests.footage import numbered, write_image, write_video
@@ -123,6 +125,25 @@ def test_a_person_is_asked_for_the_unit(metavad, site, monkeypatch):
     assert metavad("data", "import", "site").code == 0
     assert asked == ["site/marks.csv: are start and end frames or seconds?"]
     assert 'unit = "seconds"' in (site / "suite.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "stop", "code", "said"),
+    [
+        ([], EOFError, 2, "found the end of the input; say --unit frames or --unit seconds"),
+        (["--unit", "frames"], EOFError, 2, "found the end of the input; say --yes"),
+        (["--unit", "frames"], KeyboardInterrupt, 130, "interrupted; the same command starts over"),
+    ],
+)
+def test_where_nobody_answers_the_option_is_named(metavad, site, monkeypatch, given, stop, code, said):
+    class Nobody(io.StringIO):
+        def readline(self, *_):
+            raise stop
+
+    monkeypatch.setattr("sys.stdin", Nobody())
+    result = metavad("data", "import", "site", *given)
+    assert (result.code, said in result.err.splitlines()[-1]) == (code, True), result.err
+    assert not (site / "suite.toml").exists()
 
 
 def test_the_line_for_a_suite_says_the_unit(metavad, site):

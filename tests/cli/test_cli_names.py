@@ -66,6 +66,31 @@ def test_what_a_check_suggests_is_taken(metavad, tiny_run, tmp_path, name):
     assert len(shots) > len(drawn)
 
 
+def test_a_detector_of_a_name_that_is_no_text_can_be_opened(metavad, tiny_run, tmp_path):
+    try:
+        (video,) = _normal(tmp_path / "v", "a")
+        video = video.rename(video.with_name("a\udcff.mp4"))
+    except OSError:
+        pytest.skip("a disk on which every name is text")
+    assert _adapt(metavad, tiny_run, "--normal", video, "--out", "made").code == 0
+    result = metavad("score", video, "--detector", "made")
+    assert result.code == 0, result.err
+    (tmp_path / "s.toml").write_text(f"[[scenes]]\nname = '{{cam}}'\npattern = '(?P<cam>.+)'\n{SUITE}")
+    (tmp_path / "l.csv").write_text("video,start,end\na\\xff,3,9\n")
+    asked = ["--shots", 1, "--draws", 1, "--shot-frames", 8, "--methods", "zero-shot,position", "--base", tiny_run]
+    given = [*asked, "--json", "r.json", "--html", "r.html", "--plots", "plots"]
+    result = metavad("benchmark", "--target", "s.toml", *given)
+    assert result.code == 0, result.err
+    assert json.loads((tmp_path / "r.json").read_text())["rows"][0]["scene"] == r"a\xff"
+
+
+SUITE = """normal = ["v/*"]
+normal_frames = [20, 40]
+test = ["v/*"]
+labels = { format = "intervals", path = "l.csv", unit = "frames" }
+"""
+
+
 def test_moments_with_commas_between_are_taken_too(metavad, tiny_run, tmp_path):
     videos = _normal(tmp_path / "v", "a, b", "c")
     given = ["--normal", *videos, "--no-pictures"]

@@ -197,6 +197,14 @@ def test_arrays_of_labels_come_before_other_arrays(tmp_path):
     assert check_suite(load_suite(str(tmp_path))) == []
 
 
+def test_an_array_that_claims_more_than_it_holds_is_no_label(tmp_path):
+    write_video(tmp_path / "test" / "b.mp4", range(5))
+    with (tmp_path / "test" / "b.npy").open("wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (10**21,)}
+        np.lib.format.write_array_header_1_0(file, header)
+    assert "npy" not in import_folder(tmp_path)
+
+
 # --- the unit of intervals -----------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from metavad.scenes.scene import Crop, LabelSource, Scene, Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
 from metavad.shipped import shipped
-from tests.footage import HEIGHT, WIDTH, box_mask, write_image, write_masks, write_video
+from tests.footage import HEIGHT, WIDTH, box_mask, write_huge_image, write_image, write_masks, write_video
 from tests.layouts import (
     BOX,
     avenue,
@@ -470,6 +470,14 @@ def test_a_mask_that_cannot_be_read(tmp_path):
     scene, video = scene_with(tmp_path, pixel_masks={"format": "png", "path": "m"})
     with pytest.raises(LabelError, match=r"003\.png: expected a mask image"):
         frame_labels(scene, video, 6)
+
+
+def test_a_mask_over_the_limit_of_pixels(tmp_path):
+    write_huge_image(write_masks(tmp_path / "m", [0] * 6, suffix=".png") / "003.png")
+    scene, video = scene_with(tmp_path, pixel_masks={"format": "png", "path": "m"})
+    with pytest.raises(LabelError, match=r"003\.png: expected a mask image, found one that OpenCV refuses") as caught:
+        frame_labels(scene, video, 6)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("form", ["npy", "npz"])

@@ -153,6 +153,19 @@ def test_two_videos_of_one_stem_are_two(tmp_path):
     assert names(videos_under(tmp_path, ["*"])) == ["ch01.avi", "ch01.mkv", "ch02"]
 
 
+def test_names_that_are_no_text_are_spelt_out(tmp_path):
+    """A detector or a record of such a name could not be opened again, or not be written."""
+    try:
+        touch(tmp_path, "a\udcff.mp4", "b\udcfe.mp4", "b\udcfe.avi", "c/d\udcfd.mp4", "d\udcfd.mp4")
+    except OSError:
+        pytest.skip("a disk on which every name is text")
+    found = videos_under(tmp_path, ["*", "*/*"])
+    assert sorted(names(found)) == [r"a\xff", r"b\xfe.avi", r"b\xfe.mp4", r"c/d\xfd", r"d\xfd"]
+    assert all(video.path.exists() for video in found)
+    assert scene_of_files([tmp_path / "a\udcff.mp4"]).key == r"files:a\xff"
+    assert scene_of_files([tmp_path / "a\udcff.mp4"], "lobby\udcff").name == r"lobby\xff"
+
+
 def test_both_are_learned_from(tmp_path, tiny_base):
     """Their shots are of both; the first gave them all where they had one name."""
     from metavad.training import adapt

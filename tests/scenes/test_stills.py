@@ -1,8 +1,7 @@
 """Folders of frames: what counts as which frame, how deep pictures are read, and what is odd is said or refused."""
 
-import struct
+import os
 import warnings
-import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from metavad.scenes.listing import frame_files, hexadecimal
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe, read_colour, read_frames
-from tests.footage import number_of, numbered, write_image, write_video
+from tests.footage import number_of, numbered, write_huge_image, write_image, write_video
 
 RAMP = np.tile(np.arange(0, 256, 4, dtype=np.uint16), (32, 1))
 """Grey 0 to 252, as a camera of 8 bits would see it."""
@@ -124,6 +123,26 @@ def test_a_dark_beginning_does_not_say_the_range(tmp_path):
     np.testing.assert_array_equal(images[12], RAMP)
 
 
+def test_of_video_files_too(tmp_path):
+    """Of 16 bits a thermal camera uses few: what begins black is no white video, and what is lost is said."""
+    counts = (29000 + RAMP * 8).astype(np.uint16)
+    video = grey_file(tmp_path / "a.mkv", [np.zeros_like(RAMP)] * 12 + [counts] * 6 + [counts + 9000] * 2)
+    with told() as texts:
+        images = read(video)
+    assert [text.partition(" that the first pictures use")[0] for text in texts] == [
+        "pictures of 16 bits; grey 0 to 255 stands for the values 28160 to 31744, by the first 6",
+        "100% of frame 18 lie beyond the values 28160 to 31744",
+    ]
+    assert [len(np.unique(image)) > 9 for image in images] == [False] * 12 + [True] * 6 + [False] * 2
+
+
+def test_what_is_dark_throughout_is_of_one_grey(tmp_path):
+    with told():
+        images = read(grey_file(tmp_path / "a.mkv", [np.full_like(RAMP, 900)] * 300))
+    assert len(images) == 300
+    assert len(np.unique(images)) == 1
+
+
 def test_the_range_is_the_same_however_the_frames_are_asked_for(tmp_path):
     video = folder_of(tmp_path / "a", [RAMP * np.uint16(factor) for factor in (16, 8, 4, 2, 1, 1, 1, 1)])
     with pytest.warns(FootageWarning):
@@ -142,23 +161,28 @@ def test_any_numbers_are_grey(picture):
     assert 0 <= depth.lost(picture) <= 1
 
 
+def grey_file(path: Path, pictures, pixels: str = "gray16le") -> Video:
+    """FFV1 of pictures (H, W) of 16 bits, ten a second."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.height, stream.width = RAMP.shape
+        stream.pix_fmt = pixels
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="gray16le").reformat(format=pixels)
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return Video(path.stem, path)
+
+
 @pytest.mark.parametrize(("pixels", "range_"), [("gray16le", "0 to 4096"), ("gray12le", None), ("gray16le", None)])
 def test_grey_video_files_of_more_than_8_bits(tmp_path, pixels, range_):
     """FFV1 of a camera of 12 bits, called 16, called 12; and true 16: the same picture."""
     values = RAMP * np.uint16(16 if pixels == "gray12le" or range_ else 256)
-    path = tmp_path / "a.mkv"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=10)
-        stream.height, stream.width = values.shape
-        stream.pix_fmt = pixels
-        for number in range(8):
-            content = values if pixels == "gray16le" else values * np.uint16(16)
-            frame = av.VideoFrame.from_ndarray(content, format="gray16le").reformat(format=pixels)
-            frame.pts = number
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    content = values if pixels == "gray16le" else values * np.uint16(16)
+    video = grey_file(tmp_path / "a.mkv", [content] * 8, pixels)
     with told() as texts:
-        images, colour = read(Video("a", path)), read_colour(Video("a", path), 3)
+        images, colour = read(video), read_colour(video, 3)
     expected = f"pictures of 16 bits; grey 0 to 255 stands for the values {range_}, by the first 6"
     assert texts == ([expected] if range_ else [])
     assert np.abs(images[5].astype(int) - RAMP).max() <= 2
@@ -294,19 +318,21 @@ def test_a_stack_among_single_pictures_is_refused_where_it_is_read(tmp_path):
 
 
 def test_a_picture_over_the_limit_of_pixels_is_one_line(tmp_path):
-    """A header of a few bytes that claims 40,000 by 40,000 pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "0.png").write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    )
+    write_huge_image(tmp_path / "a" / "0.png")
     with pytest.raises(VideoError, match=r"0\.png: expected a picture that OpenCV takes \(2\^30 pixels") as caught:
         probe(Video("a", tmp_path / "a", 10.0))
     assert "\n" not in str(caught.value)
+
+
+def test_names_that_are_no_text(tmp_path):
+    """Bytes that are not UTF-8, as old disks and archives have them: here such a name ended the whole process."""
+    video = named(tmp_path / "a", *numbers(3))
+    try:
+        for number in range(3):
+            (video.path / f"{number:04d}.png").rename(video.path / os.fsdecode(b"\xff%d.png" % number))
+    except OSError:
+        pytest.skip("a disk on which every name is text")
+    assert [number_of(image) for image in read(video)] == [0, 1, 2]
 
 
 def test_a_folder_that_changes_is_looked_through_again(tmp_path):

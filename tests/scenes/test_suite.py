@@ -192,6 +192,9 @@ def test_patterns_may_lead_out_of_the_root(tmp_path):
         (tmp_path / "site" / "s.toml").write_text(f'[[scenes]]\nname = "x"\nnormal = ["{alone}"]\n')
         (scene,) = load_suite(str(tmp_path / "site" / "s.toml")).scenes
         assert names(scene.normal) == ["4"]
+    (tmp_path / "site" / "s.toml").write_text(f'[[scenes]]\nname = "x"\nnormal = ["{tmp_path}/none/*.mp4"]\n')
+    with pytest.raises(SuiteError, match=r"none/\*\.mp4' matched nothing; "):
+        load_suite(str(tmp_path / "site" / "s.toml"))
 
 
 def test_braces_that_stand_for_themselves(tmp_path):

@@ -20,6 +20,7 @@ from joblib import Parallel, delayed
 from metavad.errors import OutputError, UsageError, nearest
 from metavad.files import atomic_directory, write_text
 from metavad.progress import SILENT, Progress
+from metavad.scenes.arrays import mapped_array
 from metavad.scenes.container import file_address
 from metavad.scenes.scene import MOST_CAMERAS
 from metavad.scenes.synthetic.bodies import KEYPOINTS
@@ -141,7 +142,7 @@ def _prints(folder: Path) -> list[Print]:
     """What the test videos of a camera and their labels are known by."""
     try:
         videos = sorted((folder / "test").glob("*.mp4"))
-        return [print_of(video, np.load(folder / "labels" / f"{video.stem}.npy")) for video in videos]
+        return [print_of(video, mapped_array(folder / "labels" / f"{video.stem}.npy")) for video in videos]
     except (OSError, ValueError) as error:
         raise _another(folder) from error
 

@@ -131,7 +131,7 @@ def test_cameras_that_another_cache_knows_are_made_sure_of(tmp_path, monkeypatch
     assert written == []
 
 
-@pytest.mark.parametrize("change", ["labels", "video", "missing"])
+@pytest.mark.parametrize("change", ["labels", "video", "missing", "terabytes"])
 def test_a_dataset_cannot_be_made_a_camera_by_writing_over_it(tmp_path, change, monkeypatch):
     monkeypatch.setenv("METAVAD_CACHE", str(tmp_path / "cache"))
     folder = write_suite(tmp_path / "site", **SETTINGS).parent / "camera-000"
@@ -140,7 +140,11 @@ def test_a_dataset_cannot_be_made_a_camera_by_writing_over_it(tmp_path, change, 
         np.save(labels, 1 - np.load(labels))
     elif change == "video":
         write_video(folder / "test" / "test-00.mp4", range(len(np.load(labels))))
-    else:
+    elif change == "missing":
         labels.unlink()
+    else:
+        with labels.open("wb") as file:
+            header = {"descr": "|b1", "fortran_order": False, "shape": (10**15,)}
+            np.lib.format.write_array_header_1_0(file, header)
     with pytest.raises(OutputError, match="found something else"):
         write_suite(tmp_path / "site", **SETTINGS)
