@@ -20,15 +20,18 @@ from cameras import Maps, Seen, auc_of, maps_of, on_frames, seen_of
 from record import begin, options, record_of, write
 from torch import Tensor
 
-from metavad.adaptation.adapt import Normality, adapt, leading, said, speaks
-from metavad.adaptation.prior import first_weights
-from metavad.calibration.accumulation import strongest
-from metavad.calibration.fusion import compress, fuse, weight_at
-from metavad.calibration.tails import Strengths, place_tail
 from metavad.episodes import draw_shots
 from metavad.evaluation import micro_auc
 from metavad.features.library import Library
-from metavad.meta.base import Base, load_base
+from metavad.features.sample import sample_grid
+from metavad.normality.accumulation import strongest
+from metavad.normality.base import Base, load_base
+from metavad.normality.calibration import Calibration, compress, fuse, weight_after
+from metavad.normality.distribution import population_everywhere
+from metavad.normality.fit import fit, initially_active
+from metavad.normality.methods import Adapted
+from metavad.normality.model import SceneModel
+from metavad.normality.population import initial_weights
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
 from metavad.scenes.suite import load_suite
@@ -36,6 +39,7 @@ from metavad.scoring.baselines import motion, position
 from metavad.scoring.stream import hold
 from metavad.types import FloatArray
 
+Calibrations = Mapping[str, Calibration]
 Scorer = Callable[[Maps], Tensor]
 """Surprise maps (T, h, w) of the experts to one frame score each (T,)."""
 
@@ -94,54 +98,64 @@ def _draw(
 ) -> dict[str, list[FloatArray]]:
     """Frame scores of every test video, by variant."""
     length = base.config.data.clip_frames
-    clips = draw_shots(library.reels(scene.key), count, length, draw).clips if count else ()
-    model = adapt(base, library.sample(clips) if clips else library.nothing(scene.key))
-    anywhere = _without_place(model)
+    clips = draw_shots(library.spans(scene.key), count, length, draw).clips if count else ()
+    support = library.sample(clips) if clips else library.nothing(scene.key)
+    model = fit(Adapted(base), support, sample_grid(support, base.config.data.rows))
+    anywhere = _without_location(model)
     scores: dict[str, list[FloatArray]] = defaultdict(list)
     for video in seen:
         maps, known = maps_of(model, library, video.track)
-        placeless, _ = maps_of(anywhere, library, video.track)
+        unlocated, _ = maps_of(anywhere, library, video.track)
         for name, scorer in _variants(model).items():
-            used = placeless if name == "without place" else maps
+            used = unlocated if name == "without location" else maps
             ahead = 0.0 if name == "strictly causal" else None
             scores[name].append(on_frames(scorer(used), known, video, base.config.scoring, ahead=ahead))
     return scores
 
 
-def _variants(model: Normality) -> dict[str, Scorer]:
-    method, top = model.method, model.method.config.scoring.top
-    names = [name for name, _ in method.experts.each() if speaks(method, name, model.evidence)]
-    weights = {name: weight_at(method.weights[name], model.evidence) for name in names}
-    one, leads = dict.fromkeys(names, 1.0), leading(method.experts)
-    plain = replace(model, loudness={})
-
-    def scorer(used: list[str], weights: Mapping = weights, hear: Callable = partial(said, model)) -> Scorer:
-        return lambda maps: (
-            strongest(fuse(hear({name: maps[name] for name in used}), weights), top)
-            if used
-            else torch.zeros(len(next(iter(maps.values()))))
-        )
-
-    variants = {"whole": scorer(names), "strictly causal": scorer(names), "without place": scorer(names)}
-    for name, _ in method.experts.each():
-        variants[f"without {name}"] = scorer([other for other in names if other != name])
-        variants[f"{name} alone"] = scorer([each for each in names if each == name], one)
-    variants["only what leads"] = scorer([name for name in names if name in leads])
-    variants["as loud as it is elsewhere"] = scorer(names, hear=partial(said, plain))
-    variants["nats as they are"] = scorer(
-        names, hear=lambda maps: {name: compress(each) for name, each in maps.items()}
-    )
-    start = first_weights(method.experts)
-    variants["weights not learned"] = scorer(names, {name: weight_at(start[name], model.evidence) for name in names})
-    variants["weights of one"] = scorer(names, one)
-    return variants
+def _variants(model: SceneModel) -> dict[str, Scorer]:
+    every, top = model.calibrations, model.scoring.top
+    whole = {name: each for name, each in every.items() if each.is_active}
+    start, size = initial_weights(model.experts), model.support.sample_size
+    changed: dict[str, Calibrations] = {
+        **dict.fromkeys(("whole", "strictly causal", "without location"), whole),
+        **{f"without {name}": {key: each for key, each in whole.items() if key != name} for name in every},
+        **{f"{name} alone": _with_weights({name: whole[name]} if name in whole else {}) for name in every},
+        "only initially active": {name: whole[name] for name in initially_active(model.experts) if name in whole},
+        "without camera offset": {name: replace(each, offset=0.0) for name, each in whole.items()},
+        "weights not learned": {
+            name: replace(each, weight=weight_after(start[name], size)) for name, each in whole.items()
+        },
+        "weights of one": _with_weights(whole),
+    }
+    variants: dict[str, Scorer] = {name: partial(_fused, each, top) for name, each in changed.items()}
+    return variants | {"without rarity": partial(_compressed, whole, top)}
 
 
-def _without_place(model: Normality) -> Normality:
-    """The same detector with the base's tail at every place."""
-    grid = next(iter(model.places.values())).log_tail.shape[-2:]
-    tail = place_tail(torch.zeros(0, 1, *grid), torch.zeros(0, 1, dtype=torch.bool), Strengths(1.0, 1.0, 0.1, 0.1))
-    return replace(model, places=dict.fromkeys(model.places, tail))
+def _with_weights(calibrations: Calibrations) -> Calibrations:
+    """The same with weights of one."""
+    return {name: replace(each, weight=torch.ones(())) for name, each in calibrations.items()}
+
+
+def _fused(calibrations: Calibrations, top: float, maps: Maps) -> Tensor:
+    """Frame scores (T,) by some of the experts; zero by none."""
+    if not calibrations:
+        return torch.zeros(len(next(iter(maps.values()))))
+    return strongest(fuse(calibrations, {name: maps[name] for name in calibrations}), top)
+
+
+def _compressed(calibrations: Calibrations, top: float, maps: Maps) -> Tensor:
+    """Frame scores (T,) from surprises as they are, each weighted."""
+    weighted = [each.share * compress(maps[name]) for name, each in calibrations.items()]
+    return strongest(torch.stack(weighted).sum(0), top)
+
+
+def _without_location(model: SceneModel) -> SceneModel:
+    """The same with the population's distribution at every location."""
+    calibrations = {
+        name: replace(each, location=population_everywhere(each.grid)) for name, each in model.calibrations.items()
+    }
+    return replace(model, calibrations=calibrations)
 
 
 def _kinds(seen: list[Seen]) -> list[str]:

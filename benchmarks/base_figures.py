@@ -2,7 +2,8 @@
 
     python benchmarks/base_figures.py benchmarks/real-ped2-umn.json --base base --made-by "metavad meta-train ..."
 
-Writes BASE/figures.json: micro AUC of `zero-shot` and `adapted` by scene and K. Refuses a record of another base.
+Writes BASE/figures.json: micro AUC of `zero-shot` and `adapted` by scene and K. Refuses a record of another base;
+one made before the base's file was converted is of the same base.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 
 from metavad.files import write_text
-from metavad.meta.base import load_base
+from metavad.normality.base import load_base
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -26,15 +27,15 @@ def arguments() -> argparse.ArgumentParser:
 def main() -> None:
     """Read, check, write."""
     given = arguments().parse_args()
-    record, digest = json.loads(given.record.read_text(encoding="utf-8")), load_base(given.base).digest
-    if record["base"] != digest:
-        sys.exit(f"{given.record}: expected a record of base {digest}, found one of {record['base']}; run it again")
+    record, base = json.loads(given.record.read_text(encoding="utf-8")), load_base(given.base)
+    if record["base"] not in (base.digest, base.facts.get("converted_from")):
+        sys.exit(f"{given.record}: expected one of base {base.digest}, found base {record['base']}; run it again")
     scenes: dict[str, dict[str, float]] = {}
     for row in record["rows"]:
         if row["method"] in ("zero-shot", "adapted"):
             scenes.setdefault(f"{row['suite']}:{row['scene']}", {})[str(row["shots"])] = row["micro_auc"]
     rows = [{"scene": scene, "micro_auc": figures} for scene, figures in scenes.items()]
-    found = {"base": digest, "made_by": given.made_by, "command": record["command"], "rows": rows}
+    found = {"base": base.digest, "made_by": given.made_by, "command": record["command"], "rows": rows}
     write_text(given.base / "figures.json", json.dumps(found, indent=1) + "\n")
 
 

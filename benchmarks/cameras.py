@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import Normality, surprises
-from metavad.calibration.accumulation import smooth
 from metavad.config import ScoringConfig
 from metavad.evaluation import micro_auc
 from metavad.features.library import Library, Track
+from metavad.normality.accumulation import smooth
+from metavad.normality.model import SceneModel
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
 from metavad.scoring.stream import CHUNK, hold, overlap
@@ -57,13 +57,13 @@ def _seen(library: Library, scene: Scene, number: int) -> Seen:
     return Seen(track, frame_labels(scene, video, facts.frames), counted, kinds)
 
 
-def maps_of(model: Normality, library: Library, track: Track) -> tuple[dict[str, Tensor], Tensor]:
+def maps_of(model: SceneModel, library: Library, track: Track) -> tuple[dict[str, Tensor], Tensor]:
     """Every expert's surprise (T, h, w) over a whole video, and which ticks are known (T,)."""
     maps: dict[str, list[Tensor]] = defaultdict(list)
     known = []
     for start in range(0, len(track), CHUNK):
         before = max(0, start - overlap(model))
-        found = surprises(model, library.part(track, before, min(start + CHUNK, len(track))), start - before)
+        found = model.score(library.part(track, before, min(start + CHUNK, len(track))), start - before)
         for name, each in found.maps.items():
             maps[name].append(each[0])
         known.append(found.known[0])
@@ -75,7 +75,7 @@ def on_frames(
 ) -> FloatArray:
     """Scores of ticks (T,) to smoothed scores of frames."""
     ticks = torch.where(known, raw, torch.nan).numpy()
-    smoothed = smooth(ticks, video.track.seconds, scoring.past, scoring.ahead if ahead is None else ahead)
+    smoothed = smooth(ticks, video.track.seconds, scoring.past, scoring.future if ahead is None else ahead)
     return hold(video.track.frames, smoothed, len(video.labels))
 
 

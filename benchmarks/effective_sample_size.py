@@ -4,8 +4,8 @@
 
 K clips are drawn from the first seconds of one half of each camera's normal footage; windows of the other half are
 scored. Of all ordinary ticks: the share whose frame score is over what one ordinary tick in a hundred passes at the
-base's cameras (so 0.01 keeps the promise), and the same for what is heard of each expert by itself. Once with every
-clip counted as evidence of its own ("clips"), once as `Sample.moments` counts ("moments"). No labels are used.
+base's cameras (so 0.01 keeps the promise), and the same for the calibrated surprise of each expert by itself. Once with
+every clip counted as independent ("clips"), once by `Sample.effective_sample_size` ("effective"). No labels are used.
 """
 
 import argparse
@@ -18,16 +18,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from record import begin, options, record_of, write
+from torch import Tensor
 
-from metavad.adaptation.adapt import Normality, adapt, said, surprises
-from metavad.adaptation.prior import halves
-from metavad.calibration.accumulation import strongest
-from metavad.calibration.fusion import discounted
-from metavad.episodes import Reel, draw_shots
+from metavad.episodes import VideoSpan, draw_shots
 from metavad.errors import ShotsError
 from metavad.features.library import Library
-from metavad.features.sample import Sample
-from metavad.meta.base import load_base
+from metavad.features.sample import Sample, sample_grid
+from metavad.normality.accumulation import strongest
+from metavad.normality.base import load_base
+from metavad.normality.calibration import Calibration
+from metavad.normality.distribution import PopulationScores
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted
+from metavad.normality.model import SceneModel
+from metavad.normality.population import halves
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 
@@ -54,16 +58,17 @@ def main() -> None:
     scenes = [scene for scene in load_suite(given.suite, given.data).scenes if scene.name not in given.leave_out]
     for scene in scenes:
         library = Library([scene], base.config, base.experts.reads, Store())
-        shown, other = halves(library.reels(scene.key), 0)
-        windows = [each for reel in other for each in _windows(library, reel)]
+        shown, other = halves(library.spans(scene.key), 0)
+        windows = [each for span in other for each in _windows(library, span)]
         for span in map(float, given.spans.split(",")):
             for count in map(int, given.shots.split(",")):
                 try:
                     support = library.sample(draw_shots(_first(shown, span), count, 16, 0).clips)
                 except ShotsError:
                     continue
-                for way, sample in (("clips", replace(support, origins=None)), ("moments", support)):
-                    for name, value in _loud(adapt(base, sample), windows).items():
+                for way, sample in (("clips", replace(support, origins=None)), ("effective", support)):
+                    model = fit(Adapted(base), sample, sample_grid(sample, base.config.data.rows))
+                    for name, value in _alarming(model, windows).items():
                         found[f"{span:g} s, K = {count}, {way}"][name].append(value)
         print(".", end="", flush=True)
     rows = {row: {name: float(np.mean(each)) for name, each in cells.items()} for row, cells in found.items()}
@@ -71,30 +76,35 @@ def main() -> None:
     write(given.json, record_of(rows, base=base.digest, scenes=[scene.key for scene in scenes]))
 
 
-def _first(reels: Sequence[Reel], seconds: float) -> list[Reel]:
+def _first(spans: Sequence[VideoSpan], seconds: float) -> list[VideoSpan]:
     """The first seconds of the longest video."""
-    longest = max(reels, key=lambda reel: reel.frames - reel.first)
+    longest = max(spans, key=lambda span: span.frames - span.first)
     return [replace(longest, frames=min(longest.frames, longest.first + round(seconds * longest.rate)))]
 
 
-def _windows(library: Library, reel: Reel) -> list[Sample]:
-    track = library.track(reel.scene, reel.side, reel.video)
-    inside = np.flatnonzero((track.frames >= reel.first) & (track.frames < reel.frames))[:TICKS]
+def _windows(library: Library, span: VideoSpan) -> list[Sample]:
+    track = library.track(span.scene, span.side, span.video)
+    inside = np.flatnonzero((track.frames >= span.first) & (track.frames < span.frames))[:TICKS]
     return [library.part(track, int(inside[0]), int(inside[-1]) + 1)] if len(inside) > 1 else []
 
 
-def _loud(model: Normality, windows: Sequence[Sample]) -> dict[str, float]:
-    top = model.method.config.scoring.top
-    limit = model.method.tails["frame"].score(-math.log(RARE), model.evidence)
-    least = discounted(torch.tensor(-math.log(RARE)))
+def _alarming(model: SceneModel, windows: Sequence[Sample]) -> dict[str, float]:
+    top, size = model.scoring.top, model.support.sample_size
+    limit = model.frames.after(size).value(-math.log(RARE))
     over: dict[str, list[torch.Tensor]] = defaultdict(list)
     for window in windows:
-        found = surprises(model, window)
+        found = model.score(window)
         known = found.known[0]
         over["over 1 %"].append(strongest(found.fused[0], top)[known] > limit)
-        for name, each in said(model, found.maps).items():
-            over[name].append(strongest(each[0], top)[known] > least)
-    return {"evidence": model.evidence, **{name: float(torch.cat(each).float().mean()) for name, each in over.items()}}
+        for name, each in model.calibrations.items():
+            over[name].append(strongest(each.rarity(found.maps[name][0]), top)[known] > _rare(each))
+    return {"sample size": size, **{name: float(torch.cat(each).float().mean()) for name, each in over.items()}}
+
+
+def _rare(calibration: Calibration) -> Tensor:
+    """What as rare a frame as one in a hundred counts for."""
+    plain = replace(calibration, frames=PopulationScores.unit().after(0), offset=0.0)
+    return plain.rarity(torch.tensor(-math.log(RARE)))
 
 
 def _print(rows: dict[str, dict[str, float]]) -> None:

@@ -193,7 +193,7 @@ def adapt(config: Config, repeats: int, device: str) -> dict[str, float]:
     def step() -> object:
         tuned = inner_loop(
             lambda params, shown: under(experts, params, support_loss, shown),
-            params, start.step_sizes, support, steps=config.adaptation.steps, order=1,
+            params, start.step_sizes, support, steps=config.meta.inner_steps, order=1,
         )  # fmt: skip
         return under(experts, tuned, ExpertSet.condition, support)
 

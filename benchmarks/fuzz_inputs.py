@@ -395,7 +395,7 @@ def _perhaps_sealed(folder: Path, name: str, random: Random) -> str:
 
 def _make_figures(corpus: Corpus) -> None:
     """What was measured with a base lies beside it."""
-    from metavad.meta.base import load_base
+    from metavad.normality.base import load_base
 
     figures = json.loads((ROOT / "base" / "figures.json").read_text())
     (corpus / "figures.json").write_text(json.dumps(figures | {"base": load_base(Path(corpus.base)).digest}))

@@ -41,11 +41,11 @@ TINY = {
     "prediction.windows": 16,
     "flow_density.hidden": 8,
     "flow_density.cells": 128,
-    "adaptation.steps": 2,
-    "prior.shots": [0, 2],
-    "prior.weigh": [0, 2],
-    "prior.windows": 1,
-    "prior.seconds": 2,
+    "meta.inner_steps": 2,
+    "population.shots": [0, 2],
+    "population.weigh": [0, 2],
+    "population.windows": 1,
+    "population.seconds": 2,
     "experts": EXPERTS,
 }
 MEASURED = {"adapt_seconds", "fps", "latency_seconds"}

@@ -8,7 +8,7 @@ half becomes test videos, one for each kind of event and one for none, of the sa
 - `backwards`: there it runs back;
 - `stopped`: what moves there stays where it is;
 - `moved`: what moves somewhere moves at a place where least moves;
-- `stranger`: so does what moves before another camera;
+- `other_scene`: so does what moves before another camera;
 - `left`: a standing picture of that appears and stays.
 
     python benchmarks/pasted_events.py --suite benchmarks/suites/normal.toml --leave-out cars-above,doorway,carpark \\
@@ -36,7 +36,7 @@ LASTS, EVERY = 2.0, 5.0
 """Seconds of one event, and from one to the next."""
 MOVES = 0.06
 """Difference from the background, of 1, from which a pixel is something."""
-ALONE = ("moved", "stranger", "left")
+ALONE = ("moved", "other_scene", "left")
 """Kinds that bring their own thing to a place where least moves."""
 
 
@@ -129,7 +129,7 @@ def paste(
     size = int(camera.height * generator.uniform(0.15, 0.3))
     if kind not in ALONE:
         return rerun(kind, frames, camera, when, size)
-    source = other if kind in ("stranger", "left") else camera
+    source = other if kind in ("other_scene", "left") else camera
     thing = found(source, size, when.stop - when.start, generator)
     if thing is None:
         return False

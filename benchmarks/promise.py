@@ -17,7 +17,7 @@ With `--check` every camera is also counted as `metavad adapt --check` leaves it
 footage that shots come from; and both ways after clips around what alarmed there, at 100 a day, were shown too.
 
 The arithmetic below what was counted is checked by `--simulate`, which does nothing else: frame scores drawn from a
-known tail, of which the table is fitted on as few ticks as the base has.
+known distribution, of which the table is fitted on as few ticks as the base has.
 
     python benchmarks/promise.py --simulate 200 --json FILE
 """
@@ -38,13 +38,16 @@ from joblib import Parallel, delayed
 from record import begin, command_line, options, record_of, write
 from scipy import stats
 
-from metavad.adaptation.adapt import Normality, adapt
-from metavad.adaptation.prior import halves
-from metavad.adaptation.threshold import FEWEST, checked_threshold, own_nats, promise_threshold, window_peaks
-from metavad.calibration.tails import BaseTail
-from metavad.episodes import Clip, Reel, Shots, draw_shots
+from metavad.episodes import Clip, Shots, VideoSpan, draw_shots
 from metavad.features.library import Library
-from metavad.meta.base import Base, load_base
+from metavad.features.sample import Sample, sample_grid
+from metavad.normality.base import Base, load_base
+from metavad.normality.distribution import PopulationScores
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted
+from metavad.normality.model import SceneModel
+from metavad.normality.population import halves
+from metavad.normality.threshold import FEWEST, checked_threshold, own_nats, promise_threshold, window_peaks
 from metavad.runs import runs
 from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
@@ -174,7 +177,7 @@ def _also_made_by(record: dict[str, Any]) -> None:
 def _counts(base: Base, scenes: tuple[Scene, ...], shots: Sequence[int], check: bool) -> Iterator[Count]:
     for scene in scenes:
         library = Library([scene], base.config, base.experts.reads, Store())
-        shown, other = halves(library.reels(scene.key), 0)
+        shown, other = halves(library.spans(scene.key), 0)
         yield from _camera(base, library, scene, shown, other, shots, check)
 
 
@@ -195,34 +198,38 @@ def _long_footage(bundle: Path, seed: int, shots: Sequence[int], check: bool, nu
         )
         (scene,) = load_suite(str(suite)).scenes
         library = Library([scene], base.config, base.experts.reads, Store(Path(folder) / "features"))
-        reels = library.reels(scene.key)
-        return list(_camera(base, library, scene, reels[:SHOWN], reels[SHOWN:], shots, check))
+        spans = library.spans(scene.key)
+        return list(_camera(base, library, scene, spans[:SHOWN], spans[SHOWN:], shots, check))
 
 
 def _camera(
     base: Base,
     library: Library,
     scene: Scene,
-    shown: list[Reel],
-    other: list[Reel],
+    shown: list[VideoSpan],
+    other: list[VideoSpan],
     shots: Sequence[int],
     check: bool,
 ) -> Iterator[Count]:
     length = base.config.data.clip_frames
     for count in shots:
-        if sum(len(reel.clips(length)) for reel in shown) < count:
+        if sum(len(span.clips(length)) for span in shown) < count:
             continue
         drawn = draw_shots(shown, count, length, 0)
-        model = adapt(base, library.sample(drawn.clips))
+        model = _fitted(base, library.sample(drawn.clips))
         rest = _Rest(library, shown, drawn) if check else None
         counted = _count(base, library, scene, model, drawn.independent, other, rest)
         yield counted
         if rest is not None:
             more = drawn.also(rest.alarming(base, model))
             if len(more.clips) > len(drawn.clips):
-                model, rest = adapt(base, library.sample(more.clips)), replace(rest, drawn=more)
+                model, rest = _fitted(base, library.sample(more.clips)), replace(rest, drawn=more)
                 counted = _count(base, library, scene, model, more.independent, other, rest)
             yield replace(counted, shots=count, also=len(more.clips) - len(drawn.clips))
+
+
+def _fitted(base: Base, support: Sample) -> SceneModel:
+    return fit(Adapted(base), support, sample_grid(support, base.config.data.rows))
 
 
 @dataclass(frozen=True)
@@ -230,37 +237,37 @@ class _Rest:
     """The footage that shots were drawn from, but for them."""
 
     library: Library
-    reels: list[Reel]
+    spans: list[VideoSpan]
     drawn: Shots
 
-    def alarming(self, base: Base, model: Normality) -> list[Clip]:
+    def alarming(self, base: Base, model: SceneModel) -> list[Clip]:
         """Clips around the highest alarms."""
         threshold, _ = promise_threshold(model, CHECKED, normal_ticks=int(base.facts["normal_ticks"]))
         found: list[tuple[float, Clip]] = []
-        for reel, scored, shown in self._scored(model):
+        for span, scored, shown in self._scored(model):
             for start, end in alarm_intervals(scored.scores, scored.seconds, threshold):
                 tick = int(start + np.argmax(np.nan_to_num(scored.raw[start:end])))
                 if not shown[tick]:
-                    clip = reel.around(int(scored.frames[tick]), base.config.data.clip_frames)
+                    clip = span.around(int(scored.frames[tick]), base.config.data.clip_frames)
                     found.append((float(scored.scores[start:end].max()), clip))
         return [clip for _, clip in sorted(found, key=lambda pair: -pair[0])[:MOST]]
 
-    def peaks(self, model: Normality) -> FloatArray:
+    def peaks(self, model: SceneModel) -> FloatArray:
         """Highest scores of windows, as a check takes them."""
         each = [window_peaks(model, scored.scores, scored.seconds, shown) for _, scored, shown in self._scored(model)]
         return np.concatenate(each)
 
-    def _scored(self, model: Normality) -> Iterator[tuple[Reel, TrackScores, BoolArray]]:
-        for reel in self.reels:
-            track = self.library.track(reel.scene, reel.side, reel.video)
+    def _scored(self, model: SceneModel) -> Iterator[tuple[VideoSpan, TrackScores, BoolArray]]:
+        for span in self.spans:
+            track = self.library.track(span.scene, span.side, span.video)
             shown = np.zeros(len(track), dtype=bool)
             for clip in self.drawn.clips:
-                if clip.video == reel.video:
+                if clip.video == span.video:
                     shown |= (track.frames >= clip.first) & (track.frames < clip.end)
-            yield reel, score_track(model, self.library, track), shown
+            yield span, score_track(model, self.library, track), shown
 
 
-def _events(model: Normality, library: Library, scene: Scene, thresholds: Sequence[float]) -> tuple[int, IntArray]:
+def _events(model: SceneModel, library: Library, scene: Scene, thresholds: Sequence[float]) -> tuple[int, IntArray]:
     """Events of the test videos, and for each threshold those with an alarm inside."""
     events, found = 0, np.zeros(len(thresholds), dtype=int)
     for video in scene.test:
@@ -279,9 +286,9 @@ def _count(
     base: Base,
     library: Library,
     scene: Scene,
-    model: Normality,
+    model: SceneModel,
     independent: int,
-    other: list[Reel],
+    other: list[VideoSpan],
     rest: _Rest | None,
 ) -> Count:
     ticks = int(base.facts["normal_ticks"])
@@ -292,10 +299,10 @@ def _count(
         enough = np.count_nonzero(~np.isnan(peaks)) >= FEWEST
         thresholds += [checked_threshold(model, peaks, each)[0] for each in ALARMS] if enough else thresholds
     alarms, seconds = np.zeros(len(thresholds), dtype=int), 0.0
-    for reel in other:
-        track = library.track(reel.scene, reel.side, reel.video)
+    for span in other:
+        track = library.track(span.scene, span.side, span.video)
         scored = score_track(model, library, track)
-        inside = (track.frames >= reel.first) & (track.frames < reel.frames)
+        inside = (track.frames >= span.first) & (track.frames < span.frames)
         if inside.sum() < 2:
             continue
         scores, times = scored.scores[inside], scored.seconds[inside]
@@ -304,7 +311,7 @@ def _count(
     events, found = _events(model, library, scene, thresholds)
     return Count(
         scene.key,
-        model.shots,
+        model.support.clips,
         independent,
         seconds / 3600,
         tuple(alarms[: len(ALARMS)].tolist()),
@@ -352,15 +359,15 @@ def _within(alarms: int, expected: float) -> bool:
 
 
 def _simulated(cameras: int, ticks: int) -> dict[str, float]:
-    """Share of tables, each fitted on so many ticks of a known tail, whose thresholds keep the promised rate."""
+    """Share of tables, each fitted on ticks of a known distribution, whose thresholds keep the promised rate."""
     generator = np.random.default_rng(0)
     kept: dict[float, list[bool]] = {}
     for _ in range(cameras):
         shape = generator.uniform(0.7, 1.5)
         scores = generator.weibull(shape, ticks)
-        tail = BaseTail.fit([torch.from_numpy(scores)], [0])
+        population = PopulationScores.fit([torch.from_numpy(scores)], [0]).after(0)
         for nats in (3.0, 5.0, 7.0, 9.0, 11.0):
-            true = tail.score(nats, 0) ** shape  # -log P(score >= s) of a Weibull tail
+            true = population.value(nats) ** shape  # -log P(score >= s) of a Weibull tail
             kept.setdefault(nats, []).append(true >= nats - 0.7)
     return {f"{nats:g} nats, within a factor of two": float(np.mean(flags)) for nats, flags in kept.items()}
 

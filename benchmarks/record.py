@@ -18,7 +18,7 @@ import cv2
 import torch
 
 from metavad.files import write_text
-from metavad.training import describe_machine
+from metavad.workflows.machine import describe_machine
 
 __all__ = ["HEAD", "begin", "busy", "command_line", "options", "record_of", "write"]
 

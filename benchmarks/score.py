@@ -29,7 +29,7 @@ import cv2
 import numpy as np
 from record import begin, busy, options, record_of, write
 
-from metavad.meta.base import load_base
+from metavad.normality.base import load_base
 from metavad.scenes.scene import Video
 from metavad.scenes.video import probe
 from metavad.types import ByteArray

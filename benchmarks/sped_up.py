@@ -19,13 +19,16 @@ import torch
 from record import begin, options, record_of, write
 from torch import Tensor
 
-from metavad.adaptation.adapt import Normality, adapt, surprises
-from metavad.adaptation.prior import halves
-from metavad.calibration.accumulation import smooth, strongest
-from metavad.episodes import Reel, draw_shots
+from metavad.episodes import VideoSpan, draw_shots
 from metavad.evaluation import micro_auc
 from metavad.features.library import Library
-from metavad.meta.base import load_base
+from metavad.features.sample import sample_grid
+from metavad.normality.accumulation import smooth, strongest
+from metavad.normality.base import load_base
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted
+from metavad.normality.model import SceneModel
+from metavad.normality.population import halves
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
 from metavad.scenes.suite import load_suite
@@ -57,10 +60,11 @@ def main() -> None:
     found: dict[str, dict[int, float]] = {}
     for scene in scenes:
         library = Library([scene], used.config, used.experts.reads, Store())
-        shown, other = halves(library.reels(scene.key), 0)
+        shown, other = halves(library.spans(scene.key), 0)
         for count in shots:
             clips = draw_shots(shown, count, used.config.data.clip_frames, 0).clips if count else ()
-            model = adapt(used, library.sample(clips) if clips else library.nothing(scene.key))
+            support = library.sample(clips) if clips else library.nothing(scene.key)
+            model = fit(Adapted(used), support, sample_grid(support, used.config.data.rows))
             found.setdefault(scene.name, {})[count] = _auc(model, library, scene, other)
         print(scene.name, " ".join(f"{value:.3f}" for value in found[scene.name].values()), flush=True)
     means = {count: float(np.nanmean([each[count] for each in found.values()])) for count in shots}
@@ -74,8 +78,8 @@ def _trained_on(scene: Scene, seen: set[str]) -> bool:
     return scene.name in {key.partition(":")[2] for key in seen}
 
 
-def _auc(model: Normality, library: Library, scene: Scene, reels: Sequence[Reel]) -> float:
-    parts = [_window(model, library, scene, reel, number) for number, reel in enumerate(reels[:WINDOWS])]
+def _auc(model: SceneModel, library: Library, scene: Scene, spans: Sequence[VideoSpan]) -> float:
+    parts = [_window(model, library, scene, span, number) for number, span in enumerate(spans[:WINDOWS])]
     some = [part for part in parts if part is not None]
     labels = np.concatenate([flags for _, flags in some]) if some else np.zeros(0, bool)
     if min(labels.sum(), (~labels).sum()) <= 10:
@@ -84,19 +88,19 @@ def _auc(model: Normality, library: Library, scene: Scene, reels: Sequence[Reel]
 
 
 def _window(
-    model: Normality, library: Library, scene: Scene, reel: Reel, number: int
+    model: SceneModel, library: Library, scene: Scene, span: VideoSpan, number: int
 ) -> tuple[FloatArray, BoolArray] | None:
     """Smoothed scores of the known ticks of a window, and which were sped up."""
-    track = library.track(scene.key, "normal", reel.video)
-    inside = np.flatnonzero((track.frames >= reel.first) & (track.frames < reel.frames))
+    track = library.track(scene.key, "normal", span.video)
+    inside = np.flatnonzero((track.frames >= span.first) & (track.frames < span.frames))
     if len(inside) < 2 * LASTS:
         return None
     sample = library.part(track, int(inside[0]), int(min(inside[-1] + 1, inside[0] + WINDOW)))
     flow, labels = _sped_up(sample["flow"][0], np.random.default_rng(number))
-    settings = model.method.config.scoring
-    found = surprises(model, replace(sample, features={**sample.features, "flow": flow[None]}))
+    settings = model.scoring
+    found = model.score(replace(sample, features={**sample.features, "flow": flow[None]}))
     raw = torch.where(found.known, strongest(found.fused, settings.top), torch.nan)[0].numpy()
-    scores = smooth(raw, sample.seconds[0].numpy(), settings.past, settings.ahead)
+    scores = smooth(raw, sample.seconds[0].numpy(), settings.past, settings.future)
     known = ~np.isnan(scores)
     return scores[known], labels[known]
 

@@ -33,9 +33,9 @@ __all__ = [
     "FlowDensityConfig",
     "FlowPatchesConfig",
     "MetaConfig",
+    "PopulationConfig",
     "PoseConfig",
     "PredictionConfig",
-    "PriorConfig",
     "RegionsConfig",
     "ScoringConfig",
     "config_of",
@@ -284,6 +284,7 @@ class MetaConfig(_Section):
     adapts: tuple[str, ...] = ("*",)
     """Patterns of the parameters that the inner loop changes."""
     inner_steps: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Steps of the inner loop, in training and on a new camera alike."""
     step_size: Positive = 0.01
     """Where the learned step sizes start."""
     outer_steps: Count = 300
@@ -322,20 +323,20 @@ class MetaConfig(_Section):
 
 
 class CalibrationConfig(_Section):
-    """Tails with hierarchical shrinkage (strengths in clips, widths in heights of the frame)."""
+    """Score distributions with hierarchical shrinkage (in clips; widths in heights of the frame)."""
 
-    place_strength: Positive = 0.2
-    """Clips that the scene's tail counts for, at one place."""
-    scene_strength: Positive = 2.0
-    """Clips that the base's tail counts for, in one scene."""
+    location_clips: Positive = 0.2
+    """Clips that the camera's distribution counts for, at one location."""
+    camera_clips: Positive = 2.0
+    """Clips that the population's distribution counts for, at one camera."""
     width_down: Annotated[float, Field(gt=0, le=10)] = 0.1
     width_across: Annotated[float, Field(gt=0, le=10)] = 0.233
-    """Standard deviation of the neighbourhood from which a place borrows."""
+    """Standard deviation of the neighbourhood from which a location borrows."""
     level: Annotated[float, Field(ge=0, lt=1)] = 0.98
-    """Quantile of an expert's frame scores by which a camera's loudness is held against that of others."""
+    """Quantile of an expert's frame scores from which a camera's offset is taken."""
 
 
-class PriorConfig(_Section):
+class PopulationConfig(_Section):
     """What is measured on meta-training scenes once the networks are trained."""
 
     shots: Annotated[tuple[Shots | Literal[0], ...], Field(min_length=1), AfterValidator(_rising)] = (0, 1, 3, 10, 30)
@@ -351,10 +352,8 @@ class PriorConfig(_Section):
 
 
 class AdaptationConfig(_Section):
-    """K-shot fine-tuning."""
+    """K-shot adaptation, whose inner loop is that of ``meta``."""
 
-    steps: Annotated[int, Field(ge=0, le=1000)] = 2
-    """Inner steps on the shots."""
     folds: Annotated[int, Field(ge=1, le=1000)] = 2
     """Cross-fitting folds of the shots: stretches of time."""
     apart: Seconds = 5.0
@@ -368,7 +367,7 @@ class ScoringConfig(_Section):
     top: Annotated[float, Field(gt=0, le=1)] = 0.005
     """Share of cells, the highest, that make a frame's score."""
     past: Annotated[float, Field(ge=0, le=3600)] = 0.9
-    ahead: Annotated[float, Field(ge=0, le=0.5)] = 0.5
+    future: Annotated[float, Field(ge=0, le=0.5)] = 0.5
     """Seconds averaged before and after a frame."""
     merge: Annotated[float, Field(ge=0, le=86_400)] = 1.0
     """Alarms closer than this, in seconds, are one event."""
@@ -390,7 +389,7 @@ class Config(_Section):
     pose: PoseConfig = PoseConfig()
     meta: MetaConfig = MetaConfig()
     calibration: CalibrationConfig = CalibrationConfig()
-    prior: PriorConfig = PriorConfig()
+    population: PopulationConfig = PopulationConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
     scoring: ScoringConfig = ScoringConfig()
 

@@ -13,7 +13,7 @@ from typing import Literal
 from metavad.config import LONGEST_SHOT, MOST_SHOTS
 from metavad.errors import DataError, ShotsError, UsageError
 
-__all__ = ["Clip", "Episode", "EpisodeSampler", "Reel", "Shots", "check_shots", "draw_shots"]
+__all__ = ["Clip", "Episode", "EpisodeSampler", "Shots", "VideoSpan", "check_shots", "draw_shots"]
 
 
 @dataclass(frozen=True, order=True)
@@ -33,7 +33,7 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Reel:
+class VideoSpan:
     """What the sampler knows of one video: its ticks (frame numbers) between which clips may lie."""
 
     scene: str
@@ -50,8 +50,8 @@ class Reel:
     abnormal: tuple[tuple[int, int], ...] = ()
     """Known abnormal intervals (generated cameras), for episodes that ask to rank them."""
 
-    def begun(self, share: float) -> "Reel":
-        """The reel with the first ``share`` of its footage; never less than two frames."""
+    def begun(self, share: float) -> "VideoSpan":
+        """The span with the first ``share`` of its footage; never less than two frames."""
         return replace(self, frames=min(self.frames, self.first + max(2, round(share * (self.frames - self.first)))))
 
     def clips(self, length: int) -> list[Clip]:
@@ -122,17 +122,17 @@ def check_shots(shots: Sequence[int], length: int) -> None:
         )
 
 
-def draw_shots(reels: Sequence[Reel], shots: int, length: int, seed: int) -> Shots:
+def draw_shots(spans: Sequence[VideoSpan], shots: int, length: int, seed: int) -> Shots:
     """K normal clips of one scene, spread over the footage, disjoint while the footage allows.
 
     The pool of all clips is cut into K equal stretches and one clip is drawn of each; where that overlaps, a
     free neighbour is taken instead, and an overlapping clip only when nothing is free. Raises
     :class:`ShotsError` when fewer than ``shots`` distinct clips exist.
     """
-    pool = [clip for reel in reels for clip in reel.clips(length)]
+    pool = [clip for span in spans for clip in span.clips(length)]
     if len(pool) < shots:
         raise ShotsError(
-            f"{reels[0].scene if reels else 'scene'}: expected normal footage for {shots} distinct clips of "
+            f"{spans[0].scene if spans else 'scene'}: expected normal footage for {shots} distinct clips of "
             f"{length} frames, found {len(pool)}; give more footage or fewer --shots"
         )
     generator = random.Random(f"shots-{seed}-{shots}-{length}")
@@ -146,23 +146,23 @@ class EpisodeSampler:
 
     def __init__(
         self,
-        reels: Mapping[str, Sequence[Reel]],
+        spans: Mapping[str, Sequence[VideoSpan]],
         *,
         seed: int,
         shots: tuple[int, int],
         queries: int,
         length: int,
         gap: float,
-        abnormal: Mapping[str, Sequence[Reel]] | None = None,
+        abnormal: Mapping[str, Sequence[VideoSpan]] | None = None,
         weighting: Literal["even", "footage"] = "even",
     ) -> None:
-        self.scenes = tuple(sorted(reels))
+        self.scenes = tuple(sorted(spans))
         if not self.scenes:
             raise DataError("meta-training: expected at least one scene with normal videos, found none")
-        self._reels, self._abnormal = dict(reels), dict(abnormal or {})
+        self._spans, self._abnormal = dict(spans), dict(abnormal or {})
         self._seed, self._shots, self._queries = seed, shots, queries
         self._length, self._gap, self._weighting = length, gap, weighting
-        self._pools: dict[str, list[tuple[Reel, Clip]]] = {}
+        self._pools: dict[str, list[tuple[VideoSpan, Clip]]] = {}
 
     def __call__(self, number: int) -> Episode:
         generator = random.Random(f"episode-{self._seed}-{number}")
@@ -187,18 +187,18 @@ class EpisodeSampler:
     def _scene(self, number: int) -> str:
         """Scenes in a new random order each round, so that all come equally often; or drawn by their footage."""
         if self._weighting == "footage":
-            footage = [sum(reel.frames - reel.first for reel in self._reels[scene]) for scene in self.scenes]
+            footage = [sum(span.frames - span.first for span in self._spans[scene]) for scene in self.scenes]
             return random.Random(f"scene-{self._seed}-{number}").choices(self.scenes, footage)[0]
         turn, place = divmod(number, len(self.scenes))
         order = random.Random(f"order-{self._seed}-{turn}").sample(self.scenes, len(self.scenes))
         return order[place]
 
-    def _pool(self, scene: str) -> list[tuple[Reel, Clip]]:
+    def _pool(self, scene: str) -> list[tuple[VideoSpan, Clip]]:
         if scene not in self._pools:
-            self._pools[scene] = [(reel, clip) for reel in self._reels[scene] for clip in reel.clips(self._length)]
+            self._pools[scene] = [(span, clip) for span in self._spans[scene] for clip in span.clips(self._length)]
         return self._pools[scene]
 
-    def _draw(self, pool: list[tuple[Reel, Clip]], count: int, generator: random.Random) -> tuple[Clip, ...]:
+    def _draw(self, pool: list[tuple[VideoSpan, Clip]], count: int, generator: random.Random) -> tuple[Clip, ...]:
         if not pool:
             raise DataError("meta-training: expected normal videos of at least one clip, found shorter ones")
         drawn = generator.sample(pool, min(count, len(pool)))
@@ -208,14 +208,14 @@ class EpisodeSampler:
         """Query clips away from the support; in long footage by trial, without looking at every clip of it."""
         pool = self._pool(scene)
         tried = generator.sample(pool, min(_TRIALS * self._queries, len(pool)))
-        free = [clip for reel, clip in tried if not self._near(reel, clip, support)]
+        free = [clip for span, clip in tried if not self._near(span, clip, support)]
         if len(free) < self._queries and len(tried) < len(pool):
-            rest = [clip for reel, clip in pool if not self._near(reel, clip, support)]
+            rest = [clip for span, clip in pool if not self._near(span, clip, support)]
             free = generator.sample(rest, min(self._queries, len(rest)))
         return tuple(free[: self._queries])
 
-    def _near(self, reel: Reel, clip: Clip, others: Sequence[Clip]) -> bool:
-        gap = round(self._gap * reel.rate)
+    def _near(self, span: VideoSpan, clip: Clip, others: Sequence[Clip]) -> bool:
+        gap = round(self._gap * span.rate)
         return any(
             clip.video == other.video and clip.first < other.end + gap and other.first < clip.end + gap
             for other in others
@@ -224,9 +224,9 @@ class EpisodeSampler:
     def _anomalies(self, scene: str, generator: random.Random) -> tuple[Clip, ...]:
         pool = [
             clip
-            for reel in self._abnormal.get(scene, ())
-            for clip in reel.clips(self._length)
-            if any(clip.first < end and start < clip.end for start, end in reel.abnormal)
+            for span in self._abnormal.get(scene, ())
+            for clip in span.clips(self._length)
+            if any(clip.first < end and start < clip.end for start, end in span.abnormal)
         ]
         return tuple(generator.sample(pool, min(self._queries, len(pool))))
 

@@ -174,7 +174,7 @@ def _claim(lock: Path, *, wait: bool) -> int | None:
     """A handle that holds the lock file; none where there can be no lock."""
     while True:
         try:
-            os.close(os.open(lock, os.O_CREAT | os.O_RDWR, 0o644))
+            _make(lock)
             handle = _lock(lock, wait=wait)
         except FileNotFoundError:
             continue
@@ -186,6 +186,14 @@ def _claim(lock: Path, *, wait: bool) -> int | None:
             if os.path.samestat(os.fstat(handle), lock.stat()):
                 return handle
         os.close(handle)  # whoever had it has removed it meanwhile
+
+
+def _make(lock: Path) -> None:
+    try:
+        os.close(os.open(lock, os.O_CREAT | os.O_RDWR, 0o644))
+    except FileNotFoundError:  # /proc, or a folder that somebody has just removed
+        found = f"{lock.parent}: expected a folder to write to, found one that takes no files; name another place"
+        raise OutputError(found) from None
 
 
 def _lock(path: Path, *, wait: bool = False) -> int:

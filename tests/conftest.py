@@ -24,11 +24,11 @@ TINY = [
     "prediction.windows=16",
     "flow_density.hidden=8",
     "flow_density.cells=128",
-    "adaptation.steps=1",
-    "prior.shots=[0,2]",
-    "prior.weigh=[0]",
-    "prior.windows=1",
-    "prior.seconds=2",
+    "meta.inner_steps=1",
+    "population.shots=[0,2]",
+    "population.weigh=[0]",
+    "population.windows=1",
+    "population.seconds=2",
 ]
 """Settings under which training takes a second."""
 
@@ -69,16 +69,16 @@ def tiny_config():
 def tiny_run(cameras, tiny_config, tmp_path_factory) -> Path:
     """The folder of a complete run on the generated cameras."""
     from metavad.scenes.suite import load_suite
-    from metavad.training import make_base
+    from metavad.workflows.meta_train import meta_train
 
     run = tmp_path_factory.mktemp("runs") / "tiny"
-    make_base(load_suite(str(cameras)).scenes, tiny_config, run=run)
+    meta_train(load_suite(str(cameras)).scenes, tiny_config, run=run)
     return run
 
 
 @pytest.fixture(scope="session")
 def tiny_base(tiny_run):
     """The base of that run."""
-    from metavad.meta.base import load_base
+    from metavad.normality.base import load_base
 
     return load_base(tiny_run / "base")

@@ -122,7 +122,7 @@ def typed(disk):
     from metavad.config import load_config
 
     data, place = disk
-    tiny = load_config("quick", [*TINY, "adaptation.folds=1", "prior.shots=[0,10]"])
+    tiny = load_config("quick", [*TINY, "adaptation.folds=1", "population.shots=[0,10]"])
     (place / "tiny.toml").write_text(_toml(tiny.model_dump(mode="json")))
     presets = metavad.config.shipped("configs")
 

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from metavad.episodes import Clip, EpisodeSampler, Reel, Shots, draw_shots
+from metavad.episodes import Clip, EpisodeSampler, Shots, VideoSpan, draw_shots
 from metavad.errors import DataError, ShotsError
 
 
-def reel(frames, video="01", scene="yard", every=1, **more):
-    return Reel(scene, video, frames, 25.0, tuple(range(0, frames, every)), **more)
+def span(frames, video="01", scene="yard", every=1, **more):
+    return VideoSpan(scene, video, frames, 25.0, tuple(range(0, frames, every)), **more)
 
 
-reels = st.lists(st.integers(1, 120), min_size=1, max_size=3).map(
-    lambda lengths: [reel(frames, f"{number:02d}", every=2) for number, frames in enumerate(lengths)]
+spans = st.lists(st.integers(1, 120), min_size=1, max_size=3).map(
+    lambda lengths: [span(frames, f"{number:02d}", every=2) for number, frames in enumerate(lengths)]
 )
 
 
@@ -27,14 +27,14 @@ def sampler(scenes, **changes):
     return EpisodeSampler(scenes, **options)
 
 
-def test_clips_of_a_reel_lie_between_its_first_and_last_frame():
-    clips = reel(40, every=10, first=10).clips(16)
+def test_clips_of_a_span_lie_between_its_first_and_last_frame():
+    clips = span(40, every=10, first=10).clips(16)
     assert [(clip.first, clip.end) for clip in clips] == [(10, 26), (20, 36)]
 
 
 @given(st.integers(2, 400), st.integers(0, 100), st.floats(0.01, 1.0))
-def test_a_share_of_a_reel_is_its_beginning(frames, first, share):
-    whole = reel(first + frames, first=first)
+def test_a_share_of_a_span_is_its_beginning(frames, first, share):
+    whole = span(first + frames, first=first)
     begun = whole.begun(share)
     assert begun.frames - first == min(frames, max(2, round(share * frames)))
     assert set(begun.clips(2)) <= set(whole.clips(2))
@@ -42,29 +42,29 @@ def test_a_share_of_a_reel_is_its_beginning(frames, first, share):
 
 
 def test_a_video_shorter_than_a_clip_is_one_shorter_clip():
-    assert reel(9).clips(16) == [Clip("yard", "01", 0, 9)]
-    assert reel(1).clips(16) == []
+    assert span(9).clips(16) == [Clip("yard", "01", 0, 9)]
+    assert span(1).clips(16) == []
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.integers(2, 24), st.integers(0, 30))
 def test_no_clip_reaches_over_a_gap(lengths, length, first):
     begins = [sum(lengths[:number]) for number in range(len(lengths))]
     parts = list(zip(begins, [*begins[1:], sum(lengths)], strict=True))
-    joined = reel(sum(lengths), first=first, recordings=tuple(begins))
+    joined = span(sum(lengths), first=first, recordings=tuple(begins))
     clips = joined.clips(length)
     for clip in clips:
         assert any(max(start, first) <= clip.first and clip.end <= stop for start, stop in parts)
-    alone = [(start, clip) for start, stop in parts for clip in reel(stop - start).whole(length)]
+    alone = [(start, clip) for start, stop in parts for clip in span(stop - start).whole(length)]
     assert [clip.first for clip in joined.whole(length)] == [s + c.first for s, c in alone if s + c.first >= first]
     if not joined.whole(length):
         assert [clip.end for clip in clips] == [stop for start, stop in parts if stop - max(start, first) > 1]
 
 
-@given(reels, st.integers(1, 12), st.integers(1, 24), st.integers(0, 99))
-def test_shots_are_distinct_disjoint_while_possible_and_counted(reels, shots, length, seed):
-    pool = [clip for each in reels for clip in each.clips(length)]
+@given(spans, st.integers(1, 12), st.integers(1, 24), st.integers(0, 99))
+def test_shots_are_distinct_disjoint_while_possible_and_counted(spans, shots, length, seed):
+    pool = [clip for each in spans for clip in each.clips(length)]
     assume(len(pool) >= shots)
-    drawn = draw_shots(reels, shots, length, seed)
+    drawn = draw_shots(spans, shots, length, seed)
     assert len(set(drawn.clips)) == len(drawn.clips) == shots
     assert set(drawn.clips) <= set(pool)
     free = [clip for number, clip in enumerate(drawn.clips) if not any(overlap(clip, o) for o in drawn.clips[:number])]
@@ -72,12 +72,12 @@ def test_shots_are_distinct_disjoint_while_possible_and_counted(reels, shots, le
         assert len(free) == shots
     else:
         assert any(overlap(one, other) for one in drawn.clips for other in drawn.clips if one != other)
-    assert draw_shots(reels, shots, length, seed) == drawn
+    assert draw_shots(spans, shots, length, seed) == drawn
 
 
 @given(st.integers(1, 8), st.integers(0, 50))
 def test_with_ample_footage_shots_share_no_frame_and_are_spread(shots, seed):
-    clips = draw_shots([reel(3000)], shots, 16, seed).clips
+    clips = draw_shots([span(3000)], shots, 16, seed).clips
     assert not any(overlap(one, other) for one in clips for other in clips if one != other)
     width = 3000 / shots
     for number, clip in enumerate(clips):
@@ -85,11 +85,11 @@ def test_with_ample_footage_shots_share_no_frame_and_are_spread(shots, seed):
 
 
 def test_no_shots_are_no_clips():
-    assert draw_shots([reel(100)], 0, 16, 0) == Shots((), 0)
+    assert draw_shots([span(100)], 0, 16, 0) == Shots((), 0)
 
 
 def test_the_clip_around_a_frame_is_the_nearest_there_is():
-    footage = reel(100)
+    footage = span(100)
     for frame in (0, 7, 50, 99):
         clip = footage.around(frame, 16)
         assert clip in footage.clips(16)
@@ -97,31 +97,31 @@ def test_the_clip_around_a_frame_is_the_nearest_there_is():
 
 
 def test_what_is_shown_besides_counts_once():
-    drawn = draw_shots([reel(500)], 3, 16, 0)
+    drawn = draw_shots([span(500)], 3, 16, 0)
     more = Clip("s", "v", 480, 16)
     assert drawn.also([more, drawn.clips[0], more]) == Shots((*drawn.clips, more), drawn.independent + 1)
 
 
 def test_an_overlapping_shot_is_taken_only_when_nothing_is_free():
-    shots = draw_shots([reel(40)], 4, 16, 0)
+    shots = draw_shots([span(40)], 4, 16, 0)
     assert shots.independent < 4
     assert len(set(shots.clips)) == 4
 
 
 def test_another_seed_draws_other_shots():
-    assert len({draw_shots([reel(500)], 3, 16, seed).clips for seed in range(10)}) == 10
+    assert len({draw_shots([span(500)], 3, 16, seed).clips for seed in range(10)}) == 10
 
 
 def test_too_few_distinct_clips_are_one_line():
     with pytest.raises(ShotsError, match=r"yard: expected normal footage for 4 distinct clips of 16 frames, found 3"):
-        draw_shots([reel(18)], 4, 16, 0)
+        draw_shots([span(18)], 4, 16, 0)
     with pytest.raises(ShotsError, match="found 0"):
         draw_shots([], 1, 16, 0)
 
 
 @given(st.integers(0, 300), st.integers(0, 9), st.floats(0, 3))
 def test_support_and_query_are_apart_by_the_gap(number, seed, gap):
-    scenes = {name: [reel(400, "01", name), reel(300, "02", name)] for name in ("yard", "hall")}
+    scenes = {name: [span(400, "01", name), span(300, "02", name)] for name in ("yard", "hall")}
     episode = sampler(scenes, seed=seed, gap=gap)(number)
     assert 1 <= len(episode.support) <= 4
     assert len(episode.query) == 3
@@ -135,7 +135,7 @@ def test_support_and_query_are_apart_by_the_gap(number, seed, gap):
 @given(st.integers(57, 200), st.integers(0, 30))
 def test_with_little_footage_there_are_fewer_clips_but_never_a_shared_frame(frames, number):
     """A bug once: where the support filled the video, queries were drawn from the support."""
-    episode = sampler({"yard": [reel(frames)]}, shots=(4, 4))(number)
+    episode = sampler({"yard": [span(frames)]}, shots=(4, 4))(number)
     assert episode.support
     assert episode.query
     assert not any(overlap(one, other) for one in episode.support for other in episode.query)
@@ -143,12 +143,12 @@ def test_with_little_footage_there_are_fewer_clips_but_never_a_shared_frame(fram
 
 def test_a_scene_without_room_for_both_is_one_line():
     with pytest.raises(DataError, match=r"yard: expected normal footage for two clips of 16 frames, 1 s apart"):
-        sampler({"yard": [reel(30)]})(0)
+        sampler({"yard": [span(30)]})(0)
 
 
 @given(st.integers(0, 1000))
 def test_an_episode_is_a_function_of_seed_and_number(number):
-    scenes = {"yard": [reel(300)], "hall": [reel(300, scene="hall")]}
+    scenes = {"yard": [span(300)], "hall": [span(300, scene="hall")]}
     fresh, used = sampler(scenes), sampler(scenes)
     for other in range(3):
         used(other)
@@ -157,13 +157,13 @@ def test_an_episode_is_a_function_of_seed_and_number(number):
 
 
 def test_seeds_and_numbers_give_other_episodes():
-    scenes = {"yard": [reel(900)]}
+    scenes = {"yard": [span(900)]}
     episodes = {sampler(scenes, seed=seed)(number).support for seed in range(5) for number in range(5)}
     assert len(episodes) == 25
 
 
 def test_scenes_come_equally_often_in_every_round():
-    scenes = {name: [reel(300, scene=name)] for name in "abcde"}
+    scenes = {name: [span(300, scene=name)] for name in "abcde"}
     drawn = [sampler(scenes)(number).scene for number in range(25)]
     for turn in range(5):
         assert sorted(drawn[5 * turn : 5 * turn + 5]) == list("abcde")
@@ -171,36 +171,36 @@ def test_scenes_come_equally_often_in_every_round():
 
 
 def test_or_by_footage():
-    scenes = {"long": [reel(900, scene="long")], "short": [reel(300, scene="short")]}
+    scenes = {"long": [span(900, scene="long")], "short": [span(300, scene="short")]}
     counts = Counter(sampler(scenes, weighting="footage")(number).scene for number in range(1000))
     assert 680 < counts["long"] < 820
 
 
 def test_shots_are_drawn_from_their_range():
-    episodes = sampler({"yard": [reel(900)]}, shots=(2, 4))
+    episodes = sampler({"yard": [span(900)]}, shots=(2, 4))
     assert {len(episodes(number).support) for number in range(60)} == {2, 3, 4}
 
 
 def test_abnormal_clips_touch_a_known_anomaly_and_only_where_there_are_some():
-    bad = replace(reel(200, "bad", side="test"), abnormal=((50, 60), (120, 140)))
-    episodes = sampler({"yard": [reel(300)]}, abnormal={"yard": [bad]})
+    bad = replace(span(200, "bad", side="test"), abnormal=((50, 60), (120, 140)))
+    episodes = sampler({"yard": [span(300)]}, abnormal={"yard": [bad]})
     for number in range(20):
         for clip in episodes(number).abnormal:
             assert clip.video == "bad"
             assert any(clip.first < end and start < clip.end for start, end in bad.abnormal)
-    assert sampler({"yard": [reel(300)]})(0).abnormal == ()
+    assert sampler({"yard": [span(300)]})(0).abnormal == ()
 
 
 def test_no_scenes_and_no_footage_are_one_line():
     with pytest.raises(DataError, match="at least one scene"):
         sampler({})
     with pytest.raises(DataError, match="at least one clip"):
-        sampler({"yard": [reel(1)]})(0)
+        sampler({"yard": [span(1)]})(0)
 
 
 def test_long_footage_costs_little():
     """274,515 frames: a few thousand clip comparisons an episode, not hundreds of thousands."""
-    episodes = sampler({"yard": [reel(270_000, every=3)]}, shots=(10, 10))
+    episodes = sampler({"yard": [span(270_000, every=3)]}, shots=(10, 10))
     episodes(0)
     compared = 0
     original = EpisodeSampler._near

@@ -146,6 +146,21 @@ def test_a_claim_ends_with_the_process_however_that_ends(tmp_path, writer):
     assert names(tmp_path) == []
 
 
+def test_a_folder_that_takes_no_files_is_not_waited_for(tmp_path, monkeypatch):
+    """As /proc, or one that is removed again and again."""
+    opened = os.open
+
+    def missing(path, flags, *rest, **named):
+        if flags & os.O_CREAT:
+            raise FileNotFoundError(errno.ENOENT, "no such file or directory", str(path))
+        return opened(path, flags, *rest, **named)
+
+    monkeypatch.setattr(os, "open", missing)
+    said = "expected a folder to write to, found one that takes no files"
+    with pytest.raises(OutputError, match=said), claimed(tmp_path / "place"):
+        raise AssertionError
+
+
 def test_a_claim_may_wait(tmp_path, writer):
     process = writer(f"claimed(Path({str(tmp_path / 'place')!r}))")
     program = f"""

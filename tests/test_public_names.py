@@ -17,7 +17,7 @@ NAMES = [
     "load_base",
     "load_config",
     "load_detector",
-    "make_base",
+    "meta_train",
     "save_detector",
     "scene_of_files",
     "score",

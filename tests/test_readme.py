@@ -93,11 +93,11 @@ def test_the_python_block_is_the_whole_workflow(site, cameras, tiny_base, tiny_c
     """As it stands, but for the generated cameras and the training, which are tiny and done already."""
     made = []
 
-    def make_base(scenes, config, *, run):
+    def meta_train(scenes, config, *, run):
         made.append((scenes, config, run))
         return tiny_base
 
-    monkeypatch.setattr(metavad, "make_base", make_base, raising=False)
+    monkeypatch.setattr(metavad, "meta_train", meta_train, raising=False)
     (block,) = blocks(README, "python")
     assert len(block.splitlines()) <= 15
     exec(compile(block.replace('"synthetic"', repr(str(cameras))), "README.md", "exec"), {})

@@ -6,15 +6,17 @@ import cv2
 import pytest
 import torch
 
-from metavad.adaptation.detector import save_detector
 from metavad.experts.flow_density import FlowDensity
+from metavad.normality.detector import save_detector
 from metavad.protocol import MEASURED, benchmark
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.scoring.checking import check
 from metavad.scoring.stream import score
 from metavad.threads import begun, one_thread, workers
-from metavad.training import adapt, describe_machine, make_base
+from metavad.workflows.few_shot import adapt
+from metavad.workflows.machine import describe_machine
+from metavad.workflows.meta_train import meta_train
 
 
 @pytest.fixture
@@ -114,7 +116,7 @@ def test_a_base_is_the_same_on_any_number_of_threads(cameras, tiny_config, threa
     for count in (1, 2, 3):
         threads(count, count)
         store = Store(tmp_path / f"cache-{count}")
-        base = make_base(load_suite(str(cameras)).scenes, tiny_config, run=tmp_path / str(count), store=store)
+        base = meta_train(load_suite(str(cameras)).scenes, tiny_config, run=tmp_path / str(count), store=store)
         digests.add(base.digest)
         assert torch.get_num_threads() == count
     assert len(digests) == 1

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy import ndimage
 
-from metavad.calibration.accumulation import smooth
 from metavad.evaluation import (
     auc_difference,
     average_precision,
@@ -26,6 +25,7 @@ from metavad.evaluation import (
     pixel_auc,
     rbdc_tbdc,
 )
+from metavad.normality.accumulation import smooth
 from metavad.report.plots import INK
 
 TRUTH, OURS, OTHER, ALARM, MUTED = (INK[name] for name in ("truth", "adapted", "fine-tune", "alarm", "muted"))

@@ -13,7 +13,7 @@ from metavad.cli.options import BaseFolder, Data, ManyPaths, ProgressKind, Scene
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
-    from metavad.adaptation.detector import Detector
+    from metavad.normality.detector import Detector
     from metavad.progress import Progress
     from metavad.scenes.scene import Scene
 
@@ -76,8 +76,8 @@ def adapt(
     shown, places = _moments(show or (), scenes), _places(scenes, out)
     found, where = open_base(base)
     say(f"base {found.digest}: {where}")
-    from metavad.adaptation.detector import save_detector
-    from metavad.training import adapt as adapted
+    from metavad.normality.detector import save_detector
+    from metavad.workflows.few_shot import adapt as adapted
 
     for number, (scene, place) in enumerate(along(told, "Adapting", list(zip(scenes, places, strict=True)))):
         with resuming(_going_on(scenes, number)), claimed(place):
@@ -228,7 +228,7 @@ CLOSE = 0.7
 
 
 def _close(detector: "Detector") -> list[str]:
-    evidence, shots = detector.normality.evidence, len(detector.shots)
+    evidence, shots = detector.model.support.sample_size, len(detector.shots)
     if evidence >= CLOSE * shots:
         return []
     return [f"  the clips lie so close in time that they count for {evidence:.1f} of {shots}; give longer footage"]
@@ -236,10 +236,10 @@ def _close(detector: "Detector") -> list[str]:
 
 def _odd(detector: "Detector", shots: int, left_out: list[int]) -> list[str]:
     """A line for each drawn shot that does not belong, with its number in the draw, and how to leave it out."""
-    from metavad.adaptation.oddity import odd_shots
+    from metavad.normality.outliers import outlying_shots
 
     drawn = [number for number in range(1, shots + 1) if number not in left_out]
-    odd = [place for place in odd_shots(detector.normality) if place < len(drawn)]
+    odd = [place for place in outlying_shots(detector.model) if place < len(drawn)]
     lines = []
     for place in odd:
         clip, rate = detector.shots[place], detector.camera.fps

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from metavad.meta.base import Base
+    from metavad.normality.base import Base
 
 __all__ = ["RUNS", "find_base", "open_base"]
 
@@ -31,7 +31,7 @@ def _shipped() -> tuple[Path, ...]:
 def open_base(given: Path | None) -> "tuple[Base, Path]":
     """The base and where it lies; raises :class:`BundleError` with how to make one."""
     from metavad.errors import BundleError
-    from metavad.meta.base import load_base
+    from metavad.normality.base import load_base
 
     folder = find_base(given)
     if folder is None:

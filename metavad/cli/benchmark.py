@@ -134,7 +134,7 @@ def _run(
         say(f"base {found.digest}: {where}")
     from metavad.protocol import benchmark as run
     from metavad.protocol import parts_folder
-    from metavad.training import describe_machine
+    from metavad.workflows.machine import describe_machine
 
     parts = None if fresh else parts_folder(found, asked["shot_frames"], asked["seed"])
     facts = {**_facts(target), "base_from": str(where), **describe_machine("cpu"), "jobs": jobs}

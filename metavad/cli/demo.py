@@ -55,11 +55,12 @@ def _demo(out: Path, seed: int, progress: "Progress") -> None:
     from metavad.protocol import benchmark
     from metavad.report.table import terminal_table
     from metavad.scenes.cache import Store
-    from metavad.training import describe_machine, make_base
+    from metavad.workflows.machine import describe_machine
+    from metavad.workflows.meta_train import meta_train
 
     run, store = out / "run", Store(out / "cache")
     begun = (run / "run.json").is_file()
-    base = make_base(
+    base = meta_train(
         train, load_config("quick"), run=run, seed=seed, resume=begun, device="cpu", store=store, progress=progress
     )
     outcome = benchmark(

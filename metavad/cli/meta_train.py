@@ -9,7 +9,7 @@ from metavad.cli.bases import RUNS
 from metavad.cli.options import Data, ProgressKind, Scenes, Seed
 
 if TYPE_CHECKING:
-    from metavad.meta.base import Base
+    from metavad.normality.base import Base
 
 __all__ = ["register"]
 
@@ -57,9 +57,9 @@ def meta_train(
         return f"go on with the same command and --resume --out {run}" if begun else STARTS_OVER
 
     with resuming(going_on):
-        from metavad.training import make_base
+        from metavad.workflows.meta_train import meta_train
 
-        base = make_base(
+        base = meta_train(
             chosen,
             settings,
             run=run,

@@ -36,7 +36,7 @@ def run_recognition(
     from metavad.cli.bases import open_base
     from metavad.cli.terminal import say
     from metavad.protocol.recognition import RECOGNISERS, recognise
-    from metavad.training import describe_machine
+    from metavad.workflows.machine import describe_machine
 
     found, where = open_base(base)
     undefined = [name for name in asked["methods"] if name not in RECOGNISERS] + ["K = 0"] * (0 in asked["shots"])

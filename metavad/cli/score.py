@@ -8,7 +8,7 @@ import typer
 from metavad.cli.options import ProgressKind
 
 if TYPE_CHECKING:
-    from metavad.adaptation.detector import Detector
+    from metavad.normality.detector import Detector
     from metavad.progress import Progress
     from metavad.scenes.scene import Video
     from metavad.scoring.events import Event
@@ -53,9 +53,9 @@ def score(
 
 
 def _score(videos: list[Path], detector: Path, out: Path, fps: float | None, progress: "Progress") -> None:
-    from metavad.adaptation.detector import load_detector
     from metavad.cli.terminal import say
     from metavad.files import claimed, folder_name
+    from metavad.normality.detector import load_detector
     from metavad.progress import along
     from metavad.scenes.listing import scene_of_files
     from metavad.scoring.results import check_place, result_of
@@ -99,7 +99,7 @@ def _score_video(
 
     frames = scored(detector, video, progress=progress)
     facts = probe(video, detector.camera.crop)
-    merge = detector.normality.method.config.scoring.merge
+    merge = detector.model.scoring.merge
     with atomic_directory(place) as beside:
         found, outline = write_stream(beside / "scores.csv", frames, seconds=facts.seconds, merge=merge)
         events = [_explained(detector, video, each, beside / PICTURES / f"{n:03d}.jpg") for n, each in enumerate(found)]

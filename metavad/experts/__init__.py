@@ -1,5 +1,9 @@
 """Models of normality. Registering one is one file and one line here."""
 
+from collections.abc import Mapping
+
+from torch import Tensor
+
 from metavad.config import Config
 from metavad.errors import ConfigError, nearest
 from metavad.experts.appearance import Appearance
@@ -38,9 +42,15 @@ EXPERTS: dict[str, type[Expert]] = {
 """Every registered expert by name."""
 
 
-def build_experts(config: Config) -> ExpertSet:
-    """The experts that the config names, with its settings; raises :class:`ConfigError` on an unknown name."""
+def build_experts(config: Config, buffers: Mapping[str, Tensor] | None = None) -> ExpertSet:
+    """The experts that the config names, with its settings; raises :class:`ConfigError` on an unknown name.
+
+    ``buffers`` are those that others were trained with; without them they are drawn anew, like the parameters.
+    """
     for name in config.experts:
         if name not in EXPERTS:
             raise ConfigError(f"experts: unknown expert {name!r}; {nearest(name, EXPERTS)}")
-    return ExpertSet([EXPERTS[name].build(config) for name in config.experts])
+    experts = ExpertSet([EXPERTS[name].build(config) for name in config.experts])
+    if buffers:
+        experts.load_state_dict(dict(buffers), strict=False)
+    return experts

@@ -23,13 +23,14 @@ def contrast(frames: Tensor) -> Tensor:
 
 def background_of(support: Sample) -> Memory:
     """{"background", "spread": (H, W), "clips": ()}: median of the shots and the median distance from it."""
-    frames = support["frames"].flatten(0, 1)
+    frames = support["frames"]
     clips = torch.tensor(float(support.clips)).to(frames)
-    if len(frames) == 0:
+    if support.seconds.numel() == 0:
         nothing = torch.zeros(support["frames"].shape[-2:]).to(frames)
         return {"background": nothing, "spread": nothing.clone(), "clips": clips}
-    known = support.known["frames"].flatten().nonzero()[:, 0]
-    frames = contrast(frames[known[:: max(1, len(known) // MOST)]])
+    clip, tick = support.known["frames"].nonzero(as_tuple=True)
+    step = max(1, len(clip) // MOST)
+    frames = contrast(frames[clip[::step], tick[::step]])
     background = frames.median(0).values
     return {"background": background, "spread": (frames - background).abs().mean(0), "clips": clips}
 

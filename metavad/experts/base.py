@@ -45,11 +45,11 @@ class Expert(nn.Module, ABC):
     """Patterns of its parameters that no inner step changes."""
     head: ClassVar[tuple[str, ...]] = ()
     """Patterns of what judges the representation: what ANIL adapts by default. Empty: the last layer."""
-    blind: ClassVar[bool] = False
+    needs_support: ClassVar[bool] = False
     """Whether it can say nothing before anything was shown."""
-    leads: ClassVar[bool] = False
+    zero_shot: ClassVar[bool] = False
     """Whether it speaks from the first; the others wait until the shots show enough times of a camera."""
-    voice: ClassVar[float] = 1.0
+    initial_weight: ClassVar[float] = 1.0
     """Fusion weight that it starts from."""
     past: int = 0
     """Ticks before a tick without which it says nothing of it."""

@@ -31,7 +31,7 @@ class Direction(Expert):
     name: ClassVar[str] = "direction"
     reads: ClassVar[tuple[str, ...]] = ("flow",)
     head: ClassVar[tuple[str, ...]] = ("evidence", "leak")
-    blind: ClassVar[bool] = True
+    needs_support: ClassVar[bool] = True
 
     def __init__(self, horizon: float) -> None:
         super().__init__()

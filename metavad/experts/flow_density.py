@@ -33,8 +33,8 @@ class FlowDensity(Expert):
     name: ClassVar[str] = "flow_density"
     reads: ClassVar[tuple[str, ...]] = ("flow",)
     head: ClassVar[tuple[str, ...]] = ("anywhere.*", "*.hyper.4.*")
-    leads: ClassVar[bool] = True
-    voice: ClassVar[float] = 2.0
+    zero_shot: ClassVar[bool] = True
+    initial_weight: ClassVar[float] = 2.0
 
     def __init__(self, settings: FlowDensityConfig) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class FlowDensity(Expert):
         step += step % 2 == 0  # odd, so that rows of even length do not give the same column again and again
         number = torch.arange(0, batch * ticks * height * width, step, device=sample["flow"].device)
         tick, cell = number // (height * width), number % (height * width)
-        flow = sample["flow"].flatten(0, 1).flatten(2)[tick, :, cell]
+        flow = sample["flow"][tick // ticks, tick % ticks, :, cell // width, cell % width]
         down = _down(sample["flow"].movedim(2, -1)).flatten(0, 1)[cell]
         known = sample.known["flow"].flatten()[tick]
         weight = torch.where(flow[:, 2] > MOVING, 1.0, 0.1) * known

@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 WHOLE = 25
 """Clips up to which a gradient is taken of all at once, half of 50 shots; that of more rounds otherwise."""
-TICKS = 128
+TICKS = 64
 """Ticks gone through at once where no gradient is wanted: what a processor's cache holds of their maps."""
 
 
@@ -26,10 +26,10 @@ def by_parts(function: Callable[..., Result], sample: Sample, *tensors: Tensor) 
     For a gradient a part is computed again in the backward pass instead of kept, when parameters may be others'
     again: so the function has to take all that it is differentiated by from ``tensors``.
     """
+    parts = sample.parts(TICKS // max(1, sample.seconds.shape[1]))
     if not torch.is_grad_enabled():
-        return [function(part, *tensors) for part in sample.parts(TICKS // max(1, sample.seconds.shape[1]))]
-    parts = sample.parts(WHOLE)
-    if len(parts) == 1 or any(map(is_batchedtensor, tensors)):  # ``vmap`` cannot compute again what it batched
+        return [function(part, *tensors) for part in parts]
+    if sample.clips <= WHOLE or any(map(is_batchedtensor, tensors)):  # ``vmap`` cannot compute again what it batched
         return [function(sample, *tensors)]
     return [
         cast(Result, checkpoint(function, part, *tensors, use_reentrant=False, preserve_rng_state=False))

@@ -35,7 +35,7 @@ class Prediction(Expert):
     reads: ClassVar[tuple[str, ...]] = ("frames",)
     fixed: ClassVar[tuple[str, ...]] = ("discriminator.*",)
     head: ClassVar[tuple[str, ...]] = ("leave.*",)
-    voice: ClassVar[float] = 0.25
+    initial_weight: ClassVar[float] = 0.25
     floor: float = -60.0
 
     def __init__(self, settings: PredictionConfig, *, rate: float = 10.0, rows: int = 30) -> None:

@@ -25,7 +25,7 @@ class _Foreground(Expert):
 
     reads: ClassVar[tuple[str, ...]] = ("frames",)
     head: ClassVar[tuple[str, ...]] = ("noise",)
-    blind: ClassVar[bool] = True
+    needs_support: ClassVar[bool] = True
 
     def __init__(self, rows: int) -> None:
         super().__init__()
@@ -44,8 +44,9 @@ class _Foreground(Expert):
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Negative log-likelihood of the distances under the Laplace density; of many frames, every n-th counts."""
-        step = max(1, sample.seconds.numel() // FRAMES)
-        frames, known = sample["frames"].flatten(0, 1)[::step], sample.known["frames"].flatten()[::step]
+        count, ticks = sample.seconds.numel(), sample.seconds.shape[1]
+        number = torch.arange(0, count, max(1, count // FRAMES), device=sample.seconds.device)
+        frames, known = (each["frames"][number // ticks, number % ticks] for each in (sample, sample.known))
         scale = self._scale(memory)
         each = (torch.log(2 * scale) + residual(frames, memory) / scale).mean((-1, -2))
         return (each * known).sum() / known.sum().clamp_min(1)

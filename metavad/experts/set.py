@@ -33,6 +33,12 @@ class ExpertSet(nn.ModuleDict):
         return tuple(dict.fromkeys(name for _, expert in self.each() for name in expert.reads))
 
     @property
+    def kept_buffers(self) -> dict[str, Tensor]:
+        """What is neither learned nor a setting, and has to be kept with the parameters."""
+        parameters = dict(self.named_parameters())
+        return {name: tensor for name, tensor in self.state_dict().items() if name not in parameters}
+
+    @property
     def adaptable(self) -> tuple[str, ...]:
         """Names of the parameters that inner steps may change: all but those that their expert calls fixed."""
         fixed = [f"{name}.{pattern}" for name, expert in self.each() for pattern in expert.fixed]

@@ -18,14 +18,18 @@ OCTANTS = 8
 
 def fastest(support: Sample) -> Tensor:
     """Highest speed (K, h, w) in heights/second that each shot showed near each cell."""
-    speed = support["flow"][:, :, 2] * support.known["flow"][:, :, None, None]
-    return largest(speed.detach().amax(1))
+    with torch.no_grad():
+        return largest(torch.cat(by_parts(_speeds, support)))
 
 
 def headings(support: Sample) -> Tensor:
     """Highest speed (8, h, w) of one direction that any shot showed near each cell, by octant (right, then down)."""
     with torch.no_grad():
         return largest(torch.stack(by_parts(_headings, support)).amax(0))
+
+
+def _speeds(part: Sample) -> Tensor:
+    return (part["flow"][:, :, 2] * part.known["flow"][:, :, None, None]).amax(1)
 
 
 def _headings(part: Sample) -> Tensor:

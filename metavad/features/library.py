@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from metavad.config import Config
-from metavad.episodes import Clip, Reel
+from metavad.episodes import Clip, VideoSpan
 from metavad.features.base import Feature, Reading
 from metavad.features.embeddings import EmbeddingsFeature
 from metavad.features.flow import FlowFeature, FlowFieldFeature
@@ -120,10 +120,10 @@ class Library:
             self._facts[key] = video_facts(self._store, self.video(*key), self.scenes[scene].crop)
         return self._facts[key]
 
-    def reels(self, scene: str, side: str = "normal") -> list[Reel]:
+    def spans(self, scene: str, side: str = "normal") -> list[VideoSpan]:
         """What the episode sampler must know of a scene's videos."""
         span = self.scenes[scene].normal_frames if side == "normal" else None
-        return [self._reel(scene, side, video.name, span) for video in getattr(self.scenes[scene], side)]
+        return [self._span_of(scene, side, video.name, span) for video in getattr(self.scenes[scene], side)]
 
     def track(self, scene: str, side: str, name: str) -> Track:
         """All ticks of one video, from the cache or computed now."""
@@ -165,12 +165,12 @@ class Library:
             rows.add(picture)
         return sample_of(self.features, rows.stacked(), rows.seconds, rows.seconds)
 
-    def _reel(self, scene: str, side: str, name: str, span: tuple[int, int] | None) -> Reel:
+    def _span_of(self, scene: str, side: str, name: str, span: tuple[int, int] | None) -> VideoSpan:
         facts = self.facts(scene, side, name)
         first, last = span or (0, facts.frames)
         ticks = tick_frames(facts.seconds, self.config.data.rate)
         parts = tuple(recordings(facts.seconds)[:, 0].tolist())
-        return Reel(scene, name, min(last, facts.frames), facts.rate, tuple(ticks.tolist()), first, side, parts)
+        return VideoSpan(scene, name, min(last, facts.frames), facts.rate, tuple(ticks.tolist()), first, side, parts)
 
     def _origin(self, clip: Clip) -> Tensor:
         facts = self.facts(clip.scene, clip.side, clip.video)

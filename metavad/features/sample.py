@@ -7,7 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-__all__ = ["Sample", "gathered", "join"]
+from metavad.features.base import grid_of
+
+__all__ = ["Sample", "chosen", "gathered", "join", "sample_grid"]
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,14 @@ class Sample:
         return int(self.seconds.shape[0])
 
     def select(self, clips: Sequence[int]) -> "Sample":
-        """Only the clips of these numbers."""
-        index = list(clips)
-        return self._each(lambda tensor: tensor[index])
+        """Only the clips of these numbers; of a range, without a copy."""
+        return self._each(lambda tensor: chosen(tensor, clips))
 
     def parts(self, most: int) -> list["Sample"]:
         """The clips in their order, in as few parts of at most ``most`` as it takes, of about the same length."""
         count = max(1, -(-self.clips // max(1, most)))
         edges = [self.clips * part // count for part in range(count + 1)]
-        return [self] if count == 1 else [self._span(*edge) for edge in pairwise(edges)]
+        return [self] if count == 1 else [self.select(range(*edge)) for edge in pairwise(edges)]
 
     def since(self, tick: int) -> "Sample":
         """Every clip without its ticks before this one; seconds still count from where the clip began."""
@@ -61,9 +62,6 @@ class Sample:
         """On another device, floating features in ``dtype``."""
         return self._each(lambda tensor: tensor.to(device, dtype if tensor.is_floating_point() else None))
 
-    def _span(self, first: int, end: int) -> "Sample":
-        return self._each(lambda tensor: tensor[first:end])
-
     def _ticks(self, part: slice) -> "Sample":
         return replace(self._each(lambda tensor: tensor[:, part]), origins=self.origins)
 
@@ -78,8 +76,8 @@ class Sample:
     def _tensors(self) -> list[Tensor]:
         return [*self.features.values(), *self.known.values(), self.seconds]
 
-    def moments(self, apart: float) -> float:
-        """How many times of the camera the clips show, at most B: those of one video by the time that they span.
+    def effective_sample_size(self, apart: float) -> float:
+        """How many independent clips these are worth, at most B: those of one video by the time that they span.
 
         Two clips a second apart show the same people at the same places: of one video, clips count as one and one
         more for every ``apart`` seconds from the first to the last.
@@ -90,6 +88,17 @@ class Sample:
         for video, second in self.origins.tolist():
             begins.setdefault(video, []).append(second)
         return sum(min(len(each), 1.0 + (max(each) - min(each)) / apart) for each in begins.values())
+
+
+def sample_grid(sample: Sample, rows: int) -> tuple[int, int]:
+    """Cells (h, w) of the score maps of a sample, ``rows`` of them along the shorter side."""
+    height, width = next(iter(sample.features.values())).shape[-2:]
+    return grid_of(int(height), int(width), rows)
+
+
+def chosen(tensor: Tensor, clips: Sequence[int]) -> Tensor:
+    """What a tensor (K, ...) holds of clips of these numbers; of a range, without a copy."""
+    return tensor[slice(clips.start, clips.stop, clips.step) if isinstance(clips, range) else list(clips)]
 
 
 def join(samples: Sequence[Sample]) -> Sample:

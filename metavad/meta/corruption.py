@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from metavad.episodes import Clip, Reel
+from metavad.episodes import Clip, VideoSpan
 from metavad.features.library import Library
 from metavad.features.sample import Sample, join
 from metavad.types import ByteArray
@@ -30,7 +30,7 @@ class Corrupter:
     """
 
     library: Library
-    reels: Mapping[str, Sequence[Reel]]
+    spans: Mapping[str, Sequence[VideoSpan]]
     """Of all scenes that pieces may come from."""
     kinds: tuple[str, ...]
     """Of :data:`CORRUPTIONS`; each clip draws one."""
@@ -50,13 +50,13 @@ class Corrupter:
     def _other(self, clip: Clip, kind: str, generator: random.Random) -> Clip:
         """Where the rest of the pictures comes from: a longer clip there, another scene, or the clip itself."""
         if kind in ("skipped", "faster"):
-            reel = next(reel for reel in self.reels[clip.scene] if reel.video == clip.video)
-            length = min(2 * clip.length, reel.frames - reel.first)
-            return Clip(clip.scene, clip.video, min(clip.first, reel.frames - length), length, clip.side)
-        others = sorted(set(self.reels) - {clip.scene})
+            span = next(span for span in self.spans[clip.scene] if span.video == clip.video)
+            length = min(2 * clip.length, span.frames - span.first)
+            return Clip(clip.scene, clip.video, min(clip.first, span.frames - length), length, clip.side)
+        others = sorted(set(self.spans) - {clip.scene})
         if kind == "foreign" and others:
-            reels = self.reels[generator.choice(others)]
-            return generator.choice(generator.choice(list(reels)).clips(clip.length) or [clip])
+            spans = self.spans[generator.choice(others)]
+            return generator.choice(generator.choice(list(spans)).clips(clip.length) or [clip])
         return clip
 
 

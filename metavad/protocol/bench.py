@@ -15,7 +15,7 @@ from metavad.features.base import grid_of
 from metavad.features.library import Library, Track, stream
 from metavad.features.sample import Sample
 from metavad.files import claimed
-from metavad.meta.base import Base
+from metavad.normality.base import Base
 from metavad.protocol.places import Places, places_of
 from metavad.protocol.settings import SHOWN, Settings
 from metavad.recordings import recordings
@@ -51,7 +51,7 @@ class Bench:
         return Library([self.scene], self.base.config, self.base.experts.reads, self.store, whole=False)
 
     @cached_property
-    def stranger(self) -> Library:
+    def other_scene(self) -> Library:
         """Of another scene of the suite with enough footage, else of a generated camera."""
         others = [scene for scene in self.suite if scene.suite == self.scene.suite and scene.key != self.scene.key]
         start = next((n for n, scene in enumerate(others) if scene.key > self.scene.key), 0)
@@ -63,7 +63,7 @@ class Bench:
         return Library([scene], self.base.config, self.base.experts.reads, self.store, whole=False)
 
     def _enough(self, library: Library, scene: Scene) -> bool:
-        clips = sum(len(reel.clips(self.settings.shot_frames)) for reel in library.reels(scene.key))
+        clips = sum(len(span.clips(self.settings.shot_frames)) for span in library.spans(scene.key))
         return clips >= max(self.settings.shots)
 
     def check(self) -> None:
@@ -112,8 +112,8 @@ class Bench:
 
     def shots(self, shots: int, draw: int) -> Shots:
         """The clips of one draw."""
-        reels = self.library.reels(self.scene.key)
-        return draw_shots(reels, shots, self.settings.shot_frames, self.settings.draw_seed(draw))
+        spans = self.library.spans(self.scene.key)
+        return draw_shots(spans, shots, self.settings.shot_frames, self.settings.draw_seed(draw))
 
     def facts(self, name: str) -> VideoFacts:
         """Length, size and times of a test video."""
@@ -161,8 +161,8 @@ class Bench:
         key = next(iter(library.scenes)), shots, draw
         if key not in self._samples:
             started = time.perf_counter()
-            reels = library.reels(key[0])
-            drawn = draw_shots(reels, shots, self.settings.shot_frames, self.settings.draw_seed(draw))
+            spans = library.spans(key[0])
+            drawn = draw_shots(spans, shots, self.settings.shot_frames, self.settings.draw_seed(draw))
             sample = library.sample(drawn.clips)
             self._samples = {key: (sample, time.perf_counter() - started)} | self._recent()
         return self._samples[key]

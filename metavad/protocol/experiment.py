@@ -10,7 +10,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from metavad.errors import DataError, FootageWarning
-from metavad.meta.base import Base
+from metavad.normality.base import Base
 from metavad.progress import SILENT, Progress, along
 from metavad.protocol.bench import Bench
 from metavad.protocol.differences import Draws, differences, mean_differences

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from metavad.calibration.accumulation import smooth
 from metavad.evaluation.alarms import detection_delay, false_alarms_per_hour, score_latency
 from metavad.evaluation.ranking import (
     average_precision,
@@ -16,6 +15,7 @@ from metavad.evaluation.ranking import (
     macro_auc,
     micro_auc,
 )
+from metavad.normality.accumulation import smooth
 from metavad.protocol.bench import Bench
 from metavad.protocol.parts import Scored
 from metavad.protocol.places import region_figures
@@ -121,7 +121,7 @@ def _latency(bench: Bench, fps: float | None) -> float:
     """Median seconds from a frame to its score: waiting for what smoothing looks ahead, then computing."""
     if fps is None:
         return math.nan
-    ahead = bench.base.config.scoring.ahead
+    ahead = bench.base.config.scoring.future
     times, given = [], []
     for name, (labels, _) in bench.truth.items():
         seconds, ticks = bench.facts(name).seconds, bench.ticks(name)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ import numpy as np
 
 import metavad
 from metavad import __version__
-from metavad.adaptation.adapt import Method, Normality, adapted, fine_tune, learn, refit
-from metavad.adaptation.threshold import promise_threshold
-from metavad.calibration.accumulation import smooth
+from metavad.features.footage import regridded
 from metavad.features.library import Library, Track
 from metavad.files import atomic_path
-from metavad.meta.base import Base
+from metavad.normality.accumulation import smooth
+from metavad.normality.base import Base
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted, FineTuned, Method, Refit
+from metavad.normality.model import SceneModel
+from metavad.normality.threshold import promise_threshold
 from metavad.protocol.bench import Bench
 from metavad.protocol.places import pixel_figure
 from metavad.protocol.settings import Part
@@ -84,19 +87,18 @@ def _score_part(bench: Bench, part: Part) -> Scored:
     return _scored(bench, lambda track: score_track(model, bench.library, track, maps=maps), seconds, threshold)
 
 
-def _threshold(bench: Bench, model: Normality) -> float:
-    """The promise's; where a control has no tail of frame scores, the base's stands in."""
+def _threshold(bench: Bench, model: SceneModel) -> float:
+    """The promise's, by the base's frame scores for every method."""
     base = bench.base
-    method = replace(model.method, tails={**base.tails, **model.method.tails})
     ticks = int(base.facts.get("normal_ticks", 0))
     alarms = base.config.adaptation.alarms_per_day
-    return promise_threshold(replace(model, method=method), alarms, normal_ticks=ticks)[0]
+    return promise_threshold(model, alarms, normal_ticks=ticks)[0]
 
 
 def _speed(bench: Bench, track: Track) -> TrackScores:
     """The baseline without a model, smoothed as scores of a model are; its map is the speed of each cell."""
     settings, raw = bench.base.config.scoring, motion(track.rows["flow"])
-    smoothed = smooth(raw, track.seconds, settings.past, settings.ahead, track.recordings)
+    smoothed = smooth(raw, track.seconds, settings.past, settings.future, track.recordings)
     return TrackScores(track.frames, track.seconds, smoothed, raw, np.asarray(track.rows["flow"])[:, 2])
 
 
@@ -129,22 +131,23 @@ def _scored(
     )
 
 
-def _model(bench: Bench, part: Part) -> tuple[Normality, float]:
+def _model(bench: Bench, part: Part) -> tuple[SceneModel, float]:
     """The adapted model, and the seconds that reading the shots took when that was done before."""
     base, seed = bench.base, bench.settings.draw_seed(part.draw)
     if part.method == "zero-shot":
-        return learn(adapted(base), bench.library.nothing(bench.scene.key, "test"), grid=bench.grid), 0.0
-    library = bench.stranger if part.method == "wrong-scene" else bench.library
+        return fit(Adapted(base), bench.library.nothing(bench.scene.key, "test"), bench.grid), 0.0
+    library = bench.other_scene if part.method == "wrong-scene" else bench.library
     started = time.perf_counter()
     sample, seconds = bench.support(library, part.shots, part.draw)
     waited = seconds - (time.perf_counter() - started)
     makers: dict[str, Callable[[], Method]] = {
-        "fine-tune": lambda: fine_tune(base),
-        "refit": lambda: refit(base, seed),
-        "wrong-scene": lambda: adapted(base),
-        "adapted": lambda: adapted(base),
+        "fine-tune": lambda: FineTuned(base),
+        "refit": lambda: Refit(base, seed),
+        "wrong-scene": lambda: Adapted(base),
+        "adapted": lambda: Adapted(base),
     }
-    return learn(makers[part.method](), sample, grid=bench.grid), max(0.0, waited)
+    fitting = regridded(sample, bench.grid, base.config)
+    return fit(makers[part.method](), fitting, bench.grid), max(0.0, waited)
 
 
 # ---------------------------------------------------------------- keeping
@@ -158,7 +161,7 @@ def _file(folder: Path, bench: Bench, part: Part) -> Path:
     """
     digest = bench.digest
     if part.method == "wrong-scene":
-        digest += "-" + data_digest(next(iter(bench.stranger.scenes.values())))
+        digest += "-" + data_digest(next(iter(bench.other_scene.scenes.values())))
     drawn = f"-drawn{bench.places.digest}" if bench.places.known else ""
     return folder / digest / f"{part.method}-{part.shots}-{part.draw}{drawn}.npz"
 

@@ -10,7 +10,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,14 +18,16 @@ import numpy as np
 import torch
 
 from metavad import __version__
-from metavad.adaptation.adapt import Method, Normality, adapted, fine_tune, learn, refit
 from metavad.config import MOST_SHOTS
 from metavad.errors import BundleError, ShotsError, UsageError, VideoError
 from metavad.evaluation.ranking import micro_auc
 from metavad.experts.set import ExpertSet, under
 from metavad.features.library import Library
-from metavad.features.sample import Sample, join
-from metavad.meta.base import Base
+from metavad.features.sample import Sample, join, sample_grid
+from metavad.normality.base import Base
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted, FineTuned, Method, Refit
+from metavad.normality.model import SceneModel
 from metavad.progress import SILENT, Progress
 from metavad.protocol.figures import defined
 from metavad.protocol.settings import MOST_DRAWS
@@ -159,11 +161,14 @@ class _Bench:
     def tried(self, name: str, shots: int, seed: int) -> dict[str, _Tried]:
         """One method after K clips of each allowed class: by each expert's score, and by their mean."""
         started = time.perf_counter()
-        makers = {"refit": lambda: refit(self.base, seed), "fine-tune": lambda: fine_tune(self.base)}
-        method = makers.get(name, lambda: adapted(self.base))()
+        makers: dict[str, Callable[[], Method]] = {
+            "refit": lambda: Refit(self.base, seed),
+            "fine-tune": lambda: FineTuned(self.base),
+        }
+        method = makers.get(name, lambda: Adapted(self.base))()
         shown = [self._samples[clip.name] for clip in shown_clips(self.suite, shots, seed)]
         left_out = _left_out(method, shown)
-        model = learn(method, join(shown))
+        model = _fitted(method, join(shown))
         seconds = time.perf_counter() - started
         found = np.stack([clip_scores(model, self._samples[clip.name]) for clip in self._tested()])
         columns = dict(zip(self.base.config.experts, zip(left_out.T, found.T, strict=True), strict=True))
@@ -193,12 +198,12 @@ def shown_clips(suite: Recognition, shots: int, seed: int) -> list[Video]:
     return [clip for group in zip(*drawn, strict=True) for clip in group]
 
 
-def clip_scores(model: Normality, sample: Sample) -> FloatArray:
+def clip_scores(model: SceneModel, sample: Sample) -> FloatArray:
     """Each expert's own score of one clip, mean over its known ticks (E,); higher = more anomalous.
 
-    Neither tails by place nor levels of hearing: these are of a camera's ticks, most of which are ordinary.
+    Nothing is calibrated: score distributions are of a camera's ticks, most of which are ordinary.
     """
-    experts = model.method.experts
+    experts = model.experts
     with torch.no_grad():
         maps = under(experts, model.params, ExpertSet.score, sample, model.memory)
         found = [float(maps[name][..., 0, 0][expert.known(sample)].mean()) for name, expert in experts.each()]
@@ -211,12 +216,16 @@ def together(left_out: FloatArray, scores: FloatArray) -> FloatArray:
     return np.asarray(((scores - left_out.mean(0)) / np.where(spread > 0, spread, 1.0)).mean(1))
 
 
+def _fitted(method: Method, shown: Sample) -> SceneModel:
+    return fit(method, shown, sample_grid(shown, method.base.config.data.rows))
+
+
 def _left_out(method: Method, shown: Sequence[Sample]) -> FloatArray:
     """The scores of each shown clip by a model that was shown the others (n, E)."""
     scores = []
     for held in np.array_split(np.arange(len(shown)), min(FOLDS, len(shown))):
         rest = [sample for number, sample in enumerate(shown) if number not in held]
-        model = learn(method, join(rest) if rest else shown[0].select([]))
+        model = _fitted(method, join(rest) if rest else shown[0].select([]))
         scores += [clip_scores(model, shown[number]) for number in held]
     return np.stack(scores)
 

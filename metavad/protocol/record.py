@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metavad import __version__
 from metavad.errors import DataError
-from metavad.meta.base import Base
+from metavad.normality.base import Base
 from metavad.protocol.bench import Bench
 from metavad.protocol.settings import SHOWN, Settings
 
@@ -52,7 +52,7 @@ def _scene_facts(bench: Bench) -> dict[str, Any]:
         "test_videos": len(scene.test),
         "normal_videos": len(scene.normal),
         "independent_shots": independent,
-        "wrong_scene": next(iter(bench.stranger.scenes)) if "wrong-scene" in bench.settings.methods else None,
+        "wrong_scene": next(iter(bench.other_scene.scenes)) if "wrong-scene" in bench.settings.methods else None,
         "data": bench.digest,
         "truth": _truth_digest(bench),
     }

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metavad.adaptation.detector import make_detector
 from metavad.episodes import Shots
 from metavad.errors import ShotsError
+from metavad.features.footage import gather
+from metavad.normality.detector import make_detector
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted
 from metavad.protocol.bench import Bench
 from metavad.scenes.video import read_colour
 from metavad.scoring.events import alarm_intervals
@@ -46,16 +49,16 @@ def story_of(bench: Bench) -> Story:
     except ShotsError:
         shots = Shots((), 0)
     settings = bench.base.config
-    detector = make_detector(
-        bench.base, bench.library, key, shots, alarms_per_day=settings.adaptation.alarms_per_day, pictures=False
-    )
+    footage = gather(bench.library, key, shots, thumbnails=False)
+    model = fit(Adapted(bench.base), footage.support, footage.grid)
+    detector = make_detector(bench.base, model, footage, alarms_per_day=settings.adaptation.alarms_per_day)
     tracks = dict(bench.tracks())
-    scored = {name: score_track(detector.normality, bench.library, track) for name, track in tracks.items()}
+    scored = {name: score_track(model, bench.library, track) for name, track in tracks.items()}
     name = max(scored, key=lambda video: float(scored[video].scores.max()))
-    found = score_track(detector.normality, bench.library, tracks[name], maps=True)
+    found = score_track(model, bench.library, tracks[name], maps=True)
     facts = bench.library.facts(key, "test", name)
     scores = hold(found.frames, found.scores, facts.frames)
-    tick, why = explain_peak(detector.normality, bench.library, tracks[name], found)
+    tick, why = explain_peak(model, bench.library, tracks[name], found)
     top = _picture(bench, "test", name, int(found.frames[tick]))
     shown = tuple(_picture(bench, clip.side, clip.video, clip.first + clip.length // 2) for clip in shots.clips)
     assert found.fused is not None  # maps were asked for

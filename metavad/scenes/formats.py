@@ -125,8 +125,9 @@ class Row:
 def table_rows(path: Path, columns: Sequence[str]) -> list[Row]:
     """Rows of a table whose first line names at least these columns; blank lines and comments are left out.
 
-    Cells beyond the header (a remark, a comma at the end) are left out. Raises :class:`LabelError` for what is no
-    text, and for a table that does not say what its columns are.
+    Cells beyond the header (a remark, a comma at the end) are left out, unless they are numbers, as commas in decimals
+    make them. Raises :class:`LabelError` for those, for what is no text, and for a table that does not say what its
+    columns are.
     """
     lines = enumerate(_text(path).splitlines(), 1)
     kept = [(number, line) for number, line in lines if line.strip() and not line.startswith("#")]
@@ -136,6 +137,12 @@ def table_rows(path: Path, columns: Sequence[str]) -> list[Row]:
     if any(names.count(column) != 1 for column in columns):
         found = ",".join(header) or "nothing"
         raise LabelError(f"{where}: expected columns {','.join(columns)}, found {found}; name them in the first line")
+    for where, row in rows[1:]:
+        if any(cell.isdecimal() for cell in row[len(names) :]):
+            raise LabelError(
+                f"{where}: expected {len(names)} cells as in the first line, found {len(row)}; write decimals with "
+                "a point"
+            )
     return [Row(where, dict(zip(names, [*row, *[""] * len(names)], strict=False))) for where, row in rows[1:]]
 
 

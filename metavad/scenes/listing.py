@@ -201,14 +201,24 @@ def _videos_at(path: Path, fps: float | None) -> list[Video]:
 
 
 def _videos_in(folder: Path, fps: float | None) -> list[Video]:
-    """Those that lie in a folder itself; raises :class:`VideoError` where there is footage in folders in it only."""
+    """Those that lie in a folder itself; raises :class:`VideoError` where there are none."""
     found = list(videos_under(folder, ["*"], fps))
     deeper = [name for name, inside in _inside(folder, _contents(folder)).items() if inside.videos or inside.pictures]
     if not found and deeper:
         raise VideoError(
             f"{folder}: expected videos or frames, found them in folders in this one ({_some(deeper)}); name these"
         )
+    if not found:
+        raise VideoError(f"{folder}: expected videos or frames, found {_kinds_in(folder)}")
     return found
+
+
+def _kinds_in(folder: Path) -> str:
+    """What lies in a folder in which nothing is read by itself, and how to mend it."""
+    suffixes = {path.suffix.lower() for path in folder.iterdir() if path.suffix and not is_junk(path)}
+    if not suffixes:
+        return "none; check the path"
+    return f"other files ({_some(list(suffixes))}); name videos one by one, convert pictures to .png or .jpg"
 
 
 # --- videos and stills ---------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from metavad.types import ByteArray
 __all__ = ["Stills", "read_stills", "stills_of"]
 
 _SETTLED = 2 * 10**9  # nanoseconds after which a folder that changes again shows it in its time
+_CLOCK = re.compile(r"((19|20)\d\d(0[1-9]|1[0-2])[0-3]\d)?[0-2]\d[0-5]\d[0-5]\d")
 
 
 @dataclass(frozen=True)
@@ -138,15 +139,25 @@ def _about_gaps(stems: Sequence[str]) -> str:
 
 
 def _counted(stems: Sequence[str]) -> list[int]:
-    """The numbers that names count by: the only digits in them that change; empty where there is no such."""
+    """The numbers that names count by: the digits in them that change, the first where all of these rise; or none."""
     if numbers := hexadecimal(stems):
         return numbers
     runs = [tuple(re.findall(r"\d+", stem)) for stem in stems]
     if len({len(run) for run in runs}) != 1:
         return []
-    columns = [[int(text) for text in column] for column in zip(*runs, strict=True)]
-    changing = [column for column in columns if len(set(column)) > 1]
-    return changing[0] if len(changing) == 1 else []
+    changing = [column for column in zip(*runs, strict=True) if len(set(map(int, column))) > 1]
+    rising = all(int(one) < int(later) for column in changing for one, later in pairwise(column))
+    if len(changing) != 1 and not (changing and rising):
+        return []
+    return _seconds_of_day(changing[0]) or [int(text) for text in changing[0]]
+
+
+def _seconds_of_day(texts: Sequence[str]) -> list[int]:
+    """Times written without marks (103059, 20240517103059) in seconds; of other numbers nothing."""
+    if not all(_CLOCK.fullmatch(text) for text in texts):
+        return []
+    parts = [(int(text[:-6] or 0), int(text[-6:-4]), int(text[-4:-2]), int(text[-2:])) for text in texts]
+    return [day * 86400 + hour * 3600 + minute * 60 + second for day, hour, minute, second in parts]
 
 
 # --- pixels --------------------------------------------------------------------------------------------------

@@ -283,6 +283,8 @@ def _scene(
     test: tuple[Video, ...],
 ) -> Scene:
     has = {"meta-train": bool(normal), "meta-test": bool(test)}
+    if table.normal_frames is None:
+        _stop_if_shown(place, name, normal, test)
     sources = {
         side: _source(getattr(table, side), root, name)
         for side, source in (
@@ -305,6 +307,17 @@ def _scene(
         expect=Expect(**table.expect.model_dump()),
         **sources,
     )
+
+
+def _stop_if_shown(place: Place, name: str, normal: tuple[Video, ...], test: tuple[Video, ...]) -> None:
+    """Raises :class:`SuiteError` where footage to be tested would be shown as normal."""
+    paths = {os.path.realpath(video.path) for video in normal}
+    both = [video.name for video in test if os.path.realpath(video.path) in paths]
+    if both:
+        raise SuiteError(
+            f"{place.name}: scene {name!r}: expected normal and test videos apart, found {both[0]} on both sides "
+            f"({len(both)} in all); mend the patterns, or say with normal_frames which part may be shown"
+        )
 
 
 def _posed(pattern: str | None, videos: tuple[Video, ...], root: Path, scene: str) -> tuple[Video, ...]:

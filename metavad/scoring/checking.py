@@ -6,15 +6,15 @@ from itertools import islice
 
 import numpy as np
 
-from metavad.adaptation.detector import Detector
-from metavad.adaptation.threshold import FEWEST, SECONDS_PER_DAY, SURE, checked_threshold, window_peaks
+from metavad.normality.detector import Detector
+from metavad.normality.threshold import FEWEST, SECONDS_PER_DAY, SURE, checked_threshold, window_peaks
 from metavad.progress import SILENT, Progress, along
 from metavad.recordings import frame_ends
 from metavad.scenes.scene import Scene
 from metavad.scenes.video import probe
 from metavad.scoring.events import Event
 from metavad.scoring.results import EventFinder, settled
-from metavad.scoring.stream import Moment, score
+from metavad.scoring.stream import TickScore, score
 from metavad.threads import one_thread
 from metavad.types import FloatArray
 
@@ -42,7 +42,7 @@ class Check:
     alarms: tuple[FalseAlarm, ...]
     """Highest first."""
     peaks: FloatArray
-    """Those of all videos (N,): :func:`~metavad.adaptation.threshold.window_peaks`."""
+    """Those of all videos (N,): :func:`~metavad.normality.threshold.window_peaks`."""
 
     @property
     def expected(self) -> float:
@@ -66,7 +66,7 @@ class Check:
         """The detector with the threshold that its camera's own footage gives; as it is where there was too little."""
         if np.count_nonzero(~np.isnan(self.peaks)) < FEWEST:
             return detector
-        threshold, promise = checked_threshold(detector.normality, self.peaks, self.promised)
+        threshold, promise = checked_threshold(detector.model, self.peaks, self.promised)
         return replace(detector, threshold=threshold, promise=promise)
 
 
@@ -83,7 +83,7 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
         first, end = scene.normal_frames or (0, facts.frames)
         finder, scores = EventFinder(facts.seconds), list[float]()
         frames = islice(score(detector, video, progress=progress), end)
-        for frame, inside in settled(frames, detector.normality.method.config.scoring.merge):
+        for frame, inside in settled(frames, detector.model.scoring.merge):
             if frame.index >= first:
                 finder.add(frame, inside)
                 scores.append(frame.score)
@@ -93,13 +93,13 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
         part = slice(first, first + len(scores))
         times, lengths = facts.seconds[part], (frame_ends(facts.seconds) - facts.seconds)[part]
         shown = np.array([detector.was_shown(video.name, first + place) for place in range(len(scores))])
-        peaks.append(window_peaks(detector.normality, np.array(scores), times, shown))
+        peaks.append(window_peaks(detector.model, np.array(scores), times, shown))
         seconds += float(lengths[~shown].sum())
     alarms.sort(key=lambda alarm: -alarm.event.score)
     return Check(seconds, detector.promise.alarms_per_day, tuple(alarms), np.concatenate(peaks))
 
 
-def _alarm(video: str, event: Event, cause: Moment) -> FalseAlarm:
+def _alarm(video: str, event: Event, cause: TickScore) -> FalseAlarm:
     why = cause.why
     told = event if why is None else replace(event, reason=why.text, shares=why.shares)
     return FalseAlarm(video, replace(told, box=cause.box), cause.seconds)

@@ -10,14 +10,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metavad import __version__
-from metavad.adaptation.detector import Detector
 from metavad.errors import OutputError
 from metavad.files import atomic_path, is_free
+from metavad.normality.detector import Detector
 from metavad.recordings import median_frame, recordings, without_gaps
 from metavad.scenes.cache import content_key
 from metavad.scenes.scene import Video
 from metavad.scoring.events import Event, merged_until
-from metavad.scoring.stream import FrameScore, Moment
+from metavad.scoring.stream import FrameScore, TickScore
 from metavad.types import FloatArray
 
 __all__ = [
@@ -70,7 +70,7 @@ class Found:
     """An event, and the tick that surprises most before smoothing: what there is to explain and to show."""
 
     event: Event
-    cause: Moment | None
+    cause: TickScore | None
 
 
 class EventFinder:
@@ -82,7 +82,7 @@ class EventFinder:
         self._seconds, self._recordings = seconds, recordings(seconds)
         self._start: float | None = None
         self._peak: FrameScore | None = None
-        self._cause: Moment | None = None
+        self._cause: TickScore | None = None
         self._last: FrameScore | None = None
 
     def add(self, frame: FrameScore, inside: bool) -> None:

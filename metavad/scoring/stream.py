@@ -1,5 +1,6 @@
 """Frames of a video to scores, in bounded memory; each frame's score looks ahead at most half a second."""
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,26 +10,29 @@ from itertools import islice
 import numpy as np
 import torch
 
-from metavad.adaptation.adapt import Normality, Surprise, lookback, surprises
-from metavad.adaptation.detector import Detector
-from metavad.calibration.accumulation import smooth, stream_smooth, strongest
-from metavad.errors import VideoError
+from metavad.errors import FootageWarning, VideoError
 from metavad.features.base import Feature, Reading
 from metavad.features.library import Library, Track, features_of, sample_of
 from metavad.features.sample import Sample
+from metavad.normality.accumulation import smooth, stream_smooth, strongest
+from metavad.normality.detector import Detector
+from metavad.normality.model import SceneModel, Surprise
 from metavad.progress import SILENT, Progress, Task
 from metavad.scenes.blank import watched
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import Frame, VideoFacts, probe, read_frames, tick_frames
-from metavad.scoring.ahead import ahead
 from metavad.scoring.explain import Explanation, explain
+from metavad.scoring.prefetch import prefetch
 from metavad.scoring.regions import Box, find_regions
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["FrameScore", "Moment", "TrackScores", "explain_peak", "hold", "score", "score_track"]
+__all__ = ["FrameScore", "TickScore", "TrackScores", "explain_peak", "hold", "score", "score_track"]
 
 CHUNK = 32
 """Ticks scored at once."""
+
+_SILENT = 0.1
+"""Share of frames that nothing can be said of from which that is said."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,14 @@ class FrameScore:
     alarm: bool
     box: Box | None
     """x0, y0, x1, y1 in pixels of the file: the region of the tick's strongest place."""
-    cause: "Moment | None" = None
+    cause: "TickScore | None" = None
     """The tick with the highest score before smoothing among those that the mean is of."""
     recording: int = 0
     """Number of its recording in the file: between two of them lies a gap in time, over which nothing reaches."""
 
 
 @dataclass(frozen=True)
-class Moment:
+class TickScore:
     """One tick by itself."""
 
     index: int
@@ -64,15 +68,15 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class _Tick:
-    """A moment, and its chunk while somebody may still ask why."""
+class _Explainable:
+    """A tick, and its chunk while somebody may still ask why."""
 
-    moment: Moment
+    tick: TickScore
     explain: Callable[[], Explanation | None]
 
     @cached_property
-    def explained(self) -> Moment:
-        return replace(self.moment, why=self.explain())
+    def explained(self) -> TickScore:
+        return replace(self.tick, why=self.explain())
 
 
 @dataclass(frozen=True)
@@ -112,50 +116,64 @@ def check_video(detector: Detector, video: Video) -> None:
 def _frames(
     detector: Detector, video: Video, crop: Crop, facts: VideoFacts, progress: Progress
 ) -> Iterator[FrameScore]:
-    rate = detector.normality.method.config.data.rate
+    rate = detector.model.rate
     reading = Reading(video, facts, crop, tick_frames(facts.seconds, rate))
     ticks, parts = _stream(detector, reading, progress), reading.recordings()
     ends = [*(int(part.frames[0]) for part in parts[1:]), facts.frames]
+    unknown = 0
     for number, (part, end) in enumerate(zip(parts, ends, strict=True)):
-        yield from _held(detector, islice(ticks, len(part.frames)), part, end, number)
+        known = False
+        for frame in _held(detector, islice(ticks, len(part.frames)), part, end, number):
+            known = known or frame.cause is not None
+            yield frame
+        unknown += 0 if known else end - int(part.frames[0])
+    if unknown > _SILENT * facts.frames:
+        warnings.warn(
+            f"{video.path}: {unknown} of {facts.frames} frames are in recordings too short to be scored, about half a "
+            "second and less; their score is 0",
+            FootageWarning,
+            stacklevel=2,
+        )
 
 
-def _held(detector: Detector, ticks: Iterator[_Tick], reading: Reading, stop: int, number: int) -> Iterator[FrameScore]:
+def _held(
+    detector: Detector, ticks: Iterator[_Explainable], reading: Reading, stop: int, number: int
+) -> Iterator[FrameScore]:
     """The frames of a recording up to ``stop``: the score of each tick holds until the next one."""
-    settings, seconds = detector.normality.method.config.scoring, reading.facts.seconds
+    settings, seconds = detector.model.scoring, reading.facts.seconds
     ends = [*reading.frames[1:].tolist(), stop]
-    recent: deque[_Tick] = deque()
-    smoothed = stream_smooth(_noted(ticks, recent), settings.past, settings.ahead)
-    for (mean, moment), end in zip(smoothed, ends, strict=True):
+    recent: deque[_Explainable] = deque()
+    smoothed = stream_smooth(_noted(ticks, recent), settings.past, settings.future)
+    for (mean, tick), end in zip(smoothed, ends, strict=True):
         alarm = mean > detector.threshold
-        loudest = _loudest(recent, moment.seconds - settings.past, moment.seconds + settings.ahead)
-        cause = None if loudest is None else loudest.explained if alarm else loudest.moment
-        for index in range(moment.index, end):
-            yield FrameScore(index, float(seconds[index]), mean, alarm, moment.box, cause, number)
+        highest = _highest(recent, tick.seconds - settings.past, tick.seconds + settings.future)
+        cause = None if highest is None else highest.explained if alarm else highest.tick
+        for index in range(tick.index, end):
+            yield FrameScore(index, float(seconds[index]), mean, alarm, tick.box, cause, number)
 
 
-def _noted(ticks: Iterator[_Tick], recent: deque[_Tick]) -> Iterator[tuple[float, float, Moment]]:
+def _noted(ticks: Iterator[_Explainable], recent: deque[_Explainable]) -> Iterator[tuple[float, float, TickScore]]:
     """What smoothing wants of each tick, which is also put down."""
-    for tick in ticks:
-        recent.append(tick)
-        yield tick.moment.seconds, tick.moment.raw, tick.moment
+    for each in ticks:
+        recent.append(each)
+        yield each.tick.seconds, each.tick.raw, each.tick
 
 
-def _loudest(recent: deque[_Tick], first: float, last: float) -> _Tick | None:
+def _highest(recent: deque[_Explainable], first: float, last: float) -> _Explainable | None:
     """The highest of the ticks between two times; those before the first are forgotten."""
-    while recent and recent[0].moment.seconds < first - _SLACK:
+    while recent and recent[0].tick.seconds < first - _SLACK:
         recent.popleft()
-    inside = [each for each in recent if each.moment.seconds <= last + _SLACK and not np.isnan(each.moment.raw)]
-    return max(inside, key=lambda each: each.moment.raw, default=None)
+    inside = [each for each in recent if each.tick.seconds <= last + _SLACK and not np.isnan(each.tick.raw)]
+    return max(inside, key=lambda each: each.tick.raw, default=None)
 
 
 _SLACK = 1e-6
 """Seconds, as in smoothing."""
 
 
-def score_track(model: Normality, library: Library, track: Track, *, maps: bool = False) -> TrackScores:
+def score_track(model: SceneModel, library: Library, track: Track, *, maps: bool = False) -> TrackScores:
     """The same scores from features that are computed already."""
-    settings = model.method.config.scoring
+    settings = model.scoring
     parts = []
     for first, end in track.recordings.tolist():
         for start in range(first, end, CHUNK):
@@ -163,24 +181,24 @@ def score_track(model: Normality, library: Library, track: Track, *, maps: bool 
             sample = library.part(track, before, min(start + CHUNK, end))
             parts.append(_chunk(model, sample, start - before))
     raw = np.concatenate([part[0] for part in parts])
-    smoothed = smooth(raw, track.seconds, settings.past, settings.ahead, track.recordings)
+    smoothed = smooth(raw, track.seconds, settings.past, settings.future, track.recordings)
     fused = np.concatenate([part[1] for part in parts]) if maps else None
     return TrackScores(track.frames, track.seconds, smoothed, raw, fused)
 
 
 def explain_peak(
-    model: Normality, library: Library, track: Track, scores: TrackScores
+    model: SceneModel, library: Library, track: Track, scores: TrackScores
 ) -> tuple[int, Explanation | None]:
     """The tick that drives the highest smoothed score, and why it surprises."""
-    settings = model.method.config.scoring
+    settings = model.scoring
     peak = int(np.argmax(scores.scores))
     first, end = next(part for part in track.recordings.tolist() if part[0] <= peak < part[1])
     away = scores.seconds[first:end] - scores.seconds[peak]
-    inside = (away >= -settings.past) & (away <= settings.ahead) & ~np.isnan(scores.raw[first:end])
+    inside = (away >= -settings.past) & (away <= settings.future) & ~np.isnan(scores.raw[first:end])
     tick = first + int(np.argmax(np.where(inside, scores.raw[first:end], -np.inf)))
     sample = library.part(track, max(first, tick - overlap(model)), tick + 1)
     last = int(sample.seconds.shape[1]) - 1
-    return tick, explain(model, sample, surprises(model, sample, last), last)
+    return tick, explain(model, sample, model.score(sample, last), last)
 
 
 def hold(ticks: IntArray, values: FloatArray, frames: int) -> FloatArray:
@@ -193,14 +211,14 @@ def hold(ticks: IntArray, values: FloatArray, frames: int) -> FloatArray:
     return np.asarray(values[np.maximum(place, 0)])
 
 
-def overlap(model: Normality) -> int:
+def overlap(model: SceneModel) -> int:
     """Ticks before a chunk that its experts look back on."""
-    return max(lookback(model).values())
+    return max(model.lookback.values())
 
 
-def _chunk(model: Normality, sample: Sample, skip: int) -> tuple[FloatArray, FloatArray]:
+def _chunk(model: SceneModel, sample: Sample, skip: int) -> tuple[FloatArray, FloatArray]:
     """Frame scores (T,), NaN where not known, and maps (T, h, w) of one clip's ticks after the first ``skip``."""
-    found = surprises(model, _whole(sample, skip), skip)
+    found = model.score(_whole(sample, skip), skip)
     ticks = int(sample.seconds.shape[1]) - skip
     return _frame_scores(model, found)[:ticks], found.fused[0, :ticks].numpy()
 
@@ -214,29 +232,29 @@ def _whole(sample: Sample, skip: int) -> Sample:
     return sample.lasting(skip + CHUNK)
 
 
-def _frame_scores(model: Normality, found: Surprise) -> FloatArray:
+def _frame_scores(model: SceneModel, found: Surprise) -> FloatArray:
     """Frame scores (T,) of one clip, NaN where not known."""
-    scores = strongest(found.fused, model.method.config.scoring.top)
+    scores = strongest(found.fused, model.scoring.top)
     return np.asarray(torch.where(found.known, scores, torch.nan)[0].numpy())
 
 
-def _ticks(detector: Detector, sample: Sample, frames: IntArray, seconds: FloatArray) -> Iterator[_Tick]:
+def _ticks(detector: Detector, sample: Sample, frames: IntArray, seconds: FloatArray) -> Iterator[_Explainable]:
     """The last ticks of a clip, as many as ``frames`` and ``seconds`` (T,) name."""
-    model, skip = detector.normality, int(sample.seconds.shape[1]) - len(frames)
+    model, skip = detector.model, int(sample.seconds.shape[1]) - len(frames)
     whole = _whole(sample, skip)
-    found = surprises(model, whole, skip)
+    found = model.score(whole, skip)
     scores, boxes = _frame_scores(model, found), _boxes(detector, found.fused[0, : len(frames)].numpy())
     for number, (index, time) in enumerate(zip(frames.tolist(), seconds.tolist(), strict=True)):
-        moment = Moment(index, time, float(scores[number]), boxes[number])
-        yield _Tick(moment, partial(explain, model, whole, found, skip + number))
+        tick = TickScore(index, time, float(scores[number]), boxes[number])
+        yield _Explainable(tick, partial(explain, model, whole, found, skip + number))
 
 
-def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterator[_Tick]:
+def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterator[_Explainable]:
     """Every tick, recording by recording; holds one chunk and its overlap."""
-    config, ticks = detector.normality.method.config, reading.frames
-    features = features_of(config, detector.normality.method.experts.reads)
+    config, ticks = detector.config, reading.frames
+    features = features_of(config, detector.model.experts.reads)
     read = read_frames(reading.video, short_side=config.data.short_side, crop=reading.crop, every=ticks)
-    made = ahead(_rows(features, reading, watched(reading.video, read)), CHUNK)
+    made = prefetch(_rows(features, reading, watched(reading.video, read)), CHUNK)
     with progress.task(f"Scoring {reading.video.name}", len(ticks)) as task:
         for part in reading.recordings():
             yield from _recording(detector, features, part, made, task)
@@ -257,9 +275,9 @@ def _recording(
     reading: Reading,
     made: Iterator[dict[str, ByteArray]],
     task: Task,
-) -> Iterator[_Tick]:
+) -> Iterator[_Explainable]:
     ticks, seconds = reading.frames, reading.seconds
-    rows: deque[dict[str, ByteArray]] = deque(maxlen=overlap(detector.normality) + CHUNK)
+    rows: deque[dict[str, ByteArray]] = deque(maxlen=overlap(detector.model) + CHUNK)
     for start in range(0, len(ticks), CHUNK):
         these = slice(start, min(start + CHUNK, len(ticks)))
         for row in islice(made, these.stop - start):

@@ -104,9 +104,9 @@ def test_a_run_of_another_version_is_one_line(metavad, cameras, finished, text):
 
 
 def _stopped_after_one_step(train, monkeypatch):
-    from metavad import training
+    from metavad.workflows import meta_train
 
-    kept = training.save_state
+    kept = meta_train.save_state
 
     def save_and_stop(run, state):
         kept(run, state)
@@ -115,7 +115,7 @@ def _stopped_after_one_step(train, monkeypatch):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     try:
         with monkeypatch.context() as patched:
-            patched.setattr(training, "save_state", save_and_stop)
+            patched.setattr(meta_train, "save_state", save_and_stop)
             return train("--out", "broken")
     finally:
         signal.signal(signal.SIGINT, before)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from metavad.meta.base import load_base
+from metavad.normality.base import load_base
 from tests.conftest import TINY
 
 SAYS = {

@@ -50,12 +50,12 @@ def base(cameras, tmp_path_factory):
     """A base with the preset ``embedding``, its last block unfrozen, and an expert that reads no embedding."""
     from metavad.config import load_config
     from metavad.scenes.suite import load_suite
-    from metavad.training import make_base
+    from metavad.workflows.meta_train import meta_train
 
     run = tmp_path_factory.mktemp("runs") / "embedding"
     sets = [*TINY, "embedding.hidden=8", "embedding.code=4", "embedding.unfrozen=1"]
     experts = 'experts=["prediction","embedding","embedding_memory"]'
-    make_base(load_suite(str(cameras)).scenes, load_config("embedding", [*sets, experts]), run=run)
+    meta_train(load_suite(str(cameras)).scenes, load_config("embedding", [*sets, experts]), run=run)
     return run
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from metavad.adaptation.detector import KIND, load_detector, save_detector
 from metavad.bundle import load_bundle, save_bundle
+from metavad.normality.detector import KIND, load_detector, save_detector
 from tests.footage import numbered, write_image, write_video
 
 SIZE = (48, 64)

@@ -215,11 +215,11 @@ def test_two_at_one_place_are_one_line_for_the_second(metavad, camera, cameras, 
 
 
 def test_adapting_starts_over(metavad, camera, tiny_run, tmp_path, monkeypatch, stop):
-    from metavad import training
+    from metavad.workflows import few_shot
 
     arguments = ["adapt", "--normal", camera / "normal", "--shots", 1, "--base", tiny_run, "--out", "made"]
     with monkeypatch.context() as patched:
-        after(patched, training, "make_detector", 1, lambda: signal.raise_signal(stop))
+        after(patched, few_shot, "make_detector", 1, lambda: signal.raise_signal(stop))
         stopped = metavad(*arguments)
     assert stopped.code == SIGNALS[stop]
     assert stopped.line.endswith("interrupted; the same command starts over")
@@ -228,11 +228,11 @@ def test_adapting_starts_over(metavad, camera, tiny_run, tmp_path, monkeypatch, 
 
 
 def test_adapting_several_says_which_are_left(metavad, cameras, tiny_run, tmp_path, monkeypatch):
-    from metavad import training
+    from metavad.workflows import few_shot
 
     arguments = ["adapt", "--shots", 1, "--base", tiny_run, "--out", "made", "--target"]
     with monkeypatch.context() as patched:
-        after(patched, training, "make_detector", 2, lambda: signal.raise_signal(signal.SIGTERM))
+        after(patched, few_shot, "make_detector", 2, lambda: signal.raise_signal(signal.SIGTERM))
         stopped = metavad(*arguments, cameras)
     assert stopped.code == 143
     assert "1 of 3 detectors are done" in stopped.line
@@ -243,10 +243,10 @@ def test_adapting_several_says_which_are_left(metavad, cameras, tiny_run, tmp_pa
 
 
 def test_before_a_run_is_begun_it_cannot_be_resumed(metavad, cameras, tmp_path, monkeypatch):
-    from metavad import training
+    from metavad.workflows import meta_train
 
     with monkeypatch.context() as patched:
-        after(patched, training, "data_digest", 1, lambda: signal.raise_signal(signal.SIGTERM))
+        after(patched, meta_train, "data_digest", 1, lambda: signal.raise_signal(signal.SIGTERM))
         stopped = metavad("meta-train", "--scenes", cameras, "--config", "quick", "--out", "run")
     assert (stopped.code, stopped.line) == (143, "metavad: interrupted; the same command starts over")
     assert not list(tmp_path.iterdir())
@@ -313,15 +313,15 @@ def test_any_want_of_room_is_the_same_line(metavad, videos, monkeypatch, number)
 
 
 def test_a_run_without_room_goes_on_by_resume(metavad, cameras, tiny_config, tmp_path, monkeypatch):
-    from metavad import training
     from metavad.errors import FullDiskError
+    from metavad.workflows import meta_train
 
     def full(*_, **__):
         raise FullDiskError("run/maml/state-1: the disk is full; make room")
 
     sets = [part for text in ("meta.outer_steps=1", "meta.control_steps=1") for part in ("--set", text)]
     with monkeypatch.context() as patched:
-        patched.setattr(training, "save_state", full)
+        patched.setattr(meta_train, "save_state", full)
         result = metavad("meta-train", "--scenes", cameras, "--config", "quick", *sets, "--out", "run")
     assert result.code == 1
     assert result.line.endswith("make room, then go on with the same command and --resume --out run")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from metavad.config import Config, load_config
-from metavad.episodes import Clip, EpisodeSampler, Reel
+from metavad.episodes import Clip, EpisodeSampler, VideoSpan
 from metavad.experts.base import Expert, Memory
 from metavad.experts.set import ExpertSet
 from metavad.features.sample import Sample, join
@@ -156,12 +156,14 @@ def sampler(
     seed: int = 0, scenes: Sequence[str] = ("hall", "lane", "yard", "dock"), **changes: object
 ) -> EpisodeSampler:
     options: dict = {"shots": (1, 3), "queries": 2, "length": 4, "gap": 0.2} | changes
-    reels = {scene: [Reel(scene, f"{part:02d}", 60, 10.0, tuple(range(60))) for part in range(2)] for scene in scenes}
+    spans = {
+        scene: [VideoSpan(scene, f"{part:02d}", 60, 10.0, tuple(range(60))) for part in range(2)] for scene in scenes
+    }
     abnormal = {
-        scene: [Reel(scene, "bad", 40, 10.0, tuple(range(40)), side="abnormal", abnormal=((10, 20),))]
+        scene: [VideoSpan(scene, "bad", 40, 10.0, tuple(range(40)), side="abnormal", abnormal=((10, 20),))]
         for scene in scenes
     }
-    return EpisodeSampler(reels, seed=seed, abnormal=abnormal, **options)
+    return EpisodeSampler(spans, seed=seed, abnormal=abnormal, **options)
 
 
 def toy_config(*overrides: str) -> Config:

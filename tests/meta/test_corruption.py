@@ -39,15 +39,15 @@ def test_a_piece_of_fixed_place_and_size_comes_from_elsewhere(shape):
 @pytest.fixture(scope="module")
 def corrupted(cameras, tiny_config):
     library = Library(load_suite(str(cameras)).scenes, tiny_config, build_experts(tiny_config).reads, Store())
-    reels = {scene: library.reels(scene) for scene in library.scenes}
-    clip = reels[next(iter(reels))][0].clips(8)[3]
-    return library, reels, clip
+    spans = {scene: library.spans(scene) for scene in library.scenes}
+    clip = spans[next(iter(spans))][0].clips(8)[3]
+    return library, spans, clip
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
 def test_a_clip_keeps_its_shape_and_changes_as_its_number_says(corrupted, kind):
-    library, reels, clip = corrupted
-    corrupter = Corrupter(library, reels, (kind,))
+    library, spans, clip = corrupted
+    corrupter = Corrupter(library, spans, (kind,))
     plain, made, again = library.sample([clip]), corrupter([clip]), corrupter([clip])
     for name, feature in made.features.items():
         assert feature.shape[2:] == plain[name].shape[2:]
@@ -56,6 +56,6 @@ def test_a_clip_keeps_its_shape_and_changes_as_its_number_says(corrupted, kind):
 
 
 def test_at_the_end_of_a_video_a_longer_clip_begins_earlier(corrupted):
-    library, reels, clip = corrupted
-    last = Clip(clip.scene, clip.video, reels[clip.scene][0].frames - 8, 8)
-    assert Corrupter(library, reels, ("skipped", "faster"))([last]).clips == 1
+    library, spans, clip = corrupted
+    last = Clip(clip.scene, clip.video, spans[clip.scene][0].frames - 8, 8)
+    assert Corrupter(library, spans, ("skipped", "faster"))([last]).clips == 1

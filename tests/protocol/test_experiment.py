@@ -193,13 +193,13 @@ def test_a_damaged_part_is_made_again(scenes, tiny_base, tmp_path, monkeypatch, 
 def test_random_weights_are_the_same_whatever_order_a_file_gives_them_in(tiny_run, monkeypatch):
     """Files of weights are read in an order that changes from one process to the next."""
     from metavad import bundle
-    from metavad.adaptation.adapt import refit
-    from metavad.meta import base as bases
+    from metavad.normality import base as bases
+    from metavad.normality.methods import Refit
 
     read, found = bundle.load, []
     for order in (list, reversed):
         monkeypatch.setattr(bundle, "load", lambda content, order=order: dict(order(list(read(content).items()))))
-        found.append(refit(bases.load_base(tiny_run / "base"), seed=3).params)
+        found.append(Refit(bases.load_base(tiny_run / "base"), seed=3).start.params)
     assert any(tensor.any() for tensor in found[0].values())
     for name, tensor in found[0].items():
         np.testing.assert_array_equal(tensor.detach().numpy(), found[1][name].detach().numpy())

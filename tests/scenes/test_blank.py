@@ -217,7 +217,7 @@ def written(path: Path, what) -> Path:
 @pytest.mark.parametrize(("what", "word"), [(black, "black"), (frozen, "frozen"), (alive, "")])
 def test_normal_footage_that_shows_nothing_is_said_when_adapting(tmp_path, tiny_base, what, word):
     from metavad.scenes.listing import scene_of_files
-    from metavad.training import adapt
+    from metavad.workflows.few_shot import adapt
 
     scene = scene_of_files([written(tmp_path / "a.mp4", what)])
     with told() as texts:

@@ -55,6 +55,7 @@ RIGHT = [list(range(10, 20)), []]
         ("video,start,end\nmonday,10,15\nmonday,15,20\n", {"unit": "frames"}),
         ("video,start,end\nmonday,11,20\n", {"unit": "frames", "first": 1, "inclusive": True}),
         ("video,start,end\nmonday,1,2\nn,0,1\n", {"unit": "seconds"}),
+        ("video,start,end\nmonday,1,2,,by 3 people\n", {"unit": "seconds"}),
     ],
 )
 def test_right_tables(site, content, options):
@@ -92,6 +93,7 @@ SECONDS, COUNTED = {"unit": "seconds"}, {"unit": "frames"}
         ("video,start,end\nmonday,1,2\nmonday.avi,1,2\n", SECONDS, "line 3: .*found 'monday.avi'"),
         ("video,start,end\nmonday,1,2\n,1,2\n", SECONDS, "line 3: expected the name of a video such as .*, found ''"),
         ("video,start,end\nmonday\n", SECONDS, "line 2: expected a number, found ''"),
+        ("video,start,end\nmonday,1,5,2,5\n", SECONDS, "line 2: expected 3 cells as in the first line, found 5; write"),
     ],
 )
 def test_wrong_tables_name_their_line(site, content, options, reason):

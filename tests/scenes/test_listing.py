@@ -93,6 +93,17 @@ def test_a_single_picture_is_no_video(tmp_path, name):
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_without_footage_is_said_beside_one_with(tmp_path):
+    """What is left out of many that are named is missed."""
+    write_video(tmp_path / "a" / "a.mp4", range(3))
+    touch(tmp_path, "b/0001.jp2", "b/0002.jp2")
+    (tmp_path / "c").mkdir()
+    with pytest.raises(VideoError, match=r"b: expected videos or frames, found other files \(\.jp2\); name videos"):
+        scene_of_files([tmp_path / "a", tmp_path / "b"], fps=5)
+    with pytest.raises(VideoError, match=r"c: expected videos or frames, found none; check the path"):
+        scene_of_files([tmp_path / "a", tmp_path / "c"], fps=5)
+
+
 @pytest.mark.parametrize("suffix", [".dav", ".264", ".h265", ".HEVC", ".mjpg", ".vob", ".divx", ".f4v", ".y4m", ".rm"])
 def test_formats_of_recorders_are_found_in_folders(tmp_path, suffix):
     touch(tmp_path, f"day/ch01{suffix}", "day/ch01.txt")
@@ -168,7 +179,7 @@ def test_names_that_are_no_text_are_spelt_out(tmp_path):
 
 def test_both_are_learned_from(tmp_path, tiny_base):
     """Their shots are of both; the first gave them all where they had one name."""
-    from metavad.training import adapt
+    from metavad.workflows.few_shot import adapt
 
     one = write_video(tmp_path / "ch01.mkv", range(30), size=(48, 64))
     two = write_video(tmp_path / "ch01.avi", range(200, 230), size=(48, 64), codec="mpeg4")

@@ -226,8 +226,11 @@ def numbers(count: int) -> list[str]:
         [f"{1_700_000_000_000 + number * 40 + number % 2}.png" for number in range(9)],
         [f"2024-05-17_10-{minute:02d}-{second:02d}.png" for minute in range(2) for second in (0, 20, 40)],
         ["7.png", "9.png"],
+        [f"20240517{10 + second // 3600}{second // 60 % 60:02d}{second % 60:02d}.png" for second in range(3595, 3605)],
+        [f"cam_{minute:06d}.png" for minute in (105957, 105958, 105959, 110000, 110001)],
+        [f"{number:04d}_{1_715_941_800 + number // 4}.png" for number in range(9)],
     ],
-    ids=["plain", "every fifth", "words", "date", "milliseconds", "clock", "two"],
+    ids=["plain", "every fifth", "words", "date", "milliseconds", "clock", "two", "day", "hour", "number and time"],
 )
 def test_names_that_count_are_silent_and_in_order(tmp_path, names):
     video = named(tmp_path / "a", *names)
@@ -246,6 +249,15 @@ def test_numbers_that_are_missing_are_said(tmp_path, missing, said):
     video = named(tmp_path / "a", *names)
     with pytest.warns(FootageWarning, match=said):
         assert probe(video).frames == 20 - len(missing)
+
+
+def test_numbers_beside_times_are_missed_too(tmp_path):
+    names = [f"{number:04d}_{1_715_941_800_000 + number * 40}.png" for number in range(20) if number != 7]
+    with pytest.warns(FootageWarning, match=r"1 number is missing \(7\)"):
+        probe(named(tmp_path / "a", *names))
+    clock = [f"20240517_{10_58_00 + second}.png" for second in range(60) if second != 7]
+    with pytest.warns(FootageWarning, match=r"1 number is missing"):
+        probe(named(tmp_path / "b", *clock))
 
 
 @pytest.mark.parametrize("other", ["0003.jpg", "3.png", "0003.JPEG"])

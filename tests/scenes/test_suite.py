@@ -14,7 +14,7 @@ from metavad.scenes.listing import natural, scene_of_files, videos_under
 from metavad.scenes.scene import Crop, LabelSource, Scene, Video
 from metavad.scenes.suite import about, load_suite, select_scenes
 from metavad.shipped import shipped
-from tests.footage import write_frames
+from tests.footage import write_frames, write_video
 
 LOBBY = """
 title = "My cameras"
@@ -167,6 +167,19 @@ def test_mistakes_are_one_line_that_helps(site, old, new, reason):
     with pytest.raises(SuiteError, match=reason) as caught:
         load_suite(str(site))
     assert "\n" not in str(caught.value)
+
+
+def test_footage_that_is_tested_is_not_shown(tmp_path):
+    """A pattern that is too wide takes the test videos as normal ones, and figures are of what was shown."""
+    write_video(tmp_path / "normal" / "n.mp4", range(3))
+    write_video(tmp_path / "test" / "t.mp4", range(3))
+    suite = '[[scenes]]\nname = "x"\nnormal = ["*/*.mp4"]\ntest = ["test/*.mp4"]\n'
+    (tmp_path / "s.toml").write_text(suite)
+    with pytest.raises(SuiteError, match=r"scene 'x': expected normal and test videos apart, found t on both sides"):
+        load_suite(str(tmp_path / "s.toml"))
+    (tmp_path / "s.toml").write_text(suite + "normal_frames = [0, 2]\n")
+    (scene,) = load_suite(str(tmp_path / "s.toml")).scenes
+    assert scene.shown(scene.test[0]) == (0, 2)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metavad.adaptation.threshold import FEWEST, window_peaks
 from metavad.episodes import Clip
 from metavad.errors import UsageError
+from metavad.normality.threshold import FEWEST, window_peaks
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
 from metavad.scoring.checking import Check, check
 from metavad.scoring.stream import score
-from metavad.training import adapt
+from metavad.workflows.few_shot import adapt
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def silent(detector):
     return replace(detector, threshold=float("inf"))
 
 
-def loud(detector):
+def alarming(detector):
     return replace(detector, threshold=-1.0)
 
 
@@ -55,7 +55,7 @@ def test_only_the_part_that_is_normal_counts(detector, scene):
 
 
 def test_an_alarm_is_one_where_what_drives_it_was_not_shown(detector, scene):
-    unseen = replace(loud(detector), shots=())
+    unseen = replace(alarming(detector), shots=())
     found = check(unseen, scene)
     assert {alarm.video for alarm in found.alarms} == set(footage(scene))
     scores = [alarm.event.score for alarm in found.alarms]
@@ -68,7 +68,7 @@ def test_an_alarm_is_one_where_what_drives_it_was_not_shown(detector, scene):
 
 
 def test_the_promise_and_what_came_of_it_are_in_one_line(detector, scene):
-    found = check(replace(loud(detector), shots=()), scene)
+    found = check(replace(alarming(detector), shots=()), scene)
     alarms = tuple(replace(found.alarms[0], moment=float(second)) for second in range(3))
     assert "3 alarms where 10 a day allow 0.00" in replace(found, alarms=alarms).text
     assert "1 alarm where" in replace(found, alarms=found.alarms[:1]).text
@@ -101,10 +101,10 @@ def test_windows_are_of_one_recording_and_cost_follows_frames(detector):
     scores, shown = np.arange(60.0), np.zeros(60, bool)
     seconds = np.arange(60) / 10
     joined = np.concatenate([seconds[:33], 1.7e9 + seconds[:27]])
-    parts = [window_peaks(detector.normality, scores[:33], seconds[:33], shown[:33])]
-    parts += [window_peaks(detector.normality, scores[33:], seconds[:27], shown[33:])]
+    parts = [window_peaks(detector.model, scores[:33], seconds[:33], shown[:33])]
+    parts += [window_peaks(detector.model, scores[33:], seconds[:27], shown[33:])]
     assert np.isnan([part[-1] for part in parts]).all()
-    np.testing.assert_array_equal(window_peaks(detector.normality, scores, joined, shown), np.concatenate(parts))
+    np.testing.assert_array_equal(window_peaks(detector.model, scores, joined, shown), np.concatenate(parts))
 
 
 def test_a_threshold_is_taken_from_enough_footage_only(detector, scene):
@@ -123,7 +123,7 @@ def test_moments_are_shown_beside_the_drawn_clips(detector, scene, tiny_base):
     assert extra.video == video
     assert abs(extra.first + extra.length / 2 - more.camera.fps) <= more.camera.fps / 10
     none = adapt(tiny_base, scene, shots=0, show=[(video, 1.0)], pictures=False)
-    assert none.normality.shots == 1
+    assert none.model.support.clips == 1
 
 
 @pytest.mark.parametrize(("moment", "said"), [(("normal-99", 1.0), "did you mean"), (("normal-00", 99.0), "0.0 to ")])

@@ -3,14 +3,15 @@
 import pytest
 import torch
 
-from metavad.adaptation.adapt import Surprise, learn, surprises
-from metavad.adaptation.adapt import adapted as method_of
 from metavad.experts.direction import Direction
 from metavad.experts.flow_density import FlowDensity
 from metavad.experts.presence import Presence, Stillness
 from metavad.experts.shown import fastest, headings, largest
-from metavad.features.sample import Sample
-from metavad.scoring.explain import explain, parts_at, whereabouts
+from metavad.features.sample import Sample, sample_grid
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted
+from metavad.normality.model import Surprise
+from metavad.scoring.explain import explain, whereabouts
 
 ROWS, COLUMNS, TICKS = 12, 16, 6
 HERE = (0.5, 0.5)
@@ -104,9 +105,9 @@ def test_what_is_remembered_is_the_most_of_the_neighbourhood():
 
 def test_ticks_that_are_not_known_show_nothing():
     support = moving((0.2, 0))
-    blind = Sample(support.features, {"flow": torch.zeros(1, TICKS, dtype=torch.bool)}, support.seconds)
-    assert fastest(blind).sum() == 0
-    assert headings(blind).sum() == 0
+    unknown = Sample(support.features, {"flow": torch.zeros(1, TICKS, dtype=torch.bool)}, support.seconds)
+    assert fastest(unknown).sum() == 0
+    assert headings(unknown).sum() == 0
 
 
 @pytest.mark.parametrize(
@@ -139,18 +140,19 @@ def scored(tiny_base, cameras):
     scene = next(iter(library.scenes))
     track = library.track(scene, "test", library.scenes[scene].test[0].name)
     sample = library.part(track, 0, len(track))
-    shots = library.sample(draw_shots(library.reels(scene), 4, 16, 0).clips)
-    return {k: (learn(method_of(tiny_base), shots.select(range(k))), sample) for k in (0, 4)}
+    shots = library.sample(draw_shots(library.spans(scene), 4, 16, 0).clips)
+    grid = sample_grid(shots, tiny_base.config.data.rows)
+    return {k: (fit(Adapted(tiny_base), shots.select(range(k)), grid), sample) for k in (0, 4)}
 
 
 def test_the_shares_are_those_of_the_fused_surprise(scored):
     model, sample = scored[4]
-    found = surprises(model, sample)
-    loud = torch.nonzero(found.fused[0].amax((1, 2)) > 0)[:, 0].tolist()
-    assert len(loud) > 3
-    for tick in loud:
+    found = model.score(sample)
+    surprising = torch.nonzero(found.fused[0].amax((1, 2)) > 0)[:, 0].tolist()
+    assert len(surprising) > 3
+    for tick in surprising:
         cell = divmod(int(found.fused[0, tick].argmax()), found.fused.shape[-1])
-        parts = parts_at(model, found, tick, cell)
+        parts = model.contributions(found, tick, cell)
         assert sum(parts.values()) == pytest.approx(float(found.fused[0, tick, cell[0], cell[1]]), rel=1e-4)
         why = explain(model, sample, found, tick)
         assert sum(why.shares.values()) == pytest.approx(1)
@@ -161,23 +163,23 @@ def test_the_shares_are_those_of_the_fused_surprise(scored):
 
 def test_without_shots_nothing_shown_is_spoken_of(scored):
     model, sample = scored[0]
-    found = surprises(model, sample)
-    loud = {name: each + 100 for name, each in found.maps.items()}
-    texts = {explain(model, sample, Surprise(loud, found.fused + 1, found.known), tick).text for tick in range(5, 25)}
+    found = model.score(sample)
+    high = {name: each + 100 for name, each in found.maps.items()}
+    texts = {explain(model, sample, Surprise(high, found.fused + 1, found.known), tick).text for tick in range(5, 25)}
     assert not [text for text in texts if "shown" in text]
 
 
 def test_an_explanation_depends_on_no_later_tick(scored):
     model, sample = scored[4]
-    whole, cut = surprises(model, sample), sample.until(12)
-    assert explain(model, sample, whole, 12).text == explain(model, cut, surprises(model, cut), 12).text
+    whole, cut = model.score(sample), sample.until(12)
+    assert explain(model, sample, whole, 12).text == explain(model, cut, model.score(cut), 12).text
 
 
 def test_nothing_is_said_of_what_does_not_surprise(scored):
     model, sample = scored[4]
-    found = surprises(model, sample)
-    quiet = Surprise(found.maps, found.fused * 0, found.known)
-    assert explain(model, sample, quiet, 5) is None
+    found = model.score(sample)
+    nothing = Surprise(found.maps, found.fused * 0, found.known)
+    assert explain(model, sample, nothing, 5) is None
 
 
 def test_whereabouts_are_thirds():

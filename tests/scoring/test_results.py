@@ -13,7 +13,7 @@ from metavad.recordings import recordings
 from metavad.runs import runs
 from metavad.scoring.events import alarm_intervals, find_events, in_alarm
 from metavad.scoring.results import COLUMNS, EventFinder, settled, write_stream
-from metavad.scoring.stream import FrameScore, Moment
+from metavad.scoring.stream import FrameScore, TickScore
 
 FRAME = 0.04
 
@@ -84,15 +84,15 @@ def test_an_event_never_reaches_over_a_gap():
 
 
 def test_what_an_event_is_explained_by_drove_an_alarm():
-    """A frame between two alarms may belong to the event, and its louder tick is not explained."""
-    quiet, loud = Moment(0, 0.0, 3.0, None), Moment(1, FRAME, 9.0, None)
+    """A frame between two alarms may belong to the event, and its higher tick is not explained."""
+    small, high = TickScore(0, 0.0, 3.0, None), TickScore(1, FRAME, 9.0, None)
     frames = [
         FrameScore(n, n * FRAME, score, score > 0, None, cause)
-        for n, (score, cause) in enumerate([(1.0, quiet), (-1.0, loud), (1.0, quiet), (-1.0, None), (-1.0, None)])
+        for n, (score, cause) in enumerate([(1.0, small), (-1.0, high), (1.0, small), (-1.0, None), (-1.0, None)])
     ]
     (found,), _ = events_of(frames, np.arange(5) * FRAME, FRAME)
     assert found.event.end == pytest.approx(3 * FRAME)
-    assert found.cause is quiet
+    assert found.cause is small
 
 
 def test_a_frame_waits_for_what_may_be_merged_and_no_longer():

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
-from metavad.adaptation.detector import make_detector
 from metavad.episodes import draw_shots
-from metavad.errors import VideoError
+from metavad.errors import FootageWarning, VideoError
+from metavad.features.footage import gather
 from metavad.features.library import Library
+from metavad.normality.detector import make_detector
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted
 from metavad.scenes.cache import Store, ticks_key
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
@@ -28,7 +31,9 @@ def scene(library):
 
 @pytest.fixture(scope="module")
 def detector(library, scene, tiny_base):
-    return make_detector(tiny_base, library, scene, draw_shots(library.reels(scene), 3, 16, 0), alarms_per_day=10)
+    footage = gather(library, scene, draw_shots(library.spans(scene), 3, 16, 0))
+    model = fit(Adapted(tiny_base), footage.support, footage.grid)
+    return make_detector(tiny_base, model, footage, alarms_per_day=10)
 
 
 @pytest.fixture(params=[3, 7, 32])
@@ -41,7 +46,7 @@ def test_the_stream_and_the_cache_agree_whatever_the_chunk(detector, library, sc
     streamed = list(score(detector, video))
     track = library.track(scene, "test", video.name)
     frames = library.facts(scene, "test", video.name).frames
-    cached = hold(track.frames, score_track(detector.normality, library, track).scores, frames)
+    cached = hold(track.frames, score_track(detector.model, library, track).scores, frames)
     assert [frame.index for frame in streamed] == list(range(frames))
     np.testing.assert_allclose([frame.score for frame in streamed], cached, rtol=1e-3, atol=1e-3)
 
@@ -53,14 +58,14 @@ def test_every_frame_has_a_finite_score_and_alarms_are_over_the_threshold(detect
 
 
 def test_what_drives_a_frame_is_the_highest_tick_of_its_mean(detector, library, scene):
-    settings = detector.normality.method.config.scoring
+    settings = detector.model.scoring
     frames = list(score(detector, library.scenes[scene].test[0]))
     ticks = {frame.cause.index: frame.cause for frame in frames if frame.cause is not None}
     assert len(ticks) > 3
     for frame in frames:
         if frame.cause is None:
             continue
-        assert -settings.past - 0.11 <= frame.cause.seconds - frame.seconds <= settings.ahead + 0.01
+        assert -settings.past - 0.11 <= frame.cause.seconds - frame.seconds <= settings.future + 0.01
         assert frame.cause.raw >= frame.score - 1e-6
         if frame.alarm:
             assert frame.cause.why.text.startswith("something ")
@@ -84,6 +89,7 @@ def footage(library, scene):
     return library.scenes[scene].test[0].path
 
 
+@pytest.mark.filterwarnings("ignore:.*too short to be scored")
 @pytest.mark.parametrize("rate", RATES)
 def test_no_score_depends_on_frames_beyond_the_look_ahead(detector, footage, tmp_path, rate):
     """The same video, cut after half a second more: scores are the same bits, and so are events that were over."""
@@ -101,6 +107,7 @@ def test_no_score_depends_on_frames_beyond_the_look_ahead(detector, footage, tmp
     assert compared > 60
 
 
+@pytest.mark.filterwarnings("ignore:.*too short to be scored")
 def test_each_recording_of_a_file_is_scored_as_a_file_of_its_own(detector, footage, tmp_path):
     times = (np.arange(48) * 67).tolist()
     joined = [*times[:20], *(3_600_000 + time for time in times[:1]), *(8_000_000 + time for time in times[:27])]
@@ -118,6 +125,14 @@ def test_each_recording_of_a_file_is_scored_as_a_file_of_its_own(detector, foota
     assert all(event.end - event.start < 2 for event in events)
 
 
+def test_recordings_that_are_too_short_to_be_scored_are_said(detector, footage, tmp_path):
+    times = [60_000 * (number // 3) + 67 * (number % 3) for number in range(48)]
+    with pytest.warns(FootageWarning, match=r"short\.mkv: 48 of 48 frames are in recordings too short to be scored"):
+        found, events = scored(detector, retimed(footage, tmp_path / "short.mkv", times))
+    assert not found.any()
+    assert events == []
+
+
 def test_features_and_scores_of_a_cached_video_end_at_a_gap_too(detector, tiny_base, footage, tmp_path):
     times = [*range(0, 1600, 67), *range(3_600_000, 3_601_600, 67)]
     joined = Video("joined", retimed(footage, tmp_path / "joined.mkv", times))
@@ -126,12 +141,12 @@ def test_features_and_scores_of_a_cached_video_end_at_a_gap_too(detector, tiny_b
     track = library.track(camera.key, "normal", "joined")
     assert track.recordings.tolist() == [[0, 16], [16, 32]]
     assert not np.any(track.rows["flow"][16, 2])  # nothing moves at the first tick of a recording
-    cached = score_track(detector.normality, library, track)
+    cached = score_track(detector.model, library, track)
     assert np.isnan(cached.raw[:4]).all()
     np.testing.assert_array_equal(np.isnan(cached.raw[:16]), np.isnan(cached.raw[16:]))
     streamed, _ = scored(detector, joined.path)
     np.testing.assert_allclose(hold(track.frames, cached.scores, len(times)), streamed, rtol=1e-3, atol=1e-3)
-    assert all(clip.end <= 24 or clip.first >= 24 for clip in library.reels(camera.key)[0].clips(16))
+    assert all(clip.end <= 24 or clip.first >= 24 for clip in library.spans(camera.key)[0].clips(16))
 
 
 def test_what_is_cached_depends_on_which_frames_are_ticks(tmp_path):

@@ -12,7 +12,7 @@ from metavad.progress import SILENT
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.scenes.synthetic import is_generated, write, write_suite
-from metavad.training import _footage, make_base
+from metavad.workflows.meta_train import meta_train, training_footage
 from tests.footage import write_video
 
 SETTINGS = {"scenes": 1, "seed": 5, "size": "tiny"}
@@ -85,7 +85,7 @@ def test_without_test_videos_or_labels_there_is_nothing_to_learn_from(site):
 def test_labels_of_a_dataset_train_nothing_and_it_is_said(dataset, tiny_config):
     scenes = load_suite(str(dataset)).scenes
     with pytest.warns(FootageWarning, match="site:camera-000: says that it was generated, but is not"):
-        found = _footage(scenes, tiny_config, Store(), 0, SILENT)
+        found = training_footage(scenes, tiny_config, Store(), 0, SILENT)
     assert sorted(found.abnormal) == ["site:camera-001", "site:camera-002"]
 
 
@@ -100,18 +100,18 @@ def test_labels_of_a_dataset_with_a_file_of_that_name_are_not_even_read(tmp_path
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert _footage(load_suite(str(tmp_path)).scenes, tiny_config, Store(), 0, SILENT).abnormal == {}
+        assert training_footage(load_suite(str(tmp_path)).scenes, tiny_config, Store(), 0, SILENT).abnormal == {}
 
 
 def test_a_base_is_the_same_whatever_a_dataset_s_test_labels_are(dataset, tiny_config, tmp_path):
     """Weights and tables: not one bit of a dataset's test labels is in them."""
     some = [load_suite(str(dataset)).scenes[n] for n in (0, 1)]
     with pytest.warns(FootageWarning, match="says that it was generated"):
-        one = make_base(some, tiny_config, run=tmp_path / "one")
+        one = meta_train(some, tiny_config, run=tmp_path / "one")
     for labels in (dataset / "camera-000" / "labels").glob("*.npy"):
         np.save(labels, 1 - np.load(labels))
     with pytest.warns(FootageWarning, match="says that it was generated"):
-        other = make_base(some, tiny_config, run=tmp_path / "other")
+        other = meta_train(some, tiny_config, run=tmp_path / "other")
     assert one.digest == other.digest
 
 

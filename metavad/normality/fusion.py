@@ -1,4 +1,4 @@
-"""Fusion weights learned over cameras: the adapted detector is asked to rank true anomalies above normal life.
+"""Fusion weights learned over cameras: the adapted scene model is asked to rank true anomalies above normal life.
 
 Only the weights are learned here, two numbers an expert, on generated cameras whose labels are exact; by the
 ranking of frame scores after adapting, not by likelihood.
@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metavad.adaptation.adapt import adapted, learn, said, speaks, surprises
-from metavad.calibration.fusion import weight_at
 from metavad.features.sample import Sample
-from metavad.meta.base import Base
 from metavad.meta.objective import separation_loss
+from metavad.normality.base import Base
+from metavad.normality.calibration import weight_after
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted
 
 __all__ = ["Case", "fit_weights"]
 
@@ -33,13 +34,14 @@ class Case:
     """A camera's shots, and whole test videos with a label for each tick (true = abnormal)."""
 
     support: Sample
+    grid: tuple[int, int]
     shots: int
     videos: tuple[tuple[Sample, Tensor], ...]
 
 
 @dataclass(frozen=True)
 class _Ranked:
-    """What is heard (N, experts, cells) of normal and of abnormal ticks after K shots.
+    """Calibrated surprises (N, experts, cells) of normal and of abnormal ticks after K shots.
 
     Only a tick's ``CELLS`` most surprising cells are kept: the others cannot be among the highest.
     """
@@ -87,14 +89,16 @@ def _paired(found: Sequence[_Ranked]) -> list[_Ranked]:
 
 
 def _collect(base: Base, case: Case) -> _Ranked:
-    model = learn(adapted(base), case.support)
+    model = fit(Adapted(base), case.support, case.grid)
     normal: list[Tensor] = []
     abnormal: list[Tensor] = []
     for sample, labels in case.videos:
-        found = surprises(model, sample)
-        heard = said(model, {name: found.maps[name][0] for name in base.weights})
-        speaking = [each * speaks(model.method, name, model.evidence) for name, each in heard.items()]
-        maps = torch.stack(speaking, dim=1).flatten(2)
+        found = model.score(sample)
+        calibrated = [
+            model.calibrations[name].rarity(found.maps[name][0]) * model.calibrations[name].is_active
+            for name in base.weights
+        ]
+        maps = torch.stack(calibrated, dim=1).flatten(2)
         count = max(1, round(base.config.scoring.top * maps.shape[-1]))
         maps = _highest(maps, max(CELLS, 2 * count))
         known = found.known[0]
@@ -118,7 +122,7 @@ def _highest(maps: Tensor, cells: int) -> Tensor:
 
 
 def _loss(free: Tensor, ranked: _Ranked) -> Tensor:
-    weights = torch.stack([weight_at(pair, ranked.shots) for pair in free])
+    weights = torch.stack([weight_after(pair, ranked.shots) for pair in free])
     weights = weights / weights.sum()  # ranking knows no scale: without this the weights drift
     low, high = (
         (maps * weights[:, None]).sum(1).topk(ranked.count, dim=-1).values.mean(-1)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
-from metavad.calibration.accumulation import smooth, stream_smooth, strongest
+from metavad.normality.accumulation import smooth, stream_smooth, strongest
 
 scores_of = some.lists(some.one_of(some.floats(-5, 20), some.just(float("nan"))), min_size=1, max_size=40)
 

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from scipy.special import gammaincinv
 
-from metavad.adaptation.adapt import Normality, judges
 from metavad.config import ALARMS, Alarms
 from metavad.errors import UsageError
+from metavad.normality.distribution import ScoreDistribution
+from metavad.normality.model import SceneModel
 from metavad.recordings import recordings
 from metavad.runs import runs
 from metavad.types import BoolArray, FloatArray
@@ -34,8 +35,8 @@ PRIOR_TICKS = 40.0
 """Ticks of shots that the cameras' common spread of normal scores counts for."""
 CAUTION = 0.9
 """The camera's own spread is taken at this quantile of what the shots allow."""
-FEWEST_TIMES = 10
-"""Times of a camera from which the promise is one for this camera: of generated cameras 95 % and more keep it after
+FEWEST_CLIPS = 10
+"""Effective sample size from which the promise is one for this camera: of generated cameras 95 % and more keep it after
 ten, and after five as few as 85 %, though all together keep it still."""
 
 
@@ -48,7 +49,7 @@ class Promise:
     text: str
 
 
-def promise_threshold(model: Normality, alarms_per_day: float, *, normal_ticks: int) -> tuple[float, Promise]:
+def promise_threshold(model: SceneModel, alarms_per_day: float, *, normal_ticks: int) -> tuple[float, Promise]:
     """The frame score over which an alarm is raised, and what it promises.
 
     The base's tail of normal frame scores gives the score that is passed ``alarms_per_day`` times, an alarm
@@ -62,8 +63,8 @@ def promise_threshold(model: Normality, alarms_per_day: float, *, normal_ticks: 
     nats = math.log(SECONDS_PER_DAY / (alarms_per_day * window))
     reach = math.log(max(normal_ticks, 20) / 20.0)
     scale = _spread(model)
-    score = model.method.tails["frame"].score(nats * scale, model.evidence)
-    supported = nats <= reach and model.evidence >= FEWEST_TIMES
+    score = _frames(model).value(nats * scale)
+    supported = nats <= reach and model.support.sample_size >= FEWEST_CLIPS
     return score, Promise(alarms_per_day, supported, _sentence(model, alarms_per_day, nats, reach))
 
 
@@ -84,7 +85,7 @@ FEWEST = 60
 88 to 97 % keep a rare promise then, and 82 to 87 % with 20 windows."""
 
 
-def window_peaks(model: Normality, scores: FloatArray, seconds: FloatArray, shown: BoolArray) -> FloatArray:
+def window_peaks(model: SceneModel, scores: FloatArray, seconds: FloatArray, shown: BoolArray) -> FloatArray:
     """What one video gives to :func:`checked_threshold`, from its smoothed scores, their times and what was shown (T,).
 
     The highest score that was not shown of each whole smoothing window of a recording; NaN where more than half of one
@@ -94,7 +95,7 @@ def window_peaks(model: Normality, scores: FloatArray, seconds: FloatArray, show
     return np.concatenate([_peaks(model, scores[part], seconds[part], shown[part]) for part in parts])
 
 
-def _peaks(model: Normality, scores: FloatArray, seconds: FloatArray, shown: BoolArray) -> FloatArray:
+def _peaks(model: SceneModel, scores: FloatArray, seconds: FloatArray, shown: BoolArray) -> FloatArray:
     """Those of one recording."""
     windows = ((seconds - seconds[0]) / window_seconds(model)).astype(int)
     number = np.unique(windows, return_inverse=True)[1]
@@ -106,7 +107,7 @@ def _peaks(model: Normality, scores: FloatArray, seconds: FloatArray, shown: Boo
     return peaks
 
 
-def checked_threshold(model: Normality, peaks: FloatArray, alarms_per_day: float) -> tuple[float, Promise]:
+def checked_threshold(model: SceneModel, peaks: FloatArray, alarms_per_day: float) -> tuple[float, Promise]:
     """The threshold from normal footage of the camera itself that was not shown, and what it promises.
 
     ``peaks`` (N,) holds those of all its videos (:func:`window_peaks`), at least ``FEWEST`` that are not NaN. In nats
@@ -115,11 +116,11 @@ def checked_threshold(model: Normality, peaks: FloatArray, alarms_per_day: float
     tail as prior of those calmer than it, at the 0.9 quantile of what the peaks leave open. And never so low that this
     footage itself would have broken the promise.
     """
-    window, tail = window_seconds(model), model.method.tails["frame"]
-    nats = tail.nats(torch.from_numpy(np.nan_to_num(peaks)).float(), model.evidence).double().numpy()
+    window, population = window_seconds(model), _frames(model)
+    nats = population.surprise(torch.from_numpy(np.nan_to_num(peaks)).float()).double().numpy()
     known = ~np.isnan(peaks)
     seconds = float(known.sum()) * window
-    threshold = tail.score(own_nats(nats, known, alarms_per_day * window / SECONDS_PER_DAY), model.evidence)
+    threshold = population.value(own_nats(nats, known, alarms_per_day * window / SECONDS_PER_DAY))
     proven = SURE * SECONDS_PER_DAY / seconds
     text = f"at most {alarms_per_day:g} false alarms a day"
     own = f"{seconds / 60:.1f} min of this camera's normal footage"
@@ -141,31 +142,36 @@ def own_nats(nats: FloatArray, known: BoolArray, share: float) -> float:
     return max([needed, *found[allowed : allowed + 1]])
 
 
-def window_seconds(model: Normality) -> float:
+def window_seconds(model: SceneModel) -> float:
     """Seconds that one alarm lasts at least: the past and the look-ahead of smoothing."""
-    return model.method.config.scoring.past + model.method.config.scoring.ahead
+    return model.scoring.past + model.scoring.future
 
 
-def _spread(model: Normality) -> float:
+def _frames(model: SceneModel) -> ScoreDistribution:
+    """Of fused frame scores on normal footage, after as many clips."""
+    return model.frames.after(model.support.sample_size)
+
+
+def _spread(model: SceneModel) -> float:
     """How much wider than usual this camera's normal frame scores are, at least 1."""
-    shown = model.frame_surprise[~model.frame_surprise.isnan()]
+    shown = model.support.frames[~model.support.frames.isnan()]
     if len(shown) == 0:
         return 1.0
-    nats = model.method.tails["frame"].nats(shown, judges(model))
+    nats = model.frames.after(model.support.held_out_size).surprise(shown)
     # Neighbouring ticks say the same thing: a clip by itself counts as three of them.
-    count = 3.0 * model.evidence
+    count = 3.0 * model.support.sample_size
     share = count / (count + PRIOR_TICKS)
     # The quantile of a gamma distribution of mean 1; scipy.stats has it too, and takes a second to import.
     upper = float(gammaincinv(count + PRIOR_TICKS, CAUTION)) * (1.0 / (count + PRIOR_TICKS))
     return max(1.0, (share * float(nats.mean()) + (1 - share)) * upper)
 
 
-def _sentence(model: Normality, alarms: float, nats: float, reach: float) -> str:
-    promise, shots = f"at most {alarms:g} false alarms a day", model.shots
-    if model.evidence < FEWEST_TIMES:
+def _sentence(model: SceneModel, alarms: float, nats: float, reach: float) -> str:
+    promise, shots = f"at most {alarms:g} false alarms a day", model.support.clips
+    if model.support.sample_size < FEWEST_CLIPS:
         known = "is what cameras keep on average" if nats <= reach else "is extrapolated from what other cameras showed"
-        few = f"{shots} clips, of {int(model.evidence)} different times," if shots else "no clips"
-        more = f"show {FEWEST_TIMES} of different times, or `--check` it"
+        few = f"{shots} clips, of {int(model.support.sample_size)} different times," if shots else "no clips"
+        more = f"show {FEWEST_CLIPS} of different times, or `--check` it"
         return f"{promise} {known}; {few} are too few to say it of this one: {more}"
     if nats <= reach:
         return f"{promise}, from normal footage of the base's cameras and {shots} clips of this one"

@@ -6,10 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metavad.adaptation.adapt import adapt
-from metavad.adaptation.threshold import checked_threshold, window_seconds
-from metavad.calibration.tails import BaseTail
+from metavad.episodes import Shots
+from metavad.features.footage import gather
 from metavad.features.library import Library
+from metavad.normality.distribution import PopulationScores
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted
+from metavad.normality.threshold import checked_threshold, window_seconds
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 
@@ -18,9 +21,9 @@ from metavad.scenes.suite import load_suite
 def model(cameras, tiny_base):
     """A model whose frame scores are nats as they are."""
     library = Library(load_suite(str(cameras)).scenes, tiny_base.config, tiny_base.experts.reads, Store())
-    plain = adapt(tiny_base, library.nothing(next(iter(library.scenes))))
-    unit = BaseTail.unit()
-    return replace(plain, method=replace(plain.method, tails={**plain.method.tails, "frame": unit}))
+    nothing = gather(library, next(iter(library.scenes)), Shots((), 0), thumbnails=False)
+    plain = fit(Adapted(tiny_base), nothing.support, nothing.grid)
+    return replace(plain, frames=PopulationScores.unit())
 
 
 def daily(model, share):

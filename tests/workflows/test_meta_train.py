@@ -5,24 +5,24 @@ import math
 import pytest
 import torch
 
-from metavad import training
 from metavad.errors import UsageError
 from metavad.meta.checkpoint import Best, TrainingState
 from metavad.meta.distributed import ALONE, Ranks
 from metavad.progress import SILENT
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
-from metavad.training import _begin, _best, _footage, _held_out, _stage
+from metavad.workflows import meta_train as training
+from metavad.workflows.meta_train import Run, _begin, _held_out, best, training_footage
 
 
 def test_a_share_of_the_footage_is_the_beginning_of_each_video(cameras, tiny_config):
     scenes = load_suite(str(cameras)).scenes
     half = tiny_config.model_copy(update={"meta": tiny_config.meta.model_copy(update={"footage": 0.5})})
-    whole, part = (_footage(scenes, config, Store(), 0, SILENT).all for config in (tiny_config, half))
+    whole, part = (training_footage(scenes, config, Store(), 0, SILENT).all for config in (tiny_config, half))
     assert part.keys() == whole.keys()
-    for key, reels in whole.items():
-        assert [reel.frames for reel in part[key]] == [round(reel.frames / 2) for reel in reels]
-        assert [reel.starts for reel in part[key]] == [reel.starts for reel in reels]
+    for key, spans in whole.items():
+        assert [span.frames for span in part[key]] == [round(span.frames / 2) for span in spans]
+        assert [span.starts for span in part[key]] == [span.starts for span in spans]
 
 
 @pytest.mark.parametrize(("scenes", "wanted", "count"), [(2, 2, 0), (3, 2, 1), (9, 2, 2), (9, 0, 0), (30, 4, 4)])
@@ -55,10 +55,10 @@ class Enough(Exception):
     """Seen what there was to see."""
 
 
-@pytest.mark.parametrize(("name", "function"), [("maml", "meta_train"), ("control", "joint_train")])
+@pytest.mark.parametrize(("name", "function"), [("maml", "train"), ("control", "joint_train")])
 def test_what_chooses_the_step_is_never_trained_on(name, function, cameras, tiny_config, tmp_path, monkeypatch):
     """Of the scenes that were given, and of no other, each is on one side of the split."""
-    footage = _footage(load_suite(str(cameras)).scenes, tiny_config, Store(), 0, SILENT)
+    footage = training_footage(load_suite(str(cameras)).scenes, tiny_config, Store(), 0, SILENT)
     drawn = []
 
     def look(experts, episodes, resolve, config, *, validation, **options):
@@ -69,7 +69,7 @@ def test_what_chooses_the_step_is_never_trained_on(name, function, cameras, tiny
 
     monkeypatch.setattr(training, function, look)
     with pytest.raises(Enough):
-        _stage(footage, tiny_config, tmp_path, 0, "cpu", ALONE, SILENT, False, None, name)
+        Run(tmp_path, tiny_config, 0, footage, "cpu", ALONE).stage(name, None)
     trained, validated = drawn
     assert len(validated) == 1
     assert not trained & validated
@@ -82,8 +82,8 @@ def test_what_is_kept_is_the_step_with_the_lowest_validation_loss_of_each_expert
     early = {"one.weight": torch.tensor(1.0), "two.weight": torch.tensor(2.0)}
 
     def kept(losses):
-        best = None if losses is None else Best(losses, {"one": 3, "two": 6}, early, early)
-        params, sizes = _best(TrainingState(9, last, last, {}, 0, 1, best=best))
+        kept_best = None if losses is None else Best(losses, {"one": 3, "two": 6}, early, early)
+        params, sizes = best(TrainingState(9, last, last, {}, 0, best=kept_best))
         assert sizes == {name: torch.nn.functional.softplus(tensor) for name, tensor in params.items()}
         return params
 

@@ -1,4 +1,4 @@
-"""The base: what is meta-learned, with the settings that made it, as one folder on disk."""
+"""The base: what is meta-learned, and what many cameras say about normal scores, as one folder on disk."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,23 +23,33 @@ from metavad.bundle import (
     load_bundle,
     save_bundle,
 )
-from metavad.calibration.tails import BaseTail
 from metavad.config import Config
 from metavad.errors import ConfigError
 from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.meta.outer import step_size
+from metavad.normality.distribution import PopulationScores
 
-__all__ = ["Base", "Control", "check_tails", "known_experts", "load_base", "save_base", "tail_tensors", "tails_of"]
+__all__ = ["Base", "Control", "ExpertPopulation", "known_experts", "load_base", "save_base"]
 
 KIND = Kind(
     "base",
     "a base",
-    version=2,
+    version=3,
     make="make one with `metavad meta-train --scenes synthetic`",
     mend="make it again with `metavad meta-train`",
 )
+
+
+@dataclass(frozen=True)
+class ExpertPopulation:
+    """How one expert's scores are distributed on normal footage of the base's cameras."""
+
+    scores: PopulationScores = field(default_factory=PopulationScores.unit)
+    """Of its scores at single places."""
+    frames: PopulationScores = field(default_factory=PopulationScores.unit)
+    """Of its frame scores by itself, in compressed nats."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Control:
 
     params: Parameters
     step_sizes: Parameters
-    tails: Mapping[str, BaseTail]
+    population: Mapping[str, ExpertPopulation]
 
 
 @dataclass(frozen=True)
@@ -58,8 +68,11 @@ class Base:
     config: Config
     params: Parameters
     step_sizes: Parameters
-    tails: Mapping[str, BaseTail]
-    """For each expert the tail of its scores, and under ``"frame"`` that of frame scores."""
+    buffers: Parameters
+    """What experts hold that is neither learned nor a setting."""
+    population: Mapping[str, ExpertPopulation]
+    frames: PopulationScores
+    """Of fused frame scores."""
     weights: Mapping[str, Tensor]
     """For each expert the two numbers of its fusion weight, softplus(a + b log(1 + K))."""
     control: Control
@@ -69,21 +82,29 @@ class Base:
     @cached_property
     def experts(self) -> ExpertSet:
         """The experts, whose own parameters are never used."""
-        return build_experts(self.config).requires_grad_(False)
+        return build_experts(self.config, self.buffers).requires_grad_(False)
 
     def only(self, names: Sequence[str]) -> "Base":
-        """The base of some of its experts, with their tensors; the first leads where the leader is not among them."""
+        """The base of some of its experts; the first works zero-shot where none of them does."""
 
         def kept(tensors: Parameters) -> Parameters:
             return {key: tensor for key, tensor in tensors.items() if key.partition(".")[0] in names}
 
+        control = replace(
+            self.control,
+            params=kept(self.control.params),
+            step_sizes=kept(self.control.step_sizes),
+            population={name: self.control.population[name] for name in names},
+        )
         return replace(
             self,
             config=self.config.model_copy(update={"experts": tuple(names)}),
             params=kept(self.params),
             step_sizes=kept(self.step_sizes),
+            buffers=kept(self.buffers),
+            population={name: self.population[name] for name in names},
             weights={name: self.weights[name] for name in names},
-            control=replace(self.control, params=kept(self.control.params), step_sizes=kept(self.control.step_sizes)),
+            control=control,
         )
 
     @property
@@ -103,18 +124,23 @@ def save_base(folder: Path, base: Base) -> None:
 def load_base(folder: Path) -> Base:
     """Open a base; raises :class:`BundleError` where it is missing, damaged or of another version."""
     bundle = load_bundle(folder, KIND)
-    told = facts_as(folder, KIND, bundle, _Facts)
+    noted = facts_as(folder, KIND, bundle, _Facts)
     groups = grouped(folder, KIND, bundle.tensors, _GROUPS)
-    _check(folder, told.config, groups)
-    control = Control(groups["control"], groups["control-step-sizes"], tails_of(groups["control-tails"]))
+    _check(folder, noted.config, groups)
+    names = noted.config.experts
+    control = Control(
+        groups["control"], groups["control-step-sizes"], _population_of(groups["control-population"], names)
+    )
     return Base(
-        told.config,
+        noted.config,
         groups["params"],
         groups["step-sizes"],
-        tails_of(groups["tails"]),
+        groups["buffers"],
+        _population_of(groups["population"], names),
+        _scores_of(groups["frames"], ""),
         groups["weights"],
         control,
-        told.facts,
+        noted.facts,
     )
 
 
@@ -134,63 +160,89 @@ class _Facts(BaseModel):
         return facts
 
 
-_GROUPS = ("params", "step-sizes", "tails", "weights", "control", "control-step-sizes", "control-tails")
+_GROUPS = (
+    "params",
+    "step-sizes",
+    "buffers",
+    "population",
+    "frames",
+    "weights",
+    "control",
+    "control-step-sizes",
+    "control-population",
+)
 
 
 def _flat(base: Base) -> dict[str, Tensor]:
     parts: list[Mapping[str, Tensor]] = [
         base.params,
         base.step_sizes,
-        tail_tensors(base.tails),
+        base.buffers,
+        _population_tensors(base.population),
+        _score_tensors(base.frames, ""),
         base.weights,
         base.control.params,
         base.control.step_sizes,
-        tail_tensors(base.control.tails),
+        _population_tensors(base.control.population),
     ]
     found = flattened(dict(zip(_GROUPS, parts, strict=True)))
     return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
 
 
-def tail_tensors(tails: Mapping[str, BaseTail]) -> Parameters:
-    """Tails as a flat table of tensors."""
-    return {f"{name}.{part}": getattr(tail, part) for name, tail in tails.items() for part in _PARTS}
+_KINDS = ("scores", "frames")
 
 
-def tails_of(tensors: Mapping[str, Tensor]) -> dict[str, BaseTail]:
-    """The tails of such a table."""
-    return {name: BaseTail(*(tensors[f"{name}.{part}"] for part in _PARTS)) for name in _tailed(tensors)}
+def _population_tensors(population: Mapping[str, ExpertPopulation]) -> Parameters:
+    """``"<expert>.scores.values"`` and the like, as a flat table."""
+    tensors: Parameters = {}
+    for name, each in population.items():
+        for kind in _KINDS:
+            tensors |= _score_tensors(getattr(each, kind), f"{name}.{kind}.")
+    return tensors
 
 
-_PARTS = ("shots", "scores")
+def _score_tensors(scores: PopulationScores, prefix: str) -> Parameters:
+    return {f"{prefix}sample_sizes": scores.sample_sizes, f"{prefix}values": scores.scores}
 
 
-def _tailed(tensors: Iterable[str]) -> list[str]:
-    return sorted({name.rpartition(".")[0] for name in tensors})
+def _population_of(tensors: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, ExpertPopulation]:
+    return {name: ExpertPopulation(*(_scores_of(tensors, f"{name}.{kind}.") for kind in _KINDS)) for name in names}
 
 
-def check_tails(folder: Path, kind: Kind, group: str, tensors: Mapping[str, Tensor], needed: Iterable[str]) -> None:
-    """Raises :class:`BundleError` unless these are the tails of at least what is needed."""
-    unit = BaseTail.unit()
-    twice = BaseTail(unit.shots.repeat(2), unit.scores.repeat(2, 1))
-    names = sorted({*_tailed(tensors), *needed})
-    one, two = (tail_tensors(dict.fromkeys(names, tail)) for tail in (unit, twice))
+def _scores_of(tensors: Mapping[str, Tensor], prefix: str) -> PopulationScores:
+    return PopulationScores(tensors[f"{prefix}sample_sizes"], tensors[f"{prefix}values"])
+
+
+def _check_scores(folder: Path, kind: Kind, group: str, tensors: Mapping[str, Tensor], prefixes: Iterable[str]) -> None:
+    """Raises :class:`BundleError` unless these are tables of scores, one for each prefix."""
+    unit = PopulationScores.unit()
+    twice = PopulationScores(unit.sample_sizes.repeat(2), unit.scores.repeat(2, 1))
+    one: Parameters = {}
+    two: Parameters = {}
+    for prefix in prefixes:
+        one, two = one | _score_tensors(unit, prefix), two | _score_tensors(twice, prefix)
     check_tensors(folder, kind, group, tensors, one, two)
-    for name, tail in tails_of(tensors).items():
-        if not 1 <= len(tail.shots) == len(tail.scores):
-            raise damaged(folder, kind, f"{group}/{name} has {len(tail.scores)} rows for {len(tail.shots)} shots")
+    for prefix in prefixes:
+        found = _scores_of(tensors, prefix)
+        if not 1 <= len(found.sample_sizes) == len(found.scores):
+            raise damaged(
+                folder, kind, f"{group}/{prefix}values has {len(found.scores)} rows, not {len(found.sample_sizes)}"
+            )
 
 
-def known_experts(folder: Path, kind: Kind, config: Config) -> ExpertSet:
+def known_experts(folder: Path, kind: Kind, config: Config, buffers: Mapping[str, Tensor]) -> ExpertSet:
     """The experts that a folder's settings name; raises :class:`BundleError` where they cannot be made."""
     try:
-        return build_experts(config).requires_grad_(False)
+        plain = build_experts(config)
+        check_tensors(folder, kind, "buffers", buffers, plain.kept_buffers)
+        return build_experts(config, buffers).requires_grad_(False)
     except ConfigError as error:
         raise damaged(folder, kind, str(error)) from None
 
 
 def _check(folder: Path, config: Config, groups: Mapping[str, Parameters]) -> None:
     """Every tensor is what the settings say."""
-    experts = known_experts(folder, KIND, config)
+    experts = known_experts(folder, KIND, config, groups["buffers"])
     params = dict(experts.named_parameters())
     sizes = {name: step_size(config.meta, params[name]) for name in experts.adaptable}
     each: dict[str, Mapping[str, Tensor]] = {
@@ -202,5 +254,7 @@ def _check(folder: Path, config: Config, groups: Mapping[str, Parameters]) -> No
     }
     for group, wanted in each.items():
         check_tensors(folder, KIND, group, groups[group], wanted)
-    check_tails(folder, KIND, "tails", groups["tails"], (*config.experts, "frame"))
-    check_tails(folder, KIND, "control-tails", groups["control-tails"], config.experts)
+    tables = [f"{name}.{kind}." for name in config.experts for kind in _KINDS]
+    _check_scores(folder, KIND, "frames", groups["frames"], [""])
+    _check_scores(folder, KIND, "population", groups["population"], tables)
+    _check_scores(folder, KIND, "control-population", groups["control-population"], tables)

@@ -23,9 +23,9 @@ def strongest(maps: Tensor, share: float) -> Tensor:
 
 
 def smooth(
-    scores: FloatArray, seconds: FloatArray, past: float, ahead: float, recordings: IntArray | None = None
+    scores: FloatArray, seconds: FloatArray, past: float, future: float, recordings: IntArray | None = None
 ) -> FloatArray:
-    """Mean of the scores (T,) from ``past`` seconds before to ``ahead`` after each tick.
+    """Mean of the scores (T,) from ``past`` seconds before to ``future`` after each tick.
 
     A tick whose score is NaN is not known yet and does not count; where nothing is known the mean is 0. No mean is of
     two ``recordings``, half-open intervals of ticks (R, 2); without them all ticks are of one.
@@ -36,32 +36,32 @@ def smooth(
     total = np.concatenate([[0.0], np.cumsum(np.where(known, scores, 0.0), dtype=np.float64)])
     count = np.concatenate([[0], np.cumsum(known)])
     first = np.maximum(np.searchsorted(seconds, seconds - past - _SLACK), np.repeat(starts, lengths))
-    last = np.minimum(np.searchsorted(seconds, seconds + ahead + _SLACK, side="right"), np.repeat(stops, lengths))
+    last = np.minimum(np.searchsorted(seconds, seconds + future + _SLACK, side="right"), np.repeat(stops, lengths))
     return np.asarray((total[last] - total[first]) / np.maximum(count[last] - count[first], 1))
 
 
 def stream_smooth(
-    ticks: Iterable[tuple[float, float, Item]], past: float, ahead: float
+    ticks: Iterable[tuple[float, float, Item]], past: float, future: float
 ) -> Iterator[tuple[float, Item]]:
     """The same over (seconds, score, anything) as they come; a tick leaves once its look-ahead is over."""
     window: deque[tuple[float, float]] = deque()
     waiting: deque[tuple[float, Item]] = deque()
     for seconds, score, item in ticks:
-        while waiting and waiting[0][0] + ahead + _SLACK < seconds:
-            yield _leave(window, waiting, past, ahead)
+        while waiting and waiting[0][0] + future + _SLACK < seconds:
+            yield _leave(window, waiting, past, future)
         window.append((seconds, score))
         waiting.append((seconds, item))
     while waiting:
-        yield _leave(window, waiting, past, ahead)
+        yield _leave(window, waiting, past, future)
 
 
 def _leave(
-    window: deque[tuple[float, float]], waiting: deque[tuple[float, Item]], past: float, ahead: float
+    window: deque[tuple[float, float]], waiting: deque[tuple[float, Item]], past: float, future: float
 ) -> tuple[float, Item]:
     seconds, item = waiting.popleft()
     while window[0][0] < seconds - past - _SLACK:
         window.popleft()
-    inside = [score for time, score in window if time <= seconds + ahead + _SLACK and not np.isnan(score)]
+    inside = [score for time, score in window if time <= seconds + future + _SLACK and not np.isnan(score)]
     return float(np.mean(inside)) if inside else 0.0, item
 
 

@@ -1,4 +1,4 @@
-"""Work done ahead by a thread: what is read next while the last is being judged."""
+"""Prefetching by a thread: what is read next while the last is being scored."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from metavad.threads import begun
 
-__all__ = ["ahead"]
+__all__ = ["prefetch"]
 
 Item = TypeVar("Item")
 
 
-def ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
-    """The items in their order, made up to ``depth`` ahead in a thread of their own.
+def prefetch(items: Iterable[Item], depth: int) -> Iterator[Item]:
+    """The items in their order, up to ``depth`` of them made beforehand in a thread of their own.
 
     What is raised while they are made is raised here, after the items before it. A consumer that stops early
     stops the thread. It gains where making them leaves the interpreter free (decoding, optical flow).

@@ -1,0 +1,125 @@
+"""What one camera gives to learn it by, gathered once: shots, their features, the camera's shape, thumbnails."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import cv2
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from metavad.config import Config
+from metavad.episodes import Clip, Shots
+from metavad.errors import VideoError
+from metavad.features.library import Library, features_of, side_by_side, stretches
+from metavad.features.sample import Sample, sample_grid
+from metavad.progress import SILENT, Progress
+from metavad.scenes.scene import Crop
+from metavad.scenes.video import read_colours
+from metavad.types import ByteArray
+
+__all__ = ["Camera", "Footage", "gather", "regridded"]
+
+THUMBNAIL_HEIGHT = 120
+
+_Pixels = Annotated[int, Field(ge=1, le=1 << 16)]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Shape of the pictures (pixels, after cropping) and frames a second that the shots had."""
+
+    height: _Pixels
+    width: _Pixels
+    fps: Annotated[float, Field(gt=0)]
+    crop: Crop
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Everything that the adapter learns of one camera; whoever holds it opens no video again."""
+
+    scene: str
+    camera: Camera
+    shots: Shots
+    support: Sample
+    """The shots (B = K; B = 0 where there are none)."""
+    grid: tuple[int, int]
+    """Cells (h, w) of its score maps."""
+    thumbnails: tuple[bytes, ...] = ()
+    """A small JPEG of the middle of each shot; empty where none are kept."""
+
+
+def gather(
+    library: Library, scene: str, shots: Shots, *, thumbnails: bool = True, progress: Progress = SILENT
+) -> Footage:
+    """The footage of these shots of a scene of the library.
+
+    Raises :class:`VideoError` where they are of cameras with pictures of different sizes.
+    """
+    _check_shape(library, shots)
+    support = library.sample(shots.clips) if shots.clips else library.nothing(scene)
+    first = shots.clips[0].video if shots.clips else library.scenes[scene].normal[0].name
+    facts = library.facts(scene, "normal", first)
+    camera = Camera(facts.height, facts.width, facts.rate, library.scenes[scene].crop)
+    small = _thumbnails(library, shots.clips, progress) if thumbnails else ()
+    return Footage(scene, camera, shots, support, sample_grid(support, library.config.data.rows), small)
+
+
+def _check_shape(library: Library, shots: Shots) -> None:
+    sizes = {clip.video: library.facts(clip.scene, clip.side, clip.video) for clip in shots.clips}
+    named = {(facts.width, facts.height): video for video, facts in sizes.items()}
+    if len(named) > 1:
+        (one, first), (other, second) = list(named.items())[:2]
+        raise VideoError(
+            f"expected videos of one camera, found {one[0]}x{one[1]} pixels in {first} and {other[0]}x{other[1]} in "
+            f"{second}; give the videos of one camera"
+        )
+
+
+def _thumbnails(library: Library, clips: Sequence[Clip], progress: Progress) -> tuple[bytes, ...]:
+    """The middle frame of each clip, small, as JPEG."""
+    found: dict[Clip, bytes] = {}
+    with progress.task("Thumbnails", len(clips)) as task:
+
+        def make(stretch: Sequence[Clip]) -> None:
+            found.update(_of_stretch(library, stretch))
+            task.advance(len(stretch))
+
+        side_by_side(make, stretches(clips))
+    return tuple(found[clip] for clip in clips)
+
+
+def _of_stretch(library: Library, clips: Sequence[Clip]) -> dict[Clip, bytes]:
+    """Of clips of one video, in the order of time."""
+    first = clips[0]
+    video, crop = library.video(first.scene, first.side, first.video), library.scenes[first.scene].crop
+    middles = [clip.first + clip.length // 2 for clip in clips]
+    frames = sorted(set(middles))
+    made = dict(zip(frames, map(_thumbnail, read_colours(video, frames, crop)), strict=True))
+    return {clip: made[middle] for clip, middle in zip(clips, middles, strict=True)}
+
+
+def _thumbnail(picture: ByteArray) -> bytes:
+    """A frame (H, W, 3) as a small JPEG."""
+    size = round(picture.shape[1] * THUMBNAIL_HEIGHT / picture.shape[0]), THUMBNAIL_HEIGHT
+    _, encoded = cv2.imencode(".jpg", cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+    return encoded.tobytes()
+
+
+def regridded(sample: Sample, grid: tuple[int, int], config: Config) -> Sample:
+    """A sample of another camera, its pictures stretched to this one's ``grid`` (h, w); lists of things stay."""
+    height, width = sample_grid(sample, config.data.rows)
+    features = features_of(config, tuple(sample.features))
+
+    def stretched(tensor: Tensor) -> Tensor:
+        size = round(tensor.shape[-2] * grid[0] / height), round(tensor.shape[-1] * grid[1] / width)
+        flat = tensor.reshape(-1, 1, *tensor.shape[-2:])
+        back: Tensor = functional.interpolate(flat, size=size, mode="bilinear", align_corners=False)
+        return back.reshape(*tensor.shape[:-2], *size)
+
+    if (height, width) == grid:
+        return sample
+    fitted = {name: stretched(tensor) if features[name].picture else tensor for name, tensor in sample.features.items()}
+    return replace(sample, features=fitted)

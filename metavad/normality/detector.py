@@ -1,0 +1,272 @@
+"""The detector of one camera, as one folder on disk."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
+
+from metavad.bundle import (
+    Bundle,
+    Kind,
+    bundle_digest,
+    check_tensors,
+    damaged,
+    facts_as,
+    flattened,
+    grouped,
+    load_bundle,
+    save_bundle,
+)
+from metavad.config import Config
+from metavad.episodes import Clip
+from metavad.experts.base import Parameters
+from metavad.experts.set import ExpertSet, under
+from metavad.features.base import grid_of
+from metavad.features.footage import Camera, Footage
+from metavad.features.library import blank_sample, features_of
+from metavad.normality.base import Base, known_experts
+from metavad.normality.calibration import Calibration
+from metavad.normality.distribution import LEVELS, PopulationScores, ScoreDistribution, levels
+from metavad.normality.model import SceneModel, SupportScores
+from metavad.normality.threshold import Promise, promise_threshold
+from metavad.scenes.video import working_size
+
+__all__ = ["Detector", "load_detector", "make_detector", "save_detector"]
+
+KIND = Kind(
+    "detector",
+    "a detector",
+    version=3,
+    make="make one with `metavad adapt`",
+    mend="make it again with `metavad adapt`",
+    gaps=("support",),
+)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A scene model, its threshold, and what it was shown."""
+
+    model: SceneModel
+    threshold: float
+    """Frame score (weighted nats) over which an alarm is raised."""
+    promise: Promise
+    camera: Camera
+    scene: str
+    shots: tuple[Clip, ...]
+    independent: int
+    """Shots that share no frame with an earlier one."""
+    base: str
+    """Digest of the base."""
+    config: Config
+    pictures: tuple[bytes, ...] = ()
+    """A small JPEG of the middle of each shot."""
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of everything that is kept of it: tensors, threshold, promise, settings, pictures."""
+        return bundle_digest(KIND, _bundle(self))
+
+    def was_shown(self, video: str, frame: int) -> bool:
+        """Whether a frame of a normal video was in one of the shots."""
+        spans = self._spans.get(video, [])
+        place = bisect_right(spans, (frame, math.inf)) - 1
+        return place >= 0 and frame < spans[place][1]
+
+    @cached_property
+    def _spans(self) -> dict[str, list[tuple[int, float]]]:
+        """By video the frames [first, end) of the shots, ascending; of those that begin alike or overlap, one."""
+        found: dict[str, list[tuple[int, float]]] = {}
+        for clip in sorted(self.shots):
+            spans = found.setdefault(clip.video, [])
+            if spans and clip.first <= spans[-1][1]:
+                spans[-1] = spans[-1][0], max(spans[-1][1], clip.end)
+            else:
+                spans.append((clip.first, clip.end))
+        return found
+
+
+def make_detector(base: Base, model: SceneModel, footage: Footage, *, alarms_per_day: float) -> Detector:
+    """The detector of a scene model that was fitted on this footage."""
+    ticks = int(base.facts.get("normal_ticks", 0))
+    threshold, promise = promise_threshold(model, alarms_per_day, normal_ticks=ticks)
+    shots = footage.shots
+    return Detector(
+        model,
+        threshold,
+        promise,
+        footage.camera,
+        footage.scene,
+        shots.clips,
+        shots.independent,
+        base.digest,
+        base.config,
+        footage.thumbnails,
+    )
+
+
+def save_detector(folder: Path, detector: Detector) -> None:
+    """Write a new folder: tensors, facts and pictures; whole or not at all."""
+    save_bundle(folder, KIND, _bundle(detector))
+
+
+def load_detector(folder: Path) -> Detector:
+    """Open a detector; raises :class:`BundleError` where it is missing, damaged or of another version."""
+    bundle = load_bundle(folder, KIND)
+    noted = facts_as(folder, KIND, bundle, _Facts)
+    groups = grouped(folder, KIND, bundle.tensors, _GROUPS)
+    experts = known_experts(folder, KIND, noted.config, groups["buffers"])
+    _check(folder, noted, experts, groups)
+    pictures = tuple(bundle.files[name] for name in sorted(bundle.files, key=lambda name: (len(name), name)))
+    if len(pictures) not in (0, len(noted.shots)):
+        raise damaged(folder, KIND, f"{len(pictures)} pictures of {len(noted.shots)} shots")
+    return Detector(
+        _model(noted, experts, groups),
+        noted.threshold,
+        noted.promise,
+        noted.camera,
+        noted.scene,
+        noted.shots,
+        noted.independent,
+        noted.base,
+        noted.config,
+        pictures,
+    )
+
+
+_Size = Annotated[float, Field(ge=0)]
+
+
+class _CalibrationFacts(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    offset: float
+    is_active: bool
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    scene: str
+    base: str
+    threshold: float
+    promise: Promise
+    camera: Camera
+    shots: tuple[Clip, ...]
+    independent: Annotated[int, Field(ge=0)]
+    sample_size: _Size
+    held_out_size: _Size
+    calibrations: dict[str, _CalibrationFacts]
+    config: Config
+
+    @model_validator(mode="after")
+    def _of_these_shots(self) -> Self:
+        shots = len(self.shots)
+        if any(clip.first < 0 or clip.length < 1 for clip in self.shots):
+            raise ValueError("expected shots of frames from 0 on")
+        if self.independent > shots or max(self.sample_size, self.held_out_size) > shots + 1e-6:
+            raise ValueError(f"expected {shots} shots to count for at most {shots}")
+        if set(self.calibrations) != set(self.config.experts):
+            raise ValueError("expected a calibration of each expert")
+        return self
+
+
+_GROUPS = ("params", "buffers", "memory", "population", "locations", "weights", "frames", "support")
+
+
+def _bundle(detector: Detector) -> Bundle:
+    model = detector.model
+    facts = _Facts(
+        scene=detector.scene,
+        base=detector.base,
+        threshold=detector.threshold,
+        promise=detector.promise,
+        camera=detector.camera,
+        shots=detector.shots,
+        independent=detector.independent,
+        sample_size=model.support.sample_size,
+        held_out_size=model.support.held_out_size,
+        calibrations={
+            name: _CalibrationFacts(offset=each.offset, is_active=each.is_active)
+            for name, each in model.calibrations.items()
+        },
+        config=detector.config,
+    )
+    pictures = {f"pictures/{number:03d}.jpg": picture for number, picture in enumerate(detector.pictures)}
+    return Bundle(_flat(model), facts.model_dump(mode="json"), pictures)
+
+
+def _flat(model: SceneModel) -> dict[str, Tensor]:
+    each = model.calibrations.items()
+    population = {f"{name}.scores": one.population.values for name, one in each}
+    parts: list[Mapping[str, Tensor]] = [
+        model.params,
+        model.experts.kept_buffers,
+        model.memory,
+        population | {f"{name}.frames": one.frames.values for name, one in each},
+        {name: one.location.surprises for name, one in each},
+        {name: one.weight for name, one in each},
+        {"sample_sizes": model.frames.sample_sizes, "values": model.frames.scores},
+        {"frames": model.support.frames},
+    ]
+    return flattened(dict(zip(_GROUPS, parts, strict=True)))
+
+
+def _model(noted: _Facts, experts: ExpertSet, groups: Mapping[str, Parameters]) -> SceneModel:
+    known = levels()
+    calibrations = {
+        name: Calibration(
+            ScoreDistribution(groups["population"][f"{name}.scores"], known),
+            ScoreDistribution(known, groups["locations"][name]),
+            ScoreDistribution(groups["population"][f"{name}.frames"], known),
+            each.offset,
+            groups["weights"][name],
+            each.is_active,
+        )
+        for name, each in noted.calibrations.items()
+    }
+    frames = PopulationScores(groups["frames"]["sample_sizes"], groups["frames"]["values"])
+    support = SupportScores(len(noted.shots), noted.sample_size, noted.held_out_size, groups["support"]["frames"])
+    config = noted.config
+    return SceneModel(
+        experts, groups["params"], groups["memory"], calibrations, frames, support, config.scoring, config.data.rate
+    )
+
+
+def _check(folder: Path, noted: _Facts, experts: ExpertSet, groups: Mapping[str, Parameters]) -> None:
+    """Every tensor is what the settings, the camera and the shots say."""
+    names = noted.config.experts
+    size = working_size(noted.camera.height, noted.camera.width, noted.config.data.short_side)
+    ticks = [*groups["support"].get("frames", torch.zeros(0)).shape[1:2], 1][0]
+    tables = [f"{name}.{kind}" for name in names for kind in ("scores", "frames")]
+    rows = len(groups["frames"].get("sample_sizes", ()))
+    each: dict[str, Mapping[str, Tensor]] = {
+        "params": dict(experts.named_parameters()),
+        "population": {table: _like(LEVELS) for table in tables},
+        "locations": {name: _like(LEVELS, *grid_of(*size, noted.config.data.rows)) for name in names},
+        "weights": {name: _like() for name in names},
+        "frames": {"sample_sizes": PopulationScores.unit().sample_sizes.repeat(rows), "values": _like(rows, LEVELS)},
+        "support": {"frames": _like(len(noted.shots), ticks)},
+    }
+    for group, wanted in each.items():
+        check_tensors(folder, KIND, group, groups[group], wanted)
+    if not rows:
+        raise damaged(folder, KIND, "frames/values has no rows")
+    features = features_of(noted.config, experts.reads)
+    shown = [blank_sample(features, size, count) for count in (1, 2)]
+    with torch.no_grad():
+        none, one = (
+            under(experts, groups["params"], ExpertSet.condition, sample) for sample in (shown[0].select([]), shown[1])
+        )
+    check_tensors(folder, KIND, "memory", groups["memory"], none, one)
+
+
+def _like(*shape: int) -> Tensor:
+    return torch.empty(*shape, device="meta") if shape else torch.empty((), device="meta")

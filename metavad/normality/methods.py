@@ -1,0 +1,137 @@
+"""Ways to learn a camera from its clips: the rows of the protocol differ only in this."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metavad.config import CalibrationConfig
+from metavad.experts.base import Parameters
+from metavad.meta.inner import StepSizes
+from metavad.normality.base import Base, ExpertPopulation
+from metavad.normality.distribution import Shrinkage
+
+__all__ = ["Adapted", "CalibratedMethod", "FineTuned", "Joint", "Method", "Refit", "Start"]
+
+REFIT_STEPS, REFIT_STEP = 8, 0.003
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the inner loop begins, and how far it goes."""
+
+    params: Parameters
+    step_sizes: StepSizes
+    steps: int
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """A way to learn a camera by gradient steps; its scores are calibrated by the population alone."""
+
+    base: Base
+
+    @property
+    @abstractmethod
+    def start(self) -> Start:
+        """Initialisation, step sizes and number of inner steps."""
+
+    @property
+    @abstractmethod
+    def population(self) -> Mapping[str, ExpertPopulation]:
+        """What the base's cameras say about each expert's scores under this method."""
+
+
+class CalibratedMethod(Method):
+    """A way that also remembers the clips in closed form, and calibrates by them."""
+
+    @property
+    def shrinkage(self) -> Shrinkage:
+        """How the clips' own scores are shrunk towards the population's."""
+        return shrinkage_of(self.base.config.calibration)
+
+
+class Adapted(CalibratedMethod):
+    """The base: learned initialisation and step sizes, memory, calibration."""
+
+    @property
+    def start(self) -> Start:
+        """What was meta-learned."""
+        return Start(self.base.params, self.base.step_sizes, self.base.config.meta.inner_steps)
+
+    @property
+    def population(self) -> Mapping[str, ExpertPopulation]:
+        """The base's."""
+        return self.base.population
+
+
+class FineTuned(Method):
+    """The jointly trained control: gradient steps on the clips, its step sizes chosen on training scenes."""
+
+    @property
+    def start(self) -> Start:
+        """The control's parameters and step sizes."""
+        return Start(self.base.control.params, self.base.control.step_sizes, self.base.config.meta.inner_steps)
+
+    @property
+    def population(self) -> Mapping[str, ExpertPopulation]:
+        """The control's, which was shown nothing."""
+        return self.base.control.population
+
+
+class Joint(Method):
+    """The jointly trained control as it is, under the base's population."""
+
+    @property
+    def start(self) -> Start:
+        """The control's parameters, which no step changes."""
+        return Start(self.base.control.params, self.base.step_sizes, 0)
+
+    @property
+    def population(self) -> Mapping[str, ExpertPopulation]:
+        """The base's."""
+        return self.base.population
+
+
+@dataclass(frozen=True)
+class Refit(CalibratedMethod):
+    """Fitted on the clips alone: random networks trained on them, distributions without a prior."""
+
+    seed: int
+
+    @property
+    def start(self) -> Start:
+        """Random parameters, and steps enough to learn from them."""
+        generator = torch.Generator().manual_seed(self.seed)
+        control = sorted(self.base.control.params.items())
+        params = {name: _scrambled(tensor, generator) for name, tensor in control}
+        sizes = {name: torch.tensor(REFIT_STEP) for name in self.base.experts.adaptable}
+        return Start(params, sizes, REFIT_STEPS)
+
+    @property
+    def population(self) -> Mapping[str, ExpertPopulation]:
+        """The control's scores, for their unit; of frame scores nothing is known."""
+        control = self.base.control.population
+        return {name: ExpertPopulation(each.scores) for name, each in control.items()}
+
+    @property
+    def shrinkage(self) -> Shrinkage:
+        """Next to none."""
+        settings = self.base.config.calibration
+        return Shrinkage(1e-3, 1e-3, settings.width_down, settings.width_across)
+
+
+def shrinkage_of(settings: CalibrationConfig) -> Shrinkage:
+    """The config's."""
+    return Shrinkage(settings.location_clips, settings.camera_clips, settings.width_down, settings.width_across)
+
+
+def _scrambled(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    """Fresh random weights of the usual scale; vectors (gains, offsets) start where a new layer's do."""
+    if tensor.ndim < 2:
+        return torch.full_like(tensor, float(tensor.ndim == 1 and tensor.mean() > 0.5))
+    bound = 1.0 / max(1, tensor[0].numel()) ** 0.5
+    uniform: Tensor = (torch.rand(tensor.shape, generator=generator) * 2 - 1) * bound
+    return uniform.to(tensor)

@@ -1,0 +1,101 @@
+"""The scene model: what is normal at one camera, ready to score."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metavad.config import ScoringConfig
+from metavad.experts.base import Memory, Parameters, Reason
+from metavad.experts.set import ExpertSet, memory_of, under
+from metavad.features.sample import Sample
+from metavad.normality.calibration import Calibration, contributions, fuse
+from metavad.normality.distribution import PopulationScores
+from metavad.threads import one_thread
+
+__all__ = ["SceneModel", "SupportScores", "Surprise"]
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """Scores of B clips: each expert's map and the fused one (B, T, h, w) in nats; known (B, T)."""
+
+    maps: Mapping[str, Tensor]
+    fused: Tensor
+    known: Tensor
+
+
+@dataclass(frozen=True)
+class SupportScores:
+    """What the K clips that a model was shown are worth, and what they score when they are held out."""
+
+    clips: int
+    """K."""
+    sample_size: float
+    """Effective sample size: clips of one moment count as one."""
+    held_out_size: float
+    """Effective sample size of the clips by which a held-out clip was scored, at least."""
+    frames: Tensor
+    """Frame scores (K, T) of each clip, held out; NaN where not known."""
+
+
+@dataclass(frozen=True)
+class SceneModel:
+    """Adapted parameters, memory and calibration of one camera."""
+
+    experts: ExpertSet
+    params: Parameters
+    memory: Memory
+    calibrations: Mapping[str, Calibration]
+    frames: PopulationScores
+    """Of fused frame scores on normal footage of the base's cameras."""
+    support: SupportScores
+    scoring: ScoringConfig
+    rate: float
+    """Ticks per second."""
+
+    @one_thread()
+    def score(self, sample: Sample, since: int = 0) -> Surprise:
+        """Nats by which each place of each tick from ``since`` on surprises (B, T - since, h, w), by expert and fused.
+
+        Of the ticks before, every expert reads no more than its :attr:`lookback`.
+        """
+        with torch.no_grad():
+            known = {name: expert.known(sample)[:, since:] for name, expert in self.experts.each()}
+            maps = {name: self._nothing(name, flags) for name, flags in known.items()}
+            for name, score in self._scores(sample, since).items():
+                nats = self.calibrations[name].surprise(score)
+                maps[name] = torch.where(known[name][:, :, None, None], nats, nats.new_zeros(()))
+        return Surprise(maps, fuse(self.calibrations, maps), torch.stack(list(known.values())).all(0))
+
+    @property
+    def lookback(self) -> dict[str, int]:
+        """Ticks before one that each expert's score of it may depend on."""
+        return {name: round(expert.history * self.rate) for name, expert in self.experts.each()}
+
+    def contributions(self, found: Surprise, tick: int, cell: tuple[int, int]) -> dict[str, float]:
+        """What each expert adds to the fused surprise at a cell of a tick of one clip; they sum to it."""
+        here = {name: each[0, tick, cell[0], cell[1]] for name, each in found.maps.items()}
+        return {name: float(each) for name, each in contributions(self.calibrations, here).items()}
+
+    def explain(self, name: str, sample: Sample, place: tuple[float, float]) -> Reason | None:
+        """What one expert says about the last tick of a sample of one clip at a place (shares of height, width)."""
+        with torch.no_grad():
+            return under(self.experts, self.params, _reason, name, sample, self.memory, place)
+
+    def _nothing(self, name: str, known: Tensor) -> Tensor:
+        """The map (B, T, h, w) of an expert that is not active."""
+        return torch.zeros(*known.shape, *self.calibrations[name].grid, device=known.device)
+
+    def _scores(self, sample: Sample, since: int) -> dict[str, Tensor]:
+        """Score maps of the ticks from ``since`` on; those of experts that are not active are not computed."""
+        active = ExpertSet([expert for name, expert in self.experts.each() if self.calibrations[name].is_active])
+        params = {name: tensor for name, tensor in self.params.items() if name.partition(".")[0] in active}
+        starts = {name: max(0, since - ticks) for name, ticks in self.lookback.items()}
+        scores = under(active, params, ExpertSet.score, sample, self.memory, starts)
+        return {name: score[:, since - starts[name] :] for name, score in scores.items()}
+
+
+def _reason(experts: ExpertSet, name: str, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
+    return dict(experts.each())[name].explain(sample, memory_of(name, memory), place)

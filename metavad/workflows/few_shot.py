@@ -1,0 +1,70 @@
+"""Few-shot adaptation: a base and K clips of a camera to a detector."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from metavad.episodes import Clip, check_shots, draw_shots
+from metavad.errors import UsageError, nearest
+from metavad.features.footage import gather
+from metavad.features.library import Library
+from metavad.normality.base import Base
+from metavad.normality.detector import Detector, make_detector
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted
+from metavad.normality.threshold import check_alarms
+from metavad.progress import SILENT, Progress
+from metavad.scenes.blank import warn_of_nothing
+from metavad.scenes.cache import Store
+from metavad.scenes.scene import Scene
+from metavad.threads import one_thread
+
+__all__ = ["adapt"]
+
+
+@one_thread()
+def adapt(
+    base: Base,
+    scene: Scene,
+    *,
+    shots: int = 10,
+    shot_frames: int = 16,
+    alarms_per_day: float | None = None,
+    leave_out: Sequence[int] = (),
+    show: Sequence[tuple[str, float]] = (),
+    seed: int = 0,
+    pictures: bool = True,
+    store: Store | None = None,
+    progress: Progress = SILENT,
+) -> Detector:
+    """A detector of one camera from K of its normal clips, drawn by ``seed``.
+
+    ``leave_out`` names drawn clips, from 1, that are not shown after all: those that are not normal. ``show`` names
+    times (video, seconds) around which a clip more is shown: what :func:`~metavad.scoring.checking.check` found
+    to alarm though it is normal. Only the clips' frames are decoded. Raises :class:`ShotsError` when the footage
+    has fewer distinct clips, :class:`UsageError` for a time that it does not have.
+    """
+    alarms = base.config.adaptation.alarms_per_day if alarms_per_day is None else alarms_per_day
+    check_shots([shots], shot_frames)
+    check_alarms(alarms)
+    library = Library([scene], base.config, base.experts.reads, store or Store(), whole=False, progress=progress)
+    drawn = draw_shots(library.spans(scene.key), shots, shot_frames, seed).without(leave_out)
+    drawn = drawn.also([_around(library, scene, video, second, shot_frames) for video, second in show])
+    footage = gather(library, scene.key, drawn, thumbnails=pictures, progress=progress)
+    warn_of_nothing(library.glances)
+    model = fit(Adapted(base), footage.support, footage.grid, progress)
+    return make_detector(base, model, footage, alarms_per_day=alarms)
+
+
+def _around(library: Library, scene: Scene, video: str, second: float, length: int) -> Clip:
+    """The clip around a second of a normal video."""
+    span = next((span for span in library.spans(scene.key) if span.video == video), None)
+    if span is None:
+        raise UsageError(f"--show {video}@{second:g}: {nearest(video, [each.name for each in scene.normal])}")
+    seconds = library.facts(scene.key, span.side, video).seconds
+    begin, end = float(seconds[span.first]), float(seconds[span.frames - 1])
+    if not begin <= second <= end + 1 / span.rate:
+        raise UsageError(
+            f"--show {video}@{second:g}: expected {begin:.1f} to {end:.1f} s of normal footage, found none"
+        )
+    return span.around(int(np.searchsorted(seconds, second)), length)
