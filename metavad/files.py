@@ -210,6 +210,10 @@ def _lock(path: Path, *, wait: bool = False) -> int:
 
 
 def _stop_if_taken(path: Path, found: str) -> None:
+    if path.is_symlink():  # what is made beside it cannot take its place
+        raise OutputError(
+            f"{path}: expected a free place to write to, found a link; name where it leads, or another --out"
+        )
     if not is_free(path):
         raise OutputError(f"{path}: expected a free place to write to, found {found}; name another --out")
 

@@ -146,6 +146,16 @@ def test_a_claim_ends_with_the_process_however_that_ends(tmp_path, writer):
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_no_free_place_and_that_is_said_before_the_work(tmp_path, there):
+    """A folder cannot take its place; that was found after the work."""
+    if there:
+        (tmp_path / "real").mkdir()
+    (tmp_path / "place").symlink_to("real")
+    with pytest.raises(OutputError, match="found a link"), atomic_directory(tmp_path / "place"):
+        raise AssertionError
+
+
 def test_a_folder_that_takes_no_files_is_not_waited_for(tmp_path, monkeypatch):
     """As /proc, or one that is removed again and again."""
     opened = os.open

@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code: 0, 1 for data and runs, 2 for usage, 130 or 143 when stopped."""
     # Threads that wait must sleep, or a busy machine takes four times as long; read when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _open_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     with signals_as_interrupts() as stopped:
@@ -75,6 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             code = result if isinstance(result, int) else 0
     return 128 + stopped[0] if stopped and code == STOPPED else code
+
+
+def _open_closed_streams() -> None:
+    """Standard output and error that a caller has closed go nowhere.
+
+    Else files that are opened get their numbers, to which libraries in C write whatever they are.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
 @contextmanager

@@ -196,8 +196,12 @@ def check_place(place: Path, result: Result) -> bool:
         raise OutputError(
             f"{place}: expected a free place for scores, found those of another {_OTHER[what]}; name another --out"
         )
+    if gone := [name for name in _WRITTEN if not (place / name).is_file()]:
+        raise OutputError(f"{place}: expected whole scores, found no {gone[0]}; remove the folder to score again")
     return True
 
+
+_WRITTEN = ("scores.csv", "events.json", "timeline.png")
 
 _OTHER = {
     "metavad": "version of metavad",

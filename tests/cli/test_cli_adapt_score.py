@@ -72,6 +72,9 @@ def test_scores_of_every_frame(metavad, camera, detector, tmp_path):
         assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG")
     again = metavad("score", videos[0], "--detector", detector)
     assert (again.code, "scored already" in again.out) == (0, True)
+    (tmp_path / "scores" / videos[0].stem / "events.json").unlink()
+    again = metavad("score", videos[0], "--detector", detector)
+    assert (again.code, "expected whole scores, found no events.json" in again.err) == (1, True)
 
 
 def test_a_video_of_several_recordings_has_no_event_over_the_gap(metavad, camera, tiny_run, tmp_path):

@@ -325,3 +325,15 @@ def test_a_run_without_room_goes_on_by_resume(metavad, cameras, tiny_config, tmp
         result = metavad("meta-train", "--scenes", cameras, "--config", "quick", *sets, "--out", "run")
     assert result.code == 1
     assert result.line.endswith("make room, then go on with the same command and --resume --out run")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_what_is_closed_stops_nothing(detector, videos, tmp_path, closed):
+    """As services start commands; files that were opened got the number of standard error."""
+    program = "from metavad.cli import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", program, "score", videos[0], "--detector", detector, "--out", "out"]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *map(str, command)], cwd=tmp_path, check=False, capture_output=True
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "out" / "a" / "scores.csv").is_file()
