@@ -89,7 +89,7 @@ def _show_base(given: Path | None) -> None:
     for name in ("scenes", "steps", "seed", "seconds", "device", "versions"):
         if name in facts:
             say(f"  {name:<9} {_plain(facts[name])}")
-    _show_figures(where / FIGURES, base.digest)
+    _show_figures(where / FIGURES, {base.digest, base.facts.get("converted_from")})
 
 
 FIGURES = "figures.json"

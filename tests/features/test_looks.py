@@ -138,7 +138,9 @@ def test_a_network_that_is_not_there_is_named():
         RegionsFeature(RegionsConfig(), 0.2, looks=AppearanceConfig(features="network", network="nowhere.onnx")).start()
 
 
-@pytest.mark.skipif("METAVAD_NETWORKS" not in os.environ, reason="METAVAD_NETWORKS names no folder with yolox_nano.onnx")
+@pytest.mark.skipif(
+    "METAVAD_NETWORKS" not in os.environ, reason="METAVAD_NETWORKS names no folder with yolox_nano.onnx"
+)
 def test_a_layer_of_a_released_detector_tells_stripes_apart():
     pytest.importorskip("onnxruntime")
     path = Path(os.environ["METAVAD_NETWORKS"]) / "yolox_nano.onnx"
@@ -150,7 +152,9 @@ def test_a_layer_of_a_released_detector_tells_stripes_apart():
     assert found[0] @ found[2] < found[0] @ found[1] - 0.03
 
 
-@pytest.mark.skipif("METAVAD_NETWORKS" not in os.environ, reason="METAVAD_NETWORKS names no folder with yolox_nano.onnx")
+@pytest.mark.skipif(
+    "METAVAD_NETWORKS" not in os.environ, reason="METAVAD_NETWORKS names no folder with yolox_nano.onnx"
+)
 def test_a_released_detector_is_no_network_of_poses_and_finds_nothing_in_grey():
     pytest.importorskip("onnxruntime")
     path = Path(os.environ["METAVAD_NETWORKS"]) / "yolox_nano.onnx"
