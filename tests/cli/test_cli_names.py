@@ -24,8 +24,8 @@ def _adapt(metavad, tiny_run, *given):
 @pytest.mark.parametrize("name", ["../../x", "/tmp/metavad-x", "..", "a\\b", "[/x] a\x1b[31m\nb"])
 def test_a_scene_s_name_chooses_no_place(metavad, tiny_run, tmp_path, name):
     (tmp_path / "site").mkdir()
-    _normal(tmp_path / "site", "a")
-    suite = f'[[scenes]]\nname = {json.dumps(name)}\nnormal = ["*.mp4"]\ntest = ["*.mp4"]\n'
+    _normal(tmp_path / "site", "a", "b")
+    suite = f'[[scenes]]\nname = {json.dumps(name)}\nnormal = ["a.mp4"]\ntest = ["b.mp4"]\n'
     (tmp_path / "site" / "suite.toml").write_text(suite)
     before = set(tmp_path.parent.rglob("detector.json"))
     for given in (["--target", "site"], ["--normal", "site/a.mp4", "--name", name]):
@@ -41,8 +41,8 @@ def test_a_scene_s_name_chooses_no_place(metavad, tiny_run, tmp_path, name):
 
 def test_scenes_of_one_name_get_folders_of_their_own(metavad, tiny_run, tmp_path):
     for suite, scenes in (("a", ("b-c", "x")), ("a-b", ("c", "X")), ("s", ("b-c", "c"))):
-        _normal(tmp_path / suite, "v")
-        tables = [f'[[scenes]]\nname = "{scene}"\nnormal = ["*.mp4"]\ntest = ["*.mp4"]\n' for scene in scenes]
+        _normal(tmp_path / suite, "v", "w")
+        tables = [f'[[scenes]]\nname = "{scene}"\nnormal = ["v.mp4"]\ntest = ["w.mp4"]\n' for scene in scenes]
         (tmp_path / suite / "suite.toml").write_text("".join(tables))
     result = _adapt(metavad, tiny_run, "--target", "a,a-b,s", "--no-pictures")
     assert result.code == 0, result.err
