@@ -26,6 +26,7 @@ MOST = 16
 _FARTHEST = 2**61  # a larger stamp is nonsense, and differences would not fit into 64 bits
 _WRAP = 2**33  # MPEG transport streams count this far
 _WRAPPED = 10.0  # seconds after which at most time goes on behind a wrap
+_CROWDED = 20.0  # units between two frames from which frames one unit apart are nonsense
 _MOSTLY = 0.9  # share of stamps from which those of presentation do
 _FALLS = 0.1  # share of stamps below the one before from which they are not those of the order of showing
 
@@ -53,7 +54,7 @@ def frame_seconds(pts: IntArray, dts: IntArray, time_base: float, period: float)
     out. A frame whose stamp is missing or cannot be gets its time from ``dts``, else from its neighbours, else from
     ``period`` (seconds of a frame, a guess). Gaps stay; a jump back, or over :data:`LONGEST_GAP`, is closed.
     """
-    pts, dts = _plausible(pts), _plausible(dts)
+    pts, dts = (_uncrowded(_plausible(stamps), period / time_base) for stamps in (pts, dts))
     stamps = _source(pts, dts)
     known = np.flatnonzero(stamps != UNKNOWN)
     if not len(known):
@@ -81,6 +82,22 @@ class _Lines:
 
 def _plausible(stamps: IntArray) -> IntArray:
     return np.where((stamps > _FARTHEST) | (stamps < -_FARTHEST), UNKNOWN, stamps)
+
+
+def _uncrowded(stamps: IntArray, usual: float) -> IntArray:
+    """Without runs of frames one unit apart where ``usual`` units lie between two.
+
+    Where a clock is set, the length of a sample overflows in MP4, and all that follows is stamped as fast as can be.
+    """
+    if usual < _CROWDED or len(stamps) <= MOST:
+        return stamps
+    close = np.concatenate([[False], np.abs(np.diff(stamps)) <= 1, [False]]).astype(int)
+    edges = np.diff(close)
+    kept = stamps.copy()
+    for start, stop in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
+        if stop - start >= MOST:
+            kept[start + 1 : stop + 1] = UNKNOWN
+    return kept
 
 
 def _source(pts: IntArray, dts: IntArray) -> IntArray:

@@ -190,3 +190,19 @@ def test_a_stamp_that_does_not(stamps, later):
 def test_a_recording_that_begins_anew_does_not():
     assert not in_shown_order(np.concatenate([EVEN + 10_000, EVEN]))
     assert len(EVEN) > MOST
+
+
+@pytest.mark.parametrize("count", [17, 60, 99])
+def test_frames_that_are_crowded_into_no_time_are_given_theirs(count):
+    """What an MP4 holds behind a clock that was set: a unit from one frame to the next."""
+    pts = EVEN.copy()
+    pts[100 - count :] = pts[100 - count] + np.arange(count)
+    seconds, said = of(pts, pts)
+    np.testing.assert_allclose(seconds, EVEN * MILLISECOND, atol=1e-6)
+    assert f"holds no usable time for {count - 1} of 100 frames" in said[0]
+
+
+def test_a_thousand_frames_a_second_may_lie_one_unit_apart():
+    seconds, said = frame_seconds(np.arange(100), np.arange(100), MILLISECOND, 0.001)
+    np.testing.assert_allclose(seconds, np.arange(100) * 0.001)
+    assert said == ()
