@@ -7,7 +7,8 @@ __all__ = ["changed_differences", "changed_figures", "changed_sources"]
 
 def changed_sources(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """The base (and with it the settings), footage and labels that are not the same."""
-    lines = [] if before["base"] == after["base"] else [f"base: was {before['base']}, is {after['base']}"]
+    names = (after["base"], after.get("base_was"))
+    lines = [] if before["base"] in names else [f"base: was {before['base']}, is {after['base']}"]
     scenes = {scene["scene"]: scene for scene in before["scenes"]}
     there = {scene["scene"] for scene in after["scenes"]}
     lines += [f"{name}: was there, is not" for name in scenes if name not in there]

@@ -26,6 +26,7 @@ def record_of(
         "metavad": __version__,
         "command": facts.pop("command", ""),
         "base": base.digest,
+        **({"base_was": base.facts["converted_from"]} if "converted_from" in base.facts else {}),
         "config": config,
         "seed": settings.seed,
         "rows": found["rows"],

@@ -246,3 +246,11 @@ def test_an_interval_above_zero_over_too_few_scenes_is_called_so(capsys, low, ce
     one = {"scene": "mean", "method": "adapted", "minus": "zero-shot", "shots": 10, "scenes": 4}
     _print_differences({"differences": [{**one, "value": 0.01, "low": low, "high": 0.02, "certain": certain}]})
     assert capsys.readouterr().out.rstrip().endswith(said)
+
+
+def test_a_base_is_known_by_the_name_that_it_had_before_its_file_changed_form():
+    from metavad.cli.reproduce import changed_sources
+
+    before = {"base": "a", "scenes": []}
+    assert changed_sources(before, {"base": "b", "base_was": "a", "scenes": []}) == []
+    assert changed_sources(before, {"base": "b", "scenes": []}) == ["base: was a, is b"]
