@@ -4,7 +4,22 @@ Public names are loaded when they are first used, so that ``import metavad`` cos
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metavad.config import load_config
+    from metavad.errors import MetavadError
+    from metavad.normality.base import load_base
+    from metavad.normality.detector import Detector, load_detector, save_detector
+    from metavad.protocol import benchmark
+    from metavad.scenes.listing import scene_of_files
+    from metavad.scenes.suite import select_scenes
+    from metavad.scenes.synthetic import write_suite
+    from metavad.scoring.checking import check
+    from metavad.scoring.events import find_events
+    from metavad.scoring.stream import score
+    from metavad.workflows.few_shot import adapt
+    from metavad.workflows.meta_train import meta_train
 
 __version__ = "0.1.0"
 

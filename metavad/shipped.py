@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["shipped"]
+__all__ = ["shipped", "shipped_base"]
 
 
 def shipped(kind: Literal["tasks", "configs"]) -> dict[str, Path]:
@@ -15,3 +15,10 @@ def shipped(kind: Literal["tasks", "configs"]) -> dict[str, Path]:
     folders = (package / "_shipped" / kind, package.parent / kind)
     folder = next((folder for folder in folders if folder.is_dir()), folders[0])
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def shipped_base() -> Path:
+    """The folder of the base that ships: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "_shipped" / "base"
+    return inside if inside.is_dir() else package.parent / "base"

@@ -19,13 +19,10 @@ def find_base(given: Path | None, runs: Path = RUNS) -> Path | None:
     complete = sorted(runs.glob(f"*/base/{FACTS}"), key=lambda path: path.stat().st_mtime_ns)
     if complete:
         return complete[-1].parent
-    return next((folder for folder in _shipped() if (folder / FACTS).is_file()), None)
+    from metavad.shipped import shipped_base
 
-
-def _shipped() -> tuple[Path, ...]:
-    """In a wheel the base lies inside the package, in a checkout beside it."""
-    package = Path(__file__).resolve().parent.parent
-    return package / "_shipped" / "base", package.parent / "base"
+    ships = shipped_base()
+    return ships if (ships / FACTS).is_file() else None
 
 
 def open_base(given: Path | None) -> "tuple[Base, Path]":

@@ -30,6 +30,7 @@ from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.meta.outer import step_size
 from metavad.normality.distribution import PopulationScores
+from metavad.shipped import shipped_base
 
 __all__ = ["Base", "Control", "ExpertPopulation", "known_experts", "load_base", "save_base"]
 
@@ -115,14 +116,18 @@ class Base:
         return text.hexdigest()[:12]
 
 
-def save_base(folder: Path, base: Base) -> None:
+def save_base(folder: str | Path, base: Base) -> None:
     """Write a base into a new folder, whole or not at all."""
     facts = {"config": base.config.model_dump(mode="json"), "facts": base.facts}
-    save_bundle(folder, KIND, Bundle(_flat(base), facts))
+    save_bundle(Path(folder), KIND, Bundle(_flat(base), facts))
 
 
-def load_base(folder: Path) -> Base:
-    """Open a base; raises :class:`BundleError` where it is missing, damaged or of another version."""
+def load_base(folder: str | Path | None = None) -> Base:
+    """Open a base, without a folder the one that ships.
+
+    Raises :class:`BundleError` where it is missing, damaged or of another version.
+    """
+    folder = shipped_base() if folder is None else Path(folder)
     bundle = load_bundle(folder, KIND)
     noted = facts_as(folder, KIND, bundle, _Facts)
     groups = grouped(folder, KIND, bundle.tensors, _GROUPS)

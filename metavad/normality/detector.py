@@ -112,13 +112,14 @@ def make_detector(base: Base, model: SceneModel, footage: Footage, *, alarms_per
     )
 
 
-def save_detector(folder: Path, detector: Detector) -> None:
+def save_detector(folder: str | Path, detector: Detector) -> None:
     """Write a new folder: tensors, facts and pictures; whole or not at all."""
-    save_bundle(folder, KIND, _bundle(detector))
+    save_bundle(Path(folder), KIND, _bundle(detector))
 
 
-def load_detector(folder: Path) -> Detector:
+def load_detector(folder: str | Path) -> Detector:
     """Open a detector; raises :class:`BundleError` where it is missing, damaged or of another version."""
+    folder = Path(folder)
     bundle = load_bundle(folder, KIND)
     noted = facts_as(folder, KIND, bundle, _Facts)
     groups = grouped(folder, KIND, bundle.tensors, _GROUPS)

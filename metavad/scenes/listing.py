@@ -96,7 +96,7 @@ def frame_files(folder: Path) -> list[Path]:
 
 
 def scene_of_files(
-    paths: Sequence[Path], name: str | None = None, fps: float | None = None, *, folder_fps: float | None = None
+    paths: Sequence[str | Path], name: str | None = None, fps: float | None = None, *, folder_fps: float | None = None
 ) -> Scene:
     """A scene whose normal videos are files, folders of frames, or folders of videos; each once.
 

@@ -58,7 +58,7 @@ def meta_train(
     scenes: Sequence[Scene],
     config: Config,
     *,
-    run: Path,
+    run: str | Path,
     seed: int = 0,
     resume: bool = False,
     device: str = "auto",
@@ -74,6 +74,7 @@ def meta_train(
     events beside them. Raises :class:`OutputError` when ``run`` holds a run and ``resume`` is not set,
     :class:`UsageError` when it is set and there is none, or one that was begun with other settings or footage.
     """
+    run = Path(run)
     with joined(device_of(device)) as group, claimed(run) if group.rank == 0 else nullcontext():
         _begin(run, scenes, config, seed, resume=resume, group=group)
         if (run / BASE).is_dir():
