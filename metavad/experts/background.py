@@ -28,9 +28,10 @@ def background_of(support: Sample) -> Memory:
     if support.seconds.numel() == 0:
         nothing = torch.zeros(support["frames"].shape[-2:]).to(frames)
         return {"background": nothing, "spread": nothing.clone(), "clips": clips}
-    clip, tick = support.known["frames"].nonzero(as_tuple=True)
-    step = max(1, len(clip) // MOST)
-    frames = contrast(frames[clip[::step], tick[::step]])
+    ticks = support.seconds.shape[1]
+    known = support.known["frames"].flatten().nonzero()[:, 0]
+    known = known[:: max(1, len(known) // MOST)]
+    frames = contrast(frames[known // ticks, known % ticks])
     background = frames.median(0).values
     return {"background": background, "spread": (frames - background).abs().mean(0), "clips": clips}
 

@@ -34,7 +34,7 @@ def scene(tmp_path):
         for number, mask in enumerate(drawn):
             write_image(tmp_path / "masks" / name / f"{number:03d}.png", mask)
     (tmp_path / "suite.toml").write_text(
-        '[[scenes]]\nname = "s"\nnormal = ["test/b.mp4"]\ntest = ["test/*.mp4"]\n'
+        '[[scenes]]\nname = "s"\ntest = ["test/*.mp4"]\n'
         'labels = { format = "npy", path = "labels/{video}.npy" }\n'
         'pixel_masks = { format = "png", path = "masks/{video}" }\n'
     )
