@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -178,9 +179,9 @@ def test_a_shot_can_be_left_out(metavad, camera, tiny_run, tmp_path):
 
 
 def test_no_base_says_how_to_make_one(metavad, camera, monkeypatch):
-    from metavad.cli import bases
+    from metavad import shipped
 
-    monkeypatch.setattr(bases, "_shipped", lambda: ())
+    monkeypatch.setattr(shipped, "shipped_base", lambda: Path("nowhere"))
     for arguments in (["adapt", "--normal", camera / "normal", "--shots", 1], ["show", "base"]):
         result = metavad(*arguments)
         assert (result.code, "metavad meta-train" in result.line) == (1, True)
