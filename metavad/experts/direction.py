@@ -1,6 +1,7 @@
 """Which way things move here: the density of motion's direction at a place, as the shots showed it."""
 
 import math
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -9,7 +10,7 @@ from torch.nn import functional
 
 from metavad.config import Config
 from metavad.experts.base import Expert, Memory, Reason
-from metavad.experts.parts import by_parts
+from metavad.experts.parts import by_parts, is_many
 from metavad.experts.shown import cell_at, headings, octant
 from metavad.features.sample import Sample
 
@@ -53,12 +54,13 @@ class Direction(Expert):
 
         {"headings": (8, h, w)}: the highest speed of each direction that was shown near there, to explain by.
         """
-        seen = torch.cat(by_parts(_seen, support, self.sharpness))
+        seen = torch.cat(by_parts(partial(_seen, is_many(support)), support, self.sharpness))
         return {"ways": _blur(seen.sum(0).movedim(-1, 0)), "headings": headings(support)}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Mean negative log-likelihood of the direction of what moves, in nats."""
-        parts = by_parts(_weighted, sample, self._density(memory), self.sharpness, self.leak)
+        weighted = partial(_weighted, is_many(sample))
+        parts = by_parts(weighted, sample, self._density(memory), self.sharpness, self.leak)
         total, weight = (torch.stack(each).sum() for each in zip(*parts, strict=True))
         return -total / weight.clamp_min(1e-3)
 
@@ -86,34 +88,38 @@ class Direction(Expert):
         return density
 
 
-def _seen(part: Sample, sharpness: Tensor) -> Tensor:
+def _seen(many: bool, part: Sample, sharpness: Tensor) -> Tensor:
     """How much of the motion of each clip goes each way (B, h, w, 8); sums to at most 1."""
     flow = part["flow"].movedim(2, -1)
     share = _motion(flow) * part.known["flow"].to(flow)[:, :, None, None]
-    kernel = _kernel(flow, sharpness)
+    kernel = _kernel(flow, sharpness, many)
     return (share[..., None] * kernel).sum(1) / share.sum(1).clamp_min(1.0)[..., None]
 
 
-def _weighted(part: Sample, density: Tensor, sharpness: Tensor, leak: Tensor) -> tuple[Tensor, Tensor]:
+def _weighted(many: bool, part: Sample, density: Tensor, sharpness: Tensor, leak: Tensor) -> tuple[Tensor, Tensor]:
     """Sum of log likelihoods, each by how much moves, and sum of the weights."""
     flow = part["flow"].movedim(2, -1)
     weight = _motion(flow) * part.known["flow"].to(flow)[:, :, None, None]
-    return (_log_density(flow, density, sharpness, leak) * weight).sum(), weight.sum()
+    return (_log_density(flow, density, sharpness, leak, many) * weight).sum(), weight.sum()
 
 
-def _log_density(flow: Tensor, density: Tensor, sharpness: Tensor, leak: Tensor) -> Tensor:
+def _log_density(flow: Tensor, density: Tensor, sharpness: Tensor, leak: Tensor, many: bool = False) -> Tensor:
     """Log probability (..., h, w) of the octant that the motion goes into."""
     leak = torch.sigmoid(leak)
-    likely = (_kernel(flow, sharpness) * density.movedim(0, -1)).sum(-1)
+    likely = (_kernel(flow, sharpness, many) * density.movedim(0, -1)).sum(-1)
     return torch.log((1 - leak) * likely + leak / WAYS)
 
 
-def _kernel(flow: Tensor, sharpness: Tensor) -> Tensor:
-    """Soft octant (..., 8) of each motion; it sums to 1."""
+def _kernel(flow: Tensor, sharpness: Tensor, many: bool) -> Tensor:
+    """Soft octant (..., 8) of each motion; it sums to 1.
+
+    With ``many`` the ways go first, where torch's softmax is ten times as fast and rounds otherwise.
+    """
     angle = torch.arange(WAYS).to(flow) * (2 * math.pi / WAYS)
     along = flow[..., :1] * angle.cos() + flow[..., 1:2] * angle.sin()
     length = flow[..., :2].square().sum(-1, keepdim=True).add(1e-6).sqrt()
-    return torch.softmax(sharpness.exp() * along / length, dim=-1)
+    logits = sharpness.exp() * along / length
+    return logits.movedim(-1, 0).contiguous().softmax(0).movedim(0, -1) if many else logits.softmax(-1)
 
 
 NAMES = ("right", "down and right", "down", "down and left", "left", "up and left", "up", "up and right")

@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from metavad.features.sample import Sample
 
-__all__ = ["TICKS", "WHOLE", "by_parts"]
+__all__ = ["TICKS", "WHOLE", "by_parts", "is_many"]
 
 Result = TypeVar("Result")
 
@@ -18,6 +18,11 @@ WHOLE = 25
 """Clips up to which a gradient is taken of all at once, half of 50 shots; that of more rounds otherwise."""
 TICKS = 64
 """Ticks gone through at once where no gradient is wanted: what a processor's cache holds of their maps."""
+
+
+def is_many(sample: Sample) -> bool:
+    """Whether these are more clips than 50 shots, or than half of them for a gradient: what rounds otherwise may."""
+    return sample.clips > (WHOLE if torch.is_grad_enabled() else 2 * WHOLE)
 
 
 def by_parts(function: Callable[..., Result], sample: Sample, *tensors: Tensor) -> list[Result]:

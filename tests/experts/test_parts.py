@@ -59,16 +59,16 @@ def test_up_to_fifty_shots_gradients_are_taken_of_all_at_once(monkeypatch):
     seen = []
     plain = Direction.loss.__globals__["_weighted"]
 
-    def noting(part, *tensors):
-        seen.append(part.clips)
-        return plain(part, *tensors)
+    def noting(many, part, *tensors):
+        seen.append((part.clips, many))
+        return plain(many, part, *tensors)
 
     monkeypatch.setattr("metavad.experts.direction._weighted", noting)
     expert = Direction(0.2).double()
     for shots in (50, 52):
         support_loss(ExpertSet([expert]), flowing(shots))
-    assert seen[:2] == [25, 25]
-    assert max(seen[2:]) <= parts.TICKS // TICKS
+    assert seen[:2] == [(25, False), (25, False)]
+    assert all(clips <= parts.TICKS // TICKS and many for clips, many in seen[2:])
 
 
 def test_what_vmap_batches_goes_at_once(monkeypatch):
