@@ -11,21 +11,18 @@ neighbours. ``--long`` numbers of clips are for this checkout alone, once.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from commands import HERE, metavad, timed
 from record import begin, busy, options, record_of, write
 
 from metavad.normality.base import load_base
 from metavad.scenes.synthetic import write_suite
 
-HERE = Path(__file__).resolve().parent
-START = "import sys; from metavad.cli import main; sys.exit(main(sys.argv[1:]))"
 CAMERA = {"seed": 5, "first": 10, "size": "small", "normal_videos": 28, "normal_seconds": 60.0, "test_videos": 0}
 
 
@@ -84,20 +81,11 @@ KEYS = ("seconds", "cpu_seconds", "mib")
 
 def adapted(shots: int, checkout: Path, videos: list[Path], place: Path) -> dict[str, float]:
     """Wall-clock and CPU seconds and peak memory (MiB) of the command."""
-    environment = os.environ | {"PYTHONPATH": str(checkout.resolve()), "METAVAD_CACHE": str(place / "cache")}
-    with tempfile.TemporaryDirectory(dir=place) as folder, tempfile.TemporaryFile() as told:
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        base = (checkout / "base").resolve()
         out = Path(folder) / "detector"
-        command = [sys.executable, "-P", "-c", START, "adapt", "--normal", *map(str, videos), "--shots", str(shots)]
-        command += ["--base", str((checkout / "base").resolve()), "--out", str(out)]
-        started = time.perf_counter()
-        child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=told)
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.perf_counter() - started
-        child.returncode = os.waitstatus_to_exitcode(status)
-        told.seek(0)
-        if child.returncode:
-            raise SystemExit(told.read().decode())
-    return {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime, "mib": usage.ru_maxrss / 1024}
+        command = metavad("adapt", "--normal", *videos, "--shots", shots, "--base", base, "--out", out)
+        return timed(command, {"METAVAD_CACHE": str(place / "cache")}, checkout)
 
 
 def slope(rows: list[dict[str, object]], name: str) -> dict[str, float]:

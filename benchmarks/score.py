@@ -16,10 +16,7 @@ lets the command of another checkout take turns with this one on the shortest vi
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from commands import HERE, metavad, timed
 from record import begin, busy, options, record_of, write
 
 from metavad.normality.base import load_base
@@ -34,7 +32,6 @@ from metavad.scenes.scene import Video
 from metavad.scenes.video import probe
 from metavad.types import ByteArray
 
-HERE = Path(__file__).resolve().parent
 FPS = 25
 SIZES = {"small": (240, 360), "large": (1080, 1920)}
 LARGE_MINUTES = (0.5, 1.5)
@@ -79,27 +76,9 @@ def write_camera(path: Path, size: tuple[int, int], seconds: float, seed: int) -
     return path
 
 
-START = "import sys; from metavad.cli import main; sys.exit(main(sys.argv[1:]))"
-
-
-def metavad(*arguments: object) -> list[str]:
-    """The command line of `metavad`, with this interpreter."""
-    return [sys.executable, "-P", "-c", START, *map(str, arguments)]
-
-
-def timed(command: list[str], threads: int, checkout: Path = HERE.parent) -> dict[str, float]:
-    """Wall-clock and CPU seconds and peak memory (MiB) of a command in a process of its own."""
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(checkout.resolve())}
-    started = time.perf_counter()
-    with tempfile.TemporaryFile() as told:
-        child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=told)
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.perf_counter() - started
-        child.returncode = os.waitstatus_to_exitcode(status)
-        told.seek(0)
-        if child.returncode:
-            raise SystemExit(told.read().decode())
-    return {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime, "mib": usage.ru_maxrss / 1024}
+def threads(count: int) -> dict[str, str]:
+    """The environment of a command that may use so many."""
+    return {"OMP_NUM_THREADS": str(count)}
 
 
 def repeated(commands: Callable[[Path], list[str]], given: argparse.Namespace) -> dict[str, float]:
@@ -107,7 +86,7 @@ def repeated(commands: Callable[[Path], list[str]], given: argparse.Namespace) -
     runs = []
     for _ in range(given.repeats):
         with tempfile.TemporaryDirectory() as place:
-            runs.append(timed(commands(Path(place)), given.threads))
+            runs.append(timed(commands(Path(place)), threads(given.threads)))
     found = {name: round(statistics.median(run[name] for run in runs), 2) for name in runs[0]}
     seconds = [run["seconds"] for run in runs]
     return found | {"spread": round(max(seconds) - min(seconds), 2)}
@@ -148,7 +127,7 @@ def measure_against(video: Path, detector: Path, given: argparse.Namespace) -> d
         for name, checkout in (("this", HERE.parent), ("other", given.against)):
             with tempfile.TemporaryDirectory() as place:
                 command = metavad("score", video, "--detector", detector, "--out", Path(place) / "scores")
-                runs[name].append(timed(command, given.threads, checkout))
+                runs[name].append(timed(command, threads(given.threads), checkout))
                 (written,) = Path(place).glob("scores/*/scores.csv")
                 told[name] = np.loadtxt(written, delimiter=",", skiprows=1, usecols=2)
     found: dict[str, Any] = {
@@ -166,7 +145,7 @@ def measure_size(name: str, minutes: Sequence[float], folder: Path, given: argpa
     normal = write_camera(folder / f"{name}-normal.mp4", SIZES[name], 60, seed=1)
     videos = [write_camera(folder / f"{name}-{m:g}.mp4", SIZES[name], 60 * m, seed=2) for m in minutes]
     detector = folder / f"{name}-detector"
-    timed(metavad("adapt", "--normal", normal, "--shots", 10, "--base", given.base, "--out", detector), 2)
+    timed(metavad("adapt", "--normal", normal, "--shots", 10, "--base", given.base, "--out", detector), threads(2))
     if given.against:
         return measure_against(videos[0], detector, given)
     found = measure_score(videos, detector, given)

@@ -13,7 +13,7 @@ from metavad.normality.base import load_base
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "benchmarks"
 RECORDS = sorted(FOLDER.glob("*.json"))
-SHARED = ("record.py", "cameras.py", "damage.py", "fuzz_inputs.py")
+SHARED = ("record.py", "commands.py", "cameras.py", "damage.py", "fuzz_inputs.py")
 """Of several scripts, or of one: no command of their own."""
 SCRIPTS = [path for path in sorted(FOLDER.glob("*.py")) if path.name not in SHARED]
 WRITTEN_BY_METAVAD = {"metavad", "command", "base", "config", "seed", "rows", "device", "threads", "versions"}
