@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.footage import write_video
+
 
 @dataclass(frozen=True)
 class Result:
@@ -39,3 +41,15 @@ def metavad(tmp_path, monkeypatch) -> Callable[..., Result]:
         return Result(code, out.getvalue(), err.getvalue())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def detector(tiny_run, tmp_path_factory):
+    """Of a camera of 48 x 64 pixels, made on the command line. A test file may bring another."""
+    from metavad.cli import main
+
+    place = tmp_path_factory.mktemp("camera")
+    video = write_video(place / "normal.mp4", range(40), size=(48, 64))
+    given = ["--normal", video, "--shots", 2, "--shot-frames", 8, "--base", tiny_run, "--out", place / "made"]
+    assert main(["adapt", *map(str, given)]) == 0
+    return place / "made"

@@ -9,18 +9,6 @@ from tests.footage import numbered, write_image, write_video
 SIZE = (48, 64)
 
 
-@pytest.fixture(scope="module")
-def detector(tiny_run, tmp_path_factory):
-    """Of a small camera of its own."""
-    from metavad.cli import main
-
-    place = tmp_path_factory.mktemp("camera")
-    video = write_video(place / "normal.mp4", range(40), size=SIZE)
-    given = ["--normal", video, "--shots", 2, "--shot-frames", 8, "--base", tiny_run, "--out", place / "made"]
-    assert main(["adapt", *map(str, given)]) == 0
-    return place / "made"
-
-
 def test_videos_with_previews_are_scored(metavad, detector, tmp_path):
     write_video(tmp_path / "clips" / "cam-1.mp4", range(30), size=SIZE)
     write_image(tmp_path / "clips" / "cam-1.jpg", numbered(3, *SIZE))
