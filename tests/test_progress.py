@@ -223,6 +223,7 @@ def test_items_are_steps_and_a_single_one_is_not_counted(clock):
     assert json.loads(stream.getvalue().splitlines()[-1])["done"] == 2
 
 
-def test_silence():
+def test_silence(capfd):
     with SILENT.task("anything", 2) as task:
         task.advance(note="x")
+    assert capfd.readouterr() == ("", "")

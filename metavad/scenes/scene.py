@@ -155,7 +155,7 @@ class Scene:
     """One fixed camera: normal videos, perhaps test videos with labels.
 
     ``normal_frames`` is the part [first, last) of every normal video that support may come from; where a
-    normal video is also a test video, these frames are never scored (:meth:`scored_from`).
+    normal video is also a test video, these frames are never scored (:meth:`shown`).
     """
 
     suite: str
