@@ -21,7 +21,7 @@ from commands import HERE, metavad, timed
 from record import begin, busy, options, record_of, write
 
 from metavad.normality.base import load_base
-from metavad.scenes.synthetic import write_suite
+from metavad.synthetic import write_suite
 
 CAMERA = {"seed": 5, "first": 10, "size": "small", "normal_videos": 28, "normal_seconds": 60.0, "test_videos": 0}
 

@@ -19,9 +19,9 @@ from record import begin, options, record_of, write
 from metavad.features.flow import FlowMethod, flow_method, steadied
 from metavad.features.flow.methods import raft_of
 from metavad.features.flow.steadying import applied
-from metavad.scenes.synthetic import CameraSpec, build_world, plan_videos, render, sample_camera
-from metavad.scenes.synthetic.actors import Shapes, shapes
-from metavad.scenes.synthetic.events import perform
+from metavad.synthetic import CameraSpec, build_world, plan_videos, render, sample_camera
+from metavad.synthetic.actors import Shapes, shapes
+from metavad.synthetic.events import perform
 from metavad.types import BoolArray, ByteArray, FloatArray
 
 SHORT, SEED, SPANS = 240, 77, (0.1, 0.2)

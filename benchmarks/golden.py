@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from metavad.cli import main as metavad
-from metavad.scenes.synthetic import write_suite
+from metavad.synthetic import write_suite
 
 SHOTS = (0, 1, 5, 12)
 EXPERTS = [

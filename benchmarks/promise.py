@@ -53,9 +53,9 @@ from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
 from metavad.scenes.suite import load_suite
-from metavad.scenes.synthetic.write import write_suite
 from metavad.scoring.events import alarm_intervals
 from metavad.scoring.stream import TrackScores, score_track
+from metavad.synthetic.write import write_suite
 from metavad.types import BoolArray, FloatArray, IntArray
 
 ALARMS = (10.0, 100.0, 300.0, 1000.0, 3000.0)

@@ -7,17 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metavad.benchmark import run_benchmark
     from metavad.config import load_config
     from metavad.errors import MetavadError
     from metavad.normality.base import load_base
     from metavad.normality.detector import Detector, load_detector, save_detector
-    from metavad.protocol import benchmark
     from metavad.scenes.listing import scene_of_files
     from metavad.scenes.suite import select_scenes
-    from metavad.scenes.synthetic import write_suite
     from metavad.scoring.checking import check
     from metavad.scoring.events import find_events
     from metavad.scoring.stream import score
+    from metavad.synthetic import write_suite
     from metavad.workflows.few_shot import adapt
     from metavad.workflows.meta_train import meta_train
 
@@ -27,31 +27,31 @@ _HOMES = {
     "Detector": "metavad.normality.detector",
     "MetavadError": "metavad.errors",
     "adapt": "metavad.workflows.few_shot",
-    "benchmark": "metavad.protocol",
     "check": "metavad.scoring.checking",
     "find_events": "metavad.scoring.events",
     "load_base": "metavad.normality.base",
     "load_config": "metavad.config",
     "load_detector": "metavad.normality.detector",
     "meta_train": "metavad.workflows.meta_train",
+    "run_benchmark": "metavad.benchmark",
     "save_detector": "metavad.normality.detector",
     "scene_of_files": "metavad.scenes.listing",
     "score": "metavad.scoring.stream",
     "select_scenes": "metavad.scenes.suite",
-    "write_suite": "metavad.scenes.synthetic",
+    "write_suite": "metavad.synthetic",
 }
 
 __all__ = [
     "Detector",
     "MetavadError",
     "adapt",
-    "benchmark",
     "check",
     "find_events",
     "load_base",
     "load_config",
     "load_detector",
     "meta_train",
+    "run_benchmark",
     "save_detector",
     "scene_of_files",
     "score",

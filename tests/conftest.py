@@ -52,7 +52,7 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def cameras(tmp_path_factory) -> Path:
     """The suite file of three generated cameras of a few seconds."""
-    from metavad.scenes.synthetic import write_suite
+    from metavad.synthetic import write_suite
 
     return write_suite(tmp_path_factory.mktemp("cameras") / "site", scenes=3, seed=3, size="tiny")
 

@@ -27,14 +27,15 @@ MAY_IMPORT = {
     "types": set(),
     "evaluation": set(),
     "scenes": set(),
+    "synthetic": {"scenes"},
     "episodes": {"scenes"},
     "features": {"scenes", "episodes"},
     "experts": {"features"},
     "meta": {"experts", "features", "episodes", "scenes"},
     "normality": {"meta", "experts", "features", "episodes", "scenes"},
     "scoring": {"normality", "experts", "features", "scenes"},
-    "workflows": {"scoring", "normality", "meta", "experts", "features", "episodes", "scenes"},
-    "protocol": {
+    "workflows": {"synthetic", "scoring", "normality", "meta", "experts", "features", "episodes", "scenes"},
+    "benchmark": {
         "workflows",
         "scoring",
         "normality",
@@ -44,6 +45,7 @@ MAY_IMPORT = {
         "features",
         "episodes",
         "scenes",
+        "synthetic",
     },
     "report": set(),
 }

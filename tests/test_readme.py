@@ -8,9 +8,9 @@ import pytest
 import typer
 
 import metavad
+from metavad.benchmark import METHODS
 from metavad.cli import app
 from metavad.config import load_config
-from metavad.protocol import METHODS
 from metavad.scenes.suite import about, load_suite
 from metavad.shipped import shipped
 from tests.footage import write_video
@@ -142,7 +142,7 @@ def test_every_key_and_format_of_a_suite_is_in_the_readme():
 
 def test_every_method_expert_suite_and_kind_of_event_has_its_line():
     from metavad.experts import EXPERTS
-    from metavad.scenes.synthetic import EVENT_KINDS
+    from metavad.synthetic import EVENT_KINDS
 
     for page, names in {
         "README.md": METHODS,

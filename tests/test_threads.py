@@ -6,9 +6,9 @@ import cv2
 import pytest
 import torch
 
+from metavad.benchmark import MEASURED, run_benchmark
 from metavad.experts.flow_density import FlowDensity
 from metavad.normality.detector import save_detector
-from metavad.protocol import MEASURED, benchmark
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.scoring.checking import check
@@ -128,7 +128,9 @@ def test_a_benchmark_is_the_same_on_any_number_of_threads(tiny_base, scene, thre
     for count in (1, 3):
         threads(count, count)
         store = Store(tmp_path / str(count))
-        outcome = benchmark([scene], tiny_base, shots=(0, 2), draws=1, methods=("zero-shot", "adapted"), store=store)
+        outcome = run_benchmark(
+            [scene], tiny_base, shots=(0, 2), draws=1, methods=("zero-shot", "adapted"), store=store
+        )
         rows = [{name: row[name] for name in row if name not in MEASURED} for row in outcome.record["rows"]]
         found.append((rows, {name: scores.tobytes() for name, scores in outcome.scores.items()}))
         assert torch.get_num_threads() == count

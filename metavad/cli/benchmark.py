@@ -9,8 +9,8 @@ import typer
 from metavad.cli.options import BaseFolder, Data, ProgressKind, Scenes, Seed, ShotFrames
 
 if TYPE_CHECKING:
+    from metavad.benchmark import Outcome
     from metavad.progress import Progress
-    from metavad.protocol import Outcome
 
 __all__ = ["register", "write_report"]
 
@@ -132,8 +132,8 @@ def _run(
     found, where = open_base(base)
     if not quiet:
         say(f"base {found.digest}: {where}")
-    from metavad.protocol import benchmark as run
-    from metavad.protocol import parts_folder
+    from metavad.benchmark import parts_folder
+    from metavad.benchmark import run_benchmark as run
     from metavad.workflows.machine import describe_machine
 
     parts = None if fresh else parts_folder(found, asked["shot_frames"], asked["seed"])
@@ -144,10 +144,10 @@ def _run(
 
 def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: int, progress: "Progress") -> None:
     """Run a record again with its own settings, taking nothing from before; exit code 1 where a figure differs."""
+    from metavad.benchmark import read_record
     from metavad.cli.recognition import asked_classes, run_recognition
     from metavad.cli.reproduce import changed_differences, changed_figures, changed_sources
     from metavad.cli.terminal import say
-    from metavad.protocol import read_record
 
     before = read_record(record_file)
     asked = {name: before[name] for name in ("shots", "draws", "methods", "shot_frames", "seed")}

@@ -50,7 +50,7 @@ def synthesize(
 
     from metavad.cli.terminal import progress_of, resuming, say
     from metavad.files import claimed
-    from metavad.scenes.synthetic import write_suite
+    from metavad.synthetic import write_suite
 
     told = progress_of(progress)
     kind = cast(Literal["tiny", "small", "full"], size)

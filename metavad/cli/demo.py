@@ -52,7 +52,7 @@ def _demo(out: Path, seed: int, progress: "Progress") -> None:
 
     train = _cameras(out / "cameras" / "train", TRAIN, 0, seed, TO_LEARN, progress)
     unseen = _cameras(out / "cameras" / "unseen", UNSEEN, TRAIN, seed, TO_JUDGE, progress)
-    from metavad.protocol import benchmark
+    from metavad.benchmark import run_benchmark
     from metavad.report.table import terminal_table
     from metavad.scenes.cache import Store
     from metavad.workflows.machine import describe_machine
@@ -63,7 +63,7 @@ def _demo(out: Path, seed: int, progress: "Progress") -> None:
     base = meta_train(
         train, load_config("quick"), run=run, seed=seed, resume=begun, device="cpu", store=store, progress=progress
     )
-    outcome = benchmark(
+    outcome = run_benchmark(
         unseen,
         base,
         shots=SHOTS,
@@ -85,7 +85,7 @@ def _cameras(
     folder: Path, scenes: int, first: int, seed: int, footage: dict[str, Any], progress: "Progress"
 ) -> "tuple[Scene, ...]":
     from metavad.scenes.suite import load_suite
-    from metavad.scenes.synthetic import write_suite
+    from metavad.synthetic import write_suite
 
     path = write_suite(folder, scenes=scenes, first=first, seed=seed, jobs=2, progress=progress, **footage)
     return load_suite(str(path)).scenes

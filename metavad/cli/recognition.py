@@ -33,9 +33,9 @@ def run_recognition(
     progress: "Progress",
 ) -> dict[str, Any]:
     """The record."""
+    from metavad.benchmark.recognition import RECOGNISERS, recognise
     from metavad.cli.bases import open_base
     from metavad.cli.terminal import say
-    from metavad.protocol.recognition import RECOGNISERS, recognise
     from metavad.workflows.machine import describe_machine
 
     found, where = open_base(base)

@@ -28,7 +28,7 @@ _SOURCES = {"data": "footage", "truth": "labels", "layout": "layout", "wrong_sce
 
 def changed_figures(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """A line for each figure that is not the same; what is measured (time) is not compared."""
-    from metavad.protocol import MEASURED
+    from metavad.benchmark import MEASURED
 
     key = ("suite", "scene", "method", "score", "shots")
     return [line for pair in _pairs(before["rows"], after["rows"], key) for line in _changed(*pair, MEASURED)]

@@ -380,7 +380,7 @@ def _generated(place: Place, table: SuiteTable, progress: Progress) -> Suite:
 
 
 def _generated_folder(place: Place, block: GenerateTable, progress: Progress) -> Path:
-    from metavad.scenes import synthetic
+    from metavad import synthetic
     from metavad.scenes.cache import cache_folder
 
     made = [root / block.root for root in place.roots if (root / block.root / "suite.toml").is_file()]

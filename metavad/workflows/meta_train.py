@@ -40,7 +40,7 @@ from metavad.runs import runs
 from metavad.scenes.cache import Store, data_digest
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
-from metavad.scenes.synthetic import claims_to_be_generated, is_generated
+from metavad.synthetic import claims_to_be_generated, is_generated
 from metavad.threads import one_thread
 from metavad.workflows.machine import describe_machine, device_of
 

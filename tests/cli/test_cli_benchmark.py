@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from metavad.benchmark import MEASURED
 from metavad.cli.benchmark import _print_differences
-from metavad.protocol import MEASURED
 
 ASKED = ["--shots", "0,1", "--draws", "1", "--methods", "position,motion,zero-shot,adapted"]
 

@@ -153,7 +153,7 @@ def test_more_scenes_than_one_suite(metavad, cameras, tmp_path):
 
 
 def test_generated_cameras_without_test_videos_teach_no_weights(metavad, train, tmp_path):
-    from metavad.scenes.synthetic import write_suite
+    from metavad.synthetic import write_suite
 
     plain = write_suite(tmp_path / "plain", scenes=2, seed=5, size="tiny", test_videos=0)
     made = train("--scenes", plain, "--out", "plain-run")

@@ -253,7 +253,7 @@ def test_before_a_run_is_begun_it_cannot_be_resumed(metavad, cameras, tmp_path, 
 
 
 def test_a_fresh_benchmark_keeps_nothing(metavad, cameras, tiny_run, monkeypatch):
-    from metavad.protocol import experiment
+    from metavad.benchmark import experiment
 
     asked = ["benchmark", "--target", cameras, "--base", tiny_run, "--shots", 0, "--methods", "position,motion"]
     for options, said in (([], "goes on where it stopped"), (["--fresh"], "starts over")):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from metavad.protocol.recognition import accept_threshold, shown_clips, together, two_sides
+from metavad.benchmark.recognition import accept_threshold, shown_clips, together, two_sides
 from metavad.scenes.recognition import ClipClass, Recognition, recognition_of
 from metavad.scenes.scene import Video
 
@@ -65,7 +65,7 @@ def test_shown_clips_are_of_training_and_of_every_allowed_class():
 
 def test_test_clips_never_decide_the_threshold(monkeypatch):
     """The same shown clips under other test clips: the same threshold."""
-    from metavad.protocol import recognition
+    from metavad.benchmark import recognition
 
     monkeypatch.setattr(recognition, "join", lambda samples: samples)
     monkeypatch.setattr(recognition, "_fitted", lambda method, shown: float(np.mean(shown)))

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 
 from metavad import __version__
+from metavad.benchmark.figures import defined
+from metavad.benchmark.settings import MOST_DRAWS
 from metavad.config import MOST_SHOTS
 from metavad.errors import BundleError, ShotsError, UsageError, VideoError
 from metavad.evaluation.ranking import micro_auc
@@ -29,8 +31,6 @@ from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted, FineTuned, Method, Refit
 from metavad.normality.model import SceneModel
 from metavad.progress import SILENT, Progress
-from metavad.protocol.figures import defined
-from metavad.protocol.settings import MOST_DRAWS
 from metavad.scenes.cache import Store, content_key
 from metavad.scenes.recognition import Recognition
 from metavad.scenes.scene import Scene, Video

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from metavad.scenes.synthetic.bodies import JOINTS, Build, joints, keypoints
-from metavad.scenes.synthetic.camera import Lens
+from metavad.synthetic.bodies import JOINTS, Build, joints, keypoints
+from metavad.synthetic.camera import Lens
 from metavad.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["Actor", "Appearance", "Shapes", "sample_appearance", "shapes"]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from metavad.scenes.synthetic.actors import CLOTHES, Colour, box_faces, car_faces, project_faces, shaded
-from metavad.scenes.synthetic.camera import CameraSpec, Point
+from metavad.synthetic.actors import CLOTHES, Colour, box_faces, car_faces, project_faces, shaded
+from metavad.synthetic.camera import CameraSpec, Point
 from metavad.types import ByteArray, FloatArray
 
 __all__ = ["Patch", "Prop", "World", "build_world", "free_spot", "off_routes", "roaming_spots", "things"]

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from metavad.scenes.synthetic.actors import Actor, Appearance, sample_appearance
-from metavad.scenes.synthetic.bodies import cadence, cycling, gait, posture
-from metavad.scenes.synthetic.camera import CameraSpec, Place, Route
-from metavad.scenes.synthetic.world import entrances, roaming_spots
+from metavad.synthetic.actors import Actor, Appearance, sample_appearance
+from metavad.synthetic.bodies import cadence, cycling, gait, posture
+from metavad.synthetic.camera import CameraSpec, Place, Route
+from metavad.synthetic.world import entrances, roaming_spots
 from metavad.types import FloatArray
 
 __all__ = ["Act", "Path", "Stage", "everyday", "make_way", "person", "ramp", "stroll", "thrown_ball", "travel"]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from metavad.benchmark.places import Places, places_of
+from metavad.benchmark.settings import SHOWN, Settings
 from metavad.episodes import Shots, draw_shots
 from metavad.errors import DataError, FootageWarning
 from metavad.features.base import grid_of
@@ -16,15 +18,13 @@ from metavad.features.library import Library, Track, stream
 from metavad.features.sample import Sample
 from metavad.files import claimed
 from metavad.normality.base import Base
-from metavad.protocol.places import Places, places_of
-from metavad.protocol.settings import SHOWN, Settings
 from metavad.recordings import recordings
 from metavad.scenes.cache import Store, cache_folder, data_digest
 from metavad.scenes.labels import check_rows, frame_labels, unlabelled
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
-from metavad.scenes.synthetic import VERSION, write_suite
 from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
+from metavad.synthetic import VERSION, write_suite
 from metavad.types import BoolArray, IntArray
 
 __all__ = ["Bench"]

@@ -11,8 +11,8 @@ import pytest
 from joblib import Parallel, delayed
 
 from metavad.errors import OutputError, UsageError
-from metavad.scenes.synthetic import EVENT_KINDS, write, write_suite
-from metavad.scenes.synthetic.write import _runs
+from metavad.synthetic import EVENT_KINDS, write, write_suite
+from metavad.synthetic.write import _runs
 
 SETTINGS = {"seed": 11, "size": "tiny", "normal_seconds": 1.0, "test_seconds": 2.0}
 

@@ -23,12 +23,12 @@ from metavad.progress import SILENT, Progress
 from metavad.scenes.arrays import mapped_array
 from metavad.scenes.container import file_address
 from metavad.scenes.scene import MOST_CAMERAS
-from metavad.scenes.synthetic.bodies import KEYPOINTS
-from metavad.scenes.synthetic.camera import CameraSpec, Size, sample_camera
-from metavad.scenes.synthetic.events import VideoPlan, abnormal_kinds, plan_videos
-from metavad.scenes.synthetic.register import Print, is_noted, note, print_of
-from metavad.scenes.synthetic.render import RenderedFrame, TrackBox, render
-from metavad.scenes.synthetic.world import World, build_world
+from metavad.synthetic.bodies import KEYPOINTS
+from metavad.synthetic.camera import CameraSpec, Size, sample_camera
+from metavad.synthetic.events import VideoPlan, abnormal_kinds, plan_videos
+from metavad.synthetic.register import Print, is_noted, note, print_of
+from metavad.synthetic.render import RenderedFrame, TrackBox, render
+from metavad.synthetic.world import World, build_world
 from metavad.types import BoolArray, FloatArray
 
 __all__ = ["VERSION", "claims_to_be_generated", "write_suite"]
@@ -70,7 +70,7 @@ def write_suite(
 
     A camera depends on the seed, its number and the sizes alone, so that few cameras are a prefix of many.
     Each is whole or not there; those already written with the same settings are kept, once it is sure that they
-    are what the generator writes: known from when it did (:mod:`~metavad.scenes.synthetic.register`), else written
+    are what the generator writes: known from when it did (:mod:`~metavad.synthetic.register`), else written
     again and compared. ``jobs`` processes work side by side. Raises :class:`OutputError` where a folder holds
     something else, and :class:`UsageError` for an unknown size or a count below one.
     """

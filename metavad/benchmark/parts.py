@@ -12,6 +12,9 @@ import numpy as np
 
 import metavad
 from metavad import __version__
+from metavad.benchmark.bench import Bench
+from metavad.benchmark.places import pixel_figure
+from metavad.benchmark.settings import Part
 from metavad.features.footage import regridded
 from metavad.features.library import Library, Track
 from metavad.files import atomic_path
@@ -21,9 +24,6 @@ from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted, FineTuned, Method, Refit
 from metavad.normality.model import SceneModel
 from metavad.normality.threshold import promise_threshold
-from metavad.protocol.bench import Bench
-from metavad.protocol.places import pixel_figure
-from metavad.protocol.settings import Part
 from metavad.scenes.arrays import archived_arrays
 from metavad.scenes.cache import cache_folder, data_digest
 from metavad.scoring.baselines import motion, position

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from metavad.scenes.synthetic.actors import Actor, shapes
-from metavad.scenes.synthetic.bodies import posture
-from metavad.scenes.synthetic.camera import CameraSpec
-from metavad.scenes.synthetic.life import (
+from metavad.synthetic.actors import Actor, shapes
+from metavad.synthetic.bodies import posture
+from metavad.synthetic.camera import CameraSpec
+from metavad.synthetic.life import (
     Act,
     Path,
     Stage,
@@ -30,7 +30,7 @@ from metavad.scenes.synthetic.life import (
     travel,
     turned,
 )
-from metavad.scenes.synthetic.world import free_spot, off_routes, things
+from metavad.synthetic.world import free_spot, off_routes, things
 from metavad.types import BoolArray, FloatArray
 
 __all__ = ["EVENT_KINDS", "MARGIN", "PATIENCE", "VideoPlan", "abnormal_kinds", "perform", "plan_videos"]

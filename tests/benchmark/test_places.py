@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metavad.protocol.places import pixel_figure, places_of, region_figures
+from metavad.benchmark.places import pixel_figure, places_of, region_figures
 from metavad.scenes.suite import load_suite
 from metavad.scoring.regions import detect
 from tests.footage import write_image, write_video

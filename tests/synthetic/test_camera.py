@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metavad.errors import UsageError
-from metavad.scenes.synthetic import EVENT_KINDS, abnormal_kinds, sample_camera
-from metavad.scenes.synthetic.camera import KINDS, Lens
+from metavad.synthetic import EVENT_KINDS, abnormal_kinds, sample_camera
+from metavad.synthetic.camera import KINDS, Lens
 
 lenses = st.builds(
     Lens,

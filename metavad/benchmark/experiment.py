@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
+from metavad.benchmark.bench import Bench
+from metavad.benchmark.differences import Draws, differences, mean_differences
+from metavad.benchmark.figures import frame_scores, row
+from metavad.benchmark.parts import Scored, scored_part
+from metavad.benchmark.record import record_of
+from metavad.benchmark.settings import METHODS, Part, checked_settings
+from metavad.benchmark.stories import Story, story_of
 from metavad.errors import DataError, FootageWarning
 from metavad.normality.base import Base
 from metavad.progress import SILENT, Progress, along
-from metavad.protocol.bench import Bench
-from metavad.protocol.differences import Draws, differences, mean_differences
-from metavad.protocol.figures import frame_scores, row
-from metavad.protocol.parts import Scored, scored_part
-from metavad.protocol.record import record_of
-from metavad.protocol.settings import METHODS, Part, checked_settings
-from metavad.protocol.stories import Story, story_of
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
 from metavad.threads import one_thread
 from metavad.types import FloatArray
 
-__all__ = ["Outcome", "benchmark"]
+__all__ = ["Outcome", "run_benchmark"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class _Found:
     scores: dict[str, FloatArray]
 
 
-def benchmark(
+def run_benchmark(
     scenes: Sequence[Scene],
     base: Base,
     *,

@@ -6,11 +6,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from metavad.benchmark.bench import Bench
+from metavad.benchmark.figures import defined, frame_scores
+from metavad.benchmark.parts import Scored
+from metavad.benchmark.settings import ONCE
 from metavad.evaluation.intervals import Difference, auc_difference, mean_difference
-from metavad.protocol.bench import Bench
-from metavad.protocol.figures import defined, frame_scores
-from metavad.protocol.parts import Scored
-from metavad.protocol.settings import ONCE
 from metavad.types import FloatArray
 
 __all__ = ["RIVALS", "Draws", "differences", "mean_differences"]

@@ -11,7 +11,7 @@ from metavad.errors import FootageWarning, OutputError
 from metavad.progress import SILENT
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
-from metavad.scenes.synthetic import is_generated, write, write_suite
+from metavad.synthetic import is_generated, write, write_suite
 from metavad.workflows.meta_train import meta_train, training_footage
 from tests.footage import write_video
 

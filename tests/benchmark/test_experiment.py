@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from metavad import protocol
+from metavad import benchmark
+from metavad.benchmark import parts as part_files
+from metavad.benchmark.bench import Bench
+from metavad.benchmark.settings import Part, checked_settings
 from metavad.errors import DataError, LabelError, ShotsError, UsageError
-from metavad.protocol import parts as part_files
-from metavad.protocol.bench import Bench
-from metavad.protocol.settings import Part, checked_settings
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
@@ -51,7 +51,7 @@ def parts(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def outcome(scenes, tiny_base, parts):
-    return protocol.benchmark(scenes, tiny_base, shots=(0, 1, 2), draws=2, parts=parts, seed=4)
+    return benchmark.run_benchmark(scenes, tiny_base, shots=(0, 1, 2), draws=2, parts=parts, seed=4)
 
 
 @pytest.fixture
@@ -123,10 +123,10 @@ def test_a_story_of_each_camera(outcome, scenes):
 
 def test_the_same_again_and_in_parallel(outcome, scenes, tiny_base, tmp_path):
     asked = {**ASKED, "methods": ("motion", "adapted")}
-    again = protocol.benchmark(scenes, tiny_base, **asked, seed=4, jobs=2, parts=tmp_path / "parts")
+    again = benchmark.run_benchmark(scenes, tiny_base, **asked, seed=4, jobs=2, parts=tmp_path / "parts")
     before = [row for row in outcome.record["rows"] if row["method"] in asked["methods"]]
-    rows = [{k: v for k, v in row.items() if k not in protocol.MEASURED} for row in again.record["rows"]]
-    assert rows == [{k: v for k, v in row.items() if k not in protocol.MEASURED} for row in before]
+    rows = [{k: v for k, v in row.items() if k not in benchmark.MEASURED} for row in again.record["rows"]]
+    assert rows == [{k: v for k, v in row.items() if k not in benchmark.MEASURED} for row in before]
 
 
 def test_a_stopped_benchmark_goes_on(outcome, scenes, tiny_base, tmp_path, monkeypatch):
@@ -141,10 +141,10 @@ def test_a_stopped_benchmark_goes_on(outcome, scenes, tiny_base, tmp_path, monke
     monkeypatch.setattr(part_files, "_score_part", counted)
     asked = {**ASKED, "methods": ("position", "motion", "zero-shot", "adapted")}
     with pytest.raises(KeyboardInterrupt):
-        protocol.benchmark(scenes[:1], tiny_base, **asked, seed=4, parts=tmp_path)
+        benchmark.run_benchmark(scenes[:1], tiny_base, **asked, seed=4, parts=tmp_path)
     again: list[Part] = []
     monkeypatch.setattr(part_files, "_score_part", lambda bench, part: again.append(part) or kept(bench, part))
-    found = protocol.benchmark(scenes[:1], tiny_base, **asked, seed=4, parts=tmp_path)
+    found = benchmark.run_benchmark(scenes[:1], tiny_base, **asked, seed=4, parts=tmp_path)
     assert not set(done) & set(again)
     assert len(done) + len(again) == 3 + 2 * 2
     assert found.record["rows"][-1]["micro_auc"] == outcome.record["rows"][10]["micro_auc"]
@@ -168,9 +168,13 @@ def test_label_sets_share_their_scores_and_masks_keep_theirs(copied, tiny_base, 
     for video in scene.test:
         np.save(scene.root / "turned" / f"{video.name}.npy", 1 - np.load(scene.root / "labels" / f"{video.name}.npy"))
     made = _counting(monkeypatch)
-    first = [protocol.benchmark([each], tiny_base, **asked, parts=tmp_path).record for each in (scene, bare, turned)]
+    first = [
+        benchmark.run_benchmark([each], tiny_base, **asked, parts=tmp_path).record for each in (scene, bare, turned)
+    ]
     assert len(made) == 2 * 2
-    again = [protocol.benchmark([each], tiny_base, **asked, parts=tmp_path).record for each in (turned, scene, bare)]
+    again = [
+        benchmark.run_benchmark([each], tiny_base, **asked, parts=tmp_path).record for each in (turned, scene, bare)
+    ]
     assert len(made) == 2 * 2
     assert [again[n]["rows"] for n in (1, 2, 0)] == [record["rows"] for record in first]
     assert [row["pixel_auc"] is None for record in first for row in record["rows"]] == [False] * 2 + [True] * 4
@@ -181,11 +185,11 @@ def test_label_sets_share_their_scores_and_masks_keep_theirs(copied, tiny_base, 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", None])
 def test_a_damaged_part_is_made_again(scenes, tiny_base, tmp_path, monkeypatch, damage):
     asked = {**ASKED, "shots": (1,), "draws": 1, "methods": ("motion", "adapted"), "parts": tmp_path}
-    before = protocol.benchmark(scenes[:1], tiny_base, **asked).record["rows"]
+    before = benchmark.run_benchmark(scenes[:1], tiny_base, **asked).record["rows"]
     (path,) = tmp_path.glob("*/adapted-1-0*.npz")
     path.write_bytes(path.read_bytes()[:-200] if damage is None else damage)
     made = _counting(monkeypatch)
-    after = protocol.benchmark(scenes[:1], tiny_base, **asked).record["rows"]
+    after = benchmark.run_benchmark(scenes[:1], tiny_base, **asked).record["rows"]
     assert [part.method for part in made] == ["adapted"]
     assert after[1]["micro_auc"] == before[1]["micro_auc"]
 
@@ -207,7 +211,7 @@ def test_random_weights_are_the_same_whatever_order_a_file_gives_them_in(tiny_ru
 
 def test_the_published_shot_of_five_frames(scenes, tiny_base):
     asked = {**ASKED, "shots": (1, 3), "draws": 1, "methods": ("zero-shot", "fine-tune", "refit", "adapted")}
-    record = protocol.benchmark(scenes[:1], tiny_base, **asked, shot_frames=5, paper=True).record
+    record = benchmark.run_benchmark(scenes[:1], tiny_base, **asked, shot_frames=5, paper=True).record
     assert record["shot_frames"] == 5
     assert record["scenes"][0]["independent_shots"] == {"1": 1, "3": 3}
     assert all(row["micro_auc"] is not None for row in record["rows"])
@@ -219,12 +223,12 @@ def test_scores_depend_on_no_label_and_no_other_video(copied, tiny_base, tmp_pat
     """Labels are turned round and one test video is removed: what the others score stays."""
     asked = {**ASKED, "shots": (2,), "draws": 1, "methods": ("adapted", "motion")}
     scene = load_suite(str(copied)).scenes[0]
-    protocol.benchmark([scene], tiny_base, **asked, parts=tmp_path / "before")
+    benchmark.run_benchmark([scene], tiny_base, **asked, parts=tmp_path / "before")
     labels = copied / "camera-000" / "labels"
     (copied / "camera-000" / "test" / "test-00.mp4").unlink()
     np.save(labels / "test-01.npy", 1 - np.load(labels / "test-01.npy"))
     scene = load_suite(str(copied)).scenes[0]
-    protocol.benchmark([scene], tiny_base, **asked, parts=tmp_path / "after")
+    benchmark.run_benchmark([scene], tiny_base, **asked, parts=tmp_path / "after")
     for method, shots in (("adapted", 2), ("motion", 0)):
         (before,) = _scores(tmp_path / "before", method, shots).values()
         (after,) = _scores(tmp_path / "after", method, shots).values()
@@ -236,7 +240,7 @@ def test_scores_do_not_depend_on_the_order_of_test_videos(scenes, tiny_base):
     """Nor on what is benchmarked beside a scene: shots, scores and figures are the same."""
     asked = {**ASKED, "shots": (2,), "draws": 1, "methods": ("motion", "adapted"), "seed": 4}
     turned = replace(scenes[0], test=scenes[0].test[::-1])
-    one, other = (protocol.benchmark([scene], tiny_base, **asked) for scene in (scenes[0], turned))
+    one, other = (benchmark.run_benchmark([scene], tiny_base, **asked) for scene in (scenes[0], turned))
     assert one.scores.keys() == other.scores.keys()
     for name, scores in one.scores.items():
         np.testing.assert_array_equal(scores, other.scores[name])
@@ -261,7 +265,7 @@ def test_turned_labels_mirror_the_figures(copied, scenes, outcome, tiny_base):
     for path in (copied / "camera-000" / "labels").glob("*.npy"):
         np.save(path, 1 - np.load(path))
     scene = load_suite(str(copied)).scenes[0]
-    rows = protocol.benchmark([scene], tiny_base, shots=(0,), draws=1, stories=False).record["rows"]
+    rows = benchmark.run_benchmark([scene], tiny_base, shots=(0,), draws=1, stories=False).record["rows"]
     for row, before in zip(rows, outcome.record["rows"], strict=False):
         assert row["method"] == before["method"]
         assert math.isclose(row["micro_auc"], 1 - before["micro_auc"], abs_tol=1e-9)
@@ -281,7 +285,7 @@ def test_a_score_depends_on_no_later_frame(copied, tiny_base, tmp_path):
         np.save(copied / "camera-000" / "labels" / "one.npy", np.arange(len(frames)) % 2)
         _suite_of_frames(copied)
         scene = load_suite(str(copied / "frames.toml")).scenes[0]
-        protocol.benchmark([scene], tiny_base, **asked, parts=tmp_path / folder)
+        benchmark.run_benchmark([scene], tiny_base, **asked, parts=tmp_path / folder)
     for method, shots in (("adapted", 2), ("motion", 0)):
         whole, half = (next(iter(_scores(tmp_path / f, method, shots).values()))["one"] for f in ("whole", "half"))
         assert len(half) == 25 < len(whole)
@@ -316,11 +320,11 @@ def test_frames_that_may_be_shown_are_never_scored(copied, tiny_base):
     )
     scene = load_suite(str(copied / "same.toml")).scenes[0]
     frames = sum(len(np.load(path)) - 20 for path in (copied / "camera-000" / "labels").glob("*.npy"))
-    settings = checked_settings((0, 2), 3, protocol.METHODS, 16, 0)
+    settings = checked_settings((0, 2), 3, benchmark.METHODS, 16, 0)
     bench = Bench(scene, [scene], tiny_base, settings, Store(), None)
     for draw in range(3):
         assert all(clip.end <= 20 for clip in bench.shots(2, draw).clips)
-    outcome = protocol.benchmark([scene], tiny_base, shots=(0, 2), draws=1, methods=("motion", "adapted"))
+    outcome = benchmark.run_benchmark([scene], tiny_base, shots=(0, 2), draws=1, methods=("motion", "adapted"))
     assert {row["frames"] for row in outcome.record["rows"]} == {frames}
     assert outcome.record["scenes"][0]["wrong_scene"] is None
 
@@ -339,21 +343,21 @@ def test_a_video_all_of_which_may_be_shown_is_in_no_figure(copied, tiny_base):
     facts = probe(whole.test[0])
     (root / "some").mkdir()
     (root / "some" / f"{whole.test[0].name}.txt").write_text("0,30,4,4,20,20\n")
-    before = protocol.benchmark([whole], tiny_base, **asked, stories=False).record["rows"]
+    before = benchmark.run_benchmark([whole], tiny_base, **asked, stories=False).record["rows"]
     write_video(root / "test" / "zz.mp4", range(12), size=(facts.height, facts.width))
     np.save(root / "labels" / "zz.npy", np.zeros(12))
     more = load_suite(str(copied / "same.toml")).scenes[0]
     assert len(more.test) == len(whole.test) + 1
-    outcome = protocol.benchmark([more], tiny_base, **asked)
+    outcome = benchmark.run_benchmark([more], tiny_base, **asked)
     assert outcome.stories[0].video != "zz"
     for one, other in zip(before, outcome.record["rows"], strict=True):
         assert one["rbdc"] is not None
-        assert {k: v for k, v in one.items() if k not in protocol.MEASURED} == {
-            k: v for k, v in other.items() if k not in protocol.MEASURED
+        assert {k: v for k, v in one.items() if k not in benchmark.MEASURED} == {
+            k: v for k, v in other.items() if k not in benchmark.MEASURED
         }
     (copied / "same.toml").write_text(text.replace("[0, 20]", "[0, 9999]"))
     with pytest.raises(DataError, match="expected frames to score"):
-        protocol.benchmark(load_suite(str(copied / "same.toml")).scenes, tiny_base, **asked)
+        benchmark.run_benchmark(load_suite(str(copied / "same.toml")).scenes, tiny_base, **asked)
 
 
 def test_videos_of_two_shapes_are_not_one_camera(copied, tiny_base):
@@ -363,11 +367,11 @@ def test_videos_of_two_shapes_are_not_one_camera(copied, tiny_base):
         shutil.rmtree(copied / "camera-000" / folder)
     scene = replace(load_suite(str(copied)).scenes[0], pixel_masks=None, tracks=None)
     with pytest.raises(DataError, match=r"expected test videos of one shape, found .* in .* and 64x64 in zz"):
-        protocol.benchmark([scene], tiny_base, **ASKED)
+        benchmark.run_benchmark([scene], tiny_base, **ASKED)
 
 
 def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
-    settings = checked_settings((1, 5), 5, protocol.METHODS, 8, 0)
+    settings = checked_settings((1, 5), 5, benchmark.METHODS, 8, 0)
     bench = Bench(scenes[0], scenes, tiny_base, settings, Store(), None)
     drawn = [bench.shots(5, draw).clips for draw in range(5)]
     assert {clip.side for clips in drawn for clip in clips} == {"normal"}
@@ -391,7 +395,7 @@ def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
 def test_refused_before_anything_is_computed(scenes, tiny_base, monkeypatch, change, error, said):
     monkeypatch.setattr(part_files, "_score_part", lambda *_: pytest.fail("computed"))
     with pytest.raises(error, match=said):
-        protocol.benchmark(scenes, tiny_base, **{**ASKED, **change})
+        benchmark.run_benchmark(scenes, tiny_base, **{**ASKED, **change})
 
 
 def test_labels_must_fit(copied, tiny_base):
@@ -400,7 +404,7 @@ def test_labels_must_fit(copied, tiny_base):
         kept = np.load(labels)
         np.save(labels, wrong)
         with pytest.raises(LabelError, match=said):
-            protocol.benchmark(load_suite(str(copied)).scenes[:1], tiny_base, **ASKED)
+            benchmark.run_benchmark(load_suite(str(copied)).scenes[:1], tiny_base, **ASKED)
         np.save(labels, kept)
 
 
@@ -409,7 +413,7 @@ def test_scenes_without_labels_are_refused(copied, tiny_base):
         '[[scenes]]\nname = "c"\nroot = "camera-000"\nnormal = ["normal/*.mp4"]\ntest = ["test/*.mp4"]\n'
     )
     with pytest.raises(DataError, match="labels"):
-        protocol.benchmark(load_suite(str(copied / "bare.toml")).scenes, tiny_base, **ASKED)
+        benchmark.run_benchmark(load_suite(str(copied / "bare.toml")).scenes, tiny_base, **ASKED)
 
 
 def test_position_knows_the_middle_only():
@@ -459,12 +463,12 @@ def test_the_mean_stands_against_its_rivals_over_cameras(outcome):
 
 def test_figures_that_look_at_the_test_set_say_so(scenes, tiny_base):
     plain, paper = (
-        protocol.benchmark(scenes[:1], tiny_base, shots=(0,), stories=False, paper=flag).record["rows"]
+        benchmark.run_benchmark(scenes[:1], tiny_base, shots=(0,), stories=False, paper=flag).record["rows"]
         for flag in (False, True)
     )
     extra = {"looks_at_test_set_micro_auc", "looks_at_test_set_macro_auc"}
     for before, after in zip(plain, paper, strict=True):
         assert set(after) - set(before) == extra
-        assert {name: after[name] for name in before if name not in protocol.MEASURED} == {
-            name: before[name] for name in before if name not in protocol.MEASURED
+        assert {name: after[name] for name in before if name not in benchmark.MEASURED} == {
+            name: before[name] for name in before if name not in benchmark.MEASURED
         }

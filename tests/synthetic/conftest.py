@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from metavad.scenes.synthetic import CameraSpec, VideoPlan, build_world, plan_videos, render, sample_camera
+from metavad.synthetic import CameraSpec, VideoPlan, build_world, plan_videos, render, sample_camera
 from metavad.types import BoolArray, ByteArray
 
 CAMERAS = 12

@@ -9,10 +9,10 @@ scoring and evaluating; it gives a record (a plain object for JSON) and what a r
 ``stories`` · ``experiment`` all of it.
 """
 
-from metavad.protocol.experiment import Outcome, benchmark
-from metavad.protocol.parts import parts_folder
-from metavad.protocol.record import read_record
-from metavad.protocol.settings import MEASURED, METHODS
-from metavad.protocol.stories import Story
+from metavad.benchmark.experiment import Outcome, run_benchmark
+from metavad.benchmark.parts import parts_folder
+from metavad.benchmark.record import read_record
+from metavad.benchmark.settings import MEASURED, METHODS
+from metavad.benchmark.stories import Story
 
-__all__ = ["MEASURED", "METHODS", "Outcome", "Story", "benchmark", "parts_folder", "read_record"]
+__all__ = ["MEASURED", "METHODS", "Outcome", "Story", "parts_folder", "read_record", "run_benchmark"]

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metavad.benchmark.bench import Bench
 from metavad.episodes import Shots
 from metavad.errors import ShotsError
 from metavad.features.footage import gather
 from metavad.normality.detector import make_detector
 from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
-from metavad.protocol.bench import Bench
 from metavad.scenes.video import read_colour
 from metavad.scoring.events import alarm_intervals
 from metavad.scoring.pictures import around, nearest_shot

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from metavad.benchmark.bench import Bench
+from metavad.benchmark.parts import Scored
+from metavad.benchmark.places import region_figures
 from metavad.evaluation.alarms import detection_delay, false_alarms_per_hour, score_latency
 from metavad.evaluation.ranking import (
     average_precision,
@@ -16,9 +19,6 @@ from metavad.evaluation.ranking import (
     micro_auc,
 )
 from metavad.normality.accumulation import smooth
-from metavad.protocol.bench import Bench
-from metavad.protocol.parts import Scored
-from metavad.protocol.places import region_figures
 from metavad.scoring.events import alarm_intervals
 from metavad.scoring.stream import hold
 from metavad.types import FloatArray, IntArray

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from metavad.scenes.synthetic.camera import sample_camera
-from metavad.scenes.synthetic.events import abnormal_kinds
-from metavad.scenes.synthetic.life import Stage, everyday
-from metavad.scenes.synthetic.world import off_routes
+from metavad.synthetic.camera import sample_camera
+from metavad.synthetic.events import abnormal_kinds
+from metavad.synthetic.life import Stage, everyday
+from metavad.synthetic.world import off_routes
 
 
 def cameras(habit, wanted=True, count=4):

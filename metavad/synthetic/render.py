@@ -7,10 +7,10 @@ from math import ceil, floor
 import cv2
 import numpy as np
 
-from metavad.scenes.synthetic.actors import BITS, Actor, Shapes, fixed, shapes
-from metavad.scenes.synthetic.camera import CameraSpec
-from metavad.scenes.synthetic.events import VideoPlan, perform
-from metavad.scenes.synthetic.world import Patch, World, build_world
+from metavad.synthetic.actors import BITS, Actor, Shapes, fixed, shapes
+from metavad.synthetic.camera import CameraSpec
+from metavad.synthetic.events import VideoPlan, perform
+from metavad.synthetic.world import Patch, World, build_world
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = ["RenderedFrame", "TrackBox", "render"]

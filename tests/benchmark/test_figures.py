@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from metavad.protocol.figures import _causal, _latency
+from metavad.benchmark.figures import _causal, _latency
 from metavad.recordings import recordings
 from metavad.scenes.video import tick_frames
 

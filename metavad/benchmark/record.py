@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metavad import __version__
+from metavad.benchmark.bench import Bench
+from metavad.benchmark.settings import SHOWN, Settings
 from metavad.errors import DataError
 from metavad.normality.base import Base
-from metavad.protocol.bench import Bench
-from metavad.protocol.settings import SHOWN, Settings
 
 __all__ = ["read_record", "record_of"]
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metavad.scenes.synthetic.bodies import JOINTS, KEYPOINTS, Build, cadence, gait, joints, keypoints, posture
+from metavad.synthetic.bodies import JOINTS, KEYPOINTS, Build, cadence, gait, joints, keypoints, posture
 
 BONES = [("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist")]
 POSTURES = ["stand", "talk", "phone", "sit", "bend", "crouch", "hug", "lie", "fight", "climb", "wind-up", "reach"]
