@@ -34,10 +34,10 @@ from metavad.normality.model import SceneModel
 from metavad.normality.population import initial_weights
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
-from metavad.scenes.suite import load_suite
 from metavad.scoring.baselines import motion, position
 from metavad.scoring.stream import hold
 from metavad.types import FloatArray
+from metavad.workflows.suites import open_suite
 
 Calibrations = Mapping[str, Calibration]
 Scorer = Callable[[Maps], Tensor]
@@ -59,7 +59,7 @@ def main() -> None:
     base, shots = load_base(given.base), [int(count) for count in given.shots.split(",")]
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     kinds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for scene in [scene for name in given.suite for scene in load_suite(name).scenes]:
+    for scene in [scene for name in given.suite for scene in open_suite(name).scenes]:
         _camera(base, scene, shots, given.draws, found, kinds)
         print(".", end="", flush=True)
     print()

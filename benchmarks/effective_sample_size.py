@@ -33,7 +33,7 @@ from metavad.normality.methods import Adapted
 from metavad.normality.model import SceneModel
 from metavad.normality.population import halves
 from metavad.scenes.cache import Store
-from metavad.scenes.suite import load_suite
+from metavad.workflows.suites import open_suite
 
 TICKS = 200
 """Ticks scored of each video, at most."""
@@ -55,7 +55,7 @@ def main() -> None:
     """Measure, print, write."""
     given = begin(arguments())
     base, found = load_base(given.base), defaultdict(lambda: defaultdict(list))
-    scenes = [scene for scene in load_suite(given.suite, given.data).scenes if scene.name not in given.leave_out]
+    scenes = [scene for scene in open_suite(given.suite, given.data).scenes if scene.name not in given.leave_out]
     for scene in scenes:
         library = Library([scene], base.config, base.experts.reads, Store())
         shown, other = halves(library.spans(scene.key), 0)

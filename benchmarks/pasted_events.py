@@ -28,9 +28,9 @@ import numpy as np
 
 from metavad.files import write_text
 from metavad.scenes.scene import Scene
-from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe, read_frames
 from metavad.types import FloatArray
+from metavad.workflows.suites import open_suite
 
 LASTS, EVERY = 2.0, 5.0
 """Seconds of one event, and from one to the next."""
@@ -77,7 +77,7 @@ def main() -> None:
     """Write the suite."""
     given = arguments().parse_args()
     scenes = [
-        each for each in load_suite(given.suite, given.data).scenes if each.name not in given.leave_out.split(",")
+        each for each in open_suite(given.suite, given.data).scenes if each.name not in given.leave_out.split(",")
     ]
     cameras = [read(scene) for scene in scenes]
     for number, camera in enumerate(cameras):

@@ -57,6 +57,7 @@ from metavad.scoring.events import alarm_intervals
 from metavad.scoring.stream import TrackScores, score_track
 from metavad.synthetic.write import write_suite
 from metavad.types import BoolArray, FloatArray, IntArray
+from metavad.workflows.suites import open_suite
 
 ALARMS = (10.0, 100.0, 300.0, 1000.0, 3000.0)
 """Promises, in false alarms a day."""
@@ -118,7 +119,7 @@ def _count_alarms(given: argparse.Namespace, base: Base) -> None:
     record = _begun(given.json, base, given.seed)
     for name in given.suite:
         record["rows"][name] = [
-            asdict(each) for each in _counts(base, load_suite(name, given.data).scenes, shots, given.check)
+            asdict(each) for each in _counts(base, open_suite(name, given.data).scenes, shots, given.check)
         ]
     if given.generate:
         _generated(given, shots, record)

@@ -31,8 +31,8 @@ from metavad.normality.model import SceneModel
 from metavad.normality.population import halves
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
-from metavad.scenes.suite import load_suite
 from metavad.types import BoolArray, FloatArray
+from metavad.workflows.suites import open_suite
 
 EVERY, LASTS, WINDOW, WINDOWS = 50, 15, 400, 4
 """Ticks from one to the next, ticks that it lasts, ticks of a window, and windows of a camera."""
@@ -56,7 +56,7 @@ def main() -> None:
     base, shots = load_base(given.base), [int(count) for count in given.shots.split(",")]
     used = base.only(given.experts.split(",")) if given.experts else base
     seen = set(base.facts.get("scenes", ()))
-    scenes = [scene for scene in load_suite(given.suite, given.data).scenes if not _trained_on(scene, seen)]
+    scenes = [scene for scene in open_suite(given.suite, given.data).scenes if not _trained_on(scene, seen)]
     found: dict[str, dict[int, float]] = {}
     for scene in scenes:
         library = Library([scene], used.config, used.experts.reads, Store())

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from metavad.features.backbones.tiny import train_tiny
 from metavad.scenes.cache import Store, working_frames
-from metavad.scenes.suite import load_suite
+from metavad.workflows.suites import open_suite
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -30,7 +30,7 @@ def main() -> None:
     """Train, say how well it tells ways of playing apart, write."""
     given = begin(arguments())
     store, videos = Store(), []
-    for scene in load_suite(given.suite).scenes:
+    for scene in open_suite(given.suite).scenes:
         for video in scene.normal:
             videos.append(working_frames(store, video, short_side=240, rate=10.0, crop=scene.crop)[0])
     started, shares, rows = time.monotonic(), [], []

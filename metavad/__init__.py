@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from metavad.normality.base import load_base
     from metavad.normality.detector import Detector, load_detector, save_detector
     from metavad.scenes.listing import scene_of_files
-    from metavad.scenes.suite import select_scenes
     from metavad.scoring.checking import check
     from metavad.scoring.events import find_events
     from metavad.scoring.stream import score
     from metavad.synthetic import write_suite
     from metavad.workflows.few_shot import adapt
     from metavad.workflows.meta_train import meta_train
+    from metavad.workflows.suites import select_scenes
 
 __version__ = "0.1.0"
 
@@ -37,7 +37,7 @@ _HOMES = {
     "save_detector": "metavad.normality.detector",
     "scene_of_files": "metavad.scenes.listing",
     "score": "metavad.scoring.stream",
-    "select_scenes": "metavad.scenes.suite",
+    "select_scenes": "metavad.workflows.suites",
     "write_suite": "metavad.synthetic",
 }
 

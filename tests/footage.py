@@ -29,6 +29,14 @@ def number_of(picture: np.ndarray) -> int:
     return sum(1 << bit for bit, on in enumerate(bright) if on)
 
 
+def touch(root: Path, *names: str) -> Path:
+    """Files of one byte, of these names, under ``root``, which is returned."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    return root
+
+
 def write_huge_image(path: Path) -> Path:
     """A PNG of a few bytes whose header claims 40,000 by 40,000 pixels."""
 

@@ -16,16 +16,15 @@ from metavad.errors import DataError, FootageWarning
 from metavad.features.base import grid_of
 from metavad.features.library import Library, Track, stream
 from metavad.features.sample import Sample
-from metavad.files import claimed
 from metavad.normality.base import Base
 from metavad.recordings import recordings
-from metavad.scenes.cache import Store, cache_folder, data_digest
+from metavad.scenes.cache import Store, data_digest
 from metavad.scenes.labels import check_rows, frame_labels, unlabelled
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_size
-from metavad.synthetic import VERSION, write_suite
 from metavad.types import BoolArray, IntArray
+from metavad.workflows.suites import generated_suite
 
 __all__ = ["Bench"]
 
@@ -59,7 +58,7 @@ class Bench:
             library = Library([scene], self.base.config, self.base.experts.reads, self.store, whole=False)
             if scene.normal and self._enough(library, scene):
                 return library
-        scene = _generated_camera(self.store)
+        (scene,) = load_suite(str(generated_suite(1, seed=7919, size="small", test_videos=0))).scenes
         return Library([scene], self.base.config, self.base.experts.reads, self.store, whole=False)
 
     def _enough(self, library: Library, scene: Scene) -> bool:
@@ -206,11 +205,3 @@ class Bench:
         """Test videos that are scored, with the features of all their ticks."""
         read = library or self.library
         return ((name, read.track(self.scene.key, "test", name)) for name in self.truth)
-
-
-def _generated_camera(store: Store) -> Scene:
-    """A camera that no suite holds, made once: what ``wrong-scene`` is shown where a suite has one scene only."""
-    folder = cache_folder() / "suites" / f"wrong-scene-{VERSION}"
-    with claimed(folder, wait=True):
-        write_suite(folder, scenes=1, seed=7919, size="small", test_videos=0)
-    return load_suite(str(folder)).scenes[0]

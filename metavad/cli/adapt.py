@@ -115,7 +115,7 @@ def _scenes(
 ) -> "tuple[Scene, ...]":
     from metavad.errors import UsageError
     from metavad.scenes.listing import scene_of_files
-    from metavad.scenes.suite import select_scenes
+    from metavad.workflows.suites import select_scenes
 
     if (target is None) == (not normal):
         raise UsageError("expected --target or --normal, found both or neither; see `metavad adapt --help`")

@@ -124,7 +124,7 @@ def _run(
     from metavad.cli.bases import open_base
     from metavad.cli.terminal import say
     from metavad.errors import UsageError
-    from metavad.scenes.suite import select_scenes
+    from metavad.workflows.suites import select_scenes
 
     if target is None:
         raise UsageError("expected --target SUITE[:SCENE][,...], found none; see `metavad show suites`")

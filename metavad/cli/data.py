@@ -179,10 +179,10 @@ def check(
     from metavad.cli.terminal import console, progress_of, say
     from metavad.errors import printable
     from metavad.scenes.check import check_suite
-    from metavad.scenes.suite import load_suite
+    from metavad.workflows.suites import open_suite
 
     told = progress_of(progress)
-    suite = load_suite(name, data, told)
+    suite = open_suite(name, data, told)
     findings = check_suite(suite, jobs=jobs, progress=told)
     errors = [finding for finding in findings if finding.level == "error"]
     if findings:

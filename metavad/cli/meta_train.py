@@ -45,7 +45,7 @@ def meta_train(
     """Meta-learn a base over many cameras: hours, once; stopped runs go on with --resume."""
     from metavad.cli.terminal import STARTS_OVER, progress_of, resuming, say
     from metavad.config import load_config
-    from metavad.scenes.suite import select_scenes
+    from metavad.workflows.suites import select_scenes
 
     settings = load_config(config, overrides or ())
     run = out or (_newest() if resume else _new())

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from metavad.errors import UsageError
 
@@ -19,8 +20,10 @@ __all__ = [
     "RATES",
     "ROLES",
     "Archive",
+    "CameraSize",
     "Crop",
     "Expect",
+    "GeneratedCameras",
     "LabelSource",
     "Role",
     "Scene",
@@ -35,6 +38,10 @@ Role = Literal["meta-train", "meta-test"]
 
 
 ROLES: tuple[Role, ...] = ("meta-train", "meta-test")
+
+
+CameraSize: TypeAlias = Literal["tiny", "small", "full"]
+"""Of a generated camera."""
 
 
 _BRACES = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
@@ -200,12 +207,25 @@ class Archive:
     creates: str
 
 
+class GeneratedCameras(BaseModel):
+    """Cameras that are written when they are first used, unless they lie in the folder ``root`` of the data root."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    root: str
+    scenes: int = Field(ge=1, le=MOST_CAMERAS)
+    seed: int = Field(ge=0)
+    size: CameraSize = "small"
+    roles: tuple[Role, ...] = ROLES
+
+
 @dataclass(frozen=True)
 class Suite:
     """A named set of scenes, where it is from (``reference``, ``get``) and under which ``terms``.
 
     ``layout`` is the form its files are in, ``label_set`` which of several labellings; ``missing`` names
-    scenes whose files are not there, one line each.
+    scenes whose files are not there, one line each. A suite of generated cameras names them in ``generate`` and has
+    no scenes until they are made.
     """
 
     name: str
@@ -221,3 +241,4 @@ class Suite:
     missing: tuple[str, ...] = ()
     archives: tuple[Archive, ...] = ()
     expect: Expect = Expect()
+    generate: tuple[GeneratedCameras, ...] = ()

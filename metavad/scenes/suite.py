@@ -3,7 +3,6 @@
 A suite is data: adding a dataset is a file in ``tasks/`` or anywhere else, in the same format.
 """
 
-import fnmatch
 import glob
 import os
 from collections.abc import Sequence
@@ -11,17 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metavad.errors import SuiteError, UsageError, nearest
-from metavad.files import claimed
-from metavad.progress import SILENT, Progress
 from metavad.scenes.listing import name_of, natural, videos_under
 from metavad.scenes.lists import chosen_by
 from metavad.scenes.patterns import matched_groups
-from metavad.scenes.scene import Archive, Crop, Expect, LabelSource, Role, Scene, Suite, Video, filled, words_of
-from metavad.scenes.suite_file import GenerateTable, LabelTable, LayoutTable, SceneTable, SuiteTable, table_of
+from metavad.scenes.scene import Archive, Crop, Expect, LabelSource, Scene, Suite, Video, filled, words_of
+from metavad.scenes.suite_file import LabelTable, LayoutTable, SceneTable, SuiteTable, table_of
 from metavad.scenes.text import spelt
 from metavad.shipped import shipped
 
-__all__ = ["Place", "about", "load_suite", "place_of", "roots_of", "select_scenes"]
+__all__ = ["Place", "about", "load_suite", "place_of", "roots_of"]
 
 
 @dataclass(frozen=True)
@@ -34,25 +31,22 @@ class Place:
     beside: Path | None = None
 
 
-def load_suite(name_or_path: str, data: Path | None = None, progress: Progress = SILENT) -> Suite:
+def load_suite(name_or_path: str, data: Path | None = None) -> Suite:
     """A shipped suite by name, or one's own by the path of its TOML file (or the folder that holds it).
 
     Roots of scenes lie under ``data``, else, for one's own file, beside it, else under ``METAVAD_DATA``: the
-    first of these where anything matches.
+    first of these where anything matches. Generated cameras are named in ``Suite.generate`` and not made.
     Raises :class:`UsageError` for an unknown name and :class:`SuiteError` for what the file says wrong or
     for files that are not there.
     """
     place = place_of(name_or_path, data)
-    return _loaded(place, table_of(place.path), progress)
-
-
-def _loaded(place: Place, table: SuiteTable, progress: Progress) -> Suite:
+    table = table_of(place.path)
     if table.recognition:
         raise UsageError(
             f"{place.name}: expected cameras, found folders of classes; they are for `metavad benchmark --target` alone"
         )
     if table.generate:
-        return _generated(place, table, progress)
+        return about(name_or_path)
     there, failures = _there(place, table)
     if not there:
         raise failures[0]
@@ -63,26 +57,6 @@ def about(name_or_path: str) -> Suite:
     """What the file of a suite says about it, without looking for its videos: no scenes."""
     place = place_of(name_or_path, None)
     return _suite(place, table_of(place.path), LayoutTable.model_construct(name="", scenes=(), label_set=None), [], [])
-
-
-def select_scenes(spec: str, data: Path | None = None, *, role: Role, progress: Progress = SILENT) -> tuple[Scene, ...]:
-    """Scenes by a selection such as ``"synthetic,mysite.toml:lobby,umn:*"``, in that order, each once.
-
-    A suite alone means its scenes that have ``role``; a named scene must have it.
-    """
-    chosen: dict[str, Scene] = {}
-    for part in filter(None, (part.strip() for part in spec.split(","))):
-        name, wanted = _split(part)
-        suite = load_suite(name, data, progress)
-        for scene in _matching(suite, wanted, role):
-            if (other := chosen.setdefault(scene.key, scene)).root != scene.root:
-                raise UsageError(
-                    f"{scene.key}: expected suites with different names, found one in {other.root} and one in "
-                    f"{scene.root}; rename a suite's file or folder"
-                )
-    if not chosen:
-        raise UsageError(f"scenes: expected suites such as 'ped2' or 'site.toml:lobby', found {spec!r}")
-    return tuple(chosen.values())
 
 
 def place_of(name_or_path: str, data: Path | None) -> Place:
@@ -348,6 +322,7 @@ def _suite(place: Place, table: SuiteTable, layout: LayoutTable, scenes: list[Sc
         missing=tuple(missing),
         archives=tuple(Archive(**archive.model_dump()) for archive in table.archives),
         expect=Expect(**table.expect.model_dump()),
+        generate=table.generate,
     )
 
 
@@ -363,53 +338,3 @@ def _nothing(place: Place, failure: str, layouts: list[str]) -> str:
         f"{place.name}: expected videos, but {failure}{others}; "
         "put them there, or say where they are with --data or METAVAD_DATA"
     )
-
-
-def _generated(place: Place, table: SuiteTable, progress: Progress) -> Suite:
-    """Scenes of generated cameras: from the data root where they are, else made once, in the cache."""
-    scenes: dict[str, Scene] = {}
-    for block in table.generate:
-        folder = _generated_folder(place, block, progress)
-        inner = Place(place.name, folder / "suite.toml", (folder,), folder)
-        for scene in _loaded(inner, table_of(inner.path), progress).scenes:
-            name = scene.name if scene.name not in scenes else f"{scene.name}-{block.seed}"
-            roles = scene.roles & frozenset(block.roles)
-            scenes[name] = replace(scene, name=name, roles=roles)
-    layout = LayoutTable.model_construct(name="", scenes=(), label_set=None)
-    return _suite(place, table, layout, list(scenes.values()), [])
-
-
-def _generated_folder(place: Place, block: GenerateTable, progress: Progress) -> Path:
-    from metavad import synthetic
-    from metavad.scenes.cache import cache_folder
-
-    made = [root / block.root for root in place.roots if (root / block.root / "suite.toml").is_file()]
-    name = f"synthetic-{synthetic.VERSION}-{block.size}-{block.scenes}-{block.seed}"
-    folder = made[0] if made else cache_folder() / "suites" / name
-    if not (folder / "suite.toml").is_file():
-        with claimed(folder, wait=True):  # whoever comes second finds it written
-            synthetic.write_suite(folder, scenes=block.scenes, seed=block.seed, size=block.size, progress=progress)
-    return folder
-
-
-def _split(part: str) -> tuple[str, str | None]:
-    """Suite and scene of ``suite:scene``; a colon inside a path is part of the path."""
-    name, colon, scene = part.rpartition(":")
-    return (name, scene) if colon and not set(scene) & set("/\\") else (part, None)
-
-
-def _matching(suite: Suite, wanted: str | None, role: Role) -> list[Scene]:
-    if wanted is None:
-        scenes = [scene for scene in suite.scenes if role in scene.roles]
-        if not scenes:
-            raise UsageError(f"{suite.name}: expected scenes to {role} on, found none; choose another suite")
-        return scenes
-    scenes = [scene for scene in suite.scenes if fnmatch.fnmatchcase(scene.name, wanted)]
-    if not scenes:
-        lost = next((line for line in suite.missing if line.startswith(f"{wanted}:")), None)
-        hint = lost or nearest(wanted, [scene.name for scene in suite.scenes])
-        raise UsageError(f"{suite.name}: expected a scene of this suite, found {wanted!r}; {hint}")
-    if any(role not in scene.roles for scene in scenes):
-        roles = ", ".join(sorted(scenes[0].roles)) or "nothing"
-        raise UsageError(f"{suite.name}:{wanted}: expected a scene to {role} on, found one to {roles} on")
-    return scenes

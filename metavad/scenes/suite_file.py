@@ -9,10 +9,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from metavad.errors import SuiteError, nearest
 from metavad.scenes.formats import FORMATS, MASK_FORMATS, TRACK_FORMATS
-from metavad.scenes.scene import MOST_CAMERAS, RATES, ROLES, Role, words_of
+from metavad.scenes.scene import RATES, ROLES, GeneratedCameras, Role, words_of
 from metavad.scenes.text import text_of
 
-__all__ = ["GenerateTable", "LabelTable", "LayoutTable", "SceneTable", "SuiteTable", "table_of"]
+__all__ = ["LabelTable", "LayoutTable", "SceneTable", "SuiteTable", "table_of"]
 
 
 class _Strict(BaseModel):
@@ -131,14 +131,6 @@ class LayoutTable(_Strict):
     label_set: str | None = None
 
 
-class GenerateTable(_Strict):
-    root: str
-    scenes: int = Field(ge=1, le=MOST_CAMERAS)
-    seed: int = Field(ge=0)
-    size: Literal["tiny", "small", "full"] = "small"
-    roles: tuple[Role, ...] = ROLES
-
-
 class ArchiveTable(_Strict):
     url: str = Field(pattern="^https?://")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -173,7 +165,7 @@ class SuiteTable(_Strict):
     label_set: str | None = None
     scenes: tuple[SceneTable, ...] = ()
     layouts: tuple[LayoutTable, ...] = ()
-    generate: tuple[GenerateTable, ...] = ()
+    generate: tuple[GeneratedCameras, ...] = ()
     recognition: RecognitionTable | None = None
     archives: tuple[ArchiveTable, ...] = ()
     expect: ExpectTable = ExpectTable()
@@ -194,10 +186,10 @@ def table_of(path: Path) -> SuiteTable:
     return table
 
 
-_TABLES: dict[str, type[_Strict]] = {
+_TABLES: dict[str, type[BaseModel]] = {
     "scenes": SceneTable,
     "layouts": LayoutTable,
-    "generate": GenerateTable,
+    "generate": GeneratedCameras,
     "archives": ArchiveTable,
     "recognition": RecognitionTable,
     "labels": LabelTable,

@@ -11,11 +11,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from metavad.errors import UsageError, nearest
+from metavad.scenes.scene import CameraSize
 from metavad.types import FloatArray
 
-__all__ = ["KINDS", "CameraSpec", "Habits", "Lens", "Look", "Place", "Route", "Size", "sample_camera"]
+__all__ = ["KINDS", "CameraSpec", "Habits", "Lens", "Look", "Place", "Route", "sample_camera"]
 
-Size: TypeAlias = Literal["tiny", "small", "full"]
 Mover: TypeAlias = Literal["walker", "runner", "cyclist", "car"]
 Posture: TypeAlias = Literal["stand", "talk", "phone", "sit", "bend", "lie", "hug", "play"]
 Point: TypeAlias = tuple[float, float]
@@ -128,7 +128,7 @@ class CameraSpec:
 
     seed: int
     index: int
-    size: Size
+    size: CameraSize
     kind: str
     lens: Lens
     fps: float
@@ -163,7 +163,7 @@ VIEWS: dict[str, tuple[Point, Point, Point, Point]] = {
 }
 
 
-def sample_camera(seed: int, index: int, size: Size = "small") -> CameraSpec:
+def sample_camera(seed: int, index: int, size: CameraSize = "small") -> CameraSpec:
     """Draw camera ``index`` of the world ``seed``; the same arguments give the same camera.
 
     Raises :class:`UsageError` for an unknown size.
@@ -179,7 +179,7 @@ def sample_camera(seed: int, index: int, size: Size = "small") -> CameraSpec:
     return CameraSpec(seed, index, size, kind, lens, fps, back, look, habits)
 
 
-def _sample_lens(rng: np.random.Generator, kind: str, size: Size) -> tuple[Lens, float]:
+def _sample_lens(rng: np.random.Generator, kind: str, size: CameraSize) -> tuple[Lens, float]:
     altitude, tilt, view, foot = VIEWS[kind]
     width, height = RESOLUTIONS[size][int(rng.integers(len(RESOLUTIONS[size])))]
     angle = np.radians(rng.uniform(*view))
@@ -188,7 +188,7 @@ def _sample_lens(rng: np.random.Generator, kind: str, size: Size) -> tuple[Lens,
     return lens, min(lens.at(0.5, float(rng.uniform(*foot)))[1], 9.0 if kind == "room" else 70.0)
 
 
-def _sample_look(rng: np.random.Generator, kind: str, size: Size) -> Look:
+def _sample_look(rng: np.random.Generator, kind: str, size: CameraSize) -> Look:
     indoor = kind in INDOOR
     night = bool(rng.random() < (0.06 if indoor else 0.16))
     sunny = not indoor and not night and bool(rng.random() < 0.55)

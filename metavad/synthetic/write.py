@@ -22,9 +22,9 @@ from metavad.files import atomic_directory, write_text
 from metavad.progress import SILENT, Progress
 from metavad.scenes.arrays import mapped_array
 from metavad.scenes.container import file_address
-from metavad.scenes.scene import MOST_CAMERAS
+from metavad.scenes.scene import MOST_CAMERAS, CameraSize
 from metavad.synthetic.bodies import KEYPOINTS
-from metavad.synthetic.camera import CameraSpec, Size, sample_camera
+from metavad.synthetic.camera import CameraSpec, sample_camera
 from metavad.synthetic.events import VideoPlan, abnormal_kinds, plan_videos
 from metavad.synthetic.register import Print, is_noted, note, print_of
 from metavad.synthetic.render import RenderedFrame, TrackBox, render
@@ -57,7 +57,7 @@ def write_suite(
     *,
     scenes: int,
     seed: int,
-    size: Size = "small",
+    size: CameraSize = "small",
     first: int = 0,
     normal_videos: int | None = None,
     test_videos: int | None = None,
@@ -113,12 +113,12 @@ def _check(scenes: int, first: int, counts: _Counts) -> None:
             raise UsageError(f"{name}: expected at least {least}, at most {most}, found {value}")
 
 
-def _digest(seed: int, number: int, size: Size, counts: _Counts) -> str:
+def _digest(seed: int, number: int, size: CameraSize, counts: _Counts) -> str:
     settings = json.dumps([VERSION, seed, number, size, asdict(counts)])
     return hashlib.sha256(settings.encode()).hexdigest()
 
 
-def _finished(directory: Path, seed: int, number: int, size: Size, counts: _Counts) -> bool:
+def _finished(directory: Path, seed: int, number: int, size: CameraSize, counts: _Counts) -> bool:
     folder = _folder(directory, number)
     if not folder.exists():
         return False
@@ -161,7 +161,7 @@ def _digest_of(meta: Path) -> object:
     return found.get("digest") if isinstance(found, dict) else None
 
 
-def _suite_text(seed: int, size: Size, numbers: Iterable[int], counts: _Counts) -> str:
+def _suite_text(seed: int, size: CameraSize, numbers: Iterable[int], counts: _Counts) -> str:
     lines = [f'title = "Generated cameras, seed {seed}, {size}"', ""]
     for number in numbers:
         name = f"camera-{number:03d}"
@@ -189,7 +189,7 @@ def _one_opencv_thread() -> Iterator[None]:
 
 
 @_one_opencv_thread()
-def _write_scene(directory: Path, seed: int, number: int, size: Size, counts: _Counts) -> str:
+def _write_scene(directory: Path, seed: int, number: int, size: CameraSize, counts: _Counts) -> str:
     spec = sample_camera(seed, number, size)
     world = build_world(spec)
     normal, test = plan_videos(spec, counts.normal, counts.test, counts.normal_seconds, counts.test_seconds)
@@ -205,7 +205,7 @@ def _write_scene(directory: Path, seed: int, number: int, size: Size, counts: _C
     return spec.name
 
 
-def _compare_scene(directory: Path, seed: int, number: int, size: Size, counts: _Counts) -> str:
+def _compare_scene(directory: Path, seed: int, number: int, size: CameraSize, counts: _Counts) -> str:
     """Write a camera somewhere else: one that is there must have the same test videos and labels."""
     with tempfile.TemporaryDirectory() as elsewhere:
         name = _write_scene(Path(elsewhere), seed, number, size, counts)

@@ -10,14 +10,7 @@ from metavad.scenes.check import check_suite
 from metavad.scenes.guess import import_folder
 from metavad.scenes.labels import frame_labels, pixel_masks
 from metavad.scenes.suite import load_suite
-from tests.footage import write_frames, write_masks, write_video
-
-
-def touch(root: Path, *names: str) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
-    return root
+from tests.footage import touch, write_frames, write_masks, write_video
 
 
 def imported(folder: Path, **options):

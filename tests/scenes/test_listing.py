@@ -13,14 +13,7 @@ from metavad.scenes.listing import VIDEO_SUFFIXES, name_of, scene_of_files, vide
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
-from tests.footage import write_frames, write_video
-
-
-def touch(root: Path, *names: str) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
-    return root
+from tests.footage import touch, write_frames, write_video
 
 
 def names(videos) -> list[str]:

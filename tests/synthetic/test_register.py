@@ -13,6 +13,7 @@ from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.synthetic import is_generated, write, write_suite
 from metavad.workflows.meta_train import meta_train, training_footage
+from metavad.workflows.suites import open_suite
 from tests.footage import write_video
 
 SETTINGS = {"scenes": 1, "seed": 5, "size": "tiny"}
@@ -59,7 +60,7 @@ def test_one_other_video_or_label_is_enough(site):
 def test_no_suite_can_say_that_footage_is_generated(dataset):
     """Not by a table of generated cameras either: its root may hold anything."""
     (dataset / "all.toml").write_text('[[generate]]\nroot = "."\nscenes = 3\nseed = 3\nsize = "tiny"\n')
-    (scene, *others) = load_suite(str(dataset / "all.toml")).scenes
+    (scene, *others) = open_suite(str(dataset / "all.toml")).scenes
     assert scene.root == dataset / "camera-000"
     assert not is_generated(scene)
     assert all(map(is_generated, others))
