@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from metavad.errors import ConfigError
-from metavad.features.networks import letter_box, open_network, picture_of
+from metavad.features.networks.onnx import letter_box, open_network, picture_of
 from metavad.types import ByteArray, FloatArray, IntArray
 
 __all__ = ["BoxDetector", "decode_yolox", "onnx_detector", "surest"]

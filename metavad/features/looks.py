@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from metavad.config import AppearanceConfig
-from metavad.features.networks import digest_of, open_network, picture_of
+from metavad.features.networks.onnx import digest_of, open_network, picture_of
 from metavad.types import ByteArray, FloatArray
 
 __all__ = [

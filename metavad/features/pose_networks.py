@@ -8,7 +8,7 @@ import numpy as np
 
 from metavad.errors import ConfigError
 from metavad.features.boxes import surest
-from metavad.features.networks import letter_box, open_network, picture_of
+from metavad.features.networks.onnx import letter_box, open_network, picture_of
 from metavad.scenes.keypoints import JOINTS
 from metavad.types import ByteArray, FloatArray
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from metavad.config import PoseConfig
 from metavad.errors import FootageWarning
 from metavad.features.base import Feature, Reading
-from metavad.features.networks import digest_of
+from metavad.features.networks.onnx import digest_of
 from metavad.features.pose_networks import PoseFinder, onnx_poses
 from metavad.features.tracking import Follower
 from metavad.recordings import recordings

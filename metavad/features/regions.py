@@ -23,7 +23,7 @@ from metavad.features.base import Feature
 from metavad.features.boxes import BoxDetector, onnx_detector
 from metavad.features.flow.feature import speed_of
 from metavad.features.looks import LOOKS, Looks, looks_key, looks_of
-from metavad.features.networks import digest_of
+from metavad.features.networks.onnx import digest_of
 from metavad.features.tracking import Follower
 from metavad.types import BoolArray, ByteArray, FloatArray
 

@@ -13,7 +13,7 @@ from metavad.experts.appearance import Appearance
 from metavad.features.boxes import onnx_detector
 from metavad.features.library import features_of
 from metavad.features.looks import looks_of, pooled, projected
-from metavad.features.networks import open_network
+from metavad.features.networks.onnx import open_network
 from metavad.features.pose_networks import onnx_poses
 from metavad.features.regions import LOOKED, WIDTH, RegionsFeature, shapes
 from tests.onnx_files import write_line, write_onnx

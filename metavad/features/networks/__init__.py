@@ -1,0 +1,1 @@
+"""Networks that others trained: where they are, and how they are run."""
