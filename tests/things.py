@@ -3,7 +3,8 @@
 import torch
 
 from metavad.features.looks import LOOKS
-from metavad.features.regions import FACTS, MAGNITUDES, MOTION, WAYS, WIDTH
+from metavad.features.octants import OCTANTS
+from metavad.features.regions import FACTS, MAGNITUDES, MOTION, WIDTH
 from metavad.features.sample import Sample
 
 SLOTS = 4
@@ -14,7 +15,7 @@ def region(box=(0.4, 0.4, 0.6, 0.8), speed=0.15, way=0, looks=None):
     row = torch.zeros(WIDTH)
     row[0], row[1:5], row[6] = 1.0, torch.tensor(box), speed
     level = min(range(len(MAGNITUDES)), key=lambda each: abs(MAGNITUDES[each] - speed))
-    row[FACTS + (way % WAYS) * len(MAGNITUDES) + level] = 1.0
+    row[FACTS + (way % OCTANTS) * len(MAGNITUDES) + level] = 1.0
     row[FACTS + MOTION :] = bars() if looks is None else looks
     return row
 

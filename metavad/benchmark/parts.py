@@ -124,10 +124,7 @@ def _scored(
         frames / spent,
         threshold,
         pixel_figure(places, maps) if maps else None,
-        {
-            name: detect(each, places.size, recordings=bench.recordings(name)).astype(np.float32)
-            for name, each in maps.items()
-        },
+        {name: detect(each, places.size).astype(np.float32) for name, each in maps.items()},
     )
 
 

@@ -80,7 +80,7 @@ def pixel_figure(places: Places, maps: Mapping[str, FloatArray]) -> float:
 def region_figures(places: Places, detections: Mapping[str, FloatArray]) -> tuple[float, float]:
     """RBDC and TBDC over the videos in which what is abnormal is drawn; NaN without any track.
 
-    ``detections`` (N, 7) stand at ticks, as :func:`metavad.scoring.regions.detect` gives them.
+    ``detections`` (N, 6) stand at ticks, as :func:`metavad.scoring.regions.detect` gives them.
     """
     told = {name: video.tracks for name, video in places.videos.items() if video.tracks is not None}
     if not any(len(tracks) for tracks in told.values()):
@@ -126,9 +126,9 @@ def _tracks(scene: Scene, video: Video, labels: BoolArray, counted: BoolArray) -
 
 
 def _held(detections: FloatArray, ticks: IntArray) -> FloatArray:
-    """Detections at ticks (N, 7) as detections (N, 6) of every frame that a tick stands for."""
+    """Detections at ticks (N, 6) as detections (N, 6) of every frame that a tick stands for."""
     order = np.argsort(detections[:, 0], kind="stable")
-    rows = detections[order, :6]
+    rows = detections[order]
     first, last = (np.searchsorted(rows[:, 0], ticks, side=side) for side in ("left", "right"))
     count = last - first
     frames = np.repeat(np.arange(len(ticks)), count)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from metavad.errors import DataError, UsageError
-from metavad.types import BoolArray, FloatArray, IntArray
+from metavad.types import BoolArray, FloatArray, IntArray, intersection_over_union
 
 __all__ = ["rbdc_tbdc"]
 
@@ -83,7 +83,7 @@ def _hits(tracks: FloatArray, detections: FloatArray, beta: float) -> tuple[Bool
     """Which detections are false, and the highest score that finds each region (-inf: none does)."""
     tracks, detections = np.asarray(tracks), np.asarray(detections)
     detection, region = _same_frame(detections[:, 0], tracks[:, 1])
-    hit = _overlap(detections[detection, 1:5], tracks[region, 2:6]) >= beta
+    hit = intersection_over_union(detections[detection, 1:5], tracks[region, 2:6]) >= beta
     found = np.full(len(tracks), -np.inf)
     np.maximum.at(found, region[hit], detections[detection[hit], 5])
     false = np.ones(len(detections), dtype=bool)
@@ -99,20 +99,6 @@ def _same_frame(left: FloatArray, right: FloatArray) -> tuple[IntArray, IntArray
     rows = np.repeat(np.arange(left.size), count)
     within = np.arange(rows.size) - np.repeat(np.cumsum(count) - count, count)
     return rows, order[np.repeat(first, count) + within]
-
-
-def _overlap(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Intersection over union of half-open boxes, row by row; boxes without area overlap nothing."""
-    low, high = np.maximum(left[:, :2], right[:, :2]), np.minimum(left[:, 2:], right[:, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=1)
-    union = _area(left) + _area(right) - shared
-    ratio: FloatArray = np.divide(shared, union, out=np.zeros(len(left)), where=union > 0)
-    return ratio
-
-
-def _area(boxes: FloatArray) -> FloatArray:
-    area: FloatArray = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
-    return area
 
 
 def _by_track(tracks: Sequence[FloatArray]) -> list[IntArray]:

@@ -11,12 +11,12 @@ from torch.nn import functional
 from metavad.config import Config
 from metavad.experts.base import Expert, Memory, Reason
 from metavad.experts.parts import by_parts, is_many
-from metavad.experts.shown import cell_at, headings, octant
+from metavad.experts.shown import cell_at, headings
+from metavad.features.octants import NAMES, OCTANTS, octant, octants_apart
 from metavad.features.sample import Sample
 
 __all__ = ["Direction"]
 
-WAYS = 8
 MOVING = 0.05
 """Heights/second at which a cell counts half as moving."""
 
@@ -67,7 +67,7 @@ class Direction(Expert):
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Nats under chance (B, T, h, w)."""
         flow = sample["flow"].movedim(2, -1)
-        rarer = -math.log(WAYS) - _log_density(flow, self._density(memory), self.sharpness, self.leak)
+        rarer = -math.log(OCTANTS) - _log_density(flow, self._density(memory), self.sharpness, self.leak)
         known = sample.known["flow"][:, :, None, None]
         return torch.where(known, rarer * _motion(flow), rarer.new_tensor(self.floor))
 
@@ -78,13 +78,13 @@ class Direction(Expert):
         if "headings" not in memory:
             return None
         way = int(octant(flow[0, row, column], flow[1, row, column]))
-        shown = {other for other in range(WAYS) if memory["headings"][other, row, column] >= MOVING}
+        shown = {other for other in range(OCTANTS) if memory["headings"][other, row, column] >= MOVING}
         return Reason(_sentence(way, shown)) if shown else None
 
     def _density(self, memory: Memory) -> Tensor:
         """Probability (8, h, w) of each octant at a place."""
         ways, prior = memory["ways"], self.evidence.exp()
-        density: Tensor = (ways + prior / WAYS) / (ways.sum(0) + prior)
+        density: Tensor = (ways + prior / OCTANTS) / (ways.sum(0) + prior)
         return density
 
 
@@ -107,7 +107,7 @@ def _log_density(flow: Tensor, density: Tensor, sharpness: Tensor, leak: Tensor,
     """Log probability (..., h, w) of the octant that the motion goes into."""
     leak = torch.sigmoid(leak)
     likely = (_kernel(flow, sharpness, many) * density.movedim(0, -1)).sum(-1)
-    return torch.log((1 - leak) * likely + leak / WAYS)
+    return torch.log((1 - leak) * likely + leak / OCTANTS)
 
 
 def _kernel(flow: Tensor, sharpness: Tensor, many: bool) -> Tensor:
@@ -115,22 +115,19 @@ def _kernel(flow: Tensor, sharpness: Tensor, many: bool) -> Tensor:
 
     With ``many`` the ways go first, where torch's softmax is ten times as fast and rounds otherwise.
     """
-    angle = torch.arange(WAYS).to(flow) * (2 * math.pi / WAYS)
+    angle = torch.arange(OCTANTS).to(flow) * (2 * math.pi / OCTANTS)
     along = flow[..., :1] * angle.cos() + flow[..., 1:2] * angle.sin()
     length = flow[..., :2].square().sum(-1, keepdim=True).add(1e-6).sqrt()
     logits = sharpness.exp() * along / length
     return logits.movedim(-1, 0).contiguous().softmax(0).movedim(0, -1) if many else logits.softmax(-1)
 
 
-NAMES = ("right", "down and right", "down", "down and left", "left", "up and left", "up", "up and right")
-
-
 def _sentence(way: int, shown: set[int]) -> str:
     """An octant against those shown, of which there are some."""
-    apart = {min((way - other) % WAYS, (other - way) % WAYS) for other in shown}
+    apart = {octants_apart(way, other) for other in shown}
     if min(apart) <= 1:
         return f"moves {NAMES[way]}, which is rare here"
-    if min(apart) >= WAYS // 2 - 1:
+    if min(apart) >= OCTANTS // 2 - 1:
         return f"moves {NAMES[way]}, against every direction shown here"
     return f"moves {NAMES[way]}, which nothing shown here did"
 

@@ -1,19 +1,17 @@
 """What the shots showed near a place, kept in a memory to explain by; no score and no loss reads it."""
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from metavad.experts.parts import by_parts
+from metavad.features.octants import OCTANTS, octant
 from metavad.features.sample import Sample
 
-__all__ = ["ACROSS", "DOWN", "cell_at", "fastest", "headings", "largest", "octant", "share_word"]
+__all__ = ["ACROSS", "DOWN", "cell_at", "fastest", "headings", "largest", "share_word"]
 
 DOWN, ACROSS = 0.1, 0.2
 """How far "at this place" reaches, in heights of the frame from end to end."""
-OCTANTS = 8
 
 
 def fastest(support: Sample) -> Tensor:
@@ -39,11 +37,6 @@ def _headings(part: Sample) -> Tensor:
     each = torch.stack([torch.where(ways == way, speed, 0.0) for way in range(OCTANTS)])
     nothing = each.new_zeros((OCTANTS, 1, *each.shape[3:]))
     return torch.cat([nothing, each.flatten(1, 2)], dim=1).amax(1)
-
-
-def octant(right: Tensor, down: Tensor) -> Tensor:
-    """Number of the octant that a motion goes into: 0 right, 2 down, 4 left, 6 up."""
-    return torch.remainder(torch.round(torch.atan2(down, right) / (2 * math.pi / OCTANTS)), OCTANTS).long()
 
 
 def largest(maps: Tensor) -> Tensor:

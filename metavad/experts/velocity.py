@@ -11,13 +11,14 @@ from metavad.config import Config
 from metavad.experts.base import Expert, Memory, Reason
 from metavad.experts.placing import cells_of, place, thing_at
 from metavad.experts.shown import ACROSS, DOWN
-from metavad.features.regions import MAGNITUDES, WAYS, moved
+from metavad.features.octants import NAMES, OCTANTS, octants_apart
+from metavad.features.regions import MAGNITUDES, moved
 from metavad.features.sample import Sample
 
 __all__ = ["Velocity"]
 
 COMPONENTS = 8
-VARIABLES = 1 + WAYS + len(MAGNITUDES)
+VARIABLES = 1 + OCTANTS + len(MAGNITUDES)
 SLOW = 0.05
 """Heights/second at which a region counts half as moving."""
 LEAST = 0.2
@@ -142,7 +143,7 @@ def _near(shown: Tensor, sample: Sample, where: tuple[float, float]) -> Tensor:
     left, top, right, bottom, speed, way = shown.unbind(-1)
     over = (left - ACROSS / 2 <= across) & (across <= right + ACROSS / 2)
     over = over & (top - DOWN / 2 <= down) & (down <= bottom + DOWN / 2)
-    return (speed * over)[..., None] * functional.one_hot(way.long(), WAYS)
+    return (speed * over)[..., None] * functional.one_hot(way.long(), OCTANTS)
 
 
 def _sentence(speed: float, way: int, near: Tensor) -> str:
@@ -157,12 +158,11 @@ def _sentence(speed: float, way: int, near: Tensor) -> str:
         return "moves where nothing shown ever moved"
     if speed > FASTER * most:
         return f"moves {speed / most:.1f} times as fast as anything shown at this place"
-    if float(ways[[(way + turn) % WAYS for turn in (-1, 0, 1)]].max()) < STILL:
+    if all(ways[other] < STILL for other in range(OCTANTS) if octants_apart(way, other) <= 1):
         return f"moves {NAMES[way]}, which nothing shown did at this place"
     return "moves in a way that the clips hardly show"
 
 
-NAMES = ("right", "right and down", "down", "left and down", "left", "left and up", "up", "right and up")
 FASTER = 1.05
 """Ratio of speeds from which one is faster than another."""
 STILL = 0.03

@@ -24,16 +24,15 @@ from metavad.features.boxes import BoxDetector, onnx_detector
 from metavad.features.flow.feature import speed_of
 from metavad.features.looks import LOOKS, Looks, looks_key, looks_of
 from metavad.features.networks.onnx import digest_of
+from metavad.features.octants import OCTANTS
 from metavad.features.tracking import Follower
 from metavad.types import BoolArray, ByteArray, FloatArray
 
-__all__ = ["MAGNITUDES", "MOTION", "WAYS", "WIDTH", "RegionsFeature", "moved", "shapes"]
+__all__ = ["MAGNITUDES", "MOTION", "WIDTH", "RegionsFeature", "moved", "shapes"]
 
-WAYS = 8
-"""Octants of motion: right, right and down, down, ..."""
 MAGNITUDES = (0.05, 0.15, 0.45, 1.35)
 """Heights/second at the middle of each level of speed; between two levels a pixel counts for both."""
-MOTION = WAYS * len(MAGNITUDES)
+MOTION = OCTANTS * len(MAGNITUDES)
 FACTS = 10
 LOOKED = FACTS + MOTION
 WIDTH = LOOKED + LOOKS
@@ -125,8 +124,8 @@ class RegionsFeature(Feature):
 
 
 def moved(regions: Tensor) -> tuple[Tensor, Tensor]:
-    """Speed (...,) in heights/second and histogram (..., WAYS, MAGNITUDES) of regions (..., D)."""
-    return regions[..., 6], torch.unflatten(regions[..., FACTS:LOOKED], -1, (WAYS, len(MAGNITUDES)))
+    """Speed (...,) in heights/second and histogram (..., OCTANTS, MAGNITUDES) of regions (..., D)."""
+    return regions[..., 6], torch.unflatten(regions[..., FACTS:LOOKED], -1, (OCTANTS, len(MAGNITUDES)))
 
 
 def shapes(regions: Tensor) -> tuple[Tensor, Tensor]:
@@ -256,14 +255,14 @@ def _motion_histogram(flow: FloatArray) -> tuple[float, FloatArray]:
     if not len(flow):
         return 0.0, np.zeros(MOTION, np.float32)
     speed = np.hypot(flow[:, 0], flow[:, 1])
-    way = np.arctan2(flow[:, 1], flow[:, 0]) * (WAYS / (2 * np.pi)) % WAYS
+    way = np.arctan2(flow[:, 1], flow[:, 0]) * (OCTANTS / (2 * np.pi)) % OCTANTS
     level = np.log(np.maximum(speed, 1e-6) / MAGNITUDES[0]) / np.log(MAGNITUDES[1] / MAGNITUDES[0])
     level = level.clip(-1, len(MAGNITUDES) - 1) + 1
-    table = np.zeros((WAYS, len(MAGNITUDES) + 2))
+    table = np.zeros((OCTANTS, len(MAGNITUDES) + 2))
     for across in (0, 1):
         for up in (0, 1):
             share = np.abs(1 - across - way % 1) * np.abs(1 - up - level % 1)
-            place = (way.astype(int) + across) % WAYS, level.astype(int) + up
+            place = (way.astype(int) + across) % OCTANTS, level.astype(int) + up
             np.add.at(table, place, share)
     return float(speed.mean()), (table[:, 1:-1] / len(flow)).reshape(-1).astype(np.float32)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from metavad.types import FloatArray, IntArray
+from metavad.types import FloatArray, IntArray, intersection_over_union
 
-__all__ = ["Follower", "overlaps"]
+__all__ = ["Follower"]
 
 FORGOTTEN = 0.5
 """Seconds after which a track that was not seen again is over."""
@@ -68,7 +68,7 @@ class Follower:
         if not len(boxes) or not self._tracks:
             return {}
         before = np.stack([track.box for track in self._tracks])
-        likeness = overlaps(boxes, before) + 1.0 - _distances(boxes, before) / REACH
+        likeness = intersection_over_union(boxes[:, None], before) + 1.0 - _distances(boxes, before) / REACH
         rows, columns = linear_sum_assignment(-likeness)
         near = [(row, column) for row, column in zip(rows, columns, strict=True) if likeness[row, column] > 0]
         return {int(row): self._tracks[column] for row, column in near}
@@ -85,15 +85,6 @@ class Follower:
         if np.hypot(*(centre - track.anchor)) > STAYED * np.hypot(*(box[2:] - box[:2])):
             track.anchor, track.since = centre, seconds
         return track
-
-
-def overlaps(boxes: FloatArray, others: FloatArray) -> FloatArray:
-    """Intersection over union (M, L) of boxes (M, 4) and (L, 4)."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=-1)
-    areas = [np.prod(each[:, 2:] - each[:, :2], axis=-1) for each in (boxes, others)]
-    return np.asarray(shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-12))
 
 
 def _distances(boxes: FloatArray, others: FloatArray) -> FloatArray:

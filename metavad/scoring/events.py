@@ -12,8 +12,7 @@ from metavad.errors import DataError
 from metavad.files import write_text
 from metavad.recordings import frame_ends, recordings
 from metavad.runs import runs
-from metavad.scoring.regions import Box
-from metavad.types import BoolArray, FloatArray, IntArray
+from metavad.types import BoolArray, Box, FloatArray, IntArray
 
 __all__ = ["Event", "alarm_intervals", "find_events", "in_alarm", "merged_until", "write_events_json"]
 

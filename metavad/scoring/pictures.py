@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 
 from metavad.scoring.explain import Explanation
-from metavad.scoring.regions import Box
-from metavad.types import ByteArray, FloatArray
+from metavad.types import Box, ByteArray, FloatArray
 
 __all__ = ["around", "decoded", "framed", "nearest_shot", "side_by_side"]
 

@@ -23,8 +23,8 @@ from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import Frame, VideoFacts, probe, read_frames, tick_frames
 from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.prefetch import prefetch
-from metavad.scoring.regions import Box, find_regions
-from metavad.types import ByteArray, FloatArray, IntArray
+from metavad.scoring.regions import find_regions
+from metavad.types import Box, ByteArray, FloatArray, IntArray
 
 __all__ = ["FrameScore", "TickScore", "TrackScores", "explain_peak", "hold", "score", "score_track"]
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as some
 from metavad.config import RegionsConfig
 from metavad.errors import ConfigError
 from metavad.features.boxes import decode_yolox, onnx_detector
-from metavad.features.regions import MAGNITUDES, WAYS, RegionsFeature, moved, shapes
+from metavad.features.octants import OCTANTS
+from metavad.features.regions import MAGNITUDES, RegionsFeature, moved, shapes
 
 HEIGHT, WIDTH = 120, 160
 
@@ -58,7 +59,7 @@ def test_a_thing_keeps_its_slot_and_number():
 def test_ways_turn_clockwise_from_right(step, way):
     rows = regions_of(pictures(step=step, start=(48, 70)))
     _, histogram = moved(rows[6][rows[6, :, 0] > 0][0])
-    assert histogram.shape == (WAYS, len(MAGNITUDES))
+    assert histogram.shape == (OCTANTS, len(MAGNITUDES))
     assert histogram.sum(1).argmax() == way
     assert 0 < histogram.sum() <= 1.001
 

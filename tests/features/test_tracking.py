@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from metavad.features.tracking import Follower, overlaps
+from metavad.features.tracking import Follower
 
 
 def box(x, y, size=0.1):
@@ -54,9 +54,3 @@ def test_slots_are_within_bounds_and_never_shared(ticks):
         assert ((slots >= 0) & (slots < 5)).all()
         assert (still >= 0).all()
         assert len(follower._tracks) <= 5
-
-
-def test_overlap_by_hand():
-    boxes = np.array([[0.0, 0.0, 2.0, 2.0]])
-    others = np.array([[1.0, 1.0, 3.0, 3.0], [0.0, 0.0, 2.0, 2.0], [5.0, 5.0, 6.0, 6.0]])
-    np.testing.assert_allclose(overlaps(boxes, others), [[1 / 7, 1.0, 0.0]])

@@ -5,16 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from metavad.errors import DataError
-from metavad.scoring.regions import (
-    Region,
-    Tracks,
-    detect,
-    detection_rows,
-    find_regions,
-    follow,
-    to_pixels,
-    track_regions,
-)
+from metavad.scoring.regions import Region, detect, find_regions, to_pixels
 
 maps = arrays(float, st.tuples(st.integers(1, 6), st.integers(1, 6)), elements=st.integers(-2, 3).map(float))
 
@@ -53,47 +44,8 @@ def test_regions_cover_what_is_over_the_threshold_and_hold_their_peak(scores, th
     assert bool(found) == bool((scores > threshold).any())
 
 
-def test_pixels_of_cells_and_rows_for_rbdc():
+def test_pixels_of_cells():
     assert to_pixels((1, 2, 3, 4), (10, 20), (100, 400)) == (20, 20, 60, 40)
-    assert detection_rows(7, []).shape == (0, 6)
-    region = Region((1, 2, 3, 4), (0, 0, 1, 1), 9, (0, 0))
-    assert detection_rows(7, [region]).tolist() == [[7, 1, 2, 3, 4, 9]]
-
-
-def at(x, y=0.0, size=10.0):
-    return Region((x, y, x + size, y + size), (0, 0, 1, 1), 1, (0, 0))
-
-
-def test_two_things_that_pass_each_other_keep_their_numbers():
-    ticks = [[at(2 * t), at(60 - 2 * t, y=30)] for t in range(20)]
-    ticks = [regions[:: 1 - 2 * (t % 2)] for t, regions in enumerate(ticks)]  # order of regions is no cue
-    assert track_regions(ticks) == [[0, 1] if t % 2 == 0 else [1, 0] for t in range(20)]
-
-
-def test_a_short_gap_is_bridged_a_long_one_is_not():
-    assert track_regions([[at(0)], [], [], [at(1)]], patience=2) == [[0], [], [], [0]]
-    assert track_regions([[at(0)], [], [], [at(1)]], patience=1) == [[0], [], [], [1]]
-
-
-def test_the_greatest_sum_of_overlaps_wins_over_greed():
-    # Greed would give the region at 2 to the track at 3, and the one at 5 to the track at 0.
-    tracks, _ = follow(Tracks(), [at(0), at(3)])
-    _, numbers = follow(tracks, [at(2), at(5)], overlap=0.3)
-    assert numbers == [0, 1]
-
-
-def test_what_does_not_overlap_is_something_new():
-    _, numbers = follow(follow(Tracks(), [at(0)])[0], [at(100)])
-    assert numbers == [1]
-
-
-@given(st.lists(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=4), max_size=6))
-def test_numbers_are_unique_within_a_tick_and_dense(ticks):
-    numbers = track_regions([[at(x, y) for x, y in tick] for tick in ticks])
-    assert [len(row) for row in numbers] == [len(tick) for tick in ticks]
-    assert all(len(set(row)) == len(row) for row in numbers)
-    used = {number for row in numbers for number in row}
-    assert used == set(range(len(used)))
 
 
 def test_what_is_no_map_is_an_error():
@@ -112,25 +64,18 @@ def test_boxes_of_a_video_by_hand():
     maps[2, 5, 0] = 1.0  # less than half of the tick's highest
     found = detect(maps, (60, 80))
     assert found.tolist() == [
-        [0, 0, 10, 30, 30, 4, 0],
-        [1, 10, 10, 40, 30, 5, 0],
-        [1, 70, 50, 80, 60, 3, 1],
-        [2, 20, 10, 50, 30, 6, 0],
+        [0, 0, 10, 30, 30, 4],
+        [1, 10, 10, 40, 30, 5],
+        [1, 70, 50, 80, 60, 3],
+        [2, 20, 10, 50, 30, 6],
     ]
-    assert detect(np.zeros((3, 2, 2)), (2, 2)).shape == (0, 7)
-
-
-def test_no_track_reaches_over_a_gap():
-    maps = np.zeros((4, 6, 8))
-    maps[:, 2:4, 3:5] = 1.0
-    assert detect(maps, (60, 80))[:, 6].tolist() == [0, 0, 0, 0]
-    assert detect(maps, (60, 80), recordings=np.array([[0, 1], [1, 4]]))[:, 6].tolist() == [0, 1, 1, 1]
+    assert detect(np.zeros((3, 2, 2)), (2, 2)).shape == (0, 6)
 
 
 @given(arrays(float, (3, 5, 5), elements=st.integers(0, 4).map(float)), st.integers(1, 9))
 def test_boxes_do_not_depend_on_the_unit_of_scores_and_are_causal(scores, unit):
     found = detect(scores, (5, 5))
     scaled = detect(unit * scores, (5, 5))
-    np.testing.assert_allclose(scaled[:, [0, 1, 2, 3, 4, 6]], found[:, [0, 1, 2, 3, 4, 6]])
+    np.testing.assert_allclose(scaled[:, :5], found[:, :5])
     np.testing.assert_allclose(scaled[:, 5], unit * found[:, 5])
     np.testing.assert_array_equal(detect(scores[:2], (5, 5)), found[found[:, 0] < 2])
