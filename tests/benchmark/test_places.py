@@ -74,7 +74,7 @@ def test_a_map_that_knows_the_place_is_perfect_and_one_beside_it_is_not(scene):
 def test_videos_in_which_nobody_drew_do_not_count(scene):
     """c is abnormal and has no masks: what is detected there is neither right nor wrong."""
     drawn = places(scene)
-    nothing = np.zeros((0, 7))
+    nothing = np.zeros((0, 6))
     boxes = detect(maps(), SIZE)
     boxes = boxes[boxes[:, 5] > 1]
     assert drawn.videos["c"].tracks is None

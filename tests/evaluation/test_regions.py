@@ -106,8 +106,8 @@ def test_boxes_are_compared_within_their_frame_alone(monkeypatch):
         compared.append(len(left))
         return plain(left, right)
 
-    plain = regions._overlap
-    monkeypatch.setattr(regions, "_overlap", overlap)
+    plain = regions.intersection_over_union
+    monkeypatch.setattr(regions, "intersection_over_union", overlap)
     tracks, detections = made_up(np.random.default_rng(0), 100_000, frames=20_000)
     rbdc, tbdc = rbdc_tbdc([tracks], [detections], [20_000])
     assert sum(compared) == sum(np.sum(detections[:, 0] == frame) for frame in tracks[:, 1])
