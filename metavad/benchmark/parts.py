@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-import metavad
 from metavad import __version__
 from metavad.benchmark.bench import Bench
 from metavad.benchmark.places import pixel_figure
@@ -63,7 +62,7 @@ def scored_part(bench: Bench, part: Part) -> Scored:
 def parts_folder(base: Base, shot_frames: int, seed: int) -> Path:
     """Where the parts of one experiment are kept: by base, settings, and the code that makes them."""
     code = hashlib.sha256()
-    package = Path(metavad.__file__).parent
+    package = Path(__file__).parents[1]
     for path in sorted(package.rglob("*.py")):
         if not {"report", "cli", "synthetic"} & set(path.relative_to(package).parts):
             code.update(path.read_bytes())

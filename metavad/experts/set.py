@@ -11,7 +11,7 @@ from torch.func import functional_call
 from metavad.experts.base import Expert, Memory
 from metavad.features.sample import Sample
 
-__all__ = ["ExpertSet", "under"]
+__all__ = ["ExpertSet", "memory_of", "under"]
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")

@@ -11,7 +11,7 @@ from torch import Tensor, distributed
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-__all__ = ["ALONE", "Group", "joined"]
+__all__ = ["ALONE", "Group", "joined", "share"]
 
 Item = TypeVar("Item")
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from metavad.errors import ConfigError, nearest
 from metavad.experts.base import Parameters
 
-__all__ = ["Order", "StepSizes", "adapting", "free_of", "inner_loop", "inner_path", "positive"]
+__all__ = ["Order", "StepSizes", "adapting", "free_of", "inner_loop", "inner_path", "positive", "size_at"]
 
 Order: TypeAlias = Literal[1, 2]
 """2 differentiates through the inner gradients, 1 takes them as constants."""

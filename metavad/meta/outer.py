@@ -20,11 +20,13 @@ from metavad.meta.objective import query_losses, separation_losses, support_loss
 __all__ = [
     "ALGORITHMS",
     "Algorithm",
+    "Engine",
     "Initialisation",
     "Plan",
     "SceneGradient",
     "Task",
     "algorithm_of",
+    "gradient_of",
     "initialise",
     "loop_engine",
     "plan_at",

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from metavad.normality.distribution import ScoreDistribution
 
-__all__ = ["Calibration", "compress", "contributions", "fuse", "weight_after"]
+__all__ = ["Calibration", "compress", "contributions", "fuse", "on_grid", "weight_after"]
 
 COMPRESS_FROM = 6.5
 """Nats from which one expert's surprise counts a third, so that it does not drown the others."""

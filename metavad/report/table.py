@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 __all__ = [
+    "DASH",
     "FIGURES",
     "FORMATS",
+    "MEAN",
     "METHODS",
     "Cell",
     "Figure",
@@ -27,6 +29,8 @@ __all__ = [
     "Line",
     "Record",
     "Summary",
+    "caption",
+    "defined",
     "format_table",
     "known_figures",
     "pivot",

@@ -26,7 +26,7 @@ from metavad.scoring.prefetch import prefetch
 from metavad.scoring.regions import find_regions
 from metavad.types import Box, ByteArray, FloatArray, IntArray
 
-__all__ = ["FrameScore", "TickScore", "TrackScores", "explain_peak", "hold", "score", "score_track"]
+__all__ = ["FrameScore", "TickScore", "TrackScores", "check_video", "explain_peak", "hold", "score", "score_track"]
 
 CHUNK = 32
 """Ticks scored at once."""

@@ -13,7 +13,21 @@ from metavad.synthetic.bodies import JOINTS, Build, joints, keypoints
 from metavad.synthetic.camera import Lens
 from metavad.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Actor", "Appearance", "Shapes", "sample_appearance", "shapes"]
+__all__ = [
+    "BITS",
+    "CLOTHES",
+    "Actor",
+    "Appearance",
+    "Colour",
+    "Shapes",
+    "box_faces",
+    "car_faces",
+    "fixed",
+    "project_faces",
+    "sample_appearance",
+    "shaded",
+    "shapes",
+]
 
 Colour = tuple[int, int, int]
 NEAR = 0.25  # metres before the lens that are not drawn

@@ -10,7 +10,7 @@ import numpy as np
 
 from metavad.types import FloatArray
 
-__all__ = ["ANGLES", "JOINTS", "KEYPOINTS", "Build", "gait", "joints", "keypoints", "posture"]
+__all__ = ["ANGLES", "JOINTS", "KEYPOINTS", "Build", "cadence", "cycling", "gait", "joints", "keypoints", "posture"]
 
 ANGLES = (
     "lean", "neck", "hip_left", "hip_right", "knee_left", "knee_right", "shoulder_left", "shoulder_right",

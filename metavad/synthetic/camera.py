@@ -14,7 +14,7 @@ from metavad.errors import UsageError, nearest
 from metavad.scenes.scene import CameraSize
 from metavad.types import FloatArray
 
-__all__ = ["KINDS", "CameraSpec", "Habits", "Lens", "Look", "Place", "Route", "sample_camera"]
+__all__ = ["KINDS", "CameraSpec", "Habits", "Lens", "Look", "Place", "Point", "Route", "sample_camera"]
 
 Mover: TypeAlias = Literal["walker", "runner", "cyclist", "car"]
 Posture: TypeAlias = Literal["stand", "talk", "phone", "sit", "bend", "lie", "hug", "play"]

@@ -12,7 +12,22 @@ from metavad.synthetic.camera import CameraSpec, Place, Route
 from metavad.synthetic.world import entrances, roaming_spots
 from metavad.types import FloatArray
 
-__all__ = ["Act", "Path", "Stage", "everyday", "make_way", "person", "ramp", "stroll", "thrown_ball", "travel"]
+__all__ = [
+    "Act",
+    "Path",
+    "Stage",
+    "driver",
+    "everyday",
+    "make_way",
+    "passer",
+    "person",
+    "ramp",
+    "stroll",
+    "throwing",
+    "thrown_ball",
+    "travel",
+    "turned",
+]
 
 REACH = 0.8  # metres within which walkers step aside for one another
 RAMP = 0.4  # seconds in which a movement begins or ends

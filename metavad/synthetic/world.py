@@ -14,7 +14,7 @@ from metavad.synthetic.actors import CLOTHES, Colour, box_faces, car_faces, proj
 from metavad.synthetic.camera import CameraSpec, Point
 from metavad.types import ByteArray, FloatArray
 
-__all__ = ["Patch", "Prop", "World", "build_world", "free_spot", "off_routes", "roaming_spots", "things"]
+__all__ = ["Patch", "Prop", "World", "build_world", "entrances", "free_spot", "off_routes", "roaming_spots", "things"]
 
 OVERSAMPLE = 3
 MAP = 1100  # pixels at most of the longer side of the ground seen from above

@@ -14,7 +14,7 @@ from metavad.errors import ConfigError, DataError
 from metavad.features.backbones.base import Backbone, Preprocessing, seeded
 from metavad.features.backbones.weights import load_weights, read_weights
 
-__all__ = ["imported", "names", "torchvision_backbone"]
+__all__ = ["fetched", "imported", "names", "torchvision_backbone"]
 
 HEADS = ("fc", "head", "classifier")
 """What torchvision calls the layers that tell classes apart; they go."""
