@@ -1,5 +1,6 @@
-"""What README and docs say is so: commands parse, the code runs, every key, format, method and suite is named."""
+"""README and docs: commands parse, code runs, figures are those of the records, sentences are short, links lead on."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -79,7 +80,7 @@ def test_the_two_commands_of_the_beginning():
 
 @pytest.fixture
 def site(cameras, tmp_path, monkeypatch):
-    """What the README's Python finds in its folder: normal videos, a new one, and a suite file."""
+    """What the Python of the pages finds in its folder: normal videos, a new one, and a suite file."""
     camera = cameras.parent / "camera-000"
     (tmp_path / "lobby").symlink_to(camera / "normal")
     (tmp_path / "today.mp4").symlink_to(next((camera / "test").glob("*.mp4")))
@@ -89,7 +90,25 @@ def site(cameras, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_python_block_is_the_whole_workflow(site, cameras, tiny_base, tiny_config, monkeypatch, capsys):
+def python_blocks(page):
+    """The blocks of one page as one program."""
+    return compile("\n".join(blocks(PAGES[page], "python")), page, "exec")
+
+
+def test_the_python_of_the_readme_finds_events_with_the_base_that_ships(site, capsys):
+    (block,) = blocks(README, "python")
+    assert block.splitlines()[3] == "base = metavad.load_base()"
+    assert len(block.splitlines()) <= 12
+    names = {}
+    exec(python_blocks("README.md"), names)
+    detector, frames = names["detector"], names["frames"]
+    assert (detector.base, len(detector.shots)) == (metavad.load_base().digest, 10)
+    assert (detector.scene, detector.promise.alarms_per_day) == ("files:lobby", 5)
+    over = max(frame.score for frame in frames) > detector.threshold
+    assert bool(capsys.readouterr().out) == over
+
+
+def test_the_python_how_to_runs_to_its_end(site, cameras, tiny_base, monkeypatch, capsys):
     """As it stands, but for the generated cameras and the training, which are tiny and done already."""
     made = []
 
@@ -98,9 +117,8 @@ def test_the_python_block_is_the_whole_workflow(site, cameras, tiny_base, tiny_c
         return tiny_base
 
     monkeypatch.setattr(metavad, "meta_train", meta_train, raising=False)
-    (block,) = blocks(README, "python")
-    assert len(block.splitlines()) <= 15
-    exec(compile(block.replace('"synthetic"', repr(str(cameras))), "README.md", "exec"), {})
+    text = "\n".join(blocks(PAGES["docs/how-to/use-from-python.md"], "python"))
+    exec(compile(text.replace('"synthetic"', repr(str(cameras))), "use-from-python.md", "exec"), {})
     ((scenes, config, run),) = made
     assert (len(scenes), config, run) == (3, load_config("quick"), Path("runs/first"))
     detector = metavad.load_detector(site / "detectors" / "lobby")
@@ -112,13 +130,83 @@ def test_the_python_block_is_the_whole_workflow(site, cameras, tiny_base, tiny_c
     ]
 
 
-def test_the_suite_file_of_the_readme_is_read_as_said(tmp_path):
+def test_the_first_table_of_the_readme_is_the_record():
+    record = json.loads((ROOT / "benchmarks" / "real-ped2-umn.json").read_text(encoding="utf-8"))
+    auc = {(row["scene"], row["method"], row["shots"]): 100 * row["micro_auc"] for row in record["rows"]}
+    kept = [("zero-shot", 0), ("adapted", 1), ("adapted", 10), ("adapted", 50)]
+    columns = [[auc[scene, *way] for scene in ("ped2", "lawn", "indoor", "plaza")] for way in kept]
+    expected = [*zip(*columns, strict=True), [sum(column) / 4 for column in columns]]
+    table = re.search(r"^\|.*\n\|[-:| ]+\n((?:\|.*\n)+)", README, re.MULTILINE)[1]
+    printed = [row.strip("| ").split(" | ")[1:] for row in table.splitlines()]
+    assert printed == [[f"{value:.1f}" for value in row] for row in expected]
+
+
+# --- pages for people ----------------------------------------------------------------------------------------
+
+
+def without_code(text):
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def words_read(text):
+    """Words of prose and tables; not of code, nor of the addresses of links and pictures."""
+    shown = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", without_code(text))
+    return [word for word in re.sub(r"<!--.*?-->", "", shown).split() if re.search(r"\w", word)]
+
+
+def sentences(text):
+    """Of paragraphs and lists, each as its words; not of tables, headings and code, where a span is one word."""
+    prose = re.sub(r"^\|.*$|^#.*$|^<!--.*$", "", without_code(text), flags=re.MULTILINE)
+    prose = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`]*`", "x", prose))
+    for block in re.split(r"\n\s*\n|^\s*(?:[-*]|\d+\.) ", prose, flags=re.MULTILINE):
+        for sentence in re.split(r"(?<=[.!?])[\"')*_]*\s+(?=[\"'(*_]*[A-Z0-9x])", block.strip()):
+            if words := sentence.split():
+                yield words
+
+
+def test_sentences_are_counted_as_people_read_them():
+    text = "# Not this\n\nOne two. Three `a b c` five!\n\n- six [seven](http://x)\n\n| no | no |\n\n```\nno\n```\n"
+    assert [len(each) for each in sentences(text)] == [2, 3, 2]
+    assert len(words_read(text)) == 2 + 2 + 5 + 2 + 2
+
+
+def test_the_readme_is_short():
+    assert len(words_read(README)) <= 900
+    rows = [line for line in README.splitlines() if line.startswith("|")]
+    assert rows
+    assert max(row.count("|") - 1 for row in rows) <= 5
+    assert README.count("![") == 1
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "benchmarks/looks.md"])
+def test_sentences_are_short_on_average(page):
+    """The log of looks is a table of notes."""
+    lengths = [len(words) for words in sentences(PAGES[page])]
+    assert sum(lengths) <= 25 * len(lengths)
+
+
+def test_every_page_of_the_docs_is_of_one_kind():
+    """The index has each page once, under the kind of its folder; the pages beside the index are reference."""
+    index = PAGES["docs/index.md"]
+    kinds = {"Tutorials": "tutorials", "How-to guides": "how-to", "Reference": ".", "Explanation": "explanation"}
+    found = []
+    for title, folder in kinds.items():
+        part = index.split(f"## {title}")[1].split("\n## ")[0]
+        pages = re.findall(r"\]\(([\w/-]+\.md)\)", part)
+        assert {str(Path(page).parent) for page in pages} == {folder}
+        found += pages
+    assert sorted(f"docs/{page}" for page in found) == sorted(
+        page for page in PAGES if page.startswith("docs/") and page != "docs/index.md"
+    )
+
+
+def test_the_suite_file_of_the_reference_is_read_as_said(tmp_path):
     from metavad.scenes.labels import frame_labels
 
     write_video(tmp_path / "lobby" / "normal" / "sunday.mp4")
     monday = write_video(tmp_path / "lobby" / "test" / "monday.mp4", range(200))
-    (tmp_path / "mysite.toml").write_text(blocks(README, "toml")[0])
-    (tmp_path / "lobby" / "intervals.csv").write_text(blocks(README, "csv")[0])
+    (tmp_path / "mysite.toml").write_text(blocks(PAGES["docs/suites.md"], "toml")[0])
+    (tmp_path / "lobby" / "intervals.csv").write_text(blocks(PAGES["docs/suites.md"], "csv")[0])
     (scene,) = load_suite(str(tmp_path / "mysite.toml")).scenes
     assert (scene.key, scene.crop.top, [video.name for video in scene.normal]) == ("mysite:lobby", 20, ["sunday"])
     assert scene.test[0].path == monday
@@ -126,11 +214,11 @@ def test_the_suite_file_of_the_readme_is_read_as_said(tmp_path):
     assert labels.nonzero()[0].tolist() == list(range(125, 170))
 
 
-def test_every_key_and_format_of_a_suite_is_in_the_readme():
+def test_every_key_and_format_of_a_suite_is_in_the_reference():
     from metavad.scenes import suite_file
     from metavad.scenes.labels import FORMATS, MASK_FORMATS, TRACK_FORMATS
 
-    said = README.split("## Suite files")[1].split("\n## ")[0]
+    said = PAGES["docs/suites.md"].split("## Folders")[0]
     keys = {key for table in suite_file._TABLES.values() for key in table.model_fields} | set(
         suite_file.SuiteTable.model_fields
     )
@@ -145,7 +233,7 @@ def test_every_method_expert_suite_and_kind_of_event_has_its_line():
     from metavad.synthetic import EVENT_KINDS
 
     for page, names in {
-        "README.md": METHODS,
+        "docs/protocol.md": METHODS,
         "docs/experts.md": EXPERTS,
         "docs/suites.md": shipped("tasks"),
         "docs/generated-cameras.md": EVENT_KINDS,
@@ -156,14 +244,14 @@ def test_every_method_expert_suite_and_kind_of_event_has_its_line():
 
 def test_every_picture_is_shown():
     pictures = {
-        str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.*") if path.suffix in PICTURES
+        path for folder in ("docs", "benchmarks") for path in (ROOT / folder).rglob("*.*") if path.suffix in PICTURES
     }
-    shown = {
-        target.removeprefix("docs/")
-        for text in PAGES.values()
-        for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    linked = {
+        (ROOT / page).parent.joinpath(target).resolve()
+        for page, text in PAGES.items()
+        for target in re.findall(r"\]\(([^)#\s]+)\)", text)
     }
-    assert pictures - shown == set()
+    assert pictures - linked == set()
 
 
 PICTURES = (".svg", ".jpg", ".png")

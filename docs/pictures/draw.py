@@ -1,4 +1,4 @@
-"""Pictures of figures and traps for docs/protocol.md; what they say in numbers is computed by metavad.evaluation.
+"""Pictures of docs/figures.md and docs/explanation/traps.md; metavad.evaluation computes what they say in numbers.
 
 python docs/pictures/draw.py
 """
