@@ -1,4 +1,6 @@
-"""Settings: frozen, typed, one TOML file a preset; what is unknown fails with the nearest right name.
+"""Settings: frozen, typed; what is unknown fails with the nearest right name.
+
+The defaults are those of the base that ships, for real cameras. A preset is a TOML file that says what it changes.
 
 >>> load_config("default", ["meta.inner_steps=3"]).meta.inner_steps
 3
@@ -24,7 +26,6 @@ __all__ = [
     "AdaptationConfig",
     "Alarms",
     "AppearanceConfig",
-    "CalibrationConfig",
     "Config",
     "DataConfig",
     "DissociationConfig",
@@ -87,8 +88,10 @@ class DataConfig(_Section):
 
 
 class FlowConfig(_Section):
-    """How optical flow is computed, for every expert that reads it."""
+    """How optical flow is computed, for every expert that reads it or regions."""
 
+    horizon: Seconds = 0.2
+    """Seconds over which motion is measured; ``flow_patches`` stacks it from tick to tick."""
     method: Literal["dis", "dis-fast", "farneback", "raft-small"] = "dis"
     weights: str = ""
     """File with the weights of a method that needs any (raft-small)."""
@@ -99,12 +102,8 @@ class FlowConfig(_Section):
 class FlowDensityConfig(_Section):
     """The density of optical flow."""
 
-    horizon: Seconds = 0.2
-    """Seconds over which motion is measured."""
     hidden: Width = 32
     """Width of the network that gives the spline of a row."""
-    bins: Width = 8
-    """Pieces of each spline."""
     cells: Count = 2048
     """Cells drawn of a sample for one evaluation of the loss."""
 
@@ -112,10 +111,8 @@ class FlowDensityConfig(_Section):
 class FlowPatchesConfig(_Section):
     """The density of patches of stacked flow (pixels are those of the working picture)."""
 
-    scale: Width = 3
-    """Pixels along the side of a cell over which flow is averaged before it is stored."""
     patch: tuple[Width, Width] = (24, 18)
-    """Width and height of a patch in pixels; multiples of ``scale * 2**levels``."""
+    """Width and height of a patch in pixels; multiples of ``3 * 2**levels``."""
     stack: Annotated[int, Field(ge=1, le=20)] = 4
     """Frames (ticks) of flow in one input: twice as many channels."""
     stacking: Literal["plain", "trajectory", "bidirectional"] = "plain"
@@ -130,8 +127,6 @@ class FlowPatchesConfig(_Section):
     """Channels of the networks within the couplings."""
     patches: Count = 256
     """Patches drawn of a sample for one evaluation of the loss."""
-    noise: Positive = 0.05
-    """Deviation of the noise that stands in for what bytes round away, in the flow's own scale."""
 
 
 class EmbeddingConfig(_Section):
@@ -163,11 +158,9 @@ class PredictionConfig(_Section):
 
     short_side: Width = 60
     """Pixels of the shorter side of the frames it predicts."""
-    past: Annotated[int, Field(ge=1, le=256)] = 4
-    """Ticks that it sees."""
     channels: Width = 16
     """Channels of the U-Net's first level."""
-    windows: Count = 24
+    windows: Count = 12
     """Windows drawn of a sample for one evaluation of the loss."""
     intensity_weight: Weight = 1.0
     """Weight of the intensity loss."""
@@ -181,25 +174,17 @@ class PredictionConfig(_Section):
     """Attention on the coarse level of the U-Net."""
     prototypes: Annotated[int, Field(ge=0, le=8192)] = 0
     """Vectors of a memory on the coarse level; 0: none."""
-    compactness_weight: Weight = 0.1
-    """Weight of the squared distance of features to their prototypes."""
-    separateness_weight: Weight = 0.01
-    """Weight of keeping the prototypes apart."""
 
 
 class DissociationConfig(_Section):
     """Two autoencoders, of the picture and of its change, and clusters over their codes."""
 
-    past: Annotated[int, Field(ge=1, le=256)] = 4
-    """Ticks of a clip before its last one."""
     channels: Annotated[int, Field(ge=4, le=8192, multiple_of=4)] = 12
     """Channels of each encoder's first level."""
     code: Width = 16
     """Channels of each of the two codes."""
     clusters: Width = 32
     """Centres of the joined codes."""
-    windows: Count = 24
-    """Clips drawn of a sample for one evaluation of the loss."""
     difference_weight: Weight = 1.0
     """Weight of the difference loss beside the reconstruction loss."""
     cluster_weight: Weight = 0.1
@@ -260,8 +245,6 @@ class PoseConfig(_Section):
     """Channels of the networks within the couplings."""
     channels: Width = 24
     """Channels of the state-space layers that foresee poses."""
-    state: Width = 4
-    """States of each of those channels."""
     windows: Count = 64
     """Windows drawn of a sample for one evaluation of a loss."""
 
@@ -283,24 +266,18 @@ class MetaConfig(_Section):
     """What a step size is learned for; ``auto`` is the algorithm's own choice."""
     adapts: tuple[str, ...] = ("*",)
     """Patterns of the parameters that the inner loop changes."""
-    inner_steps: Annotated[int, Field(ge=1, le=1000)] = 2
+    inner_steps: Annotated[int, Field(ge=1, le=1000)] = 1
     """Steps of the inner loop, in training and on a new camera alike."""
     step_size: Positive = 0.01
     """Where the learned step sizes start."""
-    outer_steps: Count = 300
-    scenes_per_step: Annotated[int, Field(ge=1, le=10_000)] = 4
+    outer_steps: Count = 200
+    scenes_per_step: Annotated[int, Field(ge=1, le=10_000)] = 2
     shots: Annotated[tuple[Shots, Shots], AfterValidator(_range)] = (1, 10)
     """K is drawn from this range for each episode."""
     queries: Annotated[int, Field(ge=1, le=10_000)] = 4
-    gap: Annotated[float, Field(ge=0, le=86_400)] = 1.0
-    """Seconds between support and query clips of one video."""
     footage: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of each video's normal footage that is used, from its beginning."""
-    weighting: Literal["even", "footage"] = "even"
-    """Scenes come equally often, or as often as they have footage."""
-    learning_rate: Positive = 1e-3
-    step_size_rate: Positive = 1e-2
-    """Learning rate of the step sizes' logarithms, nearly: of the free tensors under their softplus."""
+    learning_rate: Positive = 2e-3
     separation: Weight = 0.0
     """Weight of ranking abnormal query clips above normal ones, after adapting."""
     corruptions: tuple[Literal["skipped", "reversed", "faster", "moved", "foreign"], ...] = ()
@@ -314,7 +291,7 @@ class MetaConfig(_Section):
     """Episodes of those scenes, the same every time."""
     before_every: Count = 5
     """Outer steps between two measurements of the query loss before adapting, for the curves."""
-    control_steps: Count = 300
+    control_steps: Count = 100
     """Steps of the jointly trained control."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 runs matrix work in 16 bits (autocast); parameters and step sizes stay in 32."""
@@ -322,30 +299,14 @@ class MetaConfig(_Section):
     """Compute activations again in the backward pass instead of keeping them: less memory, more time."""
 
 
-class CalibrationConfig(_Section):
-    """Score distributions with hierarchical shrinkage (in clips; widths in heights of the frame)."""
-
-    location_clips: Positive = 0.2
-    """Clips that the camera's distribution counts for, at one location."""
-    camera_clips: Positive = 2.0
-    """Clips that the population's distribution counts for, at one camera."""
-    width_down: Annotated[float, Field(gt=0, le=10)] = 0.1
-    width_across: Annotated[float, Field(gt=0, le=10)] = 0.233
-    """Standard deviation of the neighbourhood from which a location borrows."""
-    level: Annotated[float, Field(ge=0, lt=1)] = 0.98
-    """Quantile of an expert's frame scores from which a camera's offset is taken."""
-
-
 class PopulationConfig(_Section):
     """What is measured on meta-training scenes once the networks are trained."""
 
     shots: Annotated[tuple[Shots | Literal[0], ...], Field(min_length=1), AfterValidator(_rising)] = (0, 1, 3, 10, 30)
     """Numbers of shots for which normal scores are tabulated."""
-    weigh: tuple[Shots | Literal[0], ...] = (0, 1, 5, 10)
+    weigh: tuple[Shots | Literal[0], ...] = (0, 10)
     """Numbers of shots at which fusion weights are learned, where generated cameras have labels."""
-    rounds: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Draws of shots for each scene."""
-    windows: Annotated[int, Field(ge=1, le=10_000)] = 8
+    windows: Annotated[int, Field(ge=1, le=10_000)] = 6
     """Windows of other normal footage that are scored."""
     seconds: Annotated[float, Field(gt=0, le=3600)] = 4.0
     """Length of a window."""
@@ -376,7 +337,12 @@ class ScoringConfig(_Section):
 class Config(_Section):
     """All settings; a base and every record carry them."""
 
-    experts: Annotated[tuple[str, ...], Field(min_length=1)] = ("prediction", "flow_density")
+    experts: Annotated[tuple[str, ...], Field(min_length=1)] = (
+        "prediction",
+        "flow_density",
+        "direction",
+        "stillness",
+    )
     data: DataConfig = DataConfig()
     flow: FlowConfig = FlowConfig()
     flow_patches: FlowPatchesConfig = FlowPatchesConfig()
@@ -388,7 +354,6 @@ class Config(_Section):
     appearance: AppearanceConfig = AppearanceConfig()
     pose: PoseConfig = PoseConfig()
     meta: MetaConfig = MetaConfig()
-    calibration: CalibrationConfig = CalibrationConfig()
     population: PopulationConfig = PopulationConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
     scoring: ScoringConfig = ScoringConfig()

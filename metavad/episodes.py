@@ -8,12 +8,14 @@ import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from metavad.config import LONGEST_SHOT, MOST_SHOTS
 from metavad.errors import DataError, ShotsError, UsageError
 
 __all__ = ["Clip", "Episode", "EpisodeSampler", "Shots", "VideoSpan", "check_shots", "draw_shots"]
+
+GAP = 1.0
+"""Seconds between support and query clips of one video."""
 
 
 @dataclass(frozen=True, order=True)
@@ -152,16 +154,15 @@ class EpisodeSampler:
         shots: tuple[int, int],
         queries: int,
         length: int,
-        gap: float,
+        gap: float = GAP,
         abnormal: Mapping[str, Sequence[VideoSpan]] | None = None,
-        weighting: Literal["even", "footage"] = "even",
     ) -> None:
         self.scenes = tuple(sorted(spans))
         if not self.scenes:
             raise DataError("meta-training: expected at least one scene with normal videos, found none")
         self._spans, self._abnormal = dict(spans), dict(abnormal or {})
         self._seed, self._shots, self._queries = seed, shots, queries
-        self._length, self._gap, self._weighting = length, gap, weighting
+        self._length, self._gap = length, gap
         self._pools: dict[str, list[tuple[VideoSpan, Clip]]] = {}
 
     def __call__(self, number: int) -> Episode:
@@ -185,10 +186,7 @@ class EpisodeSampler:
         yield from ((clip,) for _, clip in (pool[0], pool[-1]))
 
     def _scene(self, number: int) -> str:
-        """Scenes in a new random order each round, so that all come equally often; or drawn by their footage."""
-        if self._weighting == "footage":
-            footage = [sum(span.frames - span.first for span in self._spans[scene]) for scene in self.scenes]
-            return random.Random(f"scene-{self._seed}-{number}").choices(self.scenes, footage)[0]
+        """Scenes in a new random order each round, so that all come equally often."""
         turn, place = divmod(number, len(self.scenes))
         order = random.Random(f"order-{self._seed}-{turn}").sample(self.scenes, len(self.scenes))
         return order[place]

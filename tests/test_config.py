@@ -1,11 +1,13 @@
 """Settings: what is out of range is one line, and runs that differ are told apart by name."""
 
 import json
+import tomllib
 
 import pytest
 
 from metavad.config import Config, first_difference, load_config
 from metavad.errors import ConfigError
+from metavad.shipped import shipped
 
 PLAIN = Config().model_dump(mode="json")
 NUMBERS = [
@@ -49,7 +51,6 @@ def test_no_count_is_beyond_memory(name):
         ("population.shots=[10,1]", "numbers that rise"),
         ("population.shots=[0,999999999]", "population.shots.1"),
         ("experts=[]", "at least 1"),
-        ("calibration.level=1", "less than 1"),
         ("prediction.intensity_weight=-1", "greater than or equal to 0"),
         (f"meta.outer_steps={'9' * 5000}", "meta.outer_steps"),
         (f"meta.outer_steps={'[' * 100_000}", "meta.outer_steps"),
@@ -94,3 +95,21 @@ def test_a_configuration_is_what_it_was_after_a_file(tmp_path):
     assert Config.model_validate(json.loads(config.model_dump_json())) == config
     before = load_config("default").model_dump(mode="json")
     assert first_difference(before, config.model_dump(mode="json")) == "meta.order = 1, begun with 2"
+
+
+@pytest.mark.parametrize("name", shipped("configs"))
+def test_a_preset_says_in_a_line_what_it_is_for_and_then_only_what_it_changes(name):
+    text = shipped("configs")[name].read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    values = tomllib.loads(text)
+    sections = {key: value for key, value in values.items() if isinstance(value, dict)}
+    said = {key: value for key, value in values.items() if key not in sections}
+    said |= {f"{section}.{key}": value for section, table in sections.items() for key, value in table.items()}
+    plain = {"experts": PLAIN["experts"]} | {
+        f"{section}.{key}": value
+        for section, table in PLAIN.items()
+        if section != "experts"
+        for key, value in table.items()
+    }
+    assert {key: value for key, value in said.items() if plain[key] == value} == {}
+    assert bool(said) == (name != "default")

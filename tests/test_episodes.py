@@ -1,6 +1,5 @@
 import itertools
 import random
-from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -205,12 +204,6 @@ def test_scenes_come_equally_often_in_every_round():
     for turn in range(5):
         assert sorted(drawn[5 * turn : 5 * turn + 5]) == list("abcde")
     assert len({tuple(drawn[5 * turn : 5 * turn + 5]) for turn in range(5)}) > 1
-
-
-def test_or_by_footage():
-    scenes = {"long": [span(900, scene="long")], "short": [span(300, scene="short")]}
-    counts = Counter(sampler(scenes, weighting="footage")(number).scene for number in range(1000))
-    assert 680 < counts["long"] < 820
 
 
 def test_shots_are_drawn_from_their_range():

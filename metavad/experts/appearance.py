@@ -63,7 +63,7 @@ class Appearance(Expert):
     @classmethod
     def build(cls, config: Config) -> "Appearance":
         """On the config's grid, with the features of the section ``appearance``."""
-        return cls(config.data.rows, config.flow_density.horizon, config.appearance)
+        return cls(config.data.rows, config.flow.horizon, config.appearance)
 
     def condition(self, support: Sample) -> Memory:
         """{"codes": (n, D), "weights": (n,)} of at most ``BANK`` regions of the shots; a clip's weights sum to 1.

@@ -47,7 +47,7 @@ class Direction(Expert):
     @classmethod
     def build(cls, config: Config) -> "Direction":
         """With the horizon of the flow."""
-        return cls(config.flow_density.horizon)
+        return cls(config.flow.horizon)
 
     def condition(self, support: Sample) -> Memory:
         """{"ways": (8, h, w)}: clips in which something moved this way near this place.

@@ -18,6 +18,10 @@ __all__ = ["Dissociation"]
 
 COARSE = 4
 """Pixels along the side of one code."""
+PAST = 4
+"""Ticks of a clip before its last one."""
+WINDOWS = 24
+"""Clips drawn of a sample for one evaluation of the loss."""
 
 
 class Dissociation(Expert):
@@ -37,10 +41,10 @@ class Dissociation(Expert):
 
     def __init__(self, settings: DissociationConfig, *, rate: float = 10.0, rows: int = 30) -> None:
         super().__init__()
-        self.settings, self.past, self.rows = settings, settings.past, rows
-        self.history = settings.past / rate
+        self.settings, self.past, self.rows = settings, PAST, rows
+        self.history = PAST / rate
         self.spatial = _encoder(1, settings.channels, settings.code, nn.Identity)
-        self.motion = _encoder(settings.past, settings.channels, settings.code, VarianceAttention)
+        self.motion = _encoder(PAST, settings.channels, settings.code, VarianceAttention)
         self.centres = nn.Parameter(torch.randn(settings.clusters, 2 * settings.code) / (2 * settings.code) ** 0.5)
         self.picture = _decoder(settings.code, settings.channels)
         self.change = _decoder(settings.code, settings.channels)
@@ -58,7 +62,7 @@ class Dissociation(Expert):
         """Reconstruction, difference and cluster loss, weighted; of many clips, every n-th counts."""
         start, settings = self.first(sample), self.settings
         known = self.known(sample)[:, start:].flatten()
-        step = max(1, known.numel() // settings.windows)
+        step = max(1, known.numel() // WINDOWS)
         clips = self._clips(sample, start, step)
         picture, change, distance = self._seen(clips)
         each = huber(clips[:, 0] - picture).mean((-1, -2))

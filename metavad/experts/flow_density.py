@@ -18,6 +18,8 @@ STILL = 0.01
 """Heights/second under which motion is noise."""
 MOVING = 0.03
 """Heights/second from which a cell counts as moving."""
+BINS = 8
+"""Pieces of each spline."""
 
 
 class FlowDensity(Expert):
@@ -36,13 +38,13 @@ class FlowDensity(Expert):
     zero_shot: ClassVar[bool] = True
     initial_weight: ClassVar[float] = 2.0
 
-    def __init__(self, settings: FlowDensityConfig) -> None:
+    def __init__(self, settings: FlowDensityConfig, horizon: float) -> None:
         super().__init__()
-        self.history = settings.horizon
+        self.history = horizon
         self.cells = settings.cells
         shape = {
             "transforms": 1,
-            "bins": settings.bins,
+            "bins": BINS,
             "hidden_features": (settings.hidden,) * 2,
             "activation": nn.SiLU,
         }
@@ -52,8 +54,8 @@ class FlowDensity(Expert):
 
     @classmethod
     def build(cls, config: Config) -> "FlowDensity":
-        """From the section ``flow_density``."""
-        return cls(config.flow_density)
+        """From the section ``flow_density``, with the horizon of the flow."""
+        return cls(config.flow_density, config.flow.horizon)
 
     def condition(self, support: Sample) -> Memory:
         """{"fastest": (K, h, w)}: the highest speed of each shot near a cell, to explain by.

@@ -13,7 +13,7 @@ from metavad.errors import ConfigError
 from metavad.experts.base import Expert, Memory
 from metavad.experts.glow import Glow
 from metavad.features.base import grid_of
-from metavad.features.flow import bidirectional_stack, plain_stack, trajectory_stack
+from metavad.features.flow import SCALE, bidirectional_stack, plain_stack, trajectory_stack
 from metavad.features.sample import Sample
 
 __all__ = ["FlowPatches"]
@@ -24,7 +24,8 @@ MOVING = 0.03
 """Heights/second from which a patch counts as moving."""
 IMPOSSIBLE = 5.0
 """Nats per dimension from which a patch says no more to the loss than that it is impossible."""
-PATTERNS = 16
+NOISE, PATTERNS = 0.05, 16
+"""Deviation, in the flow's own scale, of the noise that stands in for what bytes round away; and how many are drawn."""
 
 
 class FlowPatches(Expert):
@@ -52,7 +53,7 @@ class FlowPatches(Expert):
         self.glow = Glow(channels, steps=settings.steps, levels=settings.levels, hidden=settings.hidden)
         drawn = torch.randn(PATTERNS, channels, self.height, self.width, generator=torch.Generator().manual_seed(0))
         # The same noise every time: a loss must be a function of its arguments.
-        self.register_buffer("noise", settings.noise * drawn, persistent=False)
+        self.register_buffer("noise", NOISE * drawn, persistent=False)
 
     @classmethod
     def build(cls, config: Config) -> "FlowPatches":
@@ -185,13 +186,13 @@ def _middles(origins: list[int], side: int) -> list[float]:
 
 def _sides(settings: FlowPatchesConfig) -> tuple[int, int]:
     """Cells along a patch's sides; raises :class:`ConfigError` where the levels do not divide them."""
-    unit = settings.scale * 2**settings.levels
+    unit = SCALE * 2**settings.levels
     if any(side % unit for side in settings.patch):
         raise ConfigError(
-            f"flow_patches.patch: expected sides that are multiples of {unit} pixels (scale {settings.scale}, "
-            f"{settings.levels} levels), found {list(settings.patch)}; change patch, scale or levels"
+            f"flow_patches.patch: expected sides that are multiples of {unit} pixels ({SCALE} to a cell, "
+            f"{settings.levels} levels), found {list(settings.patch)}; change patch or levels"
         )
-    return settings.patch[0] // settings.scale, settings.patch[1] // settings.scale
+    return settings.patch[0] // SCALE, settings.patch[1] // SCALE
 
 
 def _forgiving(nats: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ SHAKE = 0.02
 """Sizes of the person: deviation of the noise on joints while learning; still people are no spike."""
 ENOUGH = 0.25, 0.5
 """Share of a window that must be there, and over which its weight rises to 1."""
+STATES = 4
+"""Of each channel of the state-space layers."""
 STRETCH = 2.0
 """Joints are within about half a size: doubled, they have deviation 1."""
 
@@ -162,7 +164,7 @@ class PosePrediction(Expert):
         super().__init__()
         self.settings, self.rows, self.history = settings, rows, settings.seconds
         self.enter = nn.Linear(2 * JOINTS + 2, settings.channels)
-        self.layers = nn.ModuleList(StateSpace(settings.channels, settings.state) for _ in range(2))
+        self.layers = nn.ModuleList(StateSpace(settings.channels, STATES) for _ in range(2))
         self.mixes = nn.ModuleList(nn.Linear(settings.channels, 2 * settings.channels) for _ in range(2))
         self.leave = nn.Linear(settings.channels, 2 * JOINTS)
 

@@ -17,7 +17,10 @@ from metavad.features.sample import Sample
 
 __all__ = ["Prediction"]
 
-
+PAST = 4
+"""Ticks that it sees (Liu et al. 2018)."""
+COMPACTNESS, SEPARATENESS = 0.1, 0.01
+"""Weights of the squared distance of features to their prototypes, and of keeping the prototypes apart."""
 ATTENTION: dict[str, type[nn.Module]] = {"none": nn.Identity, "channel": ChannelAttention, "self": SelfAttention}
 
 
@@ -40,10 +43,10 @@ class Prediction(Expert):
 
     def __init__(self, settings: PredictionConfig, *, rate: float = 10.0, rows: int = 30) -> None:
         super().__init__()
-        self.settings, self.past, self.rows, self.windows = settings, settings.past, rows, settings.windows
-        self.history = settings.past / rate
+        self.settings, self.past, self.rows, self.windows = settings, PAST, rows, settings.windows
+        self.history = PAST / rate
         narrow, wide = settings.channels, 2 * settings.channels
-        self.enter = block(4 * settings.past, narrow)
+        self.enter = block(4 * PAST, narrow)
         self.down = block(narrow, wide)
         self.deep = block(wide, wide)
         self.up = block(wide + narrow, narrow)
@@ -117,8 +120,8 @@ class Prediction(Expert):
             game = adversarial_loss(self.discriminator, last + change - level, targets - level)
             each = each + settings.adversarial_weight * game
         if self.prototypes is not None and distance is not None:
-            each = each + settings.compactness_weight * distance.mean((-1, -2))
-            each = each + settings.separateness_weight * self.prototypes.crowding()
+            each = each + COMPACTNESS * distance.mean((-1, -2))
+            each = each + SEPARATENESS * self.prototypes.crowding()
         return each
 
     def _foresee(self, windows: Tensor) -> tuple[Tensor, Tensor | None]:

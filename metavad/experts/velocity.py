@@ -55,7 +55,7 @@ class Velocity(Expert):
     @classmethod
     def build(cls, config: Config) -> "Velocity":
         """On the config's grid, with the horizon of the flow."""
-        return cls(config.data.rows, config.flow_density.horizon)
+        return cls(config.data.rows, config.flow.horizon)
 
     def condition(self, support: Sample) -> Memory:
         """The mixture after the shots: {"shares": (C,) logs, "means", "deviations": (C, D)}; empty: the prior's.

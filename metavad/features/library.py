@@ -48,20 +48,19 @@ Item = TypeVar("Item")
 def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
     """The features of these names with the config's settings."""
     makers: dict[str, Callable[[], Feature]] = {
-        "flow": lambda: FlowFeature(config.flow_density.horizon, config.data.rows, config.flow),
+        "flow": lambda: FlowFeature(config.data.rows, config.flow),
         "flow_field": lambda: _flow_field(config),
         "embeddings": lambda: EmbeddingsFeature(config.embedding),
         "frames": lambda: FramesFeature(config.prediction.short_side),
         "poses": lambda: PosesFeature(config.pose),
-        "regions": lambda: RegionsFeature(config.regions, config.flow_density.horizon, looks=config.appearance),
+        "regions": lambda: RegionsFeature(config.regions, config.flow, config.appearance),
     }
     return {name: makers[name]() for name in names}
 
 
 def _flow_field(config: Config) -> FlowFieldFeature:
-    patches = config.flow_patches
-    both = patches.stacking == "bidirectional"
-    return FlowFieldFeature(patches.scale, config.data.rate, config.data.rows, both=both, settings=config.flow)
+    both = config.flow_patches.stacking == "bidirectional"
+    return FlowFieldFeature(config.data.rate, config.data.rows, both=both, settings=config.flow)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ no later frames.
 """
 
 import math
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metavad.config import AppearanceConfig, RegionsConfig
+from metavad.config import AppearanceConfig, FlowConfig, RegionsConfig
 from metavad.features.base import Feature
 from metavad.features.boxes import BoxDetector, onnx_detector
-from metavad.features.flow.feature import speed_of
+from metavad.features.flow.feature import speed_of, way_of
+from metavad.features.flow.horizon import HorizonFlow, Motion, horizon_past
 from metavad.features.looks import LOOKS, Looks, looks_key, looks_of
 from metavad.features.networks.onnx import digest_of
 from metavad.features.octants import OCTANTS
@@ -54,7 +54,9 @@ HALF = 2
 class RegionsFeature(Feature):
     """Rows (N, 2 x D) of bytes: half-precision numbers; a track keeps its place among the N while it lives.
 
-    D is ``WIDTH``, or what comes of it where ``looks`` are those of a network.
+    D is ``WIDTH``, or what comes of it where ``looks`` are those of a network. Motion is measured by the settings of
+    ``flow``, as for cells; where these take the camera's motion out, nothing is background, since no pixel keeps its
+    place: regions are what moves otherwise than the camera.
     """
 
     name = "regions"
@@ -62,22 +64,23 @@ class RegionsFeature(Feature):
 
     def __init__(
         self,
-        settings: RegionsConfig,
-        horizon: float,
-        detector: BoxDetector | None = None,
+        settings: RegionsConfig = RegionsConfig(),
+        flow: FlowConfig = FlowConfig(),
         looks: AppearanceConfig = AppearanceConfig(),
+        *,
+        detector: BoxDetector | None = None,
     ) -> None:
-        self.settings, self.horizon, self.detector, self.looks = settings, horizon, detector, looks
+        self.settings, self.flow, self.looks, self.detector = settings, flow, looks, detector
         self.width = LOOKED + (LOOKS if looks.features == "gradients" else 2 * looks.numbers)
-        self.past = horizon * _ENOUGH
+        self.past = horizon_past(flow)
 
     def start(self) -> Callable[[ByteArray, float], ByteArray]:
-        """Keeps the frames of the last ``horizon`` seconds, a background, and the tracks."""
-        motion, finder, looks = _Motion(self.horizon), self._finder(), looks_of(self.looks)
+        """Keeps the frames of the flow's horizon, a background, and the tracks."""
+        motion, finder, looks = HorizonFlow(self.flow), self._finder(), looks_of(self.looks)
         follower, count = Follower(self.settings.count), self.settings.count
 
         def row(frame: ByteArray, seconds: float) -> ByteArray:
-            flow = motion.step(frame, seconds)
+            flow = _changing(motion.step(frame, seconds), frame)
             found = finder(frame, flow)
             rows = np.zeros((count, self.width), np.float16)
             if len(found.boxes):
@@ -107,7 +110,8 @@ class RegionsFeature(Feature):
             "version": 1,
             "source": settings.source,
             "count": settings.count,
-            "horizon": self.horizon,
+            "horizon": self.flow.horizon,
+            "flow": way_of(self.flow),
             "detector": network,
             **looks_key(self.looks),
         }
@@ -117,7 +121,7 @@ class RegionsFeature(Feature):
         if self.settings.source == "grid":
             return lambda frame, flow: _windows(frame, flow, count)
         if self.settings.source == "motion":
-            background = _Background()
+            background = _Background() if self.flow.steady == "off" else _NoBackground()
             return lambda frame, flow: _moving(background.step(frame), flow, count)
         detect = self.detector or onnx_detector(Path(self.settings.detector), self.settings.detector_side)
         return lambda frame, flow: _detected(detect(frame), frame, count)
@@ -142,27 +146,14 @@ class _Found:
     sure: FloatArray
 
 
-class _Motion:
-    """Optical flow over the horizon at every pixel, in heights/second."""
+def _changing(motion: Motion | None, frame: ByteArray) -> FloatArray:
+    """Motion (H, W, 2) in heights/second; zero at the first frame, and where the picture did not change.
 
-    def __init__(self, horizon: float) -> None:
-        self.horizon = horizon
-        self.dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self.past: deque[tuple[ByteArray, float]] = deque()
-
-    def step(self, frame: ByteArray, seconds: float) -> FloatArray:
-        """Motion (H, W, 2) up to this frame; zero at the first, and where the picture did not change.
-
-        Flow spreads from what moves over flat surroundings; these do not change.
-        """
-        while len(self.past) > 1 and self.past[1][1] <= seconds - self.horizon + _SLACK:
-            self.past.popleft()
-        before, since = self.past[0] if self.past else (frame, seconds)
-        self.past.append((frame, seconds))
-        if seconds <= since:
-            return np.zeros((*frame.shape, 2), np.float32)
-        flow = self.dis.calc(before, frame, None) / (min(frame.shape) * (seconds - since))
-        return np.asarray(flow * _changed(before, frame)[..., None])
+    Flow spreads from what moves over flat surroundings; these do not change.
+    """
+    if motion is None:
+        return np.zeros((*frame.shape, 2), np.float32)
+    return np.asarray(motion.flow * _changed(motion.before, motion.unmoved)[..., None])
 
 
 def _changed(before: ByteArray, after: ByteArray) -> BoolArray:
@@ -185,6 +176,14 @@ class _Background:
         small = cv2.resize(frame, (width // HALF, height // HALF), interpolation=cv2.INTER_AREA)
         mask = cv2.medianBlur(self.model.apply(small), 3)
         return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST) == 255)
+
+
+class _NoBackground:
+    """Of a camera that moves: nothing is known to be foreground."""
+
+    def step(self, frame: ByteArray) -> BoolArray:
+        """Foreground (H, W)."""
+        return np.zeros(frame.shape, dtype=bool)
 
 
 def _moving(foreground: BoolArray, flow: FloatArray, count: int) -> _Found:
@@ -279,7 +278,3 @@ CLOSED = 0.02
 """Heights of the frame: gaps of a region that are closed."""
 TOO_MUCH = 0.5
 """Share of the frame that is never foreground at once."""
-_SLACK = 0.02
-"""Seconds by which ticks may be off the rate's grid."""
-_ENOUGH = 0.7
-"""Share of the horizon that must be there for motion to be known."""

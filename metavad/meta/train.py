@@ -308,9 +308,13 @@ def _placed(fresh: Initialisation, resume: TrainingState | None, device: torch.d
     )
 
 
+STEP_SIZE_RATE = 1e-2
+"""Learning rate of the step sizes' logarithms, nearly: of the free tensors under their softplus."""
+
+
 def _adam(start: Initialisation, settings: MetaConfig, resume: TrainingState | None) -> Adam:
     leaves = start.leaves()
-    rates = {"params": settings.learning_rate, "free": settings.step_size_rate}
+    rates = {"params": settings.learning_rate, "free": STEP_SIZE_RATE}
     adam = Adam([{"params": [leaf], "lr": rates[name.partition("/")[0]]} for name, leaf in leaves.items()])
     if resume is not None:
         for name, leaf in leaves.items():
@@ -330,7 +334,7 @@ def _copied(tensors: Mapping[str, Tensor]) -> Parameters:
 
 
 _MAY_CHANGE = {"outer_steps", "control_steps", "before_every"}
-_LATER = {"prior", "calibration", "adaptation", "scoring"}
+_LATER = {"population", "adaptation", "scoring"}
 """Sections that nothing reads before the networks are trained."""
 
 

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 __all__ = [
     "LEVELS",
+    "SHRINKAGE",
     "PopulationScores",
     "ScoreDistribution",
     "Shrinkage",
@@ -134,16 +135,22 @@ def _increasing(knots: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Shrinkage:
-    """Clips that the level above counts for, and how far a location borrows (in heights of the frame)."""
+    """What the level above counts for, in clips, and how far a location borrows, in heights of the frame."""
 
-    location: Tensor | float
-    camera: Tensor | float
+    location: float
+    """Clips that the camera's distribution counts for, at one location."""
+    camera: float
+    """Clips that the population's distribution counts for, at one camera."""
     down: float
     across: float
+    """Standard deviation of the neighbourhood from which a location borrows."""
 
     def against(self, clip: float) -> "Shrinkage":
         """The same where a clip is only a part of the evidence that it would be by itself."""
         return replace(self, location=self.location / clip, camera=self.camera / clip)
+
+
+SHRINKAGE = Shrinkage(location=0.2, camera=2.0, down=0.1, across=0.233)
 
 
 def location_distribution(surprises: Tensor, known: Tensor, shrinkage: Shrinkage) -> ScoreDistribution:
@@ -166,7 +173,7 @@ def population_everywhere(grid: tuple[int, int]) -> ScoreDistribution:
     return location_distribution(*nothing, Shrinkage(1.0, 1.0, 0.1, 0.1))
 
 
-def _shrunk(exceedance: Tensor, clips: Tensor, above: Tensor, strength: Tensor | float) -> Tensor:
+def _shrunk(exceedance: Tensor, clips: Tensor, above: Tensor, strength: float) -> Tensor:
     """Survival at each level: what the clips show, and the level above as ``strength`` clips more."""
     return (exceedance + strength * above) / (clips + strength)
 

@@ -29,6 +29,8 @@ __all__ = ["Evidence", "calibrate", "evidence_of", "fit", "fit_parameters", "ini
 
 Found = TypeVar("Found")
 
+OFFSET_LEVEL = 0.98
+"""Quantile of an expert's frame scores from which a camera's offset is taken."""
 CHECKED_FROM = 4
 """Effective sample size from which holding some clips out says how an expert does on the others."""
 
@@ -306,10 +308,9 @@ def _offset(method: CalibratedMethod, name: str, size: float, frames: Tensor) ->
     own = frames[~frames.isnan()]
     if len(own) == 0:
         return 0.0
-    level = method.base.config.calibration.level
-    common = method.population[name].frames.after(size).value(-math.log1p(-level))
-    trust = size / (size + float(method.shrinkage.camera))
-    return trust * (float(own.quantile(level, interpolation="higher")) - common)
+    common = method.population[name].frames.after(size).value(-math.log1p(-OFFSET_LEVEL))
+    trust = size / (size + method.shrinkage.camera)
+    return trust * (float(own.quantile(OFFSET_LEVEL, interpolation="higher")) - common)
 
 
 def _held_out_frames(

@@ -2,16 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from metavad.config import CalibrationConfig
 from metavad.experts.base import Parameters
 from metavad.meta.inner import StepSizes
 from metavad.normality.base import Base, ExpertPopulation
-from metavad.normality.distribution import Shrinkage
+from metavad.normality.distribution import SHRINKAGE, Shrinkage
 
 __all__ = ["Adapted", "CalibratedMethod", "FineTuned", "Joint", "Method", "Refit", "Start"]
 
@@ -50,7 +49,7 @@ class CalibratedMethod(Method):
     @property
     def shrinkage(self) -> Shrinkage:
         """How the clips' own scores are shrunk towards the population's."""
-        return shrinkage_of(self.base.config.calibration)
+        return SHRINKAGE
 
 
 class Adapted(CalibratedMethod):
@@ -119,13 +118,7 @@ class Refit(CalibratedMethod):
     @property
     def shrinkage(self) -> Shrinkage:
         """Next to none."""
-        settings = self.base.config.calibration
-        return Shrinkage(1e-3, 1e-3, settings.width_down, settings.width_across)
-
-
-def shrinkage_of(settings: CalibrationConfig) -> Shrinkage:
-    """The config's."""
-    return Shrinkage(settings.location_clips, settings.camera_clips, settings.width_down, settings.width_across)
+        return replace(SHRINKAGE, location=1e-3, camera=1e-3)
 
 
 def _scrambled(tensor: Tensor, generator: torch.Generator) -> Tensor:

@@ -154,16 +154,15 @@ def _cameras(
 ) -> list[_Camera]:
     found, settings, length = [], base.config.population, base.config.data.clip_frames
     for number, scene in enumerate(sorted(spans)):
-        for turn in range(settings.rounds):
-            shown, other = halves(spans[scene], (turn + number) % 2)
-            parts = windows(other, settings.windows, settings.seconds)
-            available = sum(len(span.clips(length)) for span in shown)
-            count = min(max(shots, 1), available)
-            if not parts or count == 0:
-                continue
-            support = resolve(draw_shots(shown, count, length, seed + turn).clips)
-            grid, samples = sample_grid(support, base.config.data.rows), tuple(resolve([window]) for window in parts)
-            found.append(_Camera(scene, support if shots else support.select([]), grid, samples))
+        shown, other = halves(spans[scene], number % 2)
+        parts = windows(other, settings.windows, settings.seconds)
+        available = sum(len(span.clips(length)) for span in shown)
+        count = min(max(shots, 1), available)
+        if not parts or count == 0:
+            continue
+        support = resolve(draw_shots(shown, count, length, seed).clips)
+        grid, samples = sample_grid(support, base.config.data.rows), tuple(resolve([window]) for window in parts)
+        found.append(_Camera(scene, support if shots else support.select([]), grid, samples))
     return found
 
 

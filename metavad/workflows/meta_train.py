@@ -171,7 +171,6 @@ class Run:
             shots=(TUNING_SHOTS, TUNING_SHOTS),
             queries=settings.queries,
             length=length,
-            gap=settings.gap,
         )
         sizes = choose_step_sizes(
             experts,
@@ -229,9 +228,7 @@ class Run:
             shots=settings.shots,
             queries=settings.queries,
             length=self.config.data.clip_frames,
-            gap=settings.gap,
             abnormal=abnormal,
-            weighting=settings.weighting,
         )
 
     def _corrupter(self) -> Corrupter | None:

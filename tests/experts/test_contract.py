@@ -53,6 +53,7 @@ OPTIONS = {
     "flow_patches-trajectory": {"flow_patches": {"stacking": "trajectory", "patch": [24, 24], "levels": 2}},
     "flow_patches-bidirectional": {"flow_patches": {"stacking": "bidirectional", "stack": 2}},
     "flow_patches-disjoint": {"flow_patches": {"overlap": False, "steps": 1, "stack": 1}},
+    "embedding-unfrozen": {"embedding": {"unfrozen": 1}},
     "embedding_memory-centroids": {"embedding": {"memory": "centroids", "centroids": 3}},
     # A network gives twice 48 numbers, as many as there are of gradients: to the expert they are numbers.
     "appearance-network": {"appearance": {"features": "network", "numbers": 48}},
@@ -310,7 +311,7 @@ def test_scenes_at_once_give_the_gradients_of_one_after_the_other(name):
 
 
 def test_presets_with_settings_of_their_own_are_held_to_it():
-    held = {"prediction-preset-adversarial", "flow_patches-preset-flow-levels", "embedding-preset-unfrozen"}
+    held = {"prediction-preset-adversarial", "flow_patches-preset-flow-levels"}
     assert held <= OPTIONS.keys()
 
 

@@ -123,7 +123,7 @@ def test_what_stands_still_counts_as_no_motion():
 
 
 def test_sides_that_the_levels_do_not_divide_are_refused():
-    with pytest.raises(ConfigError, match=r"multiples of 12 pixels \(scale 3, 2 levels\), found \[24, 18\]"):
+    with pytest.raises(ConfigError, match=r"multiples of 12 pixels \(3 to a cell, 2 levels\), found \[24, 18\]"):
         expert_of(patch=(24, 18), levels=2)
 
 

@@ -27,7 +27,7 @@ def rows_of(feature, frames, seconds):
 
 
 def test_speed_is_in_heights_per_second_over_the_horizon():
-    feature = FlowFeature(0.2, 12)
+    feature = FlowFeature(12)
     frames = [texture(3 * tick) for tick in range(5)]
     flow = feature.tensor(rows_of(feature, frames, np.arange(5) / 10))
     right, down, speed = flow[3, :, 3:9, 4:12].flatten(1).median(1).values
@@ -37,13 +37,13 @@ def test_speed_is_in_heights_per_second_over_the_horizon():
 
 
 def test_the_first_tick_is_still():
-    feature = FlowFeature(0.2, 12)
+    feature = FlowFeature(12)
     flow = feature.tensor(rows_of(feature, [texture(0)], [0.0]))
     assert flow.abs().max() < 1e-3
 
 
 def test_a_row_depends_on_the_past_alone():
-    feature = FlowFeature(0.2, 12)
+    feature = FlowFeature(12)
     frames, seconds = [texture(2 * tick) for tick in range(6)], np.arange(6) / 10
     np.testing.assert_array_equal(
         rows_of(feature, frames, seconds)[:4], rows_of(feature, [*frames[:4], frames[0], frames[1]], seconds)[:4]
@@ -51,7 +51,7 @@ def test_a_row_depends_on_the_past_alone():
 
 
 def test_the_same_motion_has_the_same_speed_at_other_frame_rates():
-    feature = FlowFeature(0.2, 12)
+    feature = FlowFeature(12)
     slow = feature.tensor(rows_of(feature, [texture(3 * tick) for tick in range(5)], np.arange(5) / 10))
     fast = feature.tensor(rows_of(feature, [texture(2 * tick) for tick in range(7)], np.arange(7) / 15))
     assert slow[4, 2, 3:9, 4:12].median() == pytest.approx(float(fast[6, 2, 3:9, 4:12].median()), rel=0.1)
@@ -65,13 +65,13 @@ def test_bytes_keep_speeds_within_the_law_s_step(speed):
 
 @pytest.mark.parametrize(("height", "width"), [(240, 360), (240, 427), (360, 240), (240, 240)])
 def test_cells_are_square(height, width):
-    channels, rows, columns = FlowFeature(0.2, 30).shape(height, width)
+    channels, rows, columns = FlowFeature(30).shape(height, width)
     assert (channels, min(rows, columns)) == (3, 30)
     assert columns / rows == pytest.approx(width / height, rel=0.02)
 
 
 def test_tensor_is_float_on_any_length():
-    feature = FlowFeature(0.2, 12)
+    feature = FlowFeature(12)
     assert feature.tensor(np.zeros((0, 3, 12, 16), np.uint8)).dtype == torch.float32
 
 

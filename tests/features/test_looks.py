@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from metavad.config import AppearanceConfig, Config, RegionsConfig
+from metavad.config import AppearanceConfig, Config
 from metavad.errors import ConfigError
 from metavad.experts.appearance import Appearance
 from metavad.features.boxes import onnx_detector
@@ -122,20 +122,20 @@ def test_regions_carry_the_looks_of_the_network_to_appearance(tmp_path):
 
 def test_the_cache_tells_looks_apart_and_old_keys_stay(tmp_path):
     path, _, _ = write_mixing(tmp_path / "a.onnx")
-    plain = RegionsFeature(RegionsConfig(), 0.2)
+    plain = RegionsFeature()
     assert "looks" not in plain.key()
     assert plain.shape(48, 64) == (16, 2 * WIDTH)
     others = [settings_of(path), settings_of(path, layer="middle"), settings_of(write_halves(tmp_path / "b.onnx"))]
-    keys = [str(RegionsFeature(RegionsConfig(), 0.2, looks=each).key()) for each in others]
+    keys = [str(RegionsFeature(looks=each).key()) for each in others]
     assert len({str(plain.key()), *keys}) == 4
     assert str(tmp_path) not in keys[0]
     more = settings_of(path, prototypes=99)  # the expert's, not the feature's
-    assert str(RegionsFeature(RegionsConfig(), 0.2, looks=more).key()) == keys[0]
+    assert str(RegionsFeature(looks=more).key()) == keys[0]
 
 
 def test_a_network_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"^appearance\.network: expected an ONNX file, found nothing at '.*'; set"):
-        RegionsFeature(RegionsConfig(), 0.2, looks=AppearanceConfig(features="network", network="nowhere.onnx")).start()
+        RegionsFeature(looks=AppearanceConfig(features="network", network="nowhere.onnx")).start()
 
 
 @pytest.mark.skipif(

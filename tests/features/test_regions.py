@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from metavad.config import RegionsConfig
+from metavad.config import FlowConfig, RegionsConfig
 from metavad.errors import ConfigError
 from metavad.features.boxes import decode_yolox, onnx_detector
 from metavad.features.octants import OCTANTS
@@ -30,7 +30,7 @@ def pictures(ticks=8, step=(0, 3), start=(40, 30), size=24, seed=0):
 
 
 def regions_of(frames, feature=None, rate=10.0):
-    feature = feature or RegionsFeature(RegionsConfig(), 0.2)
+    feature = feature or RegionsFeature()
     stream = feature.start()
     return feature.tensor(np.stack([stream(frame, tick / rate) for tick, frame in enumerate(frames)]))
 
@@ -78,6 +78,38 @@ def test_who_stops_is_still_there_and_its_stillness_counts():
     assert last[0, 7] >= 0.7
 
 
+def shaken(frames, seed=0, most=4):
+    """The same by a camera that jumps a few pixels from frame to frame."""
+    shifts = np.random.default_rng(seed).integers(-most, most + 1, (len(frames), 2))
+    return [np.roll(frame, shift, (0, 1)) for frame, shift in zip(frames, shifts, strict=True)]
+
+
+@pytest.mark.parametrize("method", ["dis", "farneback"])
+def test_of_a_camera_that_shakes_regions_are_what_moves_otherwise_than_it(method):
+    frames = shaken(pictures(ticks=10, size=32))
+    plain = regions_of(frames, RegionsFeature(flow=FlowConfig(method=method)))[2:]
+    steady = regions_of(frames, RegionsFeature(flow=FlowConfig(method=method, steady="robust")))[2:]
+
+    def still(rows):
+        """Area of what is not the thing, in heights squared."""
+        area = (rows[..., 0] * rows[..., 5]).sum(1)
+        return (area - (40 / HEIGHT) ** 2).clamp_min(0).mean()
+
+    assert still(plain) > 0.5
+    assert still(steady) < 0.2
+    there = steady[..., 0] > 0
+    assert there.any(1).all()
+    speed = torch.where(there, steady[..., 6], 0.0).amax(1)
+    assert speed.median() == pytest.approx(30 / HEIGHT, rel=0.5)
+
+
+def test_regions_are_cached_by_the_flow_that_they_are_made_of():
+    settings = [FlowConfig(), FlowConfig(horizon=0.4), FlowConfig(method="farneback"), FlowConfig(steady="mean")]
+    assert len({str(RegionsFeature(flow=each).key()) for each in settings}) == len(settings)
+    with pytest.raises(ConfigError, match=r"flow\.weights"):
+        RegionsFeature(flow=FlowConfig(method="raft-small")).start()
+
+
 def test_a_row_depends_on_the_past_alone():
     frames = pictures()
     whole = regions_of(frames)
@@ -88,7 +120,7 @@ def test_looks_have_length_one_and_tell_bars_apart():
     across, upright = (np.zeros((HEIGHT, WIDTH), np.uint8) for _ in range(2))
     across[(np.arange(HEIGHT) // 8) % 2 == 0] = 200
     upright[:, (np.arange(WIDTH) // 8) % 2 == 0] = 200
-    grid = RegionsFeature(RegionsConfig(source="grid", count=1), 0.2)
+    grid = RegionsFeature(RegionsConfig(source="grid", count=1))
     looks = [shapes(regions_of([picture], grid))[1][0, 0] for picture in (across, upright, across)]
     assert looks[0].norm() == pytest.approx(1.0, abs=0.02)
     assert looks[0] @ looks[1] < 0.2
@@ -98,9 +130,7 @@ def test_looks_have_length_one_and_tell_bars_apart():
 @settings(max_examples=25)
 @given(some.integers(1, 24), some.integers(40, 120), some.integers(40, 200))
 def test_a_grid_covers_the_frame_without_overlap(count, height, width):
-    rows = regions_of(
-        [np.zeros((height, width), np.uint8)], RegionsFeature(RegionsConfig(source="grid", count=count), 0.2)
-    )
+    rows = regions_of([np.zeros((height, width), np.uint8)], RegionsFeature(RegionsConfig(source="grid", count=count)))
     boxes = rows[0][rows[0, :, 0] > 0][:, 1:5] * min(height, width)
     area = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).sum()
     assert len(boxes) <= count
@@ -109,7 +139,7 @@ def test_a_grid_covers_the_frame_without_overlap(count, height, width):
 
 def test_boxes_of_a_detector_are_the_regions():
     found = np.array([[10.0, 20.0, 34.0, 80.0, 0.9], [-5.0, 0.0, 20.0, 30.0, 0.5], [50.0, 50.0, 50.5, 51.0, 0.8]])
-    feature = RegionsFeature(RegionsConfig(source="boxes"), 0.2, lambda picture: found)
+    feature = RegionsFeature(RegionsConfig(source="boxes"), detector=lambda picture: found)
     rows = regions_of(pictures(ticks=3), feature)
     boxes = rows[2][rows[2, :, 0] > 0]
     assert boxes[:, 9].tolist() == pytest.approx([0.9, 0.5], abs=1e-3)  # the third is too small to be anything
@@ -127,7 +157,7 @@ def test_yolox_rows_become_boxes_and_copies_go():
 
 def test_a_detector_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"regions\.detector: expected an ONNX file"):
-        RegionsFeature(RegionsConfig(source="boxes", detector="nowhere.onnx"), 0.2).start()
+        RegionsFeature(RegionsConfig(source="boxes", detector="nowhere.onnx")).start()
 
 
 def test_a_file_that_is_no_network_is_refused(tmp_path):

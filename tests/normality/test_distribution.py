@@ -7,13 +7,12 @@ import torch
 
 from metavad.normality.distribution import (
     LEVELS,
+    SHRINKAGE,
     PopulationScores,
     Shrinkage,
     levels,
     location_distribution,
 )
-
-SHRINKAGE = Shrinkage(location=0.2, camera=2.0, down=0.1, across=0.2)
 
 
 def known_ticks(*shape):

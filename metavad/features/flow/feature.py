@@ -4,7 +4,6 @@ By default DIS flow (Kroeger et al. 2016, https://arxiv.org/abs/1603.03590) betw
 averaged over windows of three cells. Longer baselines than one frame make slow motion measurable.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 
 import cv2
@@ -15,8 +14,7 @@ from torch import Tensor
 from metavad.config import FlowConfig
 from metavad.features.backbones.weights import digest_of
 from metavad.features.base import Feature, grid_of
-from metavad.features.flow.methods import FlowMethod, flow_method
-from metavad.features.flow.steadying import steadied
+from metavad.features.flow.horizon import HorizonFlow, horizon_past
 from metavad.features.flow.storage import FASTEST, compress, expand
 from metavad.types import ByteArray, FloatArray
 
@@ -31,32 +29,27 @@ class FlowFeature(Feature):
 
     name = "flow"
 
-    def __init__(self, horizon: float, rows: int, settings: FlowConfig = FlowConfig()) -> None:
-        self.horizon, self.rows, self.settings = horizon, rows, settings
-        self.past = horizon * _ENOUGH
+    def __init__(self, rows: int, settings: FlowConfig = FlowConfig()) -> None:
+        self.rows, self.settings = rows, settings
+        self.past = horizon_past(settings)
 
     def start(self) -> Callable[[ByteArray, float], ByteArray]:
         """Frames of the last ``horizon`` seconds are kept; nothing else."""
-        method = flow_method(self.settings.method, self.settings.weights)
-        past: deque[tuple[ByteArray, float]] = deque()
+        motion = HorizonFlow(self.settings)
 
         def row(frame: ByteArray, seconds: float) -> ByteArray:
-            while len(past) > 1 and past[1][1] <= seconds - self.horizon + _SLACK:
-                past.popleft()
-            before, since = past[0] if past else (frame, seconds)
-            past.append((frame, seconds))
-            return self.between(method, before, frame, seconds - since) if seconds > since else self._still(frame)
+            found = motion.step(frame, seconds)
+            return self._still(frame) if found is None else self.row(found.flow)
 
         return row
 
-    def between(self, method: FlowMethod, before: ByteArray, after: ByteArray, span: float) -> ByteArray:
-        """The row of two frames ``span`` seconds apart."""
-        motion = steadied(method(before, after), self.settings.steady) / (min(after.shape) * span)
-        right, down = cv2.split(motion)
+    def row(self, flow: FloatArray) -> ByteArray:
+        """The row of a motion (H, W, 2) in heights/second."""
+        right, down = cv2.split(flow)
         channels = cv2.merge([right, down, speed_of(right, down)])
-        cell = min(after.shape) // self.rows
+        cell = min(right.shape) // self.rows
         channels = cv2.blur(channels, (cell * WINDOW, cell * WINDOW), borderType=cv2.BORDER_REFLECT)
-        height, width = self.shape(*after.shape)[1:]
+        height, width = self.shape(*right.shape)[1:]
         grid = cv2.resize(channels, (width, height), interpolation=cv2.INTER_LINEAR)
         return _stored(np.moveaxis(grid, -1, 0))
 
@@ -76,7 +69,7 @@ class FlowFeature(Feature):
             "feature": "flow",
             "version": 2,
             **way_of(self.settings),
-            "horizon": self.horizon,
+            "horizon": self.settings.horizon,
             "rows": self.rows,
         }
 
@@ -97,7 +90,7 @@ def speed_of(right: FloatArray, down: FloatArray) -> FloatArray:
 
 
 def way_of(settings: FlowConfig) -> dict[str, object]:
-    """What flow depends on beside the frames, for the cache."""
+    """What flow depends on beside the frames and the time between them, for the cache."""
     steady = {} if settings.steady == "off" else {"steady": settings.steady}
     weights = {"weights": digest_of(settings.weights)} if settings.weights else {}
     return {"method": _CACHED.get(settings.method, settings.method), **steady, **weights}
@@ -110,9 +103,5 @@ def _stored(grid: FloatArray) -> ByteArray:
     return np.concatenate([compress(grid[:2]), np.round(speed).astype(np.uint8)])
 
 
-_SLACK = 0.02
-"""Seconds by which ticks may be off the rate's grid (25 frames a second at 10 ticks: 0.08 and 0.12)."""
-_ENOUGH = 0.7
-"""Share of the horizon that must be there for motion to be known."""
 _CACHED = {"dis": "dis-medium"}
 """The name under which caches know the default."""

@@ -15,7 +15,10 @@ from metavad.features.flow.steadying import steadied
 from metavad.features.flow.storage import compress, expand
 from metavad.types import ByteArray, FloatArray
 
-__all__ = ["FlowFieldFeature"]
+__all__ = ["SCALE", "FlowFieldFeature"]
+
+SCALE = 3
+"""Pixels of the working picture along the side of a cell over which flow is averaged before it is stored."""
 
 
 class FlowFieldFeature(Feature):
@@ -27,7 +30,13 @@ class FlowFieldFeature(Feature):
     name = "flow_field"
 
     def __init__(
-        self, scale: int, rate: float, rows: int, *, both: bool = False, settings: FlowConfig = FlowConfig()
+        self,
+        rate: float,
+        rows: int,
+        *,
+        scale: int = SCALE,
+        both: bool = False,
+        settings: FlowConfig = FlowConfig(),
     ) -> None:
         self.scale, self.rows, self.both, self.settings = scale, rows, both, settings
         self.past = 0.5 / rate
