@@ -372,7 +372,7 @@ def test_codecs_that_are_known_are_used():
 
 def test_what_is_found_in_folders_is_on_the_page():
     tested = {suffix for suffix, *_ in rows("Videos")}
-    said = re.search(r"All but (.+?) are also found in folders .*?; so are (.+?), which are not tested", PAGE)
+    said = re.search(r"All but (.+?) are also found in folders .*?\. So are (.+?), which are not tested", PAGE)
     alone, untested = (set(re.findall(r"`(\.\w+)`", part)) for part in said.groups())
     assert tested - VIDEO_SUFFIXES == alone
     assert VIDEO_SUFFIXES - tested == untested
@@ -380,7 +380,7 @@ def test_what_is_found_in_folders_is_on_the_page():
 
 
 def test_what_states_no_rate_is_on_the_page():
-    said = re.search(r"those of (.+?) state none", PAGE)
+    said = re.search(r"\n\n.*? state\. (.+?) state none", PAGE)
     assert set(re.findall(r"`(\.\w+)`", said[1])) == set(ASSUMED)
 
 
