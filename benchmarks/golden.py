@@ -104,8 +104,7 @@ def _adapted(folder: Path, site: Path, base: str) -> dict[str, Any]:
 def _scored(folder: Path) -> dict[str, Any]:
     with (folder / "scores.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    events = json.loads((folder / "events.json").read_text(encoding="utf-8"))
-    events = events if isinstance(events, list) else events["events"]
+    events = json.loads((folder / "events.json").read_text(encoding="utf-8"))["events"]
     return {
         "frames": len(rows),
         "scores": _digest([(row["frame"], row["score"], row["alarm"]) for row in rows]),

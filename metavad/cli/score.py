@@ -11,12 +11,10 @@ if TYPE_CHECKING:
     from metavad.normality.detector import Detector
     from metavad.progress import Progress
     from metavad.scenes.scene import Video
-    from metavad.scoring.events import Event
-    from metavad.scoring.results import Found, Outline, Result
+    from metavad.scoring.results import EventRecord, Outline, Result
 
 __all__ = ["register"]
 
-PICTURES, PICTURE_HEIGHT = "events", 240
 MARKS = 16
 """Gaps between recordings that are marked on a timeline, about."""
 EPILOG = "Example: metavad score monday.mp4 tuesday.mp4 --detector detectors/lobby --out scores"
@@ -75,7 +73,8 @@ def _score(videos: list[Path], detector: Path, out: Path, fps: float | None, pro
                 say(f"{video.name}: scored already; {place}")
                 continue
             events = _score_video(found, video, place, result, progress)
-        say(f"{video.name}: {len(events)} events; {place}", *(_line(event) for event in events))
+        number = "1 event" if len(events) == 1 else f"{len(events)} events"
+        say(f"{video.name}: {number}; {place}", *(_line(event) for event in events))
 
 
 def _check_paths(videos: list[Path]) -> None:
@@ -89,52 +88,18 @@ def _check_paths(videos: list[Path]) -> None:
 
 def _score_video(
     detector: "Detector", video: "Video", place: Path, result: "Result", progress: "Progress"
-) -> "list[Event]":
+) -> "tuple[EventRecord, ...]":
     """All that is written of one video; what was found."""
     from metavad.files import atomic_directory
-    from metavad.scenes.video import probe
-    from metavad.scoring.events import write_events_json
-    from metavad.scoring.results import RESULT, write_stream
-    from metavad.scoring.stream import score as scored
+    from metavad.scoring.results import write_result
 
-    frames = scored(detector, video, progress=progress)
-    facts = probe(video, detector.camera.crop)
-    merge = detector.model.scoring.merge
     with atomic_directory(place) as beside:
-        found, outline = write_stream(beside / "scores.csv", frames, seconds=facts.seconds, merge=merge)
-        events = [_explained(detector, video, each, beside / PICTURES / f"{n:03d}.jpg") for n, each in enumerate(found)]
-        write_events_json(beside / "events.json", events)
+        found, outline = write_result(beside, detector, video, result, progress=progress)
         (beside / "timeline.png").write_bytes(_timeline(outline, detector.threshold))
-        (beside / RESULT).write_text(result.model_dump_json(indent=1), encoding="utf-8")
-    return events
+    return found.events
 
 
-def _explained(detector: "Detector", video: "Video", found: "Found", path: Path) -> "Event":
-    """The event with its reason, and its picture on disk."""
-    from dataclasses import replace
-
-    import cv2
-
-    from metavad.scenes.video import read_colour
-    from metavad.scoring.pictures import decoded, framed, nearest_shot, side_by_side
-
-    if found.cause is None:
-        return found.event
-    why, box, crop = found.cause.why, found.cause.box, detector.camera.crop
-    inside = None if box is None else (box[0] - crop.left, box[1] - crop.top, box[2] - crop.left, box[3] - crop.top)
-    frame, shots = read_colour(video, found.cause.index, crop), decoded(detector.pictures)
-    nearest = nearest_shot(why, frame, inside, shots)
-    pictures, words = [framed(frame, inside, PICTURE_HEIGHT)], [f"{found.cause.seconds:.1f} s"]
-    if nearest is not None and nearest < len(shots):
-        pictures.append(framed(shots[nearest], None, PICTURE_HEIGHT))
-        words.append(f"nearest clip shown: {detector.shots[nearest].video}")
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(cv2.imencode(".jpg", side_by_side(pictures, words))[1].tobytes())
-    event = replace(found.event, box=box, nearest_shot=nearest)
-    return event if why is None else replace(event, reason=why.text, shares=why.shares)
-
-
-def _line(event: "Event") -> str:
+def _line(event: "EventRecord") -> str:
     return f"  {event.start:8.1f} s to {event.end:8.1f} s, score {event.score:.1f}: {event.reason}"
 
 

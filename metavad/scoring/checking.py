@@ -12,9 +12,8 @@ from metavad.progress import SILENT, Progress, along
 from metavad.recordings import frame_ends
 from metavad.scenes.scene import Scene
 from metavad.scenes.video import probe
-from metavad.scoring.events import Event
-from metavad.scoring.results import EventFinder, settled
-from metavad.scoring.stream import TickScore, score
+from metavad.scoring.events import Event, EventMerger, in_events
+from metavad.scoring.stream import score
 from metavad.threads import one_thread
 from metavad.types import FloatArray
 
@@ -81,15 +80,12 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
     for video in along(progress, "Checking", scene.normal):
         facts = probe(video, detector.camera.crop)
         first, end = scene.normal_frames or (0, facts.frames)
-        finder, scores = EventFinder(facts.seconds), list[float]()
-        frames = islice(score(detector, video, progress=progress), end)
-        for frame, inside in settled(frames, detector.model.scoring.merge):
-            if frame.index >= first:
-                finder.add(frame, inside)
-                scores.append(frame.score)
-        for found in finder.finish():
+        merger = EventMerger(detector.model.scoring.merge)
+        frames = islice(score(detector, video, progress=progress), first, end)
+        scores = [frame.score for frame, _ in in_events(frames, merger, facts.seconds)]
+        for found in merger.events:
             if found.cause is not None and not detector.was_shown(video.name, found.cause.index):
-                alarms.append(_alarm(video.name, found.event, found.cause))
+                alarms.append(FalseAlarm(video.name, found.event, found.cause.seconds))
         part = slice(first, first + len(scores))
         times, lengths = facts.seconds[part], (frame_ends(facts.seconds) - facts.seconds)[part]
         shown = np.array([detector.was_shown(video.name, first + place) for place in range(len(scores))])
@@ -97,12 +93,6 @@ def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> C
         seconds += float(lengths[~shown].sum())
     alarms.sort(key=lambda alarm: -alarm.event.score)
     return Check(seconds, detector.promise.alarms_per_day, tuple(alarms), np.concatenate(peaks))
-
-
-def _alarm(video: str, event: Event, cause: TickScore) -> FalseAlarm:
-    why = cause.why
-    told = event if why is None else replace(event, reason=why.text, shares=why.shares)
-    return FalseAlarm(video, replace(told, box=cause.box), cause.seconds)
 
 
 def _spell(seconds: float) -> str:

@@ -1,22 +1,18 @@
-"""From scores over time to events that an operator reads, and the file that holds them."""
+"""From scores over time to events that an operator reads: one way for frames that come and for whole arrays."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TypeVar
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from metavad.errors import DataError
-from metavad.files import write_text
-from metavad.recordings import frame_ends, recordings
+from metavad.recordings import frame_ends, median_frame, recordings
 from metavad.runs import runs
+from metavad.scoring.frames import FrameScore, TickScore
 from metavad.types import BoolArray, Box, FloatArray, IntArray
 
-__all__ = ["Event", "alarm_intervals", "find_events", "in_alarm", "merged_until", "write_events_json"]
-
-Times = TypeVar("Times", float, FloatArray)
+__all__ = ["Event", "EventMerger", "FoundEvent", "alarm_intervals", "find_events", "in_events"]
 
 
 @dataclass(frozen=True)
@@ -32,63 +28,122 @@ class Event:
     score: float
     """That score; higher = more anomalous."""
     box: Box | None
-    """x0, y0, x1, y1 in pixels of the file, where the peak is; none when nobody knows."""
-    reason: str
-    """A sentence for an operator."""
+    """x0, y0, x1, y1 in pixels of the file; none when nobody knows."""
+    reason: str = ""
+    """A sentence for an operator; empty when nobody knows."""
     shares: Mapping[str, float] = field(default_factory=dict)
     """Each expert's share of the surprise where it is highest; they sum to 1. Empty when nobody knows."""
-    nearest_shot: int | None = None
-    """Number of the shot that is nearest to it in what was shown there; none when nobody knows."""
 
 
-def alarm_intervals(
-    scores: FloatArray, seconds: FloatArray, threshold: float, *, merge: float = 1.0, shortest: float = 0.0
-) -> IntArray:
-    """Half-open intervals of frames (N, 2) with a score over ``threshold``; one equal to it is not over it.
+@dataclass(frozen=True)
+class FoundEvent:
+    """An event, its frames, and the tick that surprises most before smoothing: what there is to explain and to show."""
 
-    ``scores`` and ``seconds`` are (T,), one for each frame. Intervals at most ``merge`` seconds apart are
-    one, then those shorter than ``shortest`` seconds go; both to half a frame. None reaches over a gap between
-    recordings. Raises :class:`DataError` on another shape or NaN.
-    """
-    if np.ndim(scores) != 1 or np.shape(scores) != np.shape(seconds) or np.isnan(scores).any():
-        raise DataError(
-            f"expected a score and a time for each frame, found shapes {np.shape(scores)} and "
-            f"{np.shape(seconds)} or NaN; score every frame of the file"
-        )
-    over, times, ends = np.asarray(scores) > threshold, np.asarray(seconds, dtype=float), frame_ends(seconds)
-    parts = [start + _joined(runs(over[start:stop]), times[start:stop], merge) for start, stop in recordings(times)]
-    found = np.concatenate(parts) if parts else np.zeros((0, 2), dtype=int)
-    first, last = found[:, 0], found[:, 1] - 1
-    kept: IntArray = found[ends[last] - times[first] >= shortest - (ends[last] - times[last]) / 2]
-    return kept
+    event: Event
+    frames: tuple[int, int]
+    """Half-open."""
+    cause: TickScore | None
 
 
-def merged_until(end: Times, frame: Times, merge: float) -> Times:
-    """Seconds up to which an alarm still belongs to the one whose last frame, ``frame`` seconds long, ended at ``end``.
+@dataclass
+class _Open:
+    """An event that may still go on: its first, last and highest alarm, and the first frame after the last one."""
 
-    To half of that frame, the only one that is known by then.
-    """
-    return end + merge + frame / 2 - _TIE
+    first: FrameScore
+    last: FrameScore
+    peak: FrameScore
+    cause: TickScore | None = None
+    after: FrameScore | None = None
+
+    def take(self, frame: FrameScore) -> None:
+        """One alarm more."""
+        self.last, self.after = frame, None
+        self.peak = frame if frame.score > self.peak.score else self.peak
+        if frame.cause is not None and (self.cause is None or frame.cause.raw > self.cause.raw):
+            self.cause = frame.cause
+
+    def until(self, merge: float) -> float:
+        """Seconds up to which an alarm still belongs to it: to half a frame, the only one that is known by then."""
+        if self.after is None:
+            return math.inf
+        return self.after.seconds + merge + (self.after.seconds - self.last.seconds) / 2 - _TIE
+
+    def found(self, end: float) -> FoundEvent:
+        """What has become of it, when a recording that it lasts to the end of is over after ``end`` seconds."""
+        why, box = (None, self.peak.box) if self.cause is None else (self.cause.why, self.cause.box)
+        reason, shares = ("", {}) if why is None else (why.text, why.shares)
+        end, stop = (end, self.last.index + 1) if self.after is None else (self.after.seconds, self.after.index)
+        event = Event(self.first.seconds, end, self.peak.seconds, self.peak.score, box, reason, shares)
+        return FoundEvent(event, (self.first.index, stop), self.cause)
 
 
 _TIE = 1e-6
 """Seconds: what lies in the middle between two frames is too late."""
 
 
-def _joined(found: IntArray, seconds: FloatArray, merge: float) -> IntArray:
-    """The intervals (N, 2) of one recording, joined where one begins before the last is over for good."""
-    ends, starts = found[:-1, 1], found[1:, 0]
-    apart = seconds[starts] > merged_until(seconds[ends], seconds[ends] - seconds[ends - 1], merge)
-    first, last = np.append(True, apart)[: len(found)], np.append(apart, True)[: len(found)]
-    return np.column_stack([found[first, 0], found[last, 1]])
+class EventMerger:
+    """Scores of one camera to events, one frame at a time; alarms at most ``merge`` seconds apart are one event.
+
+    What it holds does not grow with time but for the events.
+    """
+
+    def __init__(self, merge: float) -> None:
+        self.events: list[FoundEvent] = []
+        """Those that are over, in order of time."""
+        self._merge = merge
+        self._open: _Open | None = None
+        self._waiting: list[FrameScore] = []
+
+    def push(self, frame: FrameScore) -> list[tuple[FrameScore, bool]]:
+        """The frames of which it is known by now whether they lie in an event, in order of time.
+
+        A frame waits for that for at most ``merge`` seconds and a frame. Frames after a gap belong to another
+        recording: :meth:`finish` the last one first.
+        """
+        over = self._open is not None and frame.seconds > self._open.until(self._merge)
+        decided = self.finish(frame.seconds) if over else []
+        if frame.alarm:
+            self._open = _Open(frame, frame, frame) if self._open is None else self._open
+            self._open.take(frame)
+            return [*decided, *self._settled(inside=True), (frame, True)]
+        if self._open is None:
+            return [*decided, (frame, False)]
+        self._open.after = self._open.after or frame
+        self._waiting.append(frame)
+        return decided
+
+    def finish(self, end: float) -> list[tuple[FrameScore, bool]]:
+        """The frames that still waited, once a recording is over: its last frame ends after ``end`` seconds."""
+        if self._open is not None:
+            self.events.append(self._open.found(end))
+        self._open = None
+        return self._settled(inside=False)
+
+    def _settled(self, inside: bool) -> list[tuple[FrameScore, bool]]:
+        waiting, self._waiting = self._waiting, []
+        return [(frame, inside) for frame in waiting]
 
 
-def in_alarm(intervals: IntArray, frames: int) -> BoolArray:
-    """Which of so many frames (T,) lie inside one of the half-open ``intervals`` (N, 2)."""
-    inside = np.zeros(frames, dtype=bool)
-    for start, end in intervals:
-        inside[start:end] = True
-    return inside
+def in_events(
+    frames: Iterable[FrameScore], merger: EventMerger, seconds: FloatArray
+) -> Iterator[tuple[FrameScore, bool]]:
+    """Every frame with whether it lies in an event of the merger; ``seconds`` (T,) are the times of the whole file."""
+    parts = recordings(seconds).tolist()
+    usual = [median_frame(seconds[start:stop]) for start, stop in parts]
+
+    def finish(last: FrameScore) -> list[tuple[FrameScore, bool]]:
+        following = last.index + 1
+        is_last = following >= parts[last.recording][1]
+        return merger.finish(last.seconds + usual[last.recording] if is_last else float(seconds[following]))
+
+    last = None
+    for frame in frames:
+        if last is not None and last.recording != frame.recording:
+            yield from finish(last)
+        yield from merger.push(frame)
+        last = frame
+    if last is not None:
+        yield from finish(last)
 
 
 def find_events(
@@ -97,42 +152,44 @@ def find_events(
     threshold: float,
     *,
     boxes: Sequence[Box | None] | None = None,
-    explain: Callable[[int], str] | None = None,
     merge: float = 1.0,
-    shortest: float = 0.0,
 ) -> list[Event]:
-    """The events of one video, in order of time, by :func:`alarm_intervals`.
+    """The events of one video, in order of time: its frames with a score over ``threshold`` (one equal to it is not).
 
-    ``boxes`` holds for each frame where its score comes from; ``explain`` is asked for the reason at the
-    frame of each event's peak (its first highest frame) and for no other.
+    ``scores`` and ``seconds`` are (T,), one for each frame of the file; ``boxes`` holds for each frame where its score
+    comes from. Alarms at most ``merge`` seconds apart, to half a frame, are one event; none reaches over a gap between
+    recordings. Raises :class:`DataError` on another shape or NaN.
     """
-    intervals = alarm_intervals(scores, seconds, threshold, merge=merge, shortest=shortest)
     if boxes is not None and len(boxes) != len(scores):
         raise DataError(f"expected a box or none for each of {len(scores)} frames, found {len(boxes)} boxes")
-    ends = frame_ends(seconds)
-    peaks = [int(start + np.argmax(scores[start:end])) for start, end in intervals]
-    return [
-        Event(
-            start=float(seconds[start]),
-            end=float(ends[end - 1]),
-            peak=float(seconds[peak]),
-            score=float(scores[peak]),
-            box=None if boxes is None else boxes[peak],
-            reason="" if explain is None else explain(peak),
+    return [found.event for found in _found(scores, seconds, threshold, boxes, merge)]
+
+
+def alarm_intervals(scores: FloatArray, seconds: FloatArray, threshold: float, *, merge: float = 1.0) -> IntArray:
+    """Half-open intervals of frames (N, 2): those of the events that :func:`find_events` finds."""
+    intervals = [found.frames for found in _found(scores, seconds, threshold, None, merge)]
+    return np.array(intervals, dtype=int).reshape(-1, 2)
+
+
+def _found(
+    scores: FloatArray, seconds: FloatArray, threshold: float, boxes: Sequence[Box | None] | None, merge: float
+) -> list[FoundEvent]:
+    if np.ndim(scores) != 1 or np.shape(scores) != np.shape(seconds) or np.isnan(scores).any():
+        raise DataError(
+            f"expected a score and a time for each frame, found shapes {np.shape(scores)} and "
+            f"{np.shape(seconds)} or NaN; score every frame of the file"
         )
-        for (start, end), peak in zip(intervals, peaks, strict=True)
-    ]
+    values, times, merger = np.asarray(scores), np.asarray(seconds, dtype=float), EventMerger(merge)
+    over, ends = values > threshold, frame_ends(times)
+    for start, stop in recordings(times).tolist():
+        for index in _telling(values, over, start, stop):
+            box = None if boxes is None else boxes[index]
+            merger.push(FrameScore(index, float(times[index]), float(values[index]), bool(over[index]), box))
+        merger.finish(float(ends[stop - 1]))
+    return merger.events
 
 
-def write_events_json(path: Path, events: Sequence[Event]) -> None:
-    """A list of objects: what :class:`Event` has, times in seconds to the millisecond, the box in whole pixels."""
-    if not all(np.isfinite(event.score) for event in events):
-        raise DataError("expected finite scores in events, found infinity, which JSON cannot hold; bound it")
-    entries = [asdict(event) | _rounded(event) for event in events]
-    write_text(path, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
-
-
-def _rounded(event: Event) -> dict[str, object]:
-    times = {name: round(getattr(event, name), 3) for name in ("start", "end", "peak")}
-    shares = {name: round(share, 3) for name, share in event.shares.items()}
-    return times | {"box": None if event.box is None else [round(value) for value in event.box], "shares": shares}
+def _telling(scores: FloatArray, over: BoolArray, start: int, stop: int) -> Iterator[int]:
+    """Frames of a recording that events depend on: of each run of alarms the first, highest, last, and the next one."""
+    for first, end in (start + runs(over[start:stop])).tolist():
+        yield from sorted({first, first + int(np.argmax(scores[first:end])), end - 1, min(end, stop - 1)})

@@ -5,16 +5,39 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from metavad.normality.detector import Detector
+from metavad.scenes.scene import Video
+from metavad.scenes.video import read_colour
 from metavad.scoring.explain import Explanation
+from metavad.scoring.frames import TickScore
 from metavad.types import Box, ByteArray, FloatArray
 
-__all__ = ["around", "decoded", "framed", "nearest_shot", "side_by_side"]
+__all__ = ["around", "decoded", "event_picture", "framed", "nearest_shot", "side_by_side"]
+
+HEIGHT = 240
+"""Pixels."""
 
 ALARM = (43, 57, 192)
 """Blue, green, red."""
 PAPER, INK = (255, 255, 255), (60, 48, 40)
 GAP, BAR = 10, 24
 """Pixels between two pictures, and of the line of words below them."""
+
+
+def event_picture(detector: Detector, video: Video, cause: TickScore) -> tuple[ByteArray, int | None]:
+    """What surprised most in an event beside the clip shown that is nearest to it, (H, W, 3), and which clip that is.
+
+    Blue-green-red; the clip counts from 0, and is none where nothing is there to compare with.
+    """
+    box, crop = cause.box, detector.camera.crop
+    inside = None if box is None else (box[0] - crop.left, box[1] - crop.top, box[2] - crop.left, box[3] - crop.top)
+    frame, shots = read_colour(video, cause.index, crop), decoded(detector.pictures)
+    nearest = nearest_shot(cause.why, frame, inside, shots)
+    pictures, words = [framed(frame, inside, HEIGHT)], [f"{cause.seconds:.1f} s"]
+    if nearest is not None and nearest < len(shots):
+        pictures.append(framed(shots[nearest], None, HEIGHT))
+        words.append(f"nearest clip shown: {detector.shots[nearest].video}")
+    return side_by_side(pictures, words), nearest
 
 
 def decoded(pictures: Sequence[bytes]) -> list[ByteArray]:
@@ -24,10 +47,10 @@ def decoded(pictures: Sequence[bytes]) -> list[ByteArray]:
 
 
 def nearest_shot(why: Explanation | None, frame: ByteArray, box: Box | None, shots: Sequence[ByteArray]) -> int | None:
-    """Number of the shot nearest to an event; ``None`` where there is none to compare with.
+    """Which shot, from 0, is nearest to an event; ``None`` where there is none to compare with.
 
-    By what the loudest expert reads at that place where it can say, else by looks: the pictures ``shots`` (one
-    of each, (H, W, 3)) against the ``frame`` (H, W, 3), grey, inside the ``box`` (pixels of the frame).
+    By what the expert with the largest share of those that can say reads at that place, else by looks: the pictures
+    ``shots`` (one of each, (H, W, 3)) against the ``frame`` (H, W, 3), grey, inside the ``box`` (pixels of the frame).
     """
     if why is not None and why.distances:
         return int(np.argmin(why.distances))

@@ -1,34 +1,41 @@
-"""Scores of a video as they come to files: nothing here grows with the video's length but the list of events."""
+"""What scoring writes of a video: a folder of scores, events with pictures, and what they are the result of."""
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metavad import __version__
 from metavad.errors import OutputError
-from metavad.files import atomic_path, is_free
+from metavad.files import atomic_path, is_free, write_text
 from metavad.normality.detector import Detector
-from metavad.recordings import median_frame, recordings, without_gaps
+from metavad.normality.threshold import Promise
+from metavad.progress import SILENT, Progress
+from metavad.recordings import recordings, without_gaps
 from metavad.scenes.cache import content_key
 from metavad.scenes.scene import Video
-from metavad.scoring.events import Event, merged_until
-from metavad.scoring.stream import FrameScore, TickScore
-from metavad.types import FloatArray
+from metavad.scenes.video import probe
+from metavad.scoring.events import EventMerger, FoundEvent, in_events
+from metavad.scoring.frames import FrameScore
+from metavad.scoring.pictures import event_picture
+from metavad.scoring.stream import score
+from metavad.types import Box, FloatArray
 
 __all__ = [
     "RESULT",
-    "EventFinder",
-    "Found",
+    "EventRecord",
+    "EventsRecord",
+    "NearestShot",
     "Outline",
+    "PixelBox",
     "Result",
     "check_place",
     "result_of",
-    "settled",
+    "write_result",
     "write_stream",
 ]
 
@@ -38,80 +45,6 @@ RESULT = "result.json"
 COLUMNS = 1000
 """Columns of a timeline: about its pixels."""
 SCORES_HEADER = "frame,seconds,score,alarm"
-
-
-def settled(frames: Iterable[FrameScore], merge: float) -> Iterator[tuple[FrameScore, bool]]:
-    """Every frame with whether it lies in an event; alarms at most ``merge`` seconds apart in a recording are one.
-
-    A frame waits until that is known: for at most ``merge`` seconds and a frame.
-    """
-    waiting: list[FrameScore] = []
-    last: FrameScore | None = None
-    limit = -math.inf
-    for frame in frames:
-        if last is not None and frame.recording != last.recording:
-            limit = -math.inf
-        elif last is not None and last.alarm and not frame.alarm:
-            limit = merged_until(frame.seconds, frame.seconds - last.seconds, merge)
-        if frame.seconds > limit:
-            yield from ((each, False) for each in waiting)
-            waiting, limit = [], -math.inf
-        waiting.append(frame)
-        if frame.alarm or limit == -math.inf:
-            yield from ((each, frame.alarm) for each in waiting)
-            waiting = []
-        limit = math.inf if frame.alarm else limit
-        last = frame
-    yield from ((each, False) for each in waiting)
-
-
-@dataclass(frozen=True)
-class Found:
-    """An event, and the tick that surprises most before smoothing: what there is to explain and to show."""
-
-    event: Event
-    cause: TickScore | None
-
-
-class EventFinder:
-    """What :func:`~metavad.scoring.events.find_events` finds, one frame at a time; ``seconds`` (T,) of the file."""
-
-    def __init__(self, seconds: FloatArray) -> None:
-        self.found: list[Found] = []
-        """Those that are over, in order of time."""
-        self._seconds, self._recordings = seconds, recordings(seconds)
-        self._start: float | None = None
-        self._peak: FrameScore | None = None
-        self._cause: TickScore | None = None
-        self._last: FrameScore | None = None
-
-    def add(self, frame: FrameScore, inside: bool) -> None:
-        """One frame, as :func:`settled` gives it."""
-        if not inside or (self._last is not None and frame.recording != self._last.recording):
-            self._close(frame)
-        if inside:
-            self._start = frame.seconds if self._start is None else self._start
-            self._peak = frame if self._peak is None or frame.score > self._peak.score else self._peak
-            if frame.alarm and frame.cause is not None and (self._cause is None or frame.cause.raw > self._cause.raw):
-                self._cause = frame.cause
-        self._last = frame
-
-    def finish(self) -> list[Found]:
-        """All events once the last frame was given."""
-        self._close(None)
-        return self.found
-
-    def _close(self, following: FrameScore | None) -> None:
-        if self._start is not None and self._peak is not None and self._last is not None:
-            end = self._end(self._last, following)
-            event = Event(self._start, end, self._peak.seconds, self._peak.score, self._peak.box, "")
-            self.found.append(Found(event, self._cause))
-        self._start = self._peak = self._cause = None
-
-    def _end(self, last: FrameScore, following: FrameScore | None) -> float:
-        if following is not None and following.recording == last.recording:
-            return following.seconds
-        return last.seconds + median_frame(self._seconds[slice(*self._recordings[last.recording])])
 
 
 @dataclass(frozen=True)
@@ -149,26 +82,85 @@ class _Columns:
 
 def write_stream(
     path: Path, frames: Iterable[FrameScore], *, seconds: FloatArray, merge: float
-) -> tuple[list[Found], Outline]:
+) -> tuple[list[FoundEvent], Outline]:
     """Write scores.csv while the scores come; give the events, in order of time, and an outline of all scores.
 
     Columns ``frame, seconds, score, alarm``, a row for each frame of the file; whole or not at all. ``seconds`` (T,)
-    are the times of all frames that will come, ``merge`` the seconds between alarms of one event.
+    are the times of all frames that will come, ``merge`` the seconds between alarms of one event. Nothing here grows
+    with the video's length but the list of events.
     """
-    finder, columns = EventFinder(seconds), _Columns(seconds)
+    merger, columns = EventMerger(merge), _Columns(seconds)
     with atomic_path(path) as beside, beside.open("w", encoding="utf-8") as table:
         table.write(SCORES_HEADER + "\n")
-        for frame, inside in settled(frames, merge):
+        for frame, inside in in_events(frames, merger, seconds):
             table.write(f"{frame.index},{frame.seconds:.3f},{frame.score:.9g},{int(inside)}\n")
-            finder.add(frame, inside)
             columns.add(frame)
-    return finder.finish(), columns.outline()
+    return merger.events, columns.outline()
 
 
-class Result(BaseModel):
-    """All that scores follow from: where it is the same, so are they."""
+class _Form(BaseModel):
+    """A part of a file that other programs read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PixelBox(_Form):
+    """Where in the picture, in whole pixels of the file."""
+
+    x: int
+    """Of its left edge."""
+    y: int
+    """Of its upper edge."""
+    width: int
+    height: int
+
+
+class NearestShot(_Form):
+    """The clip shown that is nearest to an event."""
+
+    number: int = Field(ge=1)
+    """Counted from 1."""
+    video: str
+    second: float
+    """At which it begins in that video, by the camera's frame rate."""
+
+
+class EventRecord(_Form):
+    """One event; times are seconds in the file, to the millisecond."""
+
+    start: float
+    end: float
+    peak: float
+    """Of the frame with the highest score."""
+    score: float
+    """That score; higher = more anomalous."""
+    box: PixelBox | None
+    """None where nobody knows."""
+    reason: str
+    """A sentence for an operator."""
+    shares: dict[str, float]
+    """Each expert's share of the surprise where it is highest; they sum to 1 but for rounding."""
+    nearest_shot: NearestShot | None
+    """None where nothing was shown, or no picture of it was kept."""
+    picture: str | None
+    """Path in the folder of the result."""
+
+
+class EventsRecord(_Form):
+    """``events.json``."""
+
+    version: Literal[1] = Field(default=1, validation_alias="schema", serialization_alias="schema")
+    video: str
+    detector: str
+    """Digest."""
+    threshold: float
+    """Score over which a frame alarms."""
+    promise: Promise
+    events: tuple[EventRecord, ...]
+
+
+class Result(_Form):
+    """``result.json``: all that scores follow from; where it is the same, so are they."""
 
     metavad: str = __version__
     detector: str
@@ -181,6 +173,60 @@ class Result(BaseModel):
 def result_of(detector: Detector, video: Video) -> Result:
     """What scores of this video by this detector are the result of."""
     return Result(detector=detector.digest, fps=video.fps, video=content_key(video))
+
+
+def write_result(
+    folder: Path, detector: Detector, video: Video, result: Result, *, progress: Progress = SILENT
+) -> tuple[EventsRecord, Outline]:
+    """Score a video of the detector's camera into a folder that is there; what was found, and an outline of all scores.
+
+    Writes ``scores.csv``, ``events.json``, a picture of each event and ``result.json``. Raises
+    :class:`VideoError` as :func:`~metavad.scoring.stream.score` does.
+    """
+    frames, seconds = score(detector, video, progress=progress), probe(video, detector.camera.crop).seconds
+    merge = detector.model.scoring.merge
+    found, outline = write_stream(folder / "scores.csv", frames, seconds=seconds, merge=merge)
+    events = EventsRecord(
+        video=video.name,
+        detector=detector.digest,
+        threshold=round(detector.threshold, 3),
+        promise=detector.promise,
+        events=tuple(_recorded(folder, detector, video, each, number) for number, each in enumerate(found)),
+    )
+    write_text(folder / "events.json", events.model_dump_json(indent=1, by_alias=True) + "\n")
+    write_text(folder / RESULT, result.model_dump_json(indent=1))
+    return events, outline
+
+
+def _recorded(folder: Path, detector: Detector, video: Video, found: FoundEvent, number: int) -> EventRecord:
+    """An event as it is kept, with its picture on disk."""
+    event, path, nearest = found.event, None, None
+    if found.cause is not None:
+        path = f"events/{number:03d}.jpg"
+        picture, nearest = event_picture(detector, video, found.cause)
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+    return EventRecord(
+        start=round(event.start, 3),
+        end=round(event.end, 3),
+        peak=round(event.peak, 3),
+        score=round(event.score, 3),
+        box=None if event.box is None else _pixels(event.box),
+        reason=event.reason,
+        shares={name: round(share, 3) for name, share in event.shares.items()},
+        nearest_shot=None if nearest is None else _shot(detector, nearest),
+        picture=path,
+    )
+
+
+def _pixels(box: Box) -> PixelBox:
+    x0, y0, x1, y1 = map(round, box)
+    return PixelBox(x=x0, y=y0, width=x1 - x0, height=y1 - y0)
+
+
+def _shot(detector: Detector, place: int) -> NearestShot:
+    clip = detector.shots[place]
+    return NearestShot(number=place + 1, video=clip.video, second=round(clip.first / detector.camera.fps, 3))
 
 
 def check_place(place: Path, result: Result) -> bool:

@@ -22,49 +22,18 @@ from metavad.scenes.blank import watched
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import Frame, VideoFacts, probe, read_frames, tick_frames
 from metavad.scoring.explain import Explanation, explain
+from metavad.scoring.frames import FrameScore, TickScore
 from metavad.scoring.prefetch import prefetch
 from metavad.scoring.regions import find_regions
 from metavad.types import Box, ByteArray, FloatArray, IntArray
 
-__all__ = ["FrameScore", "TickScore", "TrackScores", "check_video", "explain_peak", "hold", "score", "score_track"]
+__all__ = ["TrackScores", "check_video", "explain_peak", "hold", "score", "score_track"]
 
 CHUNK = 32
 """Ticks scored at once."""
 
 _SILENT = 0.1
 """Share of frames that nothing can be said of from which that is said."""
-
-
-@dataclass(frozen=True)
-class FrameScore:
-    """The score of one frame of the file; higher = more anomalous."""
-
-    index: int
-    seconds: float
-    score: float
-    """Mean over the smoothing window, in weighted nats."""
-    alarm: bool
-    box: Box | None
-    """x0, y0, x1, y1 in pixels of the file: the region of the tick's strongest place."""
-    cause: "TickScore | None" = None
-    """The tick with the highest score before smoothing among those that the mean is of."""
-    recording: int = 0
-    """Number of its recording in the file: between two of them lies a gap in time, over which nothing reaches."""
-
-
-@dataclass(frozen=True)
-class TickScore:
-    """One tick by itself."""
-
-    index: int
-    """Its frame of the file."""
-    seconds: float
-    raw: float
-    """Its score before smoothing; NaN where nothing is known yet."""
-    box: Box | None
-    """As that of :class:`FrameScore`."""
-    why: Explanation | None = None
-    """Where it is the cause of an alarm."""
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,8 @@ def test_a_picture_of_a_shot_that_is_none_harms_no_score(metavad, detector, vide
     result = metavad("score", video, "--detector", "some")
     assert result.code == 0, result.err
     folder = tmp_path / "scores" / "today"
-    events = json.loads((folder / "events.json").read_text())
+    events = json.loads((folder / "events.json").read_text())["events"]
     assert len(events) == len(list((folder / "events").glob("*.jpg"))) == 1
     assert events[0]["reason"] in result.out
+    assert "today: 1 event;" in result.out
     assert events[0]["reason"].startswith("something ")

@@ -1,0 +1,40 @@
+"""What scoring gives: a score for every frame of the file, and the tick that it comes from."""
+
+from dataclasses import dataclass
+
+from metavad.scoring.explain import Explanation
+from metavad.types import Box
+
+__all__ = ["FrameScore", "TickScore"]
+
+
+@dataclass(frozen=True)
+class TickScore:
+    """One tick by itself."""
+
+    index: int
+    """Its frame of the file."""
+    seconds: float
+    raw: float
+    """Its score before smoothing; NaN where nothing is known yet."""
+    box: Box | None
+    """As that of :class:`FrameScore`."""
+    why: Explanation | None = None
+    """Where it is the cause of an alarm."""
+
+
+@dataclass(frozen=True)
+class FrameScore:
+    """The score of one frame of the file; higher = more anomalous."""
+
+    index: int
+    seconds: float
+    score: float
+    """Mean over the smoothing window, in weighted nats."""
+    alarm: bool
+    box: Box | None
+    """x0, y0, x1, y1 in pixels of the file: the region of the tick's strongest place."""
+    cause: TickScore | None = None
+    """The tick with the highest score before smoothing among those that the mean is of."""
+    recording: int = 0
+    """Number of its recording in the file: between two of them lies a gap in time, over which nothing reaches."""
