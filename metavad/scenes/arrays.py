@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -18,24 +18,11 @@ from numpy.typing import NDArray
 
 __all__ = ["Archived", "ArrayError", "archived_arrays", "mapped_array"]
 
-_MAGIC, _PICKLES = b"\x93NUMPY", "pickled objects, which are never read; save plain numbers"
+_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 class ArrayError(ValueError):
     """What was found instead of an array, and what to do: the end of a message."""
-
-
-@dataclass(frozen=True)
-class _Header:
-    shape: tuple[int, ...]
-    fortran: bool
-    dtype: np.dtype[Any]
-    start: int
-
-    @property
-    def end(self) -> int:
-        """The byte after the last one of the array."""
-        return self.start + math.prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
@@ -48,14 +35,14 @@ class Archived:
     def values(self, most: int) -> NDArray[Any]:
         """All of it; raises :class:`ArrayError` for damage, and for more than ``most`` bytes."""
         with _named(), ZipFile(self.path) as archive, archive.open(self.member) as file:
-            header, size = _header(file), archive.getinfo(self.member).file_size
-            if header.end > min(size, most):
-                raise ArrayError(f"an array of {header.end} bytes where at most {min(size, most)} are; save it again")
-            if 0 in header.shape:
-                return np.zeros(header.shape, header.dtype)
-            content = file.read(header.end - header.start)
-            flat = np.frombuffer(content, header.dtype, math.prod(header.shape))
-            return flat.reshape(header.shape, order=_order(header))
+            shape, fortran, dtype = _header(file)
+            size = math.prod(shape) * dtype.itemsize
+            most = min(most, archive.getinfo(self.member).file_size - file.tell())
+            if not 0 <= size <= most:
+                raise ArrayError(f"an array of {size} bytes where at most {most} are; save it again")
+            if 0 in shape:
+                return np.zeros(shape, dtype)
+            return np.frombuffer(file.read(size), dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def mapped_array(path: Path, *, whole: bool = False) -> NDArray[Any]:
@@ -63,13 +50,13 @@ def mapped_array(path: Path, *, whole: bool = False) -> NDArray[Any]:
 
     With ``whole`` nothing may follow the array.
     """
-    with _named(), path.open("rb") as file:
-        header, size = _header(file), path.stat().st_size
-        if size < header.end or (whole and size > header.end):
-            raise ArrayError(f"a file of {size} bytes for an array of {header.end}; fetch or save it again")
-        if 0 in header.shape:
-            return np.zeros(header.shape, header.dtype)
-        mapped: NDArray[Any] = np.memmap(path, header.dtype, "r", header.start, header.shape, _order(header))
+    with _named(), np.errstate(over="ignore"):  # of a shape beyond all numbers
+        with path.open("rb") as file:
+            _header(file)
+        mapped = npy.open_memmap(path, mode="r")
+        size, end = path.stat().st_size, mapped.offset + mapped.nbytes
+        if whole and size > end:
+            raise ArrayError(f"a file of {size} bytes for an array of {end}; fetch or save it again")
         return mapped
 
 
@@ -79,26 +66,14 @@ def archived_arrays(path: Path) -> dict[str, Archived]:
         return {name.removesuffix(".npy"): Archived(path, name) for name in archive.namelist()}
 
 
-def _header(file: IO[bytes]) -> _Header:
-    """What an array file says of itself, where that is possible at all."""
-    magic = file.read(len(_MAGIC))
-    if magic.startswith(b"\x80"):
-        raise ArrayError(_PICKLES)
-    if magic != _MAGIC:
-        raise ArrayError("something else; fetch or save it again")
-    shape, fortran, dtype = _READERS[file.read(2)](file)
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran's order, and type that an array file says it has, where plain numbers may follow."""
+    shape, fortran, dtype = _READERS[npy.read_magic(file)](file)
     if dtype.hasobject:
-        raise ArrayError(_PICKLES)
-    if min(shape, default=0) < 0 or dtype.itemsize == 0:
-        raise ArrayError(f"an array of the shape {shape}; fetch or save it again")
-    return _Header(shape, fortran, dtype, file.tell())
-
-
-_READERS = {b"\x01\x00": npy.read_array_header_1_0, b"\x02\x00": npy.read_array_header_2_0}
-
-
-def _order(header: _Header) -> Literal["C", "F"]:
-    return "F" if header.fortran else "C"
+        raise ArrayError("pickled objects, which are never read; save plain numbers")
+    if dtype.itemsize == 0:
+        raise ArrayError("values of no bytes; save plain numbers")
+    return shape, fortran, dtype
 
 
 @contextmanager

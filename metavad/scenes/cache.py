@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import platformdirs
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from metavad.errors import ConfigError, OutputError
@@ -36,7 +37,6 @@ __all__ = ["Store", "cache_folder", "content_key", "data_digest", "ticks_key", "
 DEFAULT_LIMIT = 40 * 10**9
 """Bytes; ``METAVAD_CACHE_GB`` says otherwise."""
 
-_HEADER = 128  # bytes: room for any header of ours, and a multiple of the 64 that memory maps like
 _ABANDONED = 24 * 3600  # seconds after which a file written beside belongs to a writer that died
 _EDGE = 1 << 20  # bytes hashed at each end of a file
 _SAMPLE, _SAMPLES = 1 << 14, 128  # bytes of each sample between, and how many there are
@@ -104,7 +104,7 @@ class Store:
             ) from error
         with atomic_path(path) as beside, beside.open("wb") as file:
             if isinstance(rows, np.ndarray):
-                file.write(_header(rows.dtype, rows.shape))
+                _write_header(file, rows.dtype, rows.shape)
                 file.write(np.asarray(rows, order="C").data)
             else:
                 _write_rows(file, iter(rows))
@@ -266,25 +266,22 @@ def _removed(path: Path) -> bool:
 
 
 def _write_rows(file: BufferedWriter, rows: Iterator[NDArray[Any]]) -> None:
-    """Rows one after another; the header, which needs their number, is filled in at the end."""
-    file.write(bytes(_HEADER))
+    """Rows one after another; the header, in which numpy leaves room for their number, is written again at the end."""
     dtype, shape, count = np.dtype(np.uint8), (0,), 0
     for row in rows:
         if count == 0:
             dtype, shape = row.dtype, row.shape
+            _write_header(file, dtype, (0, *shape))
         if (row.dtype, row.shape) != (dtype, shape):
             raise ValueError(f"expected rows {dtype}{shape}, found {row.dtype}{row.shape}")
         file.write(np.asarray(row, order="C").data)
         count += 1
     file.seek(0)
-    file.write(_header(dtype, (count, *shape)))
+    _write_header(file, dtype, (count, *shape))
 
 
-def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """A header of the .npy format, version 1.0, padded to a fixed length."""
-    text = repr({"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape})
-    start = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little")
-    return start + text.encode("latin1").ljust(_HEADER - 11) + b"\n"
+def _write_header(file: BufferedWriter, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    npy.write_array_header_1_0(file, {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape})
 
 
 @lru_cache(maxsize=8192)

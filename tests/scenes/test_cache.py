@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metavad.errors import ConfigError, FootageWarning, OutputError, VideoError
-from metavad.scenes import cache as storing
 from metavad.scenes import video as reading
 from metavad.scenes.cache import Store, cache_folder, content_key, video_facts, working_frames
 from metavad.scenes.scene import Crop, Video
@@ -458,11 +457,10 @@ def test_memory_holds_one_row_while_rows_are_written(store):
     assert store.array({"a": 1}, build).shape == (20, 4, 4)
 
 
-def test_the_header_is_numpy_s(tmp_path):
-    header = storing._header(np.dtype(np.float32), (7, 240, 320))
-    assert len(header) == 128
-    path = tmp_path / "a.npy"
-    path.write_bytes(header)
-    with path.open("rb") as file:
-        assert np.lib.format.read_magic(file) == (1, 0)
-        assert np.lib.format.read_array_header_1_0(file) == ((7, 240, 320), False, np.float32)
+@pytest.mark.parametrize("count", [1, 12_345])
+def test_rows_are_an_array_file_of_numpy(tmp_path, count):
+    Store(tmp_path).array({"a": 1}, lambda: (np.array([number, 7], np.int32) for number in range(count)))
+    (path,) = tmp_path.glob("arrays/*/*.npy")
+    read = np.load(path, allow_pickle=False)
+    assert (read.dtype, read.shape) == (np.int32, (count, 2))
+    assert read[-1].tolist() == [count - 1, 7]
