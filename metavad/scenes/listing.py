@@ -2,12 +2,13 @@
 
 import contextlib
 import os
-import re
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from natsort import natsort_keygen, ns
 
 from metavad.errors import FootageWarning, UsageError, VideoError
 from metavad.scenes.scene import RATES, Scene, Video
@@ -47,15 +48,8 @@ _DENSE = 2
 """Names count in hexadecimal where less than so many numbers fall on each of them."""
 _LETTERS, _DIGITS = frozenset("abcdef"), frozenset("0123456789")
 
-
-def natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A sort key that puts 2 before 10.
-
-    >>> sorted(["10.jpg", "2.jpg"], key=natural)
-    ['2.jpg', '10.jpg']
-    """
-    parts = re.split(r"(\d+)", text)
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts)
+natural = natsort_keygen(alg=ns.IGNORECASE)
+"""A sort key that puts 2 before 10, whatever the case of letters and however an accent is written."""
 
 
 def hexadecimal(stems: Sequence[str]) -> list[int]:
