@@ -107,9 +107,8 @@ def _take_away(paths: Sequence[Path]) -> None:
 
 def _file_name(url: str) -> str:
     """What the archive at an address is called here."""
-    parts = urllib.parse.urlparse(url)
-    name = PurePosixPath(parts.path).name
-    if parts.scheme not in ("http", "https") or not re.fullmatch(r"\w[\w.+-]*", name):
+    name = PurePosixPath(urllib.parse.urlparse(url).path).name
+    if not re.fullmatch(r"\w[\w.+-]*", name):
         raise DataError(f"{url}: expected an address such as https://host/name.zip; mend the suite's [[archives]]")
     return name
 

@@ -6,14 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, TypeAlias
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from metavad.errors import UsageError
+from metavad.errors import UsageError, nearest
 
 __all__ = [
     "MOST_CAMERAS",
@@ -25,9 +25,12 @@ __all__ = [
     "Expect",
     "GeneratedCameras",
     "LabelSource",
+    "Labels",
     "Role",
     "Scene",
     "Suite",
+    "Table",
+    "Template",
     "Video",
     "filled",
     "words_of",
@@ -44,6 +47,7 @@ CameraSize: TypeAlias = Literal["tiny", "small", "full"]
 """Of a generated camera."""
 
 
+_WORDS = ("video", "number", "parent", "scene")
 _BRACES = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
 
 
@@ -74,14 +78,19 @@ MOST_CAMERAS = 100_000
 """Generated ones of one suite."""
 
 
-@dataclass(frozen=True)
-class Crop:
+class Table(BaseModel):
+    """A table of a suite's file: keys that it does not know are refused, and it never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Crop(Table):
     """Pixels of the picture, as shown, that are cut off at each side before anything else."""
 
-    top: int = 0
-    bottom: int = 0
-    left: int = 0
-    right: int = 0
+    top: int = Field(default=0, ge=0)
+    bottom: int = Field(default=0, ge=0)
+    left: int = Field(default=0, ge=0)
+    right: int = Field(default=0, ge=0)
 
     def apply(self, picture: NDArray[np.generic]) -> NDArray[np.generic]:
         """``picture`` (H, W, ...) without the borders; a view."""
@@ -100,12 +109,19 @@ class Video:
     keypoints: Path | None = None
 
 
-@dataclass(frozen=True)
-class LabelSource:
-    """Where labels are and how they are written.
+def _template(text: str) -> str:
+    if unknown := [word for word in words_of(text) if word not in _WORDS]:
+        raise ValueError(f"expected known words in braces, found {unknown[0]!r}; {nearest(unknown[0], _WORDS)}")
+    return text
 
-    ``path`` lies under ``root`` and may hold ``{video}`` (the name of the video), ``{number}`` (the last
-    number in it, without leading zeros), ``{parent}`` (the folder the video lies in) and ``{scene}``.
+
+Template = Annotated[str, AfterValidator(_template)]
+"""A path for each video, with words in braces that :class:`LabelSource` explains."""
+
+
+class Labels(Table):
+    """How labels are written, and where under the root of a scene.
+
     ``unit`` is what intervals count (``None``: nobody says, and they are refused), ``first`` the number of the
     first frame in the file, ``inclusive`` whether ends belong to intervals, ``abnormal`` the values that count as
     abnormal where a format has several. A video without labels whose name matches the glob ``normal_if_missing``
@@ -113,13 +129,22 @@ class LabelSource:
     """
 
     format: str
-    path: str
-    root: Path
-    unit: Literal["frames", "seconds"] | None = "frames"
+    path: Template
+    unit: Literal["frames", "seconds"] | None = None
     first: int = 0
     inclusive: bool = False
     abnormal: tuple[int, ...] = (1,)
     normal_if_missing: str = ""
+
+
+class LabelSource(Labels):
+    """The labels of one scene.
+
+    ``path`` lies under ``root`` and may hold ``{video}`` (the name of the video), ``{number}`` (the last
+    number in it, without leading zeros), ``{parent}`` (the folder the video lies in) and ``{scene}``.
+    """
+
+    root: Path
     scene: str = ""
 
     def of(self, video: "Video") -> Path:
@@ -140,8 +165,7 @@ class LabelSource:
         return absent and fnmatch.fnmatchcase(video.name, self.normal_if_missing)
 
 
-@dataclass(frozen=True)
-class Expect:
+class Expect(Table):
     """What a dataset is known to hold; zero or empty: not known. Checked by ``data check``.
 
     ``unverified`` counts were read about, not counted in the files: what differs is then no error.
@@ -173,12 +197,12 @@ class Scene:
     labels: LabelSource | None = None
     pixel_masks: LabelSource | None = None
     tracks: LabelSource | None = None
-    crop: Crop = Crop()
+    crop: Crop = field(default_factory=Crop)
     normal_frames: tuple[int, int] | None = None
     roles: frozenset[str] = frozenset(ROLES)
     layout: str | None = None
     label_set: str | None = None
-    expect: Expect = field(default=Expect(), compare=False)
+    expect: Expect = field(default_factory=Expect, compare=False)
 
     def __post_init__(self) -> None:
         """Videos are looked up by name on their side: raises :class:`UsageError` where two have one."""
@@ -198,19 +222,26 @@ class Scene:
         return self.normal_frames if video.path in normal else None
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(Table):
     """A public archive: its address, its digest, and the folder under the data root it unpacks to."""
 
-    url: str
-    sha256: str
+    url: str = Field(pattern="^https?://")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
     creates: str
 
+    @field_validator("creates")
+    @classmethod
+    def _inside(cls, name: str) -> str:
+        """A folder under the data root, on any system."""
+        parts = PurePosixPath(name).parts
+        odd = any(letter in "\\:" or not letter.isprintable() for letter in name)
+        if not parts or odd or name.startswith("/") or ".." in parts:
+            raise ValueError("expected a folder under the data root, such as 'ped2'")
+        return name
 
-class GeneratedCameras(BaseModel):
+
+class GeneratedCameras(Table):
     """Cameras that are written when they are first used, unless they lie in the folder ``root`` of the data root."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     root: str
     scenes: int = Field(ge=1, le=MOST_CAMERAS)
@@ -240,5 +271,5 @@ class Suite:
     path: Path | None = None
     missing: tuple[str, ...] = ()
     archives: tuple[Archive, ...] = ()
-    expect: Expect = Expect()
+    expect: Expect = field(default_factory=Expect)
     generate: tuple[GeneratedCameras, ...] = ()

@@ -13,8 +13,8 @@ from metavad.errors import SuiteError, UsageError, nearest
 from metavad.scenes.listing import name_of, natural, videos_under
 from metavad.scenes.lists import chosen_by
 from metavad.scenes.patterns import matched_groups
-from metavad.scenes.scene import Archive, Crop, Expect, LabelSource, Scene, Suite, Video, filled, words_of
-from metavad.scenes.suite_file import LabelTable, LayoutTable, SceneTable, SuiteTable, table_of
+from metavad.scenes.scene import Labels, LabelSource, Scene, Suite, Video, filled, words_of
+from metavad.scenes.suite_file import LayoutTable, SceneTable, SuiteTable, table_of
 from metavad.scenes.text import spelt
 from metavad.shipped import shipped
 
@@ -273,12 +273,12 @@ def _scene(
         root=root,
         normal=_posed(table.keypoints, normal, root, name),
         test=_posed(table.keypoints, test, root, name),
-        crop=Crop(**table.crop.model_dump()),
+        crop=table.crop,
         normal_frames=table.normal_frames,
         roles=frozenset(role for role in table.roles if has[role]),
         layout=layout.name or None,
         label_set=table.label_set or layout.label_set,
-        expect=Expect(**table.expect.model_dump()),
+        expect=table.expect,
         **sources,
     )
 
@@ -298,12 +298,12 @@ def _posed(pattern: str | None, videos: tuple[Video, ...], root: Path, scene: st
     """The videos, each with the file of its poses where the suite names a ``pattern`` of them."""
     if pattern is None:
         return videos
-    source = LabelSource("keypoints", pattern, root, scene=scene)
+    source = LabelSource(format="keypoints", path=pattern, root=root, scene=scene)
     return tuple(replace(video, keypoints=source.of(video)) for video in videos)
 
 
-def _source(table: LabelTable | None, root: Path, scene: str) -> LabelSource | None:
-    return None if table is None else LabelSource(**table.model_dump(), root=root, scene=scene)
+def _source(labels: Labels | None, root: Path, scene: str) -> LabelSource | None:
+    return None if labels is None else LabelSource(**labels.model_dump(), root=root, scene=scene)
 
 
 def _suite(place: Place, table: SuiteTable, layout: LayoutTable, scenes: list[Scene], missing: list[str]) -> Suite:
@@ -320,8 +320,8 @@ def _suite(place: Place, table: SuiteTable, layout: LayoutTable, scenes: list[Sc
         label_set=label_set,
         path=place.path,
         missing=tuple(missing),
-        archives=tuple(Archive(**archive.model_dump()) for archive in table.archives),
-        expect=Expect(**table.expect.model_dump()),
+        archives=table.archives,
+        expect=table.expect,
         generate=table.generate,
     )
 

@@ -1,30 +1,18 @@
 """The TOML file of a suite as it is written: its tables, and what is wrong with one in a line."""
 
 import tomllib
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath
 from reprlib import Repr
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from metavad.errors import SuiteError, nearest
 from metavad.scenes.formats import FORMATS, MASK_FORMATS, TRACK_FORMATS
-from metavad.scenes.scene import RATES, ROLES, GeneratedCameras, Role, words_of
+from metavad.scenes.scene import RATES, ROLES, Archive, Crop, Expect, GeneratedCameras, Labels, Role, Table, Template
 from metavad.scenes.text import text_of
 
-__all__ = ["LabelTable", "LayoutTable", "SceneTable", "SuiteTable", "table_of"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def _template(text: str) -> str:
-    """A path for each video."""
-    known = ("video", "number", "parent", "scene")
-    if unknown := [word for word in words_of(text) if word not in known]:
-        raise ValueError(f"expected known words in braces, found {unknown[0]!r}; {nearest(unknown[0], known)}")
-    return text
+__all__ = ["LayoutTable", "SceneTable", "SuiteTable", "table_of"]
 
 
 def _pattern(text: str) -> str:
@@ -38,7 +26,6 @@ def _pattern(text: str) -> str:
     return text
 
 
-_Template = Annotated[str, AfterValidator(_template)]
 _Pattern = Annotated[str, AfterValidator(_pattern)]
 _Rate = Annotated[float, Field(ge=RATES[0], le=RATES[1])]
 
@@ -47,46 +34,21 @@ _READ = {"intervals": {"unit", "first", "inclusive"}, "ur-fall": {"abnormal"}}
 """Settings that only some formats of labels read."""
 
 
-class LabelTable(_Strict):
-    format: str
-    path: _Template
-    unit: Literal["frames", "seconds"] | None = None
-    first: int = 0
-    inclusive: bool = False
-    abnormal: tuple[int, ...] = (1,)
-    normal_if_missing: str = ""
-
-    @model_validator(mode="after")
-    def _only_where_it_counts(self) -> "LabelTable":
-        """A setting that a format does not read would be believed in, and do nothing."""
-        known = FORMATS.keys() | MASK_FORMATS.keys() | TRACK_FORMATS.keys()
-        if self.format not in known:
-            raise ValueError(f"expected a known format; {nearest(self.format, known)}")
-        idle = set().union(*_READ.values()) - _READ.get(self.format, set())
-        if unread := self.model_fields_set & idle:
-            raise ValueError(f"expected {min(unread)!r} only with a format that reads it; leave it out")
-        return self
+def _readable(labels: Labels) -> Labels:
+    """A setting that a format does not read would be believed in, and do nothing."""
+    known = FORMATS.keys() | MASK_FORMATS.keys() | TRACK_FORMATS.keys()
+    if labels.format not in known:
+        raise ValueError(f"expected a known format; {nearest(labels.format, known)}")
+    idle = set().union(*_READ.values()) - _READ.get(labels.format, set())
+    if unread := labels.model_fields_set & idle:
+        raise ValueError(f"expected {min(unread)!r} only with a format that reads it; leave it out")
+    return labels
 
 
-class CropTable(_Strict):
-    top: int = Field(default=0, ge=0)
-    bottom: int = Field(default=0, ge=0)
-    left: int = Field(default=0, ge=0)
-    right: int = Field(default=0, ge=0)
+_Labels = Annotated[Labels, AfterValidator(_readable)]
 
 
-class ExpectTable(_Strict):
-    normal_videos: int = 0
-    normal_frames: int = 0
-    test_videos: int = 0
-    test_frames: int = 0
-    abnormal_frames: int = 0
-    normal_lengths: tuple[int, ...] = ()
-    test_lengths: tuple[int, ...] = ()
-    unverified: bool = False
-
-
-class SceneTable(_Strict):
+class SceneTable(Table):
     name: str = Field(min_length=1)
     root: str = "."
     pattern: str | None = None
@@ -94,16 +56,16 @@ class SceneTable(_Strict):
     test: tuple[_Pattern, ...] = ()
     normal_list: tuple[str, ...] = ()
     test_list: tuple[str, ...] = ()
-    labels: LabelTable | None = None
-    pixel_masks: LabelTable | None = None
-    tracks: LabelTable | None = None
-    keypoints: _Template | None = None
-    crop: CropTable = CropTable()
+    labels: _Labels | None = None
+    pixel_masks: _Labels | None = None
+    tracks: _Labels | None = None
+    keypoints: Template | None = None
+    crop: Crop = Crop()
     normal_frames: tuple[int, int] | None = None
     fps: _Rate | None = None
     roles: tuple[Role, ...] = ROLES
     label_set: str | None = None
-    expect: ExpectTable = ExpectTable()
+    expect: Expect = Expect()
 
     @field_validator("normal_frames")
     @classmethod
@@ -125,29 +87,13 @@ class SceneTable(_Strict):
         return self
 
 
-class LayoutTable(_Strict):
+class LayoutTable(Table):
     name: str
     scenes: tuple[SceneTable, ...] = Field(min_length=1)
     label_set: str | None = None
 
 
-class ArchiveTable(_Strict):
-    url: str = Field(pattern="^https?://")
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    creates: str
-
-    @field_validator("creates")
-    @classmethod
-    def _inside(cls, name: str) -> str:
-        """A folder under the data root, on any system."""
-        parts = PurePosixPath(name).parts
-        odd = any(letter in "\\:" or not letter.isprintable() for letter in name)
-        if not parts or odd or name.startswith("/") or ".." in parts:
-            raise ValueError("expected a folder under the data root, such as 'ped2'")
-        return name
-
-
-class RecognitionTable(_Strict):
+class RecognitionTable(Table):
     root: str = "."
     train: str = "."
     test: str = "."
@@ -156,7 +102,7 @@ class RecognitionTable(_Strict):
     fps: _Rate | None = None
 
 
-class SuiteTable(_Strict):
+class SuiteTable(Table):
     title: str = ""
     reference: str = ""
     terms: str = ""
@@ -167,8 +113,8 @@ class SuiteTable(_Strict):
     layouts: tuple[LayoutTable, ...] = ()
     generate: tuple[GeneratedCameras, ...] = ()
     recognition: RecognitionTable | None = None
-    archives: tuple[ArchiveTable, ...] = ()
-    expect: ExpectTable = ExpectTable()
+    archives: tuple[Archive, ...] = ()
+    expect: Expect = Expect()
 
 
 def table_of(path: Path) -> SuiteTable:
@@ -186,17 +132,17 @@ def table_of(path: Path) -> SuiteTable:
     return table
 
 
-_TABLES: dict[str, type[BaseModel]] = {
+_TABLES: dict[str, type[Table]] = {
     "scenes": SceneTable,
     "layouts": LayoutTable,
     "generate": GeneratedCameras,
-    "archives": ArchiveTable,
+    "archives": Archive,
     "recognition": RecognitionTable,
-    "labels": LabelTable,
-    "pixel_masks": LabelTable,
-    "tracks": LabelTable,
-    "crop": CropTable,
-    "expect": ExpectTable,
+    "labels": Labels,
+    "pixel_masks": Labels,
+    "tracks": Labels,
+    "crop": Crop,
+    "expect": Expect,
 }
 
 

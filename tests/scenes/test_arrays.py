@@ -138,7 +138,7 @@ def test_a_small_archive_of_a_large_array_is_not_read(tmp_path):
 def test_labels_that_claim_terabytes(tmp_path, form, shape):
     content = array_file(shape, "|u1")
     (tmp_path / "v1.dat").write_bytes(archive_file({"v1": content}) if form == "npz" else content)
-    scene = Scene("s", "c", tmp_path, labels=LabelSource(form, "{video}.dat", tmp_path))
+    scene = Scene("s", "c", tmp_path, labels=LabelSource(format=form, path="{video}.dat", root=tmp_path))
     with at_most(1 << 20), pytest.raises(DataError) as error:
         frame_labels(scene, Video("v1", tmp_path / "v1.mp4"), 6)
     assert "\n" not in str(error.value)
@@ -146,7 +146,7 @@ def test_labels_that_claim_terabytes(tmp_path, form, shape):
 
 def test_labels_of_other_videos_in_the_archive_may_be_longer(tmp_path):
     np.savez_compressed(tmp_path / "all.npz", v1=np.array([0, 1, 0, 0]), v2=np.zeros(50_000))
-    scene = Scene("s", "c", tmp_path, labels=LabelSource("npz", "all.npz", tmp_path))
+    scene = Scene("s", "c", tmp_path, labels=LabelSource(format="npz", path="all.npz", root=tmp_path))
     assert frame_labels(scene, Video("v1", tmp_path / "v1.mp4"), 4).tolist() == [False, True, False, False]
 
 

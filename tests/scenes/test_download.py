@@ -348,7 +348,7 @@ def server(tmp_path):
 @pytest.fixture
 def suite(server, monkeypatch):
     digest = hashlib.sha256(server.content).hexdigest()
-    archive = Archive(f"http://127.0.0.1:{server.server_port}/set.zip", digest, "set")
+    archive = Archive(url=f"http://127.0.0.1:{server.server_port}/set.zip", sha256=digest, creates="set")
     monkeypatch.setattr(download, "about", lambda name: Suite(name, "Any", (), archives=(archive,)))
     return archive
 
@@ -423,7 +423,7 @@ def test_a_server_that_does_not_answer(tmp_path, server, suite):
 
 
 def test_an_archive_that_unpacks_to_something_else(tmp_path, server, suite, monkeypatch):
-    other = Archive(suite.url, suite.sha256, "other")
+    other = Archive(url=suite.url, sha256=suite.sha256, creates="other")
     monkeypatch.setattr(download, "about", lambda name: Suite(name, "Any", (), archives=(other,)))
     with pytest.raises(DataError, match="expected to unpack to 'other', found 'set' in it; mend `creates`"):
         fetch("any", tmp_path / "data")
@@ -489,9 +489,14 @@ def test_nothing_but_the_web_is_read(tmp_path, server, suite, where, hops):
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/a.zip", "/etc/passwd", "http://127.0.0.1"])
-def test_an_address_of_another_kind_is_refused(tmp_path, monkeypatch, url):
-    archive = Archive(url, "0" * 64, "set")
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/a.zip", "/etc/passwd"])
+def test_an_address_of_another_kind_is_refused(url):
+    with pytest.raises(ValueError, match=r"\^https\?://"):
+        Archive(url=url, sha256="0" * 64, creates="set")
+
+
+def test_an_address_without_a_name_is_refused(tmp_path, monkeypatch):
+    archive = Archive(url="http://127.0.0.1", sha256="0" * 64, creates="set")
     monkeypatch.setattr(download, "about", lambda name: Suite(name, "Any", (), archives=(archive,)))
     with pytest.raises(DataError, match="expected an address such as https"):
         fetch("any", tmp_path / "data")

@@ -29,7 +29,14 @@ def site(tmp_path):
 def scene_of(site: Path, form: str, path: str, **options) -> Scene:
     videos = [Video(path.stem, path) for path in sorted((site / "test").glob("*.mp4"))]
     normal = (Video("n", site / "normal" / "n.mp4"),)
-    return Scene("s", "x", site, normal, tuple(videos), LabelSource(form, path, site, **options))
+    return Scene(
+        "s",
+        "x",
+        site,
+        normal,
+        tuple(videos),
+        LabelSource(**{"format": form, "path": path, "root": site, "unit": "frames", **options}),
+    )
 
 
 def labelled(scene: Scene) -> list[list[int]]:
@@ -270,7 +277,7 @@ def test_labels_made_of_another_length_are_said(site):
 
 def test_tracks_in_half_a_frame_are_refused(site):
     (site / "t").write_text("0,1,1,1,5,5\n0,1.5,1,1,5,5\n")
-    scene = replace(scene_of(site, "npy", "x"), tracks=LabelSource("tracks", "t", site))
+    scene = replace(scene_of(site, "npy", "x"), tracks=LabelSource(format="tracks", path="t", root=site))
     with pytest.raises(LabelError, match=r"line 2: expected whole frames, found 1\.5"):
         region_tracks(scene, scene.test[0], FRAMES)
 
@@ -278,7 +285,7 @@ def test_tracks_in_half_a_frame_are_refused(site):
 def test_two_maps_of_one_frame_are_refused(site):
     for name in ("a_0001_gt.png", "b_001_gt.png"):
         write_image(site / "m" / name, np.zeros((32, 64), np.uint8))
-    scene = replace(scene_of(site, "npy", "x"), pixel_masks=LabelSource("object-maps", "m", site))
+    scene = replace(scene_of(site, "npy", "x"), pixel_masks=LabelSource(format="object-maps", path="m", root=site))
     with pytest.raises(LabelError, match=r"a map for each frame, found .*_gt\.png and .*_gt\.png of one"):
         list(pixel_masks(scene, scene.test[0], FRAMES) or [])
 
@@ -286,7 +293,7 @@ def test_two_maps_of_one_frame_are_refused(site):
 def test_masks_of_another_size_are_refused(site):
     write_masks(site / "m", [0] * (FRAMES - 1), suffix=".png")
     write_image(site / "m" / "099.png", np.zeros((16, 64), np.uint8))
-    scene = replace(scene_of(site, "npy", "x"), pixel_masks=LabelSource("png", "m", site))
+    scene = replace(scene_of(site, "npy", "x"), pixel_masks=LabelSource(format="png", path="m", root=site))
     with pytest.raises(LabelError, match="mask 39 is 64x16, the picture 64x32"):
         list(pixel_masks(scene, scene.test[0], FRAMES) or [])
 

@@ -105,7 +105,7 @@ def test_ped2_as_hf2_vad_lays_it_out(tmp_path):
 
 def test_intervals_stored_in_bytes_do_not_wrap(tmp_path):
     """100 frames from 200 on: 255 + 1 in a byte is 0."""
-    source = LabelSource("mat-intervals", "gt.mat", tmp_path)
+    source = LabelSource(format="mat-intervals", path="gt.mat", root=tmp_path)
     mat(tmp_path / "gt.mat", gt=cells([np.array([[200], [255]], np.uint8)]))
     found = formats.FORMATS["mat-intervals"](source, Video("1", tmp_path / "1"), 300)
     assert np.flatnonzero(found).tolist() == list(range(199, 255))
@@ -274,7 +274,7 @@ def test_ucf_crime_normal(tmp_path):
 
 def test_ucf_crime_lines(tmp_path):
     text(tmp_path / "t.txt", "Abuse028_x264.mp4  Abuse  2  3  5  5  \nNormal_Videos_003_x264.mp4 Normal -1  -1 -1 -1\n")
-    source = LabelSource("ucf-crime", "t.txt", tmp_path)
+    source = LabelSource(format="ucf-crime", path="t.txt", root=tmp_path)
     read = formats.FORMATS["ucf-crime"]
     assert np.flatnonzero(read(source, Video("Abuse028_x264", tmp_path), 9)).tolist() == [1, 2, 4]
     assert not read(source, Video("Normal_Videos_003_x264", tmp_path), 9).any()
@@ -374,7 +374,7 @@ def test_pickles_are_refused_and_not_run(tmp_path, form, how):
         assert "pickled objects" in str(caught.value)
 
 
-TABLE = {"labels": {"format": "intervals", "path": "t.csv"}}
+TABLE = {"labels": {"format": "intervals", "path": "t.csv", "unit": "frames"}}
 
 
 @pytest.mark.parametrize(
@@ -437,7 +437,7 @@ def test_intervals(tmp_path, content, options, expected):
 )
 def test_label_files_that_say_something_else(tmp_path, form, content, reason):
     (tmp_path / "t").write_text(content)
-    scene, video = scene_with(tmp_path, labels={"format": form, "path": "t"})
+    scene, video = scene_with(tmp_path, labels={"format": form, "path": "t", "unit": "frames"})
     with pytest.raises(LabelError, match=reason) as caught:
         frame_labels(scene, video, 6)
     assert "\n" not in str(caught.value)

@@ -204,7 +204,7 @@ def test_patterns_may_lead_out_of_the_root(tmp_path):
 
 
 def test_braces_that_stand_for_themselves(tmp_path):
-    source = LabelSource("npy", "{{a}}/{video}.npy", tmp_path)
+    source = LabelSource(format="npy", path="{{a}}/{video}.npy", root=tmp_path)
     assert source.of(Video("b{scene}", tmp_path / "b.mp4")) == tmp_path / "{a}" / "b{scene}.npy"
 
 
