@@ -1,4 +1,4 @@
-"""Where the suites and presets that ship lie: in a checkout, an editable install, or a wheel."""
+"""Where the suites, presets and tables of networks that ship lie: in a checkout, an editable install, or a wheel."""
 
 from pathlib import Path
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 __all__ = ["shipped", "shipped_base"]
 
 
-def shipped(kind: Literal["tasks", "configs"]) -> dict[str, Path]:
+def shipped(kind: Literal["tasks", "configs", "networks"]) -> dict[str, Path]:
     """Shipped TOML files by name, ``{"ped2": .../ped2.toml}``.
 
     A wheel carries them inside the package; a checkout has them beside it.

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-FLOAT, INT64 = 1, 7
+FLOAT, INT32, INT64 = 1, 6, 7
 
 
-def write_onnx(path: Path, nodes, constants, *, given, result) -> Path:
+def write_onnx(path: Path, nodes, constants, *, given, result, kind=FLOAT) -> Path:
     """``nodes``: (operator, inputs, output, {integer attribute: value}); ``given``: shape of the input ``x``."""
     graph = b"".join(_of(1, _node(*node)) for node in nodes) + _of(2, b"toy")
     graph += b"".join(_of(5, _tensor(name, values)) for name, values in constants.items())
-    graph += _of(11, _value("x", given)) + _of(12, _value(nodes[-1][2], result))
+    graph += _of(11, _value("x", given, kind)) + _of(12, _value(nodes[-1][2], result))
     path.write_bytes(_number(1, 8) + _of(7, graph) + _of(8, _number(2, 13)))
     return path
 
@@ -41,9 +41,9 @@ def _tensor(name, values):
     return dims + _number(2, kind) + _of(8, name.encode()) + _of(9, np.ascontiguousarray(values).tobytes())
 
 
-def _value(name, shape):
+def _value(name, shape, kind=FLOAT):
     dims = b"".join(_of(1, _number(1, length)) for length in shape)
-    return _of(1, name.encode()) + _of(2, _of(1, _number(1, FLOAT) + _of(2, dims)))
+    return _of(1, name.encode()) + _of(2, _of(1, _number(1, kind) + _of(2, dims)))
 
 
 def _of(field, content):

@@ -14,6 +14,8 @@ COMMANDS = [
     ["benchmark"],
     ["show"],
     ["data"],
+    ["networks"],
+    *(["networks", name] for name in ("list", "fetch", "check")),
     *(["data", name] for name in ("synthesize", "list", "fetch", "check", "import", "label")),
 ]
 HEAVY = ("torch", "cv2", "av", "matplotlib", "scipy", "sklearn", "numpy")
@@ -39,7 +41,7 @@ def test_help_is_light(command):
     assert done.returncode == 0
     assert loaded == "[]"
     assert f"Usage: {' '.join(['metavad', *command])} " in done.stdout
-    assert "Example: metavad" in done.stdout or command in ([], ["data"])
+    assert "Example: metavad" in done.stdout or command in ([], ["data"], ["networks"])
 
 
 def test_version():

@@ -12,7 +12,7 @@ import pytest
 from metavad.shipped import shipped
 
 TOP = Path(__file__).parent.parent
-PARTS = ("metavad", "tasks", "configs", "base", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md")
+PARTS = ("metavad", "tasks", "configs", "networks", "base", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def run(installed: Path, code: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("kind", ["tasks", "configs"])
+@pytest.mark.parametrize("kind", ["tasks", "configs", "networks"])
 def test_a_wheel_carries_what_ships(installed, kind):
     code = (
         f"from metavad.shipped import shipped; print(*sorted(shipped({kind!r})), *map(str, shipped({kind!r}).values()))"

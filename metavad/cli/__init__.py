@@ -11,7 +11,7 @@ from typing import Annotated, TextIO
 import typer
 
 from metavad import __version__
-from metavad.cli import adapt, benchmark, data, demo, meta_train, score, show
+from metavad.cli import adapt, benchmark, data, demo, meta_train, networks, score, show
 from metavad.cli.terminal import STARTS_OVER, STOPPED, Interrupted, resuming, signals_as_interrupts
 
 __all__ = ["app", "main"]
@@ -54,6 +54,7 @@ adapt.register(app)
 score.register(app)
 benchmark.register(app)
 show.register(app)
+networks.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -74,25 +74,15 @@ def synthesize(
 @app.command("list", epilog="Example: metavad data list --data /datasets")
 def list_suites(data: Data = None) -> None:
     """What ships, what of it is present, where, its size and terms."""
-    from rich.measure import Measurement
-    from rich.table import Table
-
-    from metavad.cli.terminal import console, say
-    from metavad.errors import printable
+    from metavad.cli.terminal import say_table
     from metavad.shipped import shipped
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("suite", "present", "size", "where", "title", "terms"):
-        table.add_column(heading, no_wrap=True)
     rows = [_listed(name, data) for name in shipped("tasks")]
-    for row in rows:
-        table.add_row(*map(printable, row))
-    screen = console()
-    if Measurement.get(screen, screen.options.update(max_width=10_000), table).maximum <= screen.width:
-        screen.print(table)
-        return
-    for name, present, size, where, title, terms in rows:  # a narrow terminal would cut the names
-        say(f"{name}: {', '.join(filter(None, (present, size, where)))}", f"    {title}; terms: {terms}")
+    narrow = [
+        (f"{name}: {', '.join(filter(None, (present, size, where)))}", f"    {title}; terms: {terms}")
+        for name, present, size, where, title, terms in rows
+    ]
+    say_table(("suite", "present", "size", "where", "title", "terms"), rows, narrow)
 
 
 def _listed(name: str, data: Path | None) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ __all__ = [
     "progress_of",
     "resuming",
     "say",
+    "say_table",
     "say_text",
     "signals_as_interrupts",
 ]
@@ -136,6 +137,25 @@ def say(*lines: str) -> None:
 
     for line in lines:
         print(printable(line))  # noqa: T201 - the command line is what prints
+
+
+def say_table(headings: Sequence[str], rows: Sequence[Sequence[str]], narrow: Sequence[Sequence[str]]) -> None:
+    """A table without borders; ``narrow``: lines for each row where the terminal would cut the names."""
+    from rich.measure import Measurement
+    from rich.table import Table
+
+    from metavad.errors import printable
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, no_wrap=True)
+    for row in rows:
+        table.add_row(*map(printable, row))
+    screen = console()
+    if Measurement.get(screen, screen.options.update(max_width=10_000), table).maximum <= screen.width:
+        screen.print(table)
+    else:
+        say(*(line for lines in narrow for line in lines))
 
 
 def say_text(text: str) -> None:

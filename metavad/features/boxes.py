@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 
 from metavad.errors import ConfigError
-from metavad.features.networks.onnx import letter_box, open_network, picture_of
+from metavad.features.networks.onnx_runner import OnnxRunner
+from metavad.features.networks.pictures import letter_box
+from metavad.features.networks.registry import Input, file_named, networks
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["BoxDetector", "decode_yolox", "onnx_detector", "surest"]
+__all__ = ["BoxDetector", "box_detector", "decode_fastestdet", "decode_yolox", "surest"]
 
 BoxDetector: TypeAlias = Callable[[ByteArray], FloatArray]
 """A grey picture (H, W) to boxes (M, 5): x0, y0, x1, y1 in pixels and confidence 0 to 1."""
@@ -20,25 +22,63 @@ SURE = 0.3
 SAME = 0.5
 """Overlap from which two boxes are one thing."""
 STRIDES = (8, 16, 32)
+RAW = Input(white=255.0)
+OBJECT = 0.6
+"""Weight of FastestDet's objectness beside that of the class, as powers."""
 
 
-def onnx_detector(path: Path, side: int) -> BoxDetector:
-    """A detector from an ONNX file: YOLOX as released, or one that gives (M, 5 or 6) boxes itself.
+def box_detector(named: str | Path, side: int) -> BoxDetector:
+    """A detector by the name of a known network, or from an ONNX file: YOLOX as released, or one that gives boxes.
 
-    It sees the picture in the upper left of a square of ``side`` pixels, (1, 3, side, side) of 0 to 255. More than 6
-    columns are raw outputs of YOLOX (Ge et al. 2021, https://arxiv.org/abs/2107.08430): (1, A, 5 + classes); else
-    they are x0, y0, x1, y1 in pixels of the square, confidence, and perhaps a class. Runs in ``cv2.dnn``.
-    Raises :class:`ConfigError` for a file that is not there or is no such network.
+    A file sees the picture in the upper left of a square of ``side`` pixels, (1, 3, side, side) of 0 to 255. More than
+    6 columns are raw outputs of YOLOX (Ge et al. 2021, https://arxiv.org/abs/2107.08430): (1, A, 5 + classes); else
+    they are x0, y0, x1, y1 in pixels of the square, confidence, and perhaps a class. A known network sees what its
+    table says. Raises :class:`ConfigError` for a file that is not there or is no such network.
     """
-    network = open_network(path, "regions.detector")
+    known = networks().get(str(named))
+    runner = OnnxRunner(file_named(named, "regions.detector"), "regions.detector", known.input if known else RAW)
+    if known and known.output.layout == "fastestdet":
+        return _squeezed(runner)
+    return _boxed(runner, known.input.width if known else side)
+
+
+def _boxed(runner: OnnxRunner, side: int) -> BoxDetector:
+    """A network that sees the picture in a square."""
 
     def detect(picture: ByteArray) -> FloatArray:
         square, scale = letter_box(picture, side)
-        found = _checked(network(picture_of(square)), side, path)
+        (raw,) = runner([square])
+        found = _checked(raw, side, runner.path)
         boxes = decode_yolox(found, side) if found.shape[-1] > 6 else _sure(found[:, :5])
         return np.asarray(boxes / np.array([scale, scale, scale, scale, 1.0]))
 
     return detect
+
+
+def _squeezed(runner: OnnxRunner) -> BoxDetector:
+    """A FastestDet, which sees the picture squeezed."""
+    size = runner.wanted.width, runner.wanted.height
+
+    def detect(picture: ByteArray) -> FloatArray:
+        height, width = picture.shape[:2]
+        (raw,) = runner([np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))])
+        return _sure(decode_fastestdet(raw[0]) * np.array([width, height, width, height, 1.0]))
+
+    return detect
+
+
+def decode_fastestdet(found: FloatArray) -> FloatArray:
+    """Raw FastestDet outputs (5 + classes, h, w) to a box of each cell (h w, 5) in shares of the picture.
+
+    Objectness, then the middle's distance from the cell's corner (before tanh), sizes (before the logistic function),
+    probabilities of classes; as its authors decode it (https://github.com/dog-qiuqiu/FastestDet, deploy examples).
+    """
+    height, width = found.shape[1:]
+    down, across = np.indices((height, width))
+    middle = np.stack([(across + np.tanh(found[1])) / width, (down + np.tanh(found[2])) / height])
+    half = 0.5 / (1.0 + np.exp(-found[3:5]))
+    sure = found[0] ** OBJECT * found[5:].max(0) ** (1.0 - OBJECT)
+    return np.concatenate([middle - half, middle + half, sure[None]]).reshape(5, -1).T
 
 
 def decode_yolox(found: FloatArray, side: int) -> FloatArray:

@@ -3,14 +3,14 @@
 import hashlib
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeAlias
 
 import cv2
 import numpy as np
 
 from metavad.config import AppearanceConfig
-from metavad.features.networks.onnx import digest_of, open_network, picture_of
+from metavad.features.networks.onnx_runner import OnnxRunner
+from metavad.features.networks.registry import Input, digest_named, file_named
 from metavad.types import ByteArray, FloatArray
 
 __all__ = [
@@ -46,12 +46,14 @@ def looks_of(settings: AppearanceConfig) -> Looks:
     """
     if settings.features == "gradients":
         return gradient_histogram
-    network = open_network(Path(settings.network), "appearance.network", settings.layer)
+    file = file_named(settings.network, "appearance.network")
+    scaled = Input(white=255.0, mean=(settings.mean,) * 3, deviation=(settings.deviation,) * 3)
+    network = OnnxRunner(file, "appearance.network", scaled, layer=settings.layer)
 
     def looks(crop: ByteArray) -> FloatArray:
         square = cv2.resize(crop, (settings.network_side, settings.network_side), interpolation=cv2.INTER_AREA)
-        seen = [(picture_of(each) - settings.mean) / settings.deviation for each in (square, np.rot90(square))]
-        return np.concatenate([projected(pooled(network(each)), settings.numbers) for each in seen])
+        seen = network([np.asarray(square), np.rot90(square)])
+        return np.concatenate([projected(pooled(each), settings.numbers) for each in seen])
 
     return looks
 
@@ -61,7 +63,7 @@ def looks_key(settings: AppearanceConfig) -> dict[str, object]:
     if settings.features == "gradients":
         return {}
     plain = settings.model_dump(exclude={"features", "network", "prototypes"})
-    return {"looks": {**plain, "network": digest_of(Path(settings.network))}}
+    return {"looks": {**plain, "network": digest_named(settings.network)}}
 
 
 def pooled(found: FloatArray) -> FloatArray:

@@ -8,7 +8,9 @@ import numpy as np
 
 from metavad.errors import ConfigError
 from metavad.features.boxes import surest
-from metavad.features.networks.onnx import letter_box, open_network, picture_of
+from metavad.features.networks.onnx_runner import OnnxRunner
+from metavad.features.networks.pictures import letter_box
+from metavad.features.networks.registry import file_named
 from metavad.scenes.keypoints import JOINTS
 from metavad.types import ByteArray, FloatArray
 
@@ -20,22 +22,21 @@ RAW = 5 + 3 * JOINTS
 """Numbers of a person: box and confidence; x, y and confidence of each joint."""
 
 
-def onnx_poses(path: Path, side: int, least: float) -> PoseFinder:
-    """Poses by an ONNX file of one of the layouts that :func:`decode_poses` reads.
+def onnx_poses(named: str | Path, side: int, least: float) -> PoseFinder:
+    """Poses by an ONNX file, or a known network, of one of the layouts that :func:`decode_poses` reads.
 
-    It sees the picture in the upper left of a square of ``side`` pixels, (1, 3, side, side) of 0 to 1, and runs in
-    OpenCV. Poses less sure than ``least`` are left out. Raises :class:`ConfigError` for a file that is not there or is
-    no such network.
+    It sees the picture in the upper left of a square of ``side`` pixels, (1, 3, side, side) of 0 to 1. Poses less sure
+    than ``least`` are left out. Raises :class:`ConfigError` for a file that is not there or is no such network.
     """
-    network = open_network(path, "pose.network")
+    network = OnnxRunner(file_named(named, "pose.network"), "pose.network")
 
     def find(picture: ByteArray) -> tuple[FloatArray, FloatArray]:
         square, scale = letter_box(picture, side)
-        found = network(picture_of(square, 1 / 255))
+        (found,) = network([square])
         try:
             points, sure = decode_poses(found, least)
         except ValueError as error:
-            raise ConfigError(f"{path}: {error}; name another network in pose.network") from None
+            raise ConfigError(f"{network.path}: {error}; name another network in pose.network") from None
         return points / scale, sure
 
     return find

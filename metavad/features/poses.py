@@ -21,7 +21,7 @@ from torch import Tensor
 from metavad.config import PoseConfig
 from metavad.errors import FootageWarning
 from metavad.features.base import Feature, Reading
-from metavad.features.networks.onnx import digest_of
+from metavad.features.networks.registry import digest_named
 from metavad.features.pose_networks import PoseFinder, onnx_poses
 from metavad.features.tracking import Follower
 from metavad.recordings import recordings
@@ -97,7 +97,7 @@ class PosesFeature(Feature):
         path = None if reading is None or self._looks else keypoints_file(reading.video)
         digest = "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
         plain = [settings.people, settings.steps, settings.seconds, settings.sure]
-        found = {"network": [digest_of(Path(settings.network)), settings.network_side]} if self._looks else {}
+        found = {"network": [digest_named(settings.network), settings.network_side]} if self._looks else {}
         return {"feature": "poses", "version": 1, "settings": plain, "keypoints": digest, **found}
 
     @property
@@ -126,7 +126,7 @@ class PosesFeature(Feature):
     def _found(self) -> "_Seen":
         """Those whom the network has found up to each tick, numbered by milliseconds."""
         settings = self.settings
-        find = self.finder or onnx_poses(Path(settings.network), settings.network_side, settings.sure)
+        find = self.finder or onnx_poses(settings.network, settings.network_side, settings.sure)
         watched = _Watched(settings.seconds)
         return lambda frame, seconds: watched.step(*find(frame), min(frame.shape), seconds)
 

@@ -9,7 +9,6 @@ no later frames.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import cv2
@@ -19,11 +18,11 @@ from torch import Tensor
 
 from metavad.config import AppearanceConfig, FlowConfig, RegionsConfig
 from metavad.features.base import Feature
-from metavad.features.boxes import BoxDetector, onnx_detector
+from metavad.features.boxes import BoxDetector, box_detector
 from metavad.features.flow.feature import speed_of, way_of
 from metavad.features.flow.horizon import HorizonFlow, Motion, horizon_past
 from metavad.features.looks import LOOKS, Looks, looks_key, looks_of
-from metavad.features.networks.onnx import digest_of
+from metavad.features.networks.registry import digest_named
 from metavad.features.octants import OCTANTS
 from metavad.features.tracking import Follower
 from metavad.types import BoolArray, ByteArray, FloatArray
@@ -104,7 +103,7 @@ class RegionsFeature(Feature):
     def key(self) -> Mapping[str, object]:
         """Where regions come from, how many, and what describes their looks."""
         settings = self.settings
-        network = [digest_of(Path(settings.detector)), settings.detector_side] if settings.source == "boxes" else []
+        network = [digest_named(settings.detector), settings.detector_side] if settings.source == "boxes" else []
         return {
             "feature": "regions",
             "version": 1,
@@ -123,7 +122,7 @@ class RegionsFeature(Feature):
         if self.settings.source == "motion":
             background = _Background() if self.flow.steady == "off" else _NoBackground()
             return lambda frame, flow: _moving(background.step(frame), flow, count)
-        detect = self.detector or onnx_detector(Path(self.settings.detector), self.settings.detector_side)
+        detect = self.detector or box_detector(self.settings.detector, self.settings.detector_side)
         return lambda frame, flow: _detected(detect(frame), frame, count)
 
 

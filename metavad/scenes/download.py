@@ -1,5 +1,6 @@
 """Fetching of datasets that have a public address and a known digest; the others say where to ask."""
 
+import hashlib
 import itertools
 import re
 import shutil
@@ -24,7 +25,7 @@ from metavad.scenes.archive import Limits, extract
 from metavad.scenes.scene import Archive, Suite
 from metavad.scenes.suite import about
 
-__all__ = ["Limits", "by_hand", "extract", "fetch", "still_missing"]
+__all__ = ["Limits", "by_hand", "extract", "fetch", "retrieve", "still_missing"]
 
 Downloader = Callable[[str, str, Any], None]
 """What pooch calls: address, file to write, and the pooch itself (not used)."""
@@ -84,7 +85,7 @@ def _ready(archive: Archive, data: Path, progress: Progress, keep: bool, where: 
         for there in (folder, data / folder.name):  # with or without the folder that holds several archives
             if there.exists():
                 return there
-        _download(archive, file, progress, where)
+        retrieve(archive.url, archive.sha256, file, progress, otherwise=where)
         tops = extract(file, folder.parent, progress=progress)
         if not folder.exists():
             _take_away(tops)
@@ -113,18 +114,23 @@ def _file_name(url: str) -> str:
     return name
 
 
-def _download(archive: Archive, file: Path, progress: Progress, where: str) -> None:
-    """The archive on disk with the right digest: there already, or fetched."""
+def retrieve(url: str, sha256: str, file: Path, progress: Progress, *, otherwise: str) -> None:
+    """The file on disk with the right digest: there already, or fetched; ``otherwise``: what else a user can do.
+
+    Goes on where an earlier download broke off. Of a digest all 64 digits count, or the first ones where no more are
+    known. Raises :class:`DataError` as :func:`fetch` does.
+    """
     import pooch
 
+    part = file.with_name(f"{file.name}.part")
     try:
         with _quiet():
             pooch.retrieve(
-                archive.url,
-                known_hash=f"sha256:{archive.sha256}",
+                url,
+                known_hash=f"sha256:{sha256}" if len(sha256) == _SHA256 else None,
                 fname=file.name,
                 path=file.parent,
-                downloader=_downloader(file.with_name(f"{file.name}.part"), progress),
+                downloader=_downloader(part, progress, sha256),
             )
     except (HTTPException, OSError) as error:
         if isinstance(error, OutputError):
@@ -132,15 +138,19 @@ def _download(archive: Archive, file: Path, progress: Progress, where: str) -> N
         reason = " ".join(str(getattr(error, "reason", None) or error).split())
         code = error.code if isinstance(error, urllib.error.HTTPError) else None
         if code is not None and code not in _PASSING:
-            raise DataError(f"{archive.url}: expected an archive, found {code} {reason}; {where}") from error
-        raise DataError(f"{archive.url}: expected an answer, found {reason}; run the same command to go on") from error
+            raise DataError(f"{url}: expected a file, found {code} {reason}; {otherwise}") from error
+        raise DataError(f"{url}: expected an answer, found {reason}; run the same command to go on") from error
     except DataError as error:
-        raise DataError(f"{archive.url}: {error}; {where}") from error
+        raise DataError(f"{url}: {error}; {otherwise}") from error
     except ValueError as error:
         raise DataError(
-            f"{archive.url}: expected sha256 {archive.sha256}, found another: the archive there has changed, or broke "
-            f"on its way; fetch it once more, else {where}"
+            f"{url}: expected sha256 {sha256}, found another: the file there has changed, or broke "
+            f"on its way; fetch it once more, else {otherwise}"
         ) from error
+
+
+_SHA256 = 64
+"""Digits of a whole digest."""
 
 
 _PASSING = {408, 425, 429, *range(500, 600)}
@@ -161,7 +171,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _downloader(part: Path, progress: Progress) -> Downloader:
+def _downloader(part: Path, progress: Progress, sha256: str) -> Downloader:
     """A download into ``part`` that goes on where an earlier one broke off, then takes its place."""
 
     def download(url: str, output: str, _pooch: Any) -> None:
@@ -177,9 +187,21 @@ def _downloader(part: Path, progress: Progress) -> Downloader:
             error.close()
             if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # there is nothing after what we have
                 raise
+        _check_begin(part, sha256)
         part.replace(output)
 
     return download
+
+
+def _check_begin(part: Path, sha256: str) -> None:
+    """What pooch does not check: a digest of which only the first digits are known."""
+    if len(sha256) == _SHA256:
+        return
+    with part.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(sha256):
+        part.unlink()
+        raise ValueError(found)
 
 
 def _arriving(request: urllib.request.Request) -> Generator[Any, None, None]:

@@ -14,7 +14,8 @@ from metavad.features.backbones import backbone_of, cut_of
 from metavad.features.backbones.base import Preprocessing, clip_of
 from metavad.features.backbones.slowfast import ALPHA, SlowFast, slowfast_backbone
 from metavad.features.backbones.tiny import SHIPPED, Tiny, train_tiny
-from metavad.features.backbones.weights import digest_of, load_weights, read_weights
+from metavad.features.networks.registry import digest_of
+from metavad.features.networks.weights import load_weights, read_weights
 
 
 def frames(count, height=24, width=40):
@@ -70,18 +71,22 @@ def test_a_model_of_torchvision_without_its_head(tmp_path):
         torch.testing.assert_close(whole.fc(found), whole(clip))
 
 
-def test_no_network_is_one_line(monkeypatch):
-    import urllib.error
+@pytest.mark.parametrize("name", ["slowfast_r50", "r3d_18"])
+def test_published_weights_that_are_not_here_are_one_line(name, monkeypatch, tmp_path):
+    for variable in ("METAVAD_NETWORKS", "METAVAD_CACHE", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    with pytest.raises(DataError, match=rf"^{name}: expected its file .*, found none; metavad networks fetch {name}$"):
+        backbone_of(name, "default").make()
 
-    def nothing(*_, **__):
-        raise urllib.error.URLError("no route to host")
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", nothing)
-    with pytest.raises(
-        DataError, match=r"could not \(<urlopen error no route.*fetch https://.*embedding.weights=FILE"
-    ) as caught:
-        slowfast_backbone("default").make()
-    assert "\n" not in str(caught.value)
+def test_published_weights_that_are_here_are_loaded(monkeypatch, tmp_path):
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("metavad.features.backbones.slowfast.SlowFast", lambda: SlowFast(8, (1, 1, 1, 1)))
+    small = SlowFast(thinner=8, depths=(1, 1, 1, 1))
+    torch.save({"model_state": small.state_dict()}, tmp_path / "hub" / "checkpoints" / "SLOWFAST_8x8_R50.pyth")
+    made = slowfast_backbone("default").make().state_dict()
+    assert all(torch.equal(made[name], tensor) for name, tensor in small.state_dict().items())
 
 
 def test_slowfast_has_the_published_shapes_and_names():
@@ -131,6 +136,10 @@ def test_timesformer_through_its_package(monkeypatch, tmp_path):
             tokens = self.layer(pixel_values.mean((-1, -2)))
             return types.SimpleNamespace(last_hidden_state=tokens)
 
+    def from_nowhere(name):
+        raise OSError("no route to host\nmore")
+
+    Model.from_pretrained = from_nowhere
     package = types.SimpleNamespace(TimesformerModel=Model, TimesformerConfig=lambda: None)
     monkeypatch.setitem(sys.modules, "transformers", package)
     state = {f"timesformer.{name}": tensor for name, tensor in Model(None).state_dict().items()}
@@ -138,6 +147,10 @@ def test_timesformer_through_its_package(monkeypatch, tmp_path):
     backbone = backbone_of("timesformer", str(tmp_path / "weights.safetensors"))
     assert (backbone.dimension, backbone.preprocessing.frames, backbone.preprocessing.size) == (768, 8, 224)
     clip = torch.randn(2, 3, 8, 16, 16)
+    with pytest.raises(
+        DataError, match=r"could not \(no route to host\); fetch https://huggingface.co/.*weights=FILE$"
+    ):
+        backbone_of("timesformer", "default").make()
     expected = clip.mean((-1, -2))[:, :, 0] @ state["timesformer.layer.weight"].T + state["timesformer.layer.bias"]
     torch.testing.assert_close(backbone.make()(clip), expected)
 

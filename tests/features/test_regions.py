@@ -8,9 +8,10 @@ from hypothesis import strategies as some
 
 from metavad.config import FlowConfig, RegionsConfig
 from metavad.errors import ConfigError
-from metavad.features.boxes import decode_yolox, onnx_detector
+from metavad.features.boxes import box_detector, decode_fastestdet, decode_yolox
 from metavad.features.octants import OCTANTS
 from metavad.features.regions import MAGNITUDES, RegionsFeature, moved, shapes
+from tests.onnx_files import write_line
 
 HEIGHT, WIDTH = 120, 160
 
@@ -155,12 +156,59 @@ def test_yolox_rows_become_boxes_and_copies_go():
     np.testing.assert_allclose(boxes, [[4.0, 18.0, 36.0, 34.0, 0.9]])
 
 
+def test_fastestdet_cells_become_boxes():
+    maps = np.zeros((5 + 3, 4, 8))
+    maps[:, 2, 5] = [0.5, np.arctanh(0.5), np.arctanh(-0.5), 0.0, np.log(1 / 3), 0.1, 0.7, 0.2]
+    boxes = decode_fastestdet(maps)
+    assert boxes.shape == (32, 5)
+    surest = boxes[boxes[:, 4].argmax()]
+    middle, size = np.array([5.5 / 8, 1.5 / 4]), np.array([0.5, 0.25])
+    np.testing.assert_allclose(surest, [*(middle - size / 2), *(middle + size / 2), 0.5**0.6 * 0.7**0.4])
+    assert (boxes[:, 4] > 0).sum() == 1
+
+
+FASTESTDET = """
+title = "A toy"
+reference = "https://example.org"
+gives = "boxes"
+licence = "CC0-1.0"
+file = "toy.onnx"
+[input]
+height = 8
+width = 8
+fit = "squeeze"
+[output]
+layout = "fastestdet"
+shape = "(B, 7, 2, 2)"
+[source]
+kind = "by hand"
+advice = "the tests write it"
+"""
+
+
+def test_a_known_detector_sees_and_says_what_its_table_says(tmp_path, monkeypatch):
+    """A FastestDet whose objectness in each quarter of the picture is the light there."""
+    monkeypatch.setenv("METAVAD_NETWORKS", str(tmp_path))
+    (tmp_path / "toy.toml").write_text(FASTESTDET)
+    quarters = np.indices((8, 8)) // 4
+    weights = np.zeros((3, 8, 8, 7, 2, 2))
+    for down, across in np.ndindex(2, 2):
+        weights[:, (quarters[0] == down) & (quarters[1] == across), 0, down, across] = 1 / 48
+    offsets = np.zeros((7, 2, 2))
+    offsets[1:3], offsets[3:5], offsets[5] = np.arctanh(0.5), np.log(1 / 3), 1.0  # the cell's own quarter
+    write_line(tmp_path / "toy.onnx", weights.reshape(192, -1), offsets.ravel(), side=8, result=(1, 7, 2, 2))
+    picture = np.zeros((40, 60), np.uint8)
+    picture[20:, :30] = 255
+    boxes = box_detector("toy", 416)(picture)
+    np.testing.assert_allclose(boxes, [[7.5, 25.0, 22.5, 35.0, 1.0]], atol=1e-3)
+
+
 def test_a_detector_that_is_not_there_is_named():
-    with pytest.raises(ConfigError, match=r"regions\.detector: expected an ONNX file"):
+    with pytest.raises(ConfigError, match=r"regions\.detector: expected a file or the name of a network"):
         RegionsFeature(RegionsConfig(source="boxes", detector="nowhere.onnx")).start()
 
 
 def test_a_file_that_is_no_network_is_refused(tmp_path):
     (tmp_path / "broken.onnx").write_bytes(b"not a network")
     with pytest.raises(ConfigError, match="expected an ONNX network"):
-        onnx_detector(tmp_path / "broken.onnx", 64)
+        box_detector(tmp_path / "broken.onnx", 64)

@@ -457,7 +457,7 @@ ONCE_MORE = "run the same command"
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 410, 451])
 def test_what_is_not_there_is_not_asked_for_again(tmp_path, server, suite, code):
     server.odd = answers(code)
-    with pytest.raises(DataError, match=rf"expected an archive, found {code} .*; get it from its authors") as caught:
+    with pytest.raises(DataError, match=rf"expected a file, found {code} .*; get it from its authors") as caught:
         fetch("any", tmp_path / "data")
     assert ONCE_MORE not in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from metavad.errors import ConfigError, nearest
 from metavad.features.backbones.base import Backbone, Cut, Preprocessing, clip_of, cut
-from metavad.features.backbones.weights import digest_of
+from metavad.features.networks.registry import digest_of
 
 __all__ = ["Backbone", "Cut", "Preprocessing", "backbone_of", "clip_of", "cut_of"]
 
@@ -52,7 +52,7 @@ def _cut(name: str, weights: str, unfrozen: int, digest: str) -> Cut:
 def _named(name: str, weights: str) -> str:
     if not weights:
         raise ConfigError(
-            f"embedding.weights: expected weights for {name}, found none; name a file, or default (fetched by the "
-            "library that has it), or random"
+            f"embedding.weights: expected weights for {name}, found none; name a file, or default (the "
+            "published ones: metavad networks), or random"
         )
     return weights

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from metavad.errors import ConfigError
+from metavad.features.networks.registry import network_named
 from metavad.types import ByteArray
 
-__all__ = ["Backbone", "Cut", "Preprocessing", "clip_of", "cut", "seeded"]
+__all__ = ["Backbone", "Cut", "Preprocessing", "clip_of", "cut", "preprocessing_of", "seeded"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class Preprocessing:
     size: int
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+
+
+def preprocessing_of(name: str) -> Preprocessing:
+    """What a known network over clips wants, by its table."""
+    wanted = network_named(name).input
+    return Preprocessing(wanted.frames, wanted.height, wanted.mean, wanted.deviation)
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,16 @@ those load.
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from metavad.features.backbones.base import Backbone, Preprocessing, seeded
-from metavad.features.backbones.weights import load_weights, read_weights
+from metavad.features.backbones.base import Backbone, preprocessing_of, seeded
+from metavad.features.networks.weights import load_weights, weights_of
 
 __all__ = ["SlowFast", "slowfast_backbone"]
 
-SOURCE = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/SLOWFAST_8x8_R50.pyth"
 ALPHA, BETA, FUSED = 4, 8, 2
 """Fast frames to one slow frame, slow channels to one fast channel, fused channels to one fast channel."""
 DEPTHS, INNER = (3, 4, 6, 3), (64, 128, 256, 512)
@@ -27,7 +25,7 @@ DIMENSION = 2048 + 2048 // BETA
 
 def slowfast_backbone(weights: str) -> Backbone:
     """SlowFast 8 x 8, R50: 2304 numbers a clip; ``weights`` is a file, ``default`` or ``random``."""
-    settings = Preprocessing(32, 256, (0.45,) * 3, (0.225,) * 3)
+    settings = preprocessing_of("slowfast_r50")
     return Backbone("slowfast_r50", DIMENSION, settings, weights, partial(_made, weights))
 
 
@@ -151,19 +149,7 @@ def _convolution(inside: int, outside: int, kernel: tuple[int, int, int], stride
 
 def _made(weights: str) -> nn.Module:
     network = seeded(SlowFast)
-    if weights == "default":
-        load_weights(network, _fetched(), "embedding.weights", spare=("blocks.5.", "blocks.6."))
-    elif weights != "random":
-        state = read_weights(Path(weights), "embedding.weights")
+    if weights != "random":
+        state = weights_of("slowfast_r50", weights)
         load_weights(network, state, "embedding.weights", spare=("blocks.5.", "blocks.6."))
     return network.eval()
-
-
-def _fetched() -> dict[str, Any]:
-    from metavad.features.backbones.torchvision import fetched
-
-    def fetch() -> Any:
-        return torch.hub.load_state_dict_from_url(SOURCE, map_location="cpu", progress=False, weights_only=True)
-
-    found = fetched(fetch, "slowfast_r50", SOURCE)
-    return cast("dict[str, Any]", found.get("model_state", found))

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from metavad.errors import ConfigError
-from metavad.features.backbones.base import Backbone, Preprocessing, seeded
-from metavad.features.backbones.weights import load_weights, read_weights
+from metavad.errors import ConfigError, DataError
+from metavad.features.backbones.base import Backbone, preprocessing_of, seeded
+from metavad.features.networks.registry import Hub, network_named
+from metavad.features.networks.weights import load_weights, read_weights
 
 __all__ = ["timesformer_backbone"]
 
-MODEL = "facebook/timesformer-base-finetuned-k400"
 DIMENSION = 768
 
 
@@ -25,7 +25,7 @@ def timesformer_backbone(weights: str) -> Backbone:
     Raises :class:`ConfigError` where transformers is not installed.
     """
     _transformers()
-    settings = Preprocessing(8, 224, (0.45,) * 3, (0.225,) * 3)
+    settings = preprocessing_of("timesformer")
     return Backbone("timesformer", DIMENSION, settings, weights, partial(_made, weights))
 
 
@@ -44,10 +44,7 @@ class _Clip(nn.Module):
 def _made(weights: str) -> nn.Module:
     library = _transformers()
     if weights == "default":
-        from metavad.features.backbones.torchvision import fetched
-
-        source = f"https://huggingface.co/{MODEL}"
-        return _Clip(fetched(partial(library.TimesformerModel.from_pretrained, MODEL), "timesformer", source)).eval()
+        return _Clip(_fetched(library)).eval()
     network = seeded(lambda: cast(nn.Module, library.TimesformerModel(library.TimesformerConfig())))
     if weights != "random":
         state = read_weights(Path(weights), "embedding.weights")
@@ -55,6 +52,20 @@ def _made(weights: str) -> nn.Module:
         inner = {name.removeprefix("timesformer."): tensor for name, tensor in state.items()}
         load_weights(network, inner, "embedding.weights", spare=("classifier",))
     return _Clip(network).eval()
+
+
+def _fetched(library: Any) -> nn.Module:
+    """With the weights that the library keeps or fetches; raises :class:`DataError` in a line where it cannot."""
+    source = network_named("timesformer").source
+    assert isinstance(source, Hub)
+    try:
+        return cast(nn.Module, library.TimesformerModel.from_pretrained(source.name))
+    except (OSError, RuntimeError) as error:  # no network, no room, or not what was published
+        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        raise DataError(
+            f"embedding.weights=default: expected to fetch weights of timesformer, could not ({reason}); fetch "
+            f"https://huggingface.co/{source.name} where there is a network and give the file: embedding.weights=FILE"
+        ) from None
 
 
 def _transformers() -> Any:

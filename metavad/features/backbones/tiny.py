@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from metavad.errors import DataError
 from metavad.features.backbones.base import Backbone, Preprocessing, clip_of, seeded
-from metavad.features.backbones.weights import load_weights, read_weights
+from metavad.features.networks.weights import load_weights, read_weights
 from metavad.types import ByteArray
 
 __all__ = ["Tiny", "tiny_backbone", "train_tiny"]

@@ -2,17 +2,15 @@
 
 import sys
 import warnings
-from collections.abc import Callable
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from metavad.errors import ConfigError, DataError
-from metavad.features.backbones.base import Backbone, Preprocessing, seeded
-from metavad.features.backbones.weights import load_weights, read_weights
+from metavad.errors import ConfigError
+from metavad.features.backbones.base import Backbone, preprocessing_of, seeded
+from metavad.features.networks.weights import load_weights, weights_of
 
 __all__ = ["fetched", "imported", "names", "torchvision_backbone"]
 
@@ -20,9 +18,6 @@ HEADS = ("fc", "head", "classifier")
 """What torchvision calls the layers that tell classes apart; they go."""
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
 """What it calls the layers of a residual network, each of which is several blocks."""
-FRAMES = 16
-KINETICS = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
-"""Mean and deviation where a model's weights do not say their own: those of torchvision's video presets."""
 
 
 @lru_cache(maxsize=1)
@@ -74,7 +69,7 @@ def torchvision_backbone(name: str, weights: str) -> Backbone:
     wide = next(part for part in head.modules() if hasattr(part, "in_features") or hasattr(part, "in_channels"))
     dimension = int(getattr(wide, "in_features", 0) or getattr(wide, "in_channels", 0))
     blocks = _blocks if all(hasattr(network, part) for part in ("stem", *LAYERS)) else None
-    return Backbone(name, dimension, _preprocessing(name), weights, partial(_made, name, weights), blocks)
+    return Backbone(name, dimension, preprocessing_of(name), weights, partial(_made, name, weights), blocks)
 
 
 def _blocks(network: Any) -> list[nn.Module]:
@@ -83,37 +78,14 @@ def _blocks(network: Any) -> list[nn.Module]:
     return [network.stem, *blocks[:-1], nn.Sequential(blocks[-1], network.avgpool, nn.Flatten(1))]
 
 
-def _preprocessing(name: str) -> Preprocessing:
-    """From what travels with the weights."""
-    best = imported().get_model_weights(name).DEFAULT
-    preset = best.transforms.keywords
-    mean, deviation = preset.get("mean", KINETICS[0]), preset.get("std", KINETICS[1])
-    return Preprocessing(FRAMES, int(preset["crop_size"][0]), tuple(mean), tuple(deviation))
-
-
 def _head(network: nn.Module) -> nn.Module:
     return next(part for name, part in network.named_children() if name in HEADS)
 
 
 def _made(name: str, weights: str) -> nn.Module:
     network = seeded(partial(imported().get_model, name, weights=None))
-    if weights == "default":
-        best = imported().get_model_weights(name).DEFAULT
-        network.load_state_dict(fetched(partial(best.get_state_dict, progress=False, check_hash=True), name, best.url))
-    elif weights != "random":
-        load_weights(network, read_weights(Path(weights), "embedding.weights"), "embedding.weights", spare=HEADS)
+    if weights != "random":
+        load_weights(network, weights_of(name, weights), "embedding.weights", spare=HEADS)
     head = next(part for part, _ in network.named_children() if part in HEADS)
     setattr(network, head, nn.Identity())
     return network.eval()
-
-
-def fetched(fetch: Callable[[], Any], name: str, source: str) -> Any:
-    """What ``fetch`` downloads; raises :class:`DataError` in one line where there is no network."""
-    try:
-        return fetch()
-    except (OSError, RuntimeError) as error:  # no network, no room, or not what was published
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise DataError(
-            f"embedding.weights=default: expected to fetch weights of {name}, could not ({reason}); fetch {source} "
-            "where there is a network and give the file: embedding.weights=FILE"
-        ) from None

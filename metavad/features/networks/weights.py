@@ -1,20 +1,31 @@
 """Weights of networks that others trained: read without running anything that the file holds."""
 
-import hashlib
 import pickle
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metavad.errors import BundleError, ConfigError
+from metavad.features.networks.registry import required_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["digest_of", "load_weights", "read_weights"]
+__all__ = ["load_weights", "read_weights", "weights_of"]
 
 WRAPPERS = ("state_dict", "model_state", "model")
 """Keys under which training scripts put the tensors."""
+
+
+_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError)
+"""What torch's reader raises for bytes that are no pickle, as it comes."""
+
+
+def weights_of(name: str, weights: str) -> dict[str, "Tensor"]:
+    """Tensors of a known network over clips: of its own file (``default``), or of one that the user names.
+
+    Raises what :func:`read_weights` and :func:`metavad.features.networks.registry.required_file` raise.
+    """
+    return read_weights(required_file(name) if weights == "default" else Path(weights), "embedding.weights")
 
 
 def read_weights(path: Path, setting: str) -> dict[str, "Tensor"]:
@@ -28,7 +39,7 @@ def read_weights(path: Path, setting: str) -> dict[str, "Tensor"]:
 
     try:
         found = _read(path)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+    except (SafetensorError, pickle.UnpicklingError, *_UNREADABLE) as error:
         reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         raise BundleError(
             f"{path}: expected weights (safetensors, or tensors saved by torch), could not read any ({reason}); "
@@ -58,18 +69,6 @@ def load_weights(network: "nn.Module", state: dict[str, Any], setting: str, *, s
                 f"({names[0]} {what}, {len(names)} such); name a file of this network"
             )
     network.load_state_dict(given, strict=False)
-
-
-def digest_of(path: str) -> str:
-    """Sha256 of a file, so that a cache knows one file of weights from another; empty where there is none."""
-    file = Path(path)
-    return _digest(file, file.stat().st_mtime_ns) if file.is_file() else ""
-
-
-@lru_cache(maxsize=16)
-def _digest(path: Path, changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> Any:
