@@ -135,7 +135,7 @@ class EmbeddingConfig(_Section):
     backbone: str = "tiny"
     """``tiny``, ``slowfast_r50``, ``timesformer``, or a video model of torchvision by name, such as r2plus1d_18."""
     weights: str = ""
-    """A file; ``default``: what the library loads; ``random``. Empty: what ships (``tiny`` alone)."""
+    """A file; ``default``: the published ones; ``random``. Empty: what ships (``tiny`` alone)."""
     horizon: Seconds = 0.6
     """Seconds of the past over which the backbone's frames are spread."""
     every: Count = 1
@@ -199,7 +199,7 @@ class RegionsConfig(_Section):
     count: Annotated[int, Field(ge=1, le=64)] = 16
     """Regions of one tick, the largest first."""
     detector: str = ""
-    """ONNX file of a detector of boxes (``source = "boxes"``)."""
+    """Name of a known network or ONNX file: a detector of boxes (``source = "boxes"``)."""
     detector_side: Width = 416
     """Pixels of the square that the detector sees."""
 
@@ -210,7 +210,7 @@ class AppearanceConfig(_Section):
     features: Literal["gradients", "network"] = "gradients"
     """A histogram of gradients, or an output of a network."""
     network: str = ""
-    """ONNX file of the network (``features = "network"``)."""
+    """Name of a known network or ONNX file (``features = "network"``)."""
     layer: str = ""
     """Name of the tensor within it that is taken; empty: its first output."""
     network_side: Width = 64

@@ -242,6 +242,18 @@ def test_every_method_expert_suite_and_kind_of_event_has_its_line():
         assert set(names) - set(lines) == set(), page
 
 
+def test_every_network_that_ships_has_its_line_and_the_example_is_a_table():
+    import tomllib
+
+    from metavad.features.networks.registry import Network, networks
+
+    page = PAGES["docs/networks.md"]
+    assert [name for name in networks() if f"`{name}`" not in page] == []
+    example = Network.model_validate(tomllib.loads(re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[0]))
+    shipped_one = networks()["yolox-nano"].model_copy(update={"bytes": 0, "sha256": example.sha256})
+    assert example == shipped_one
+
+
 def test_every_picture_is_shown():
     pictures = {
         path for folder in ("docs", "benchmarks") for path in (ROOT / folder).rglob("*.*") if path.suffix in PICTURES

@@ -12,7 +12,7 @@ from metavad.errors import ConfigError
 from metavad.features.backbones.base import Backbone, preprocessing_of, seeded
 from metavad.features.networks.weights import load_weights, weights_of
 
-__all__ = ["fetched", "imported", "names", "torchvision_backbone"]
+__all__ = ["imported", "names", "torchvision_backbone"]
 
 HEADS = ("fc", "head", "classifier")
 """What torchvision calls the layers that tell classes apart; they go."""
