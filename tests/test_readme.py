@@ -254,6 +254,12 @@ def test_every_network_that_ships_has_its_line_and_the_example_is_a_table():
     assert example == shipped_one
 
 
+def test_every_word_of_the_glossary_has_a_source_and_every_method_is_a_word():
+    rows = [line.strip("| ").split(" | ") for line in PAGES["docs/glossary.md"].splitlines() if line.startswith("| ")]
+    assert {name.strip("`") for words, *_ in rows for name in words.split(", ")} >= {*METHODS, "shot", "support"}
+    assert [row for row in rows[1:] if len(row) != 3 or "](http" not in row[2]] == []
+
+
 def test_every_picture_is_shown():
     pictures = {
         path for folder in ("docs", "benchmarks") for path in (ROOT / folder).rglob("*.*") if path.suffix in PICTURES

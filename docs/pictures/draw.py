@@ -351,7 +351,7 @@ def min_max(picture: Figure) -> None:
 
 def smoothing(picture: Figure) -> None:
     """What a centred window, ours, and one that looks back only make of a step."""
-    frames = np.arange(200)
+    frames = np.arange(240)
     step = ((frames >= 50) & (frames < 80)).astype(float)
     seconds = frames / 10
     lines = {
@@ -365,7 +365,7 @@ def smoothing(picture: Figure) -> None:
         early = 5.0 - seconds[np.argmax(values > 0.05)]
         said = f"rises {early:.1f} s before the event" if early > 0.05 else "never before it"
         axes.plot(seconds, values, color=colour, ls=dash, label=f"{name}: {said}")
-    axes.set(xlabel="seconds", ylabel="score", yticks=[], xlim=(1, 20))
+    axes.set(xlabel="seconds", ylabel="score", yticks=[], xlim=(1, 24))
     axes.legend(frameon=False, fontsize=8, loc="center right")
 
 
