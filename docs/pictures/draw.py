@@ -183,8 +183,8 @@ def bootstrap(picture: Figure) -> None:
         )
         axes.plot([found.low, found.high], [place, place], color=OURS, lw=3, solid_capstyle="butt")
         axes.plot([found.value], [place], "o", color=OURS)
-        said = "certain" if found.certain else "no statement"
-        axes.text(found.high + 0.002, place, f"{count} videos: {said}", va="center", fontsize=9)
+        verdict = "certain" if found.certain else "no statement"
+        axes.text(found.high + 0.002, place, f"{count} videos: {verdict}", va="center", fontsize=9)
     axes.axvline(0, color=ALARM, ls="--", lw=1)
     axes.set(xlabel="AUC of one method minus that of the other, 95 % interval", ylim=(-0.6, 2.6), xlim=(-0.02, 0.12))
     axes.set_yticks([])
@@ -363,8 +363,8 @@ def smoothing(picture: Figure) -> None:
     event(axes, 5.0, 8.0)
     for name, (values, colour, dash) in lines.items():
         early = 5.0 - seconds[np.argmax(values > 0.05)]
-        said = f"rises {early:.1f} s before the event" if early > 0.05 else "never before it"
-        axes.plot(seconds, values, color=colour, ls=dash, label=f"{name}: {said}")
+        rise = f"rises {early:.1f} s before the event" if early > 0.05 else "never before it"
+        axes.plot(seconds, values, color=colour, ls=dash, label=f"{name}: {rise}")
     axes.set(xlabel="seconds", ylabel="score", yticks=[], xlim=(1, 24))
     axes.legend(frameon=False, fontsize=8, loc="center right")
 
