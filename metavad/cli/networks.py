@@ -30,9 +30,11 @@ def list_networks() -> None:
     rows = []
     for name, network in networks().items():
         file = find_file(name)
-        rows.append((name, network.gives, str(file) if file else f"no: {how_to_get(name, network)}", network.licence))
-    narrow = [(f"{name}: {gives}; {licence}", f"    {where}") for name, gives, where, licence in rows]
-    say_table(("network", "gives", "where", "licence"), rows, narrow)
+        size = file.stat().st_size if file else network.bytes
+        where = str(file) if file else f"no: {how_to_get(name, network)}"
+        rows.append((name, network.gives, f"{size / 1e6:.1f} MB" if size else "", network.licence, where))
+    narrow = [(f"{name}: {gives}; {licence}", f"    {where}") for name, gives, _, licence, where in rows]
+    say_table(("network", "gives", "size", "licence", "where"), rows, narrow)
 
 
 @app.command(epilog="Example: metavad networks fetch yolox-nano")

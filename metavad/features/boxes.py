@@ -9,7 +9,7 @@ import numpy as np
 
 from metavad.errors import ConfigError
 from metavad.features.networks.onnx_runner import OnnxRunner
-from metavad.features.networks.pictures import letter_box
+from metavad.features.networks.pictures import fitted
 from metavad.features.networks.registry import Input, file_named, networks
 from metavad.types import ByteArray, FloatArray, IntArray
 
@@ -22,7 +22,7 @@ SURE = 0.3
 SAME = 0.5
 """Overlap from which two boxes are one thing."""
 STRIDES = (8, 16, 32)
-RAW = Input(white=255.0)
+RAW = Input(white=255.0, fit="letterbox")
 OBJECT = 0.6
 """Weight of FastestDet's objectness beside that of the class, as powers."""
 
@@ -36,35 +36,28 @@ def box_detector(named: str | Path, side: int) -> BoxDetector:
     table says. Raises :class:`ConfigError` for a file that is not there or is no such network.
     """
     known = networks().get(str(named))
-    runner = OnnxRunner(file_named(named, "regions.detector"), "regions.detector", known.input if known else RAW)
-    if known and known.output.layout == "fastestdet":
-        return _squeezed(runner)
-    return _boxed(runner, known.input.width if known else side)
-
-
-def _boxed(runner: OnnxRunner, side: int) -> BoxDetector:
-    """A network that sees the picture in a square."""
+    if known and known.gives != "boxes":
+        raise ConfigError(f"regions.detector: expected a network of boxes, found {named}, which gives {known.gives}")
+    wanted = known.input if known else RAW.model_copy(update={"height": side, "width": side})
+    runner = OnnxRunner(file_named(named, "regions.detector"), "regions.detector", wanted)
+    decode = _fastestdet if known and known.output.layout == "fastestdet" else _yolox_or_rows
 
     def detect(picture: ByteArray) -> FloatArray:
-        square, scale = letter_box(picture, side)
-        (raw,) = runner([square])
-        found = _checked(raw, side, runner.path)
-        boxes = decode_yolox(found, side) if found.shape[-1] > 6 else _sure(found[:, :5])
-        return np.asarray(boxes / np.array([scale, scale, scale, scale, 1.0]))
+        seen, across, down = fitted(picture, wanted)
+        (raw,) = runner([seen])
+        return np.asarray(decode(raw, runner) / np.array([across, down, across, down, 1.0]))
 
     return detect
 
 
-def _squeezed(runner: OnnxRunner) -> BoxDetector:
-    """A FastestDet, which sees the picture squeezed."""
-    size = runner.wanted.width, runner.wanted.height
+def _yolox_or_rows(raw: FloatArray, runner: OnnxRunner) -> FloatArray:
+    found = _checked(raw, runner.wanted.width, runner.path)
+    return decode_yolox(found, runner.wanted.width) if found.shape[-1] > 6 else _sure(found[:, :5])
 
-    def detect(picture: ByteArray) -> FloatArray:
-        height, width = picture.shape[:2]
-        (raw,) = runner([np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))])
-        return _sure(decode_fastestdet(raw[0]) * np.array([width, height, width, height, 1.0]))
 
-    return detect
+def _fastestdet(raw: FloatArray, runner: OnnxRunner) -> FloatArray:
+    width, height = runner.wanted.width, runner.wanted.height
+    return _sure(decode_fastestdet(raw[0]) * np.array([width, height, width, height, 1.0]))
 
 
 def decode_fastestdet(found: FloatArray) -> FloatArray:

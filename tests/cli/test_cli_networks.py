@@ -26,10 +26,11 @@ def write_toy(folder, result=(1, 84, 7)):
 def test_the_list_says_where_and_how_to_get_it(folder, capsys):
     assert main(["networks", "list"]) == 0
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert rows["network"].split() == ["network", "gives", "where", "licence"]
+    assert rows["network"].split() == ["network", "gives", "size", "licence", "where"]
     assert "no: metavad networks fetch toy" in rows["toy"]
     assert "efficientnet-lite0-57934424.pth" in rows["efficientnet-lite0"]
-    assert rows["efficientnet-lite0"].split()[1] == "patches"
+    assert rows["efficientnet-lite0"].split()[1:5] == ["patches", "18.8", "MB", "Apache-2.0"]
+    assert rows["movenet-lightning"].split()[2:4] == ["9.4", "MB"]  # by its table
     assert "no public address" in rows["movenet-lightning"]
     write_toy(folder)
     assert main(["networks", "list"]) == 0

@@ -203,6 +203,11 @@ def test_a_known_detector_sees_and_says_what_its_table_says(tmp_path, monkeypatc
     np.testing.assert_allclose(boxes, [[7.5, 25.0, 22.5, 35.0, 1.0]], atol=1e-3)
 
 
+def test_a_network_of_something_else_is_no_detector():
+    with pytest.raises(ConfigError, match=r"^regions\.detector: expected a network of boxes, found movenet-lightning"):
+        box_detector("movenet-lightning", 416)
+
+
 def test_a_detector_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"regions\.detector: expected a file or the name of a network"):
         RegionsFeature(RegionsConfig(source="boxes", detector="nowhere.onnx")).start()

@@ -8,7 +8,7 @@ from torch import Tensor
 from metavad.features.networks.registry import Input
 from metavad.types import ByteArray
 
-__all__ = ["letter_box", "pictures_of"]
+__all__ = ["fitted", "letter_box", "pictures_of"]
 
 GREY = 114
 """What YOLOX and its relatives pad with."""
@@ -29,6 +29,16 @@ def pictures_of(frames: Tensor, wanted: Input) -> Tensor:
     if wanted.dtype == "int32":
         scaled = scaled.round_().int()
     return scaled if wanted.layout == "NHWC" else scaled.permute(0, 3, 1, 2)
+
+
+def fitted(picture: ByteArray, wanted: Input) -> tuple[ByteArray, float, float]:
+    """The picture (H, W) or (H, W, 3) in the size that a network wants, and its scales there, across and down."""
+    if wanted.fit == "letterbox":
+        square, scale = letter_box(picture, wanted.width)
+        return square, scale, scale
+    height, width = picture.shape[:2]
+    small = cv2.resize(picture, (wanted.width, wanted.height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small), wanted.width / width, wanted.height / height
 
 
 def letter_box(picture: ByteArray, side: int) -> tuple[ByteArray, float]:

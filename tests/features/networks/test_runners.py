@@ -70,6 +70,16 @@ def test_patches_are_the_same_bits_whatever_the_batch_and_the_threads(patches, s
         assert torch.equal(part, torch.cat([each[place] for each in alone]))
         assert torch.equal(part[:3], stacked[place])
         assert not part.requires_grad
+        assert not part.is_inference()  # such could not take part in what is trained
+
+
+def test_a_batch_that_is_filled_up_gives_only_what_was_asked_for(patches):
+    """What a GPU does, on the processor."""
+    frames = frames_of(3)
+    filled = patches._filled(np.stack(frames))
+    for part, expected in zip(filled, patches(frames), strict=True):
+        assert part.shape == expected.shape
+        assert (part - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
 def test_a_network_with_one_output():
