@@ -19,6 +19,8 @@ BoxDetector: TypeAlias = Callable[[ByteArray], FloatArray]
 """A grey picture (H, W) to boxes (M, 5): x0, y0, x1, y1 in pixels and confidence 0 to 1."""
 SURE = 0.3
 """Confidence from which a box counts."""
+FASTESTDET_SURE = 0.65
+"""The same of FastestDet, whose scores are higher: its authors' default."""
 SAME = 0.5
 """Overlap from which two boxes are one thing."""
 STRIDES = (8, 16, 32)
@@ -57,7 +59,7 @@ def _yolox_or_rows(raw: FloatArray, runner: OnnxRunner) -> FloatArray:
 
 def _fastestdet(raw: FloatArray, runner: OnnxRunner) -> FloatArray:
     width, height = runner.wanted.width, runner.wanted.height
-    return _sure(decode_fastestdet(raw[0]) * np.array([width, height, width, height, 1.0]))
+    return _sure(decode_fastestdet(raw[0]) * np.array([width, height, width, height, 1.0]), FASTESTDET_SURE)
 
 
 def decode_fastestdet(found: FloatArray) -> FloatArray:
@@ -100,9 +102,9 @@ def surest(boxes: FloatArray, least: float) -> IntArray:
     return np.array(kept, dtype=np.int64).reshape(-1)
 
 
-def _sure(boxes: FloatArray) -> FloatArray:
-    boxes = boxes[boxes[:, 4] >= SURE]
-    return boxes[surest(boxes, SURE)]
+def _sure(boxes: FloatArray, least: float = SURE) -> FloatArray:
+    boxes = boxes[boxes[:, 4] >= least]
+    return boxes[surest(boxes, least)]
 
 
 def _checked(found: FloatArray, side: int, path: Path) -> FloatArray:
