@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+from metavad.benchmark.record import BenchmarkRecord, read_record
 from metavad.files import write_text
 from metavad.normality.base import load_base
 
@@ -27,15 +28,15 @@ def arguments() -> argparse.ArgumentParser:
 def main() -> None:
     """Read, check, write."""
     given = arguments().parse_args()
-    record, base = json.loads(given.record.read_text(encoding="utf-8")), load_base(given.base)
-    if record["base"] not in (base.digest, base.facts.get("converted_from")):
-        sys.exit(f"{given.record}: expected one of base {base.digest}, found base {record['base']}; run it again")
-    scenes: dict[str, dict[str, float]] = {}
-    for row in record["rows"]:
-        if row["method"] in ("zero-shot", "adapted"):
-            scenes.setdefault(f"{row['suite']}:{row['scene']}", {})[str(row["shots"])] = row["micro_auc"]
+    record, base = read_record(given.record, BenchmarkRecord), load_base(given.base)
+    if record.base not in (base.digest, base.facts.get("converted_from")):
+        sys.exit(f"{given.record}: expected one of base {base.digest}, found base {record.base}; run it again")
+    scenes: dict[str, dict[str, float | None]] = {}
+    for row in record.rows:
+        if row.method in ("zero-shot", "adapted"):
+            scenes.setdefault(f"{row.suite}:{row.scene}", {})[str(row.shots)] = row.micro_auc
     rows = [{"scene": scene, "micro_auc": figures} for scene, figures in scenes.items()]
-    found = {"base": base.digest, "made_by": given.made_by, "command": record["command"], "rows": rows}
+    found = {"base": base.digest, "made_by": given.made_by, "command": record.command, "rows": rows}
     write_text(given.base / "figures.json", json.dumps(found, indent=1) + "\n")
 
 

@@ -11,13 +11,14 @@ many cameras it is more than half a point above and below.
 """
 
 import argparse
-import json
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from metavad.benchmark.record import BenchmarkRecord, Row, read_record
 from metavad.evaluation.intervals import mean_difference
 
 Scores = dict[str, dict[str, float]]
@@ -38,9 +39,9 @@ def main() -> None:
     given = arguments().parse_args()
     found, bases = defaultdict(dict), set()
     for path, shots in given.records:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        bases.add(content["base"])
-        for method, scores in _scores(content["rows"], shots).items():
+        record = read_record(path, BenchmarkRecord)
+        bases.add(record.base)
+        for method, scores in _scores(record.rows, shots).items():
             found[method] |= {camera: score for camera, score in scores.items() if camera.startswith(given.only)}
     if len(bases) > 1:
         sys.exit(f"expected records of one base, found {', '.join(sorted(bases))}; run the older ones again")
@@ -57,12 +58,12 @@ def _record(text: str) -> tuple[Path, int]:
     return Path(path), int(shots)
 
 
-def _scores(rows: list[dict], shots: int) -> Scores:
+def _scores(rows: Sequence[Row], shots: int) -> Scores:
     """Of the methods that are shown clips those with so many."""
     found: Scores = defaultdict(dict)
     for row in rows:
-        if row["shots"] in (0, shots):
-            found[row["method"]][f"{row['suite']}:{row['scene']}"] = row["micro_auc"]
+        if row.shots in (0, shots):
+            found[row.method][f"{row.suite}:{row.scene}"] = row.micro_auc
     return found
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metavad.benchmark import run_benchmark
+    from metavad.benchmark.experiment import run_benchmark
     from metavad.config import load_config
     from metavad.errors import MetavadError
     from metavad.normality.base import load_base
@@ -33,7 +33,7 @@ _HOMES = {
     "load_config": "metavad.config",
     "load_detector": "metavad.normality.detector",
     "meta_train": "metavad.workflows.meta_train",
-    "run_benchmark": "metavad.benchmark",
+    "run_benchmark": "metavad.benchmark.experiment",
     "save_detector": "metavad.normality.detector",
     "scene_of_files": "metavad.scenes.listing",
     "score": "metavad.scoring.stream",

@@ -48,12 +48,21 @@ MAY_IMPORT = {
         "synthetic",
     },
     "report": set(),
+    "recognition": {"report", "normality", "experts", "features", "evaluation", "scenes"},
     "live": {"workflows", "scoring", "normality", "meta", "experts", "features", "episodes", "scenes"},
 }
 """Beside the open ones. ``cli`` may import everything, and nothing imports it."""
 
-RECORDS = {"report": {"metavad.benchmark.record", "metavad.scoring.results"}}
-"""Typed records, the only modules that a page reads of what made them."""
+RECORDS = {
+    "report": {"metavad.benchmark.protocol", "metavad.benchmark.record", "metavad.scoring.results"},
+    "recognition": {
+        "metavad.benchmark.head",
+        "metavad.benchmark.protocol",
+        "metavad.benchmark.record",
+        "metavad.benchmark.settings",
+    },
+}
+"""Typed records with what they name, the only modules that are read of what made them."""
 
 FEWER_OPEN = {"evaluation": {"errors", "types", "recordings", "runs"}}
 """Arrays in, figures out: of the open ones only those that are arrays in, arrays out themselves."""

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from metavad.benchmark.record import SceneExample
 from metavad.cli.terminal import say, say_text
 from metavad.files import folder_name
 from metavad.progress import RichProgress
 from metavad.report.escaping import csv_text, latex_text, markdown_text
-from metavad.report.page import SceneStory, render_page
-from metavad.report.recognition import format_recognition, recognition_table
-from metavad.report.table import format_table, pivot, terminal_table
+from metavad.report.page import render_page
+from metavad.report.table import format_table, terminal_table
+from tests.records import changed, record_of, row_of, scene_of
 
 HOSTILE = ["[/x]", "[bold]a[/]", "a\\1b", "\\", "a\x1b[31mb", "a\nb", "=1+1", "@x", "<script>", "a|b", "%&_", ":smile:"]
 names = st.text(st.characters(exclude_categories=("Cs",)), max_size=300)
@@ -76,11 +77,11 @@ def test_bars_show_names_as_they_are(name):
 @pytest.fixture
 def record():
     rows = [
-        {"suite": "s", "scene": name, "method": method, "shots": 0, "micro_auc": 0.5 + 0.1 * n, "labels": "=x"}
+        row_of(name, method, 0, 0.5 + 0.1 * n, suite="s", labels="=x")
         for name in HOSTILE
         for n, method in enumerate(("motion", "zero-shot"))
     ]
-    return {"rows": rows, "scenes": [{"scene": "s:x", "labels": "=x\n<b>"}], "command": "metavad <x> \\1\n"}
+    return record_of(rows, scenes=[scene_of("s:x", labels="=x\n<b>")], command="metavad <x> \\1\n")
 
 
 def printed(table) -> str:
@@ -120,7 +121,7 @@ def test_a_spreadsheet_computes_no_name_and_reads_every_number(record):
         "[/x]", "[bold]a[/]", "a\\1b", "\\", "a?[31mb", "a?b", "'=1+1", "'@x", "<script>", "a|b", "%&_", ":smile:"
     ]  # fmt: skip
     assert {row["labels"] for row in found} == {"'=x"}
-    assert [float(row["micro_auc"]) for row in found] == [row["micro_auc"] for row in record["rows"]]
+    assert [float(row["micro_auc"]) for row in found] == [row.micro_auc for row in record.rows]
 
 
 @given(st.text(max_size=20), st.floats(allow_nan=False, allow_infinity=False))
@@ -143,11 +144,11 @@ def test_a_line_of_a_paper_s_table_stays_one_row(record):
 
 def test_a_page_holds_names_as_text(record):
     names = [*HOSTILE, '"onload="x']
-    stories = [
-        SceneStory(scene=name, video=name, seconds=np.arange(5.0), scores=np.zeros(5), text=name, reason=name)
-        for name in names
-    ]
-    page = render_page(record, stories)
+    picture = np.zeros((4, 4, 3), np.uint8)
+    numbers = {"seconds": np.arange(5.0), "scores": np.zeros(5), "labels": np.zeros(5, bool), "heat": np.zeros((2, 2))}
+    rest = {"threshold": 1.0, "alarms": np.zeros((0, 2), int), "top_frame": picture, "shots": (), "nearest": None}
+    examples = [SceneExample(scene=name, video=name, text=name, reason=name, **numbers, **rest) for name in names]
+    page = render_page(record, examples)
     assert "<script>" not in page
     assert page.count("\x1b") == 0
     assert 'aria-label="AUC over K, a\\1b"' in page
@@ -156,29 +157,5 @@ def test_a_page_holds_names_as_text(record):
 
 
 def test_a_page_of_names_that_utf_8_does_not_have_can_be_written(record):
-    record["rows"][0]["scene"] = "a\udcff"
-    assert b">a?<" in render_page(record).encode()
-
-
-def test_a_scene_called_mean_is_not_the_mean(record):
-    record["rows"] = [{**row, "scene": name} for row in record["rows"][:2] for name in ("mean", "lawn")]
-    assert [scene for scene, _ in pivot(record).groups] == ["s/mean", "lawn", "mean"]
-
-
-def test_classes_are_text_everywhere():
-    rows = [{"method": "refit", "score": "[/x]", "shots": 1, "auc": 0.5, "flagged": dict.fromkeys(HOSTILE, 0.5)}]
-    classes = [{"class": name, "allowed": n % 2 == 0, "test": 1} for n, name in enumerate(HOSTILE)]
-    record = {"suite": "[/y]", "rows": rows, "classes": classes, "accept": 0.9}
-    assert "[/x]" in printed_plain(recognition_table(record))
-    latex = format_recognition(record, "latex")
-    assert latex.splitlines()[2].startswith("% flagged by refit")
-    assert "\n" not in markdown_text("a\nb")
-    header = next(csv.reader(io.StringIO(format_recognition(record, "csv"))))
-    assert "flagged a?b" in header
-
-
-def printed_plain(table) -> str:
-    """As the command line prints it."""
-    screen = Console(width=200, file=io.StringIO(), force_terminal=False, markup=False, emoji=False)
-    screen.print(table)
-    return screen.file.getvalue()
+    odd = changed(record, rows=(changed(record.rows[0], scene="a\udcff"), *record.rows[1:]))
+    assert b">a?<" in render_page(odd).encode()

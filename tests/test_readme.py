@@ -9,7 +9,7 @@ import pytest
 import typer
 
 import metavad
-from metavad.benchmark import METHODS
+from metavad.benchmark.protocol import METHODS
 from metavad.cli import app
 from metavad.config import load_config
 from metavad.scenes.suite import about, load_suite

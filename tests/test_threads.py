@@ -6,7 +6,8 @@ import cv2
 import pytest
 import torch
 
-from metavad.benchmark import MEASURED, run_benchmark
+from metavad.benchmark.experiment import run_benchmark
+from metavad.benchmark.protocol import MEASURED
 from metavad.experts.flow_density import FlowDensity
 from metavad.normality.detector import save_detector
 from metavad.scenes.cache import Store
@@ -131,7 +132,7 @@ def test_a_benchmark_is_the_same_on_any_number_of_threads(tiny_base, scene, thre
         outcome = run_benchmark(
             [scene], tiny_base, shots=(0, 2), draws=1, methods=("zero-shot", "adapted"), store=store
         )
-        rows = [{name: row[name] for name in row if name not in MEASURED} for row in outcome.record["rows"]]
+        rows = [row.model_dump(exclude=set(MEASURED)) for row in outcome.record.rows]
         found.append((rows, {name: scores.tobytes() for name, scores in outcome.scores.items()}))
         assert torch.get_num_threads() == count
     assert found[0] == found[1]

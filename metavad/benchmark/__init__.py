@@ -2,17 +2,9 @@
 
 Support comes from the normal side of the target in seeded draws, never from a test video; frames that may be
 shown are never scored; nothing looks at the test set but the figures. The only place that joins adapting,
-scoring and evaluating; it gives a record (a plain object for JSON) and what a report shows of each camera.
+scoring and evaluating; it gives a typed record, and an example of each scene for a report.
 
-``settings`` what was asked for · ``bench`` a scene under test · ``parts`` one method on one scene, kept on disk ·
-``places`` boxes and pixels · ``figures`` scores to rows · ``differences`` rows against rows · ``record`` ·
-``stories`` · ``experiment`` all of it.
+``protocol`` methods and figures · ``record`` · ``settings`` what was asked for · ``scene_trial`` a scene under test ·
+``region_truth`` masks and tracks · ``parts`` one method on one scene, kept on disk · ``figures`` scores to rows ·
+``differences`` rows against rows · ``examples`` · ``experiment`` all of it.
 """
-
-from metavad.benchmark.experiment import Outcome, run_benchmark
-from metavad.benchmark.parts import parts_folder
-from metavad.benchmark.record import read_record
-from metavad.benchmark.settings import MEASURED, METHODS
-from metavad.benchmark.stories import Story
-
-__all__ = ["MEASURED", "METHODS", "Outcome", "Story", "parts_folder", "read_record", "run_benchmark"]

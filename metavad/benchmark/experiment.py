@@ -1,21 +1,22 @@
 """All parts of all scenes, and what comes of them."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from metavad.benchmark.bench import Bench
 from metavad.benchmark.differences import Draws, differences, mean_differences
+from metavad.benchmark.examples import scene_example
 from metavad.benchmark.figures import frame_scores, row
+from metavad.benchmark.head import head_of
 from metavad.benchmark.parts import Scored, scored_part
-from metavad.benchmark.record import record_of
-from metavad.benchmark.settings import METHODS, Part, checked_settings
-from metavad.benchmark.stories import Story, story_of
+from metavad.benchmark.protocol import METHODS
+from metavad.benchmark.record import BenchmarkRecord, Difference, Row, SceneExample, SceneFacts, Source
+from metavad.benchmark.scene_trial import SceneTrial
+from metavad.benchmark.settings import Part, Settings, checked_settings
 from metavad.errors import DataError, FootageWarning
 from metavad.normality.base import Base
 from metavad.progress import SILENT, Progress, along
@@ -29,10 +30,10 @@ __all__ = ["Outcome", "run_benchmark"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The record of an experiment, a story of each camera, and the scores that the figures were made from."""
+    """The record of an experiment, an example of each scene, and the scores that the figures were made from."""
 
-    record: dict[str, Any]
-    stories: tuple[Story, ...]
+    record: BenchmarkRecord
+    examples: tuple[SceneExample, ...]
     scores: dict[str, FloatArray] = field(default_factory=dict)
     """By ``SUITE:SCENE/VIDEO/METHOD/K/DRAW``: one score for each frame that counts (T,); beside them
     ``.../labels`` (1 = abnormal), ``.../seconds``, ``.../raw`` before smoothing (NaN: not known yet), and
@@ -43,8 +44,8 @@ class Outcome:
 class _Found:
     """What one scene gives."""
 
-    rows: list[dict[str, Any]]
-    differences: list[dict[str, Any]]
+    rows: list[Row]
+    differences: list[Difference]
     scores: dict[str, FloatArray]
 
 
@@ -54,16 +55,16 @@ def run_benchmark(
     *,
     shots: Sequence[int] = (0, 1, 5, 10),
     draws: int = 5,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] = tuple(METHODS),
     shot_frames: int = 16,
     seed: int = 0,
     store: Store | None = None,
     parts: Path | None = None,
-    stories: bool = True,
+    examples: bool = True,
     paper: bool = False,
     undefined: bool = False,
     jobs: int = 1,
-    facts: Mapping[str, Any] | None = None,
+    source: Source = Source(),
     progress: Progress = SILENT,
 ) -> Outcome:
     """Few-shot against zero-shot on labelled scenes.
@@ -71,32 +72,64 @@ def run_benchmark(
     ``parts`` is a folder in which every finished part is kept, so that a run that was stopped goes on; ``jobs``
     scenes are worked on side by side. ``paper`` adds columns that look at the test set, as the field's published
     figures do; they are called so. ``undefined`` goes on where no scene has an abnormal frame, so that no figure is
-    defined. ``facts`` are added to the record. Raises :class:`ShotsError`, before
+    defined. ``source`` is what the record says of the command. Raises :class:`ShotsError`, before
     anything is computed, where the normal footage of a scene is too little, and :class:`UsageError` for an
     unknown method.
     """
     settings = checked_settings(shots, draws, methods, shot_frames, seed, paper=paper)
     store = store or Store()
     folder = None if parts is None else parts.absolute()  # a worker may have been started elsewhere
-    benches = [Bench(scene, scenes, base, settings, store, folder) for scene in scenes]
-    for bench in along(progress, "Looking at footage and labels", benches):
-        bench.check()
-    _check_something_is_labelled(benches, refuse=not undefined)
-    found = _all(benches, jobs, len(settings.parts), progress)
+    trials = [SceneTrial(scene, scenes, base, settings, store, folder) for scene in scenes]
+    for trial in along(progress, "Looking at footage and labels", trials):
+        trial.check()
+    _check_something_is_labelled(trials, refuse=not undefined)
+    found = _all(trials, jobs, len(settings.parts), progress)
+    record = _record(trials, base, settings, found, source, jobs)
+    shown = tuple(scene_example(trial) for trial in along(progress, "Examples", trials)) if examples else ()
+    return Outcome(record, shown, {name: scores for one in found for name, scores in one.scores.items()})
+
+
+def _record(
+    trials: Sequence[SceneTrial], base: Base, settings: Settings, found: Sequence[_Found], source: Source, jobs: int
+) -> BenchmarkRecord:
     apart = [each for one in found for each in one.differences]
-    joined = {
-        "rows": [each for one in found for each in one.rows],
-        "differences": [*apart, *mean_differences(apart, seed)],
-    }
-    record = record_of(benches, base, settings, joined, dict(facts or {}))
-    told = tuple(story_of(bench) for bench in along(progress, "Stories", benches)) if stories else ()
-    return Outcome(record, told, {name: scores for one in found for name, scores in one.scores.items()})
+    return BenchmarkRecord(
+        **head_of(base, source),
+        kind="benchmark",
+        methods=settings.methods,
+        shots=settings.shots,
+        draws=settings.draws,
+        seed=settings.seed,
+        draw_seeds=tuple(settings.draw_seed(draw) for draw in range(settings.draws)),
+        shot_frames=settings.shot_frames,
+        paper_protocol=settings.paper,
+        jobs=jobs,
+        scenes=tuple(_scene_facts(trial) for trial in trials),
+        rows=tuple(each for one in found for each in one.rows),
+        differences=(*apart, *mean_differences(apart, settings.seed)),
+    )
 
 
-def _check_something_is_labelled(benches: Sequence[Bench], *, refuse: bool) -> None:
+def _scene_facts(trial: SceneTrial) -> SceneFacts:
+    scene, settings = trial.scene, trial.settings
+    independent = {str(k): trial.shots(k, 0).independent for k in settings.shots if k and settings.shows_clips}
+    return SceneFacts(
+        scene=scene.key,
+        layout=scene.layout,
+        labels=scene.label_set,
+        test_videos=len(scene.test),
+        normal_videos=len(scene.normal),
+        independent_shots=independent,
+        wrong_scene=next(iter(trial.other_scene.scenes)) if "wrong-scene" in settings.methods else None,
+        data=trial.digest,
+        truth=trial.truth_digest,
+    )
+
+
+def _check_something_is_labelled(trials: Sequence[SceneTrial], *, refuse: bool) -> None:
     """Refuse what would be dashes from end to end; say which of several scenes would be."""
-    normal = [bench.scene.key for bench in benches if not any(labels.any() for labels, _ in bench.truth.values())]
-    if refuse and len(normal) == len(benches):
+    normal = [trial.scene.key for trial in trials if not any(labels.any() for labels, _ in trial.truth.values())]
+    if refuse and len(normal) == len(trials):
         raise DataError(
             f"{normal[0]}: expected test videos with abnormal frames, found none labelled; mend the labels, or score "
             "them instead"
@@ -105,44 +138,44 @@ def _check_something_is_labelled(benches: Sequence[Bench], *, refuse: bool) -> N
         warnings.warn(f"{key}: no frame is labelled abnormal, so it has no AUC", FootageWarning, stacklevel=3)
 
 
-def _all(benches: Sequence[Bench], jobs: int, parts: int, progress: Progress) -> list[_Found]:
+def _all(trials: Sequence[SceneTrial], jobs: int, parts: int, progress: Progress) -> list[_Found]:
     """Scene by scene, in order; with several jobs the bar moves a scene at a time."""
     alone, found = jobs == 1, []
-    with progress.task("Benchmark", parts * len(benches)) as task:
+    with progress.task("Benchmark", parts * len(trials)) as task:
         finished = Parallel(n_jobs=jobs, return_as="generator")(
-            delayed(_scene)(bench, task.advance if alone else None) for bench in benches
+            delayed(_scene)(trial, task.advance if alone else None) for trial in trials
         )
-        for bench, one in zip(benches, finished, strict=True):
+        for trial, one in zip(trials, finished, strict=True):
             found.append(one)
             if not alone:
-                task.advance(parts, note=bench.scene.key)
+                task.advance(parts, note=trial.scene.key)
     return found
 
 
 @one_thread()
-def _scene(bench: Bench, advance: Callable[..., None] | None) -> _Found:
+def _scene(trial: SceneTrial, advance: Callable[..., None] | None) -> _Found:
     """All rows of one scene, the differences between its methods, and its scores."""
     scored: dict[tuple[str, int], list[Scored]] = {}
-    for method, shots, draw in bench.settings.parts:
-        part = Part(bench.scene.key, method, shots, draw)
-        scored.setdefault((method, shots), []).append(scored_part(bench, part))
+    for method, shots, draw in trial.settings.parts:
+        part = Part(trial.scene.key, method, shots, draw)
+        scored.setdefault((method, shots), []).append(scored_part(trial, part))
         if advance is not None:
-            advance(1, note=f"{bench.scene.key} {method} K={shots}")
-    rows = [row(bench, method, shots, draws) for (method, shots), draws in scored.items()]
-    return _Found(rows, differences(bench, scored), _named_scores(bench, scored))
+            advance(1, note=f"{trial.scene.key} {method} K={shots}")
+    rows = [row(trial, method, shots, draws) for (method, shots), draws in scored.items()]
+    return _Found(rows, differences(trial, scored), _named_scores(trial, scored))
 
 
-def _named_scores(bench: Bench, scored: Draws) -> dict[str, FloatArray]:
+def _named_scores(trial: SceneTrial, scored: Draws) -> dict[str, FloatArray]:
     named: dict[str, FloatArray] = {}
-    for name, (labels, counted) in bench.truth.items():
-        place = f"{bench.scene.key}/{name}"
+    for name, (labels, counted) in trial.truth.items():
+        place = f"{trial.scene.key}/{name}"
         named[f"{place}/labels"] = labels[counted].astype(np.float32)
-        named[f"{place}/seconds"] = bench.facts(name).seconds[counted]
+        named[f"{place}/seconds"] = trial.facts(name).seconds[counted]
     for (method, shots), draws in scored.items():
         for number, draw in enumerate(draws):
-            held = zip(bench.truth, frame_scores(bench, draw.smoothed), frame_scores(bench, draw.raw), strict=True)
+            held = zip(trial.truth, frame_scores(trial, draw.smoothed), frame_scores(trial, draw.raw), strict=True)
             for name, smoothed, raw in held:
-                place = f"{bench.scene.key}/{name}/{method}/{shots}/{number}"
+                place = f"{trial.scene.key}/{name}/{method}/{shots}/{number}"
                 named |= {place: smoothed.astype(np.float32), f"{place}/raw": raw.astype(np.float32)}
                 named |= {f"{place}/boxes": draw.detections[name]} if name in draw.detections else {}
     return named

@@ -1,15 +1,15 @@
-"""Scores to figures: the rows of a record. What is undefined is null."""
+"""Scores to figures: the rows of a record."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from metavad.benchmark.bench import Bench
 from metavad.benchmark.parts import Scored
-from metavad.benchmark.places import region_figures
+from metavad.benchmark.record import Row, defined
+from metavad.benchmark.region_truth import region_figures
+from metavad.benchmark.scene_trial import SceneTrial
 from metavad.evaluation.alarms import detection_delay, false_alarms_per_hour, score_latency
 from metavad.evaluation.ranking import (
     average_precision,
@@ -23,87 +23,77 @@ from metavad.scoring.events import alarm_intervals
 from metavad.scoring.stream import hold
 from metavad.types import FloatArray, IntArray
 
-__all__ = ["defined", "frame_scores", "row"]
+__all__ = ["frame_scores", "row"]
 
 PAPER_SIGMA = 7.0
 """Frames; published code uses 2 to 20."""
 
 
-def row(bench: Bench, method: str, shots: int, draws: Sequence[Scored]) -> dict[str, Any]:
+def row(trial: SceneTrial, method: str, shots: int, draws: Sequence[Scored]) -> Row:
     """One row of the table: figures averaged over draws."""
-    figures = [_figures(bench, draw) for draw in draws]
-    means = {name: _mean([figure[name] for figure in figures]) for name in figures[0]}
-    return {
-        "suite": bench.scene.suite,
-        "scene": bench.scene.name,
-        "method": method,
-        "shots": shots,
-        "draws": len(draws),
-        "micro_auc": means.pop("micro_auc"),
-        "micro_auc_std": _spread([figure["micro_auc"] for figure in figures]),
-        "macro_auc": means.pop("macro_auc"),
-        "ap": means.pop("ap"),
-        "ap_chance": defined(chance_precision(bench.labels)),
-        "eer": means.pop("eer"),
-        "frames": sum(len(labels) for labels in bench.labels),
-        "adapt_seconds": _mean([_number(draw.adapt_seconds) for draw in draws]),
-        "fps": _mean([_number(draw.fps) for draw in draws]),
-        **means,
-        "labels": bench.scene.label_set,
-    }
+    figures = [_figures(trial, draw) for draw in draws]
+    return Row(
+        suite=trial.scene.suite,
+        scene=trial.scene.name,
+        method=method,
+        shots=shots,
+        draws=len(draws),
+        micro_auc_std=_spread([figure["micro_auc"] for figure in figures]),
+        ap_chance=defined(chance_precision(trial.labels)),
+        frames=sum(len(labels) for labels in trial.labels),
+        labels=trial.scene.label_set,
+        **{name: _mean([figure[name] for figure in figures]) for name in figures[0]},
+    )
 
 
-def frame_scores(bench: Bench, ticks: Mapping[str, FloatArray]) -> list[FloatArray]:
+def frame_scores(trial: SceneTrial, ticks: Mapping[str, FloatArray]) -> list[FloatArray]:
     """Tick scores held over every frame of the file; only frames that count."""
     return [
-        hold(bench.ticks(name), ticks[name], len(labels))[counted] for name, (labels, counted) in bench.truth.items()
+        hold(trial.ticks(name), ticks[name], len(labels))[counted] for name, (labels, counted) in trial.truth.items()
     ]
 
 
-def defined(value: float) -> float | None:
-    """A figure for JSON: null where it is undefined."""
-    return float(value) if math.isfinite(value) else None
-
-
-def _figures(bench: Bench, scored: Scored) -> dict[str, float]:
-    scores = frame_scores(bench, scored.smoothed)
-    causal = frame_scores(bench, {name: _causal(bench, name, raw) for name, raw in scored.raw.items()})
-    rbdc, tbdc = region_figures(bench.places, scored.detections) if scored.detections else (math.nan, math.nan)
+def _figures(trial: SceneTrial, scored: Scored) -> dict[str, float]:
+    scores = frame_scores(trial, scored.smoothed)
+    causal = frame_scores(trial, {name: _causal(trial, name, raw) for name, raw in scored.raw.items()})
+    rbdc, tbdc = region_figures(trial.regions, scored.detections) if scored.detections else (math.nan, math.nan)
     return {
-        "micro_auc": micro_auc(scores, bench.labels),
-        "macro_auc": macro_auc(scores, bench.labels),
-        "ap": average_precision(scores, bench.labels),
-        "eer": equal_error_rate(scores, bench.labels),
-        "causal_auc": micro_auc(causal, bench.labels),
-        "macro_auc_padded": macro_auc(scores, bench.labels, padded=True),
+        "micro_auc": micro_auc(scores, trial.labels),
+        "macro_auc": macro_auc(scores, trial.labels),
+        "ap": average_precision(scores, trial.labels),
+        "eer": equal_error_rate(scores, trial.labels),
+        "causal_auc": micro_auc(causal, trial.labels),
+        "macro_auc_padded": macro_auc(scores, trial.labels, padded=True),
         "pixel_auc": _number(scored.pixel_auc),
         "rbdc": rbdc,
         "tbdc": tbdc,
-        **_alarms(bench, scored.threshold, scores, causal),
-        "latency_seconds": _latency(bench, scored.fps),
-        **(_published(bench, scores) if bench.settings.paper else {}),
+        **_alarms(trial, scored.threshold, scores, causal),
+        "latency_seconds": _latency(trial, scored.fps),
+        "adapt_seconds": _number(scored.adapt_seconds),
+        "fps": _number(scored.fps),
+        **(_published(trial, scores) if trial.settings.paper else {}),
     }
 
 
-def _causal(bench: Bench, name: str, raw: FloatArray) -> FloatArray:
+def _causal(trial: SceneTrial, name: str, raw: FloatArray) -> FloatArray:
     """Smoothed over the past only."""
-    seconds, parts = bench.facts(name).seconds[bench.ticks(name)], bench.recordings(name)
-    return smooth(raw, seconds, bench.base.config.scoring.past, 0.0, parts)
+    seconds, parts = trial.facts(name).seconds[trial.ticks(name)], trial.recordings(name)
+    return smooth(raw, seconds, trial.base.config.scoring.past, 0.0, parts)
 
 
 def _alarms(
-    bench: Bench, threshold: float | None, scores: Sequence[FloatArray], causal: Sequence[FloatArray]
+    trial: SceneTrial, threshold: float | None, scores: Sequence[FloatArray], causal: Sequence[FloatArray]
 ) -> dict[str, float]:
     """What happens at the threshold that was promised; delay by causal scores, which alone can be late."""
     if threshold is None:
         return dict.fromkeys(("false_alarms_per_hour", "delay_seconds", "missed_events"), math.nan)
-    seconds = [bench.facts(name).seconds[counted] for name, (_, counted) in bench.truth.items()]
+    seconds = [trial.facts(name).seconds[counted] for name, (_, counted) in trial.truth.items()]
     raised, early = (
-        [_over(bench, *pair, threshold) for pair in zip(s, seconds, strict=True)] for s in (scores, causal)
+        [_over(trial, *pair, threshold) for pair in zip(s, seconds, strict=True)] for s in (scores, causal)
     )
-    delay = detection_delay(early, bench.labels, seconds, merge=HOLES)
+    delay = detection_delay(early, trial.labels, seconds, merge=HOLES)
     return {
-        "false_alarms_per_hour": false_alarms_per_hour(raised, bench.labels, seconds),
+        "false_alarms_per_hour": false_alarms_per_hour(raised, trial.labels, seconds),
         "delay_seconds": delay.median,
         "missed_events": delay.missed,
     }
@@ -113,19 +103,19 @@ HOLES = 3
 """Frames; label files have holes of so many inside an event."""
 
 
-def _over(bench: Bench, scores: FloatArray, seconds: FloatArray, threshold: float) -> IntArray:
-    return alarm_intervals(scores, seconds, threshold, merge=bench.base.config.scoring.merge)
+def _over(trial: SceneTrial, scores: FloatArray, seconds: FloatArray, threshold: float) -> IntArray:
+    return alarm_intervals(scores, seconds, threshold, merge=trial.base.config.scoring.merge)
 
 
-def _latency(bench: Bench, fps: float | None) -> float:
+def _latency(trial: SceneTrial, fps: float | None) -> float:
     """Median seconds from a frame to its score: waiting for what smoothing looks ahead, then computing."""
     if fps is None:
         return math.nan
-    ahead = bench.base.config.scoring.future
+    ahead = trial.base.config.scoring.future
     times, given = [], []
-    for name, (labels, _) in bench.truth.items():
-        seconds, ticks = bench.facts(name).seconds, bench.ticks(name)
-        at, parts = seconds[ticks], bench.recordings(name)
+    for name, (labels, _) in trial.truth.items():
+        seconds, ticks = trial.facts(name).seconds, trial.ticks(name)
+        at, parts = seconds[ticks], trial.recordings(name)
         last = np.repeat(parts[:, 1] - 1, parts[:, 1] - parts[:, 0])  # a recording's last ticks wait for no other
         leaves = at[np.minimum(np.searchsorted(at, at + ahead + 1e-6, side="right"), last)]
         computed = len(labels) / fps / len(ticks)
@@ -134,12 +124,12 @@ def _latency(bench: Bench, fps: float | None) -> float:
     return score_latency(np.concatenate(times), np.concatenate(given)).median
 
 
-def _published(bench: Bench, scores: Sequence[FloatArray]) -> dict[str, float]:
+def _published(trial: SceneTrial, scores: Sequence[FloatArray]) -> dict[str, float]:
     """The field's habit: a centred Gaussian, then each test video stretched to [0, 1] by its own extremes."""
     stretched = [_stretched(ndimage.gaussian_filter1d(each.astype(np.float64), PAPER_SIGMA)) for each in scores]
     return {
-        "looks_at_test_set_micro_auc": micro_auc(stretched, bench.labels),
-        "looks_at_test_set_macro_auc": macro_auc(stretched, bench.labels),
+        "looks_at_test_set_micro_auc": micro_auc(stretched, trial.labels),
+        "looks_at_test_set_macro_auc": macro_auc(stretched, trial.labels),
     }
 
 

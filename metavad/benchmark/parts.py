@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from metavad import __version__
-from metavad.benchmark.bench import Bench
-from metavad.benchmark.places import pixel_figure
+from metavad.benchmark.region_truth import pixel_figure
+from metavad.benchmark.scene_trial import SceneTrial
 from metavad.benchmark.settings import Part
 from metavad.features.footage import regridded
 from metavad.features.library import Library, Track
@@ -20,7 +20,7 @@ from metavad.files import atomic_path
 from metavad.normality.accumulation import smooth
 from metavad.normality.base import Base
 from metavad.normality.fit import fit
-from metavad.normality.methods import Adapted, FineTuned, Method, Refit
+from metavad.normality.methods import Adapted, method_of
 from metavad.normality.model import SceneModel
 from metavad.normality.threshold import promise_threshold
 from metavad.scenes.arrays import archived_arrays
@@ -50,12 +50,12 @@ class Scored:
     """For each video (N, 7): tick, box in pixels, score, track; empty where nobody drew what is abnormal."""
 
 
-def scored_part(bench: Bench, part: Part) -> Scored:
+def scored_part(trial: SceneTrial, part: Part) -> Scored:
     """From disk where it is kept, else made now and kept."""
-    found = _kept(bench, part)
+    found = _kept(trial, part)
     if found is None:
-        found = _score_part(bench, part)
-        _keep(bench, part, found)
+        found = _score_part(trial, part)
+        _keep(trial, part, found)
     return found
 
 
@@ -64,7 +64,7 @@ def parts_folder(base: Base, shot_frames: int, seed: int) -> Path:
     code = hashlib.sha256()
     package = Path(__file__).parents[1]
     for path in sorted(package.rglob("*.py")):
-        if not {"report", "cli", "synthetic"} & set(path.relative_to(package).parts):
+        if not {"report", "recognition", "cli", "synthetic"} & set(path.relative_to(package).parts):
             code.update(path.read_bytes())
     facts = json.dumps([__version__, code.hexdigest(), base.digest, shot_frames, seed])
     return cache_folder() / "benchmarks" / hashlib.sha256(facts.encode()).hexdigest()[:16]
@@ -73,92 +73,86 @@ def parts_folder(base: Base, shot_frames: int, seed: int) -> Path:
 # ---------------------------------------------------------------- making
 
 
-def _score_part(bench: Bench, part: Part) -> Scored:
+def _score_part(trial: SceneTrial, part: Part) -> Scored:
     if part.method == "position":
-        raw = {name: position(track.seconds) for name, track in bench.tracks()}
+        raw = {name: position(track.seconds) for name, track in trial.tracks()}
         return Scored(raw, raw)
     if part.method == "motion":
-        return _scored(bench, lambda track: _speed(bench, track), None, None, bench.moving)
+        return _scored(trial, lambda track: _speed(trial, track), None, None, trial.moving)
     started = time.perf_counter()
-    model, waited = _model(bench, part)
+    model, waited = _model(trial, part)
     seconds = time.perf_counter() - started + waited
-    maps, threshold = bench.places.known, _threshold(bench, model)
-    return _scored(bench, lambda track: score_track(model, bench.library, track, maps=maps), seconds, threshold)
+    maps, threshold = trial.regions.known, _threshold(trial, model)
+    return _scored(trial, lambda track: score_track(model, trial.library, track, maps=maps), seconds, threshold)
 
 
-def _threshold(bench: Bench, model: SceneModel) -> float:
+def _threshold(trial: SceneTrial, model: SceneModel) -> float:
     """The promise's, by the base's frame scores for every method."""
-    base = bench.base
+    base = trial.base
     ticks = int(base.facts.get("normal_ticks", 0))
     alarms = base.config.adaptation.alarms_per_day
     return promise_threshold(model, alarms, normal_ticks=ticks)[0]
 
 
-def _speed(bench: Bench, track: Track) -> TrackScores:
+def _speed(trial: SceneTrial, track: Track) -> TrackScores:
     """The baseline without a model, smoothed as scores of a model are; its map is the speed of each cell."""
-    settings, raw = bench.base.config.scoring, motion(track.rows["flow"])
+    settings, raw = trial.base.config.scoring, motion(track.rows["flow"])
     smoothed = smooth(raw, track.seconds, settings.past, settings.future, track.recordings)
     return TrackScores(track.frames, track.seconds, smoothed, raw, np.asarray(track.rows["flow"])[:, 2])
 
 
 def _scored(
-    bench: Bench,
+    trial: SceneTrial,
     score: Callable[[Track], TrackScores],
     adapt_seconds: float | None,
     threshold: float | None,
     library: Library | None = None,
 ) -> Scored:
-    found, frames = {}, sum(len(labels) for labels, _ in bench.truth.values())
-    tracks = list(bench.tracks(library))
+    found, frames = {}, sum(len(labels) for labels, _ in trial.truth.values())
+    tracks = list(trial.tracks(library))
     started = time.perf_counter()
     for name, track in tracks:
         found[name] = score(track)
-    spent = time.perf_counter() - started + frames * bench.feature_seconds
-    places = bench.places
-    maps = {name: each.fused for name, each in found.items() if each.fused is not None} if places.known else {}
+    spent = time.perf_counter() - started + frames * trial.feature_seconds
+    regions = trial.regions
+    maps = {name: each.fused for name, each in found.items() if each.fused is not None} if regions.known else {}
     return Scored(
         {name: each.raw.astype(np.float32) for name, each in found.items()},
         {name: each.scores.astype(np.float32) for name, each in found.items()},
         adapt_seconds,
         frames / spent,
         threshold,
-        pixel_figure(places, maps) if maps else None,
-        {name: detect(each, places.size).astype(np.float32) for name, each in maps.items()},
+        pixel_figure(regions, maps) if maps else None,
+        {name: detect(each, regions.size).astype(np.float32) for name, each in maps.items()},
     )
 
 
-def _model(bench: Bench, part: Part) -> tuple[SceneModel, float]:
+def _model(trial: SceneTrial, part: Part) -> tuple[SceneModel, float]:
     """The adapted model, and the seconds that reading the shots took when that was done before."""
-    base, seed = bench.base, bench.settings.draw_seed(part.draw)
+    base, seed = trial.base, trial.settings.draw_seed(part.draw)
     if part.method == "zero-shot":
-        return fit(Adapted(base), bench.library.nothing(bench.scene.key, "test"), bench.grid), 0.0
-    library = bench.other_scene if part.method == "wrong-scene" else bench.library
+        return fit(Adapted(base), trial.library.nothing(trial.scene.key, "test"), trial.grid), 0.0
+    library = trial.other_scene if part.method == "wrong-scene" else trial.library
     started = time.perf_counter()
-    sample, seconds = bench.support(library, part.shots, part.draw)
+    sample, seconds = trial.support(library, part.shots, part.draw)
     waited = seconds - (time.perf_counter() - started)
-    makers: dict[str, Callable[[], Method]] = {
-        "fine-tune": lambda: FineTuned(base),
-        "refit": lambda: Refit(base, seed),
-        "wrong-scene": lambda: Adapted(base),
-        "adapted": lambda: Adapted(base),
-    }
-    fitting = regridded(sample, bench.grid, base.config)
-    return fit(makers[part.method](), fitting, bench.grid), max(0.0, waited)
+    method = Adapted(base) if part.method == "wrong-scene" else method_of(part.method, base, seed)
+    return fit(method, regridded(sample, trial.grid, base.config), trial.grid), max(0.0, waited)
 
 
 # ---------------------------------------------------------------- keeping
 
 
-def _file(folder: Path, bench: Bench, part: Part) -> Path:
+def _file(folder: Path, trial: SceneTrial, part: Part) -> Path:
     """A file for each part, under the digest of the footage that it saw, and of what is drawn into it.
 
     No label is known to what is kept but the count of abnormal pixels in its pixel AUC: suites of the same footage
     whose labels differ share their parts, those with and without masks do not.
     """
-    digest = bench.digest
+    digest = trial.digest
     if part.method == "wrong-scene":
-        digest += "-" + data_digest(next(iter(bench.other_scene.scenes.values())))
-    drawn = f"-drawn{bench.places.digest}" if bench.places.known else ""
+        digest += "-" + data_digest(next(iter(trial.other_scene.scenes.values())))
+    drawn = f"-drawn{trial.regions.digest}" if trial.regions.known else ""
     return folder / digest / f"{part.method}-{part.shots}-{part.draw}{drawn}.npz"
 
 
@@ -166,8 +160,8 @@ _NUMBERS = ("adapt_seconds", "fps", "threshold", "pixel_auc")
 _ARRAYS = ("raw", "smoothed", "detections")
 
 
-def _keep(bench: Bench, part: Part, scored: Scored) -> None:
-    if bench.folder is None:
+def _keep(trial: SceneTrial, part: Part, scored: Scored) -> None:
+    if trial.folder is None:
         return
     facts = {name: getattr(scored, name) for name in _NUMBERS}
     facts |= {name: list(getattr(scored, name)) for name in _ARRAYS}
@@ -175,16 +169,16 @@ def _keep(bench: Bench, part: Part, scored: Scored) -> None:
         f"{name}-{number}": row for name in _ARRAYS for number, row in enumerate(getattr(scored, name).values())
     }
     text = json.dumps(facts)
-    with atomic_path(_file(bench.folder, bench, part)) as beside, beside.open("wb") as file:
+    with atomic_path(_file(trial.folder, trial, part)) as beside, beside.open("wb") as file:
         np.savez(file, facts=np.frombuffer(text.encode(), np.uint8), **arrays)
 
 
-def _kept(bench: Bench, part: Part) -> Scored | None:
+def _kept(trial: SceneTrial, part: Part) -> Scored | None:
     """What was kept; nothing where there is none, or what there is has been damaged."""
-    if bench.folder is None or not _file(bench.folder, bench, part).is_file():
+    if trial.folder is None or not _file(trial.folder, trial, part).is_file():
         return None
     try:
-        return _read(_file(bench.folder, bench, part))
+        return _read(_file(trial.folder, trial, part))
     except (KeyError, OSError, ValueError):
         return None
 

@@ -1,117 +1,284 @@
-"""What an experiment says of itself: enough to run it again and see whether it matches."""
+"""The record of an experiment, typed: enough to read its figures, and to run it again and see whether they match.
 
-import hashlib
+One way to write and to read it. What is undefined is null; what was not asked for is not written. Imports no model:
+a report needs nothing else of this package than this and ``protocol``.
+"""
+
 import json
-from collections.abc import Sequence
+import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationError
 
-from metavad import __version__
-from metavad.benchmark.bench import Bench
-from metavad.benchmark.settings import SHOWN, Settings
+from metavad.benchmark.protocol import METHODS
 from metavad.errors import DataError
-from metavad.normality.base import Base
+from metavad.files import write_text
+from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["read_record", "record_of"]
+__all__ = [
+    "MEAN",
+    "SCHEMA",
+    "BenchmarkRecord",
+    "Difference",
+    "Frozen",
+    "MethodName",
+    "RecordHead",
+    "Row",
+    "SceneExample",
+    "SceneFacts",
+    "Source",
+    "defined",
+    "read_record",
+    "write_record",
+]
 
-
-def record_of(
-    benches: Sequence[Bench], base: Base, settings: Settings, found: dict[str, Any], facts: dict[str, Any]
-) -> dict[str, Any]:
-    """A plain object for JSON; ``found`` holds its rows and differences."""
-    config = base.config.model_dump(mode="json")
-    return {
-        "metavad": __version__,
-        "command": facts.pop("command", ""),
-        "base": base.digest,
-        **({"base_was": base.facts["converted_from"]} if "converted_from" in base.facts else {}),
-        "config": config,
-        "seed": settings.seed,
-        "rows": found["rows"],
-        "shots": list(settings.shots),
-        "draws": settings.draws,
-        "methods": list(settings.methods),
-        "shot_frames": settings.shot_frames,
-        "draw_seeds": [settings.draw_seed(draw) for draw in range(settings.draws)],
-        "config_digest": base.config.digest,
-        "scenes": [_scene_facts(bench) for bench in benches],
-        **facts,
-        "differences": found["differences"],
-    }
+SCHEMA = 1
+"""Goes up when a name or its meaning changes."""
+MEAN = "mean"
+"""Stands for a scene where something is of the mean over scenes."""
 
 
-def _scene_facts(bench: Bench) -> dict[str, Any]:
-    scene = bench.scene
-    shown = bool(set(SHOWN) & set(bench.settings.methods))
-    independent = {str(k): bench.shots(k, 0).independent for k in bench.settings.shots if k and shown}
-    return {
-        "scene": scene.key,
-        "layout": scene.layout,
-        "labels": scene.label_set,
-        "test_videos": len(scene.test),
-        "normal_videos": len(scene.normal),
-        "independent_shots": independent,
-        "wrong_scene": next(iter(bench.other_scene.scenes)) if "wrong-scene" in bench.settings.methods else None,
-        "data": bench.digest,
-        "truth": _truth_digest(bench),
-    }
+class Frozen(BaseModel):
+    """A table of a record: no other names, no number that is none, no change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def _truth_digest(bench: Bench) -> str:
-    """sha256 over all frame labels, 12 digits."""
-    summed = hashlib.sha256()
-    for labels in bench.labels:
-        summed.update(labels.tobytes() + b"/")
-    return summed.hexdigest()[:12]
+def _known_method(name: str) -> str:
+    if name not in METHODS:
+        raise ValueError(f"expected a known method, found {name!r}")
+    return name
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """The record; raises :class:`DataError` where the file is none."""
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _Record.model_validate(record, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise DataError(
-            f"{path}: expected a record that `metavad benchmark --json` wrote, found {where}: {first['msg'].lower()}"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: expected a record that `metavad benchmark --json` wrote ({error})") from None
-    return record
+MethodName = Annotated[str, AfterValidator(_known_method)]
 
 
-class _Part(BaseModel):
-    """A part of a record that may say more: what it is of tells rows, differences and scenes apart."""
+class RecordHead(Frozen):
+    """What every experiment says of itself."""
 
-    model_config = ConfigDict(extra="allow")
-
-
-class _ScenePart(_Part):
-    scene: str
-
-
-class _RowPart(_Part):
-    suite: str | None = None
-    scene: str | None = None
-    method: str | None = None
-    score: str | None = None
-    minus: str | None = None
-    figure: str | None = None
-    shots: int
-
-
-class _Record(_Part):
-    target: str
+    schema_version: Literal[1]
+    metavad: str
+    """Version."""
+    command: str
+    """As it was typed; empty where it was called from Python."""
+    target: str | None
+    """The scenes, as ``--target`` takes them; none where they were given as objects, and cannot be found again."""
+    device: str
+    threads: int
+    versions: dict[str, str]
     base: str
-    base_from: str
-    shots: list[int]
+    """Digest."""
+    base_from: str | None
+    """Where the base lay; none where it was given as an object."""
+    converted_from: str | None = None
+    """Digest of the same base in the file format that it had before."""
+    config: dict[str, JsonValue]
+    """The base's, as the version that made it knew it."""
+    config_digest: str
+    methods: tuple[MethodName, ...]
+    shots: tuple[int, ...]
     draws: int
-    methods: list[str]
-    shot_frames: int | None
     seed: int
-    scenes: list[_ScenePart]
-    rows: list[_RowPart]
-    differences: list[_RowPart] = []
+    draw_seeds: tuple[int, ...]
+
+
+class SceneFacts(Frozen):
+    """One scene under test."""
+
+    scene: str
+    """``SUITE:SCENE``."""
+    layout: str | None
+    """Which layout of the dataset was there, where there are several."""
+    labels: str | None
+    """Which set of labels, where there are several."""
+    test_videos: int
+    normal_videos: int
+    independent_shots: dict[str, int]
+    """By K: how many of the clips of the first draw share no frame with another."""
+    wrong_scene: str | None
+    """The scene that ``wrong-scene`` was shown; none where that was not asked for."""
+    data: str
+    """Digest of the footage."""
+    truth: str
+    """Digest of the frame labels."""
+
+
+class Row(Frozen):
+    """One method on one scene with K shots: figures (:data:`~metavad.benchmark.protocol.FIGURES`) over the draws."""
+
+    suite: str
+    scene: str
+    method: MethodName
+    shots: int
+    draws: int
+    micro_auc: float | None
+    micro_auc_std: float | None
+    """Standard deviation over draws; none for one draw."""
+    macro_auc: float | None
+    ap: float | None
+    ap_chance: float | None
+    eer: float | None
+    frames: int
+    """That are scored, of all test videos."""
+    adapt_seconds: float | None
+    fps: float | None
+    causal_auc: float | None
+    macro_auc_padded: float | None
+    pixel_auc: float | None
+    rbdc: float | None
+    tbdc: float | None
+    false_alarms_per_hour: float | None
+    delay_seconds: float | None
+    missed_events: float | None
+    latency_seconds: float | None
+    looks_at_test_set_micro_auc: float | None = None
+    looks_at_test_set_macro_auc: float | None = None
+    labels: str | None
+
+    @property
+    def name(self) -> str:
+        """What it is of, such as ``ped2:ped2 adapted K=10``."""
+        return f"{self.suite}:{self.scene} {self.method} K={self.shots}"
+
+    def figure(self, name: str) -> float | None:
+        """Its value by name; none where it is undefined or was not asked for."""
+        value: float | None = getattr(self, name)
+        return value
+
+    def spread(self, name: str) -> float | None:
+        """Standard deviation over draws of a figure that has one."""
+        value: float | None = getattr(self, f"{name}_std", None)
+        return value
+
+
+class Difference(Frozen):
+    """Micro AUC of one method minus that of another with the same shots, with a paired interval."""
+
+    suite: str
+    """Empty for the mean over scenes."""
+    scene: str
+    """:data:`MEAN` for that."""
+    method: MethodName
+    shots: int
+    minus: MethodName
+    figure: str
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float | None
+    """Of the interval, such as 0.95."""
+    share_above: float | None
+    """Share of resamples over 0."""
+    videos: int | None = None
+    """That were resampled, of one scene."""
+    scenes: int | None = None
+    """That were resampled, of the mean."""
+    certain: bool
+    """The interval leaves out 0, and the units are enough for it to be believed."""
+
+    @property
+    def name(self) -> str:
+        """What it is of, such as ``ped2:ped2 adapted K=10 minus zero-shot``."""
+        return f"{self.suite}:{self.scene} {self.method} K={self.shots} minus {self.minus}"
+
+
+class BenchmarkRecord(RecordHead):
+    """Few-shot against zero-shot on scenes: what ``metavad benchmark --json`` writes."""
+
+    kind: Literal["benchmark"]
+    shot_frames: int
+    paper_protocol: bool
+    """Whether rows have the columns that look at the test set."""
+    jobs: int
+    scenes: tuple[SceneFacts, ...]
+    rows: tuple[Row, ...]
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """How an experiment was asked for on the command line: what it takes to ask again."""
+
+    command: str = ""
+    target: str | None = None
+    base_from: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneExample:
+    """What a report shows of one scene: the test video with the highest score, and the clips that were shown."""
+
+    scene: str
+    """As in the record's rows."""
+    video: str
+    seconds: FloatArray
+    """(T,) times of its frames."""
+    scores: FloatArray
+    """(T,), higher = more anomalous."""
+    threshold: float
+    alarms: IntArray
+    """(N, 2) half-open frames."""
+    labels: BoolArray
+    """(T,), true = abnormal."""
+    top_frame: ByteArray
+    """(H, W, 3) RGB: the frame with the highest score."""
+    heat: FloatArray
+    """(h, w): its score map."""
+    shots: tuple[ByteArray, ...]
+    """A frame (H, W, 3) RGB of each clip that was shown."""
+    text: str
+    """The promise of the threshold, in a sentence."""
+    reason: str
+    """Why that frame scores highest; empty where nothing stands out."""
+    nearest: int | None
+    """Number of the shot that is nearest to it."""
+
+
+def defined(value: float) -> float | None:
+    """A figure for a record: none where it is undefined."""
+    return float(value) if math.isfinite(value) else None
+
+
+R = TypeVar("R", bound=RecordHead)
+
+
+def write_record(path: Path, record: RecordHead) -> None:
+    """As JSON; what was not asked for is left out."""
+    content = record.model_dump(mode="json", exclude_unset=True)
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_record(path: Path, *kinds: type[R]) -> R:
+    """A record of one of these kinds; raises :class:`DataError` where the file is none, or of another schema."""
+    known = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in kinds}
+    try:
+        content = path.read_bytes()
+        head = _Head.model_validate_json(content)
+        if head.kind in known and head.schema_version == SCHEMA:
+            return known[head.kind].model_validate_json(content, strict=True)
+    except (OSError, ValidationError) as error:
+        found = _first(error) if isinstance(error, ValidationError) else str(error)
+        raise DataError(f"{path}: {_EXPECTED.format(kinds=' or '.join(known))}, found {found}") from None
+    raise DataError(
+        f"{path}: {_EXPECTED.format(kinds=' or '.join(known))}, found kind {head.kind!r} of schema "
+        f"{head.schema_version}; read it with the version of metavad that wrote it, or run its command again"
+    )
+
+
+_EXPECTED = f"expected a record of schema {SCHEMA} and kind {{kinds}}, as `metavad benchmark --json` writes it"
+
+
+class _Head(BaseModel):
+    """What says how to read the rest."""
+
+    kind: str | None = None
+    schema_version: int | None = None
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing that is wrong, and where."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the whole"
+    return f"{where}: {first['msg'].lower()}"

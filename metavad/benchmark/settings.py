@@ -4,19 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from metavad.benchmark.protocol import METHODS
 from metavad.episodes import check_shots
 from metavad.errors import UsageError, nearest
 
-__all__ = ["MEASURED", "METHODS", "MOST_DRAWS", "ONCE", "SHOWN", "Part", "Settings", "checked_settings"]
+__all__ = ["MOST_DRAWS", "Part", "Settings", "checked_settings"]
 
-ONCE = ("position", "motion", "zero-shot")
-"""Stand once for each scene: K = 0, one draw."""
-SHOWN = ("fine-tune", "refit", "wrong-scene", "adapted")
-"""Stand for each K >= 1, in every draw."""
-METHODS = (*ONCE, *SHOWN)
 MOST_DRAWS = 1000
-MEASURED = ("adapt_seconds", "fps", "latency_seconds")
-"""Columns that depend on the machine and its load, not on the experiment."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +28,10 @@ class Settings:
     """What was asked for."""
 
     shots: tuple[int, ...]
+    """Ascending, each once."""
     draws: int
     methods: tuple[str, ...]
+    """In the order of tables."""
     shot_frames: int
     seed: int
     paper: bool = False
@@ -43,15 +39,21 @@ class Settings:
     @cached_property
     def parts(self) -> tuple[tuple[str, int, int], ...]:
         """(method, K, draw) of every part of one scene."""
-        once = [(method, 0, 0) for method in ONCE if method in self.methods]
+        once = [(method, 0, 0) for method in self.methods if not METHODS[method].needs_shots]
         shown = [
             (method, shots, draw)
-            for shots in sorted(set(self.shots) - {0})
-            for method in SHOWN
-            if method in self.methods
+            for shots in self.shots
+            if shots
+            for method in self.methods
+            if METHODS[method].needs_shots
             for draw in range(self.draws)
         ]
         return (*once, *shown)
+
+    @property
+    def shows_clips(self) -> bool:
+        """Whether any method is shown clips."""
+        return any(METHODS[method].needs_shots for method in self.methods)
 
     def draw_seed(self, draw: int) -> int:
         """The seed of one draw."""
@@ -61,7 +63,7 @@ class Settings:
 def checked_settings(
     shots: Sequence[int], draws: int, methods: Sequence[str], shot_frames: int, seed: int, *, paper: bool = False
 ) -> Settings:
-    """Settings in their usual order; raises :class:`UsageError` for what cannot be asked for."""
+    """Settings in their order; raises :class:`UsageError` for what cannot be asked for."""
     for method in methods:
         if method not in METHODS:
             raise UsageError(f"--methods: expected known methods, found {method!r}; {nearest(method, METHODS)}")

@@ -1,6 +1,7 @@
 """``metavad benchmark``: few-shot against zero-shot on labelled cameras."""
 
-import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,8 +10,10 @@ import typer
 from metavad.cli.options import BaseFolder, Data, ProgressKind, Scenes, Seed, ShotFrames
 
 if TYPE_CHECKING:
-    from metavad.benchmark import Outcome
+    from metavad.benchmark.experiment import Outcome
+    from metavad.benchmark.record import BenchmarkRecord, Difference
     from metavad.progress import Progress
+    from metavad.recognition.record import RecognitionRecord
 
 __all__ = ["register", "write_report"]
 
@@ -22,7 +25,7 @@ Target = Annotated[
 ]
 Shots = Annotated[str, typer.Option(metavar="K,...", help="Numbers of clips to show.")]
 Draws = Annotated[int, typer.Option(metavar="N", help="Draws of the clips, for mean and spread.")]
-Methods = Annotated[str, typer.Option(metavar="NAME,...", help="Rows of the table.")]
+Methods = Annotated[str, typer.Option(metavar="NAME,...|all", help="Rows of the table.")]
 RecordFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the record.", show_default=False)
 ]
@@ -57,7 +60,7 @@ def benchmark(
     target: Target = None,
     shots: Shots = "0,1,5,10",
     draws: Draws = 5,
-    methods: Methods = "position,motion,zero-shot,fine-tune,refit,wrong-scene,adapted",
+    methods: Methods = "all",
     shot_frames: ShotFrames = 16,
     base: BaseFolder = None,
     data: Data = None,
@@ -75,37 +78,54 @@ def benchmark(
     progress: ProgressKind = "auto",
 ) -> None:
     """Few-shot against zero-shot: the same frames for every method, K and draw; nothing looks at the test set."""
+    from metavad.benchmark.record import write_record
     from metavad.cli.options import numbers
     from metavad.cli.recognition import asked_classes, print_recognition, run_recognition
     from metavad.cli.terminal import STARTS_OVER, progress_of, resuming
 
     _check_style(style)
     _check_figures(figures)
-    told = progress_of(progress)
+    meter, quiet = progress_of(progress), style != "table"
     if reproduce is not None:
-        _reproduce(reproduce, base, data, jobs, told)
+        _reproduce(reproduce, base, data, jobs, meter)
         return
-    asked = {
-        "shots": numbers(shots, "--shots"),
-        "draws": draws,
-        "methods": [name.strip() for name in methods.split(",") if name.strip()],
-        "shot_frames": shot_frames,
-        "seed": seed,
-        "paper": paper,
-    }
+    asked = _Asked(numbers(shots, "--shots"), draws, _methods(methods), seed, shot_frames, paper)
     if target is not None and (classes := asked_classes(target, data)) is not None:
         _refuse(classes.name, html=html, plots=plots, scores=scores, paper_protocol=paper)
-        record = run_recognition(classes, base, asked, _facts(target), quiet=style != "table", progress=told)
-        _write_record(record, json_file)
-        print_recognition(record, style)
+        found = run_recognition(classes, base, target, asked.of_clips, quiet=quiet, progress=meter)
+        if json_file is not None:
+            write_record(json_file, found)
+        print_recognition(found, style)
         return
     with resuming(STARTS_OVER if fresh else "the same command goes on where it stopped"):
-        quiet, stories = style != "table", html is not None
-        outcome = _run(target, base, data, jobs, asked, fresh=fresh, quiet=quiet, stories=stories, progress=told)
-        _write(outcome, json_file, html, scores)
-        if plots is not None:
-            _write_plots(outcome.record, plots)
+        options = {"fresh": fresh, "quiet": quiet, "examples": html is not None}
+        outcome = _run(target, base, data, jobs, asked, progress=meter, **options)
+        _write(outcome, json_file, html, scores, plots)
     _print(outcome.record, style, figures)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Settings of the experiment, as Python takes them."""
+
+    shots: tuple[int, ...]
+    draws: int
+    methods: tuple[str, ...]
+    seed: int
+    shot_frames: int
+    paper: bool
+
+    @property
+    def of_clips(self) -> dict[str, Any]:
+        """Those that whole clips have too."""
+        return {"shots": self.shots, "draws": self.draws, "methods": self.methods, "seed": self.seed}
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    from metavad.benchmark.protocol import METHODS
+
+    names = _names(text)
+    return tuple(METHODS) if "all" in names else tuple(names)
 
 
 def _run(
@@ -113,15 +133,16 @@ def _run(
     base: Path | None,
     data: Path | None,
     jobs: int,
-    asked: dict[str, Any],
+    asked: _Asked,
     *,
     fresh: bool,
     quiet: bool,
-    stories: bool,
+    examples: bool,
     progress: "Progress",
     undefined: bool = False,
 ) -> "Outcome":
     from metavad.cli.bases import open_base
+    from metavad.cli.recognition import source_of
     from metavad.cli.terminal import say
     from metavad.errors import UsageError
     from metavad.workflows.suites import select_scenes
@@ -132,40 +153,66 @@ def _run(
     found, where = open_base(base)
     if not quiet:
         say(f"base {found.digest}: {where}")
-    from metavad.benchmark import parts_folder
-    from metavad.benchmark import run_benchmark as run
-    from metavad.workflows.machine import describe_machine
+    from metavad.benchmark.experiment import run_benchmark
+    from metavad.benchmark.parts import parts_folder
 
-    parts = None if fresh else parts_folder(found, asked["shot_frames"], asked["seed"])
-    facts = {**_facts(target), "base_from": str(where), **describe_machine("cpu"), "jobs": jobs}
-    more: dict[str, Any] = {"stories": stories, "undefined": undefined, "jobs": jobs}
-    return run(scenes, found, **asked, **more, parts=parts, facts=facts, progress=progress)
+    return run_benchmark(
+        scenes,
+        found,
+        **asdict(asked),
+        parts=None if fresh else parts_folder(found, asked.shot_frames, asked.seed),
+        examples=examples,
+        undefined=undefined,
+        jobs=jobs,
+        source=source_of(target, where),
+        progress=progress,
+    )
 
 
 def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: int, progress: "Progress") -> None:
     """Run a record again with its own settings, taking nothing from before; exit code 1 where a figure differs."""
-    from metavad.benchmark import read_record
-    from metavad.cli.recognition import asked_classes, run_recognition
-    from metavad.cli.reproduce import changed_differences, changed_figures, changed_sources
+    from metavad.benchmark.record import BenchmarkRecord, read_record
     from metavad.cli.terminal import say
+    from metavad.errors import DataError
+    from metavad.recognition.record import RecognitionRecord
 
-    before = read_record(record_file)
-    asked = {name: before[name] for name in ("shots", "draws", "methods", "shot_frames", "seed")}
-    asked["paper"] = any("looks_at_test_set_micro_auc" in row for row in before["rows"])
-    given, target = base or Path(before["base_from"]), before["target"]
-    if (classes := asked_classes(target, data)) is not None:
-        after = run_recognition(classes, given, asked, _facts(target), quiet=False, progress=progress)
+    before = read_record(record_file, BenchmarkRecord, RecognitionRecord)
+    if before.target is None:
+        raise DataError(f"{record_file}: expected a record of scenes named by --target, found one that Python made")
+    given = base or (Path(before.base_from) if before.base_from else None)
+    if isinstance(before, RecognitionRecord):
+        changed = _changes_of_classes(before, before.target, given, data, progress)
     else:
-        how = {"fresh": True, "quiet": False, "stories": False, "undefined": True}  # what changed is named, not refused
-        after = _run(target, given, data, jobs, asked, progress=progress, **how).record
-    changed = [
-        *changed_sources(before, after),
-        *changed_figures(before, after),
-        *changed_differences(before, after),
-    ]
-    say(*changed, f"{record_file}: {'does not match' if changed else 'matches'}, {len(before['rows'])} rows")
+        assert isinstance(before, BenchmarkRecord)
+        changed = _changes_of_scenes(before, before.target, given, data, jobs, progress)
+    say(*changed, f"{record_file}: {'does not match' if changed else 'matches'}, {len(before.rows)} rows")
     if changed:
         raise typer.Exit(1)
+
+
+def _changes_of_scenes(
+    before: "BenchmarkRecord", target: str, base: Path | None, data: Path | None, jobs: int, progress: "Progress"
+) -> list[str]:
+    from metavad.cli.reproduce import changes
+
+    asked = _Asked(before.shots, before.draws, before.methods, before.seed, before.shot_frames, before.paper_protocol)
+    options = {"fresh": True, "quiet": False, "examples": False, "undefined": True}  # what changed is named
+    return changes(before, _run(target, base, data, jobs, asked, progress=progress, **options).record)
+
+
+def _changes_of_classes(
+    before: "RecognitionRecord", target: str, base: Path | None, data: Path | None, progress: "Progress"
+) -> list[str]:
+    from metavad.cli.recognition import run_recognition
+    from metavad.cli.reproduce import changes_of_classes
+    from metavad.errors import DataError
+    from metavad.recognition.suite import class_suite_of
+
+    classes = class_suite_of(target, data)
+    if classes is None:
+        raise DataError(f"{target}: expected a suite of classes, as the record says, found cameras")
+    asked = {name: getattr(before, name) for name in ("shots", "draws", "methods", "seed")}
+    return changes_of_classes(before, run_recognition(classes, base, target, asked, quiet=False, progress=progress))
 
 
 def _refuse(suite: str, **given: Any) -> None:
@@ -180,15 +227,16 @@ def _refuse(suite: str, **given: Any) -> None:
 
 def _check_style(style: str) -> None:
     from metavad.errors import UsageError, nearest
+    from metavad.report.table import FORMATS
 
-    known = ("table", "markdown", "latex", "csv")
+    known = ("table", *FORMATS)
     if style not in known:
         raise UsageError(f"--format: expected a known one, found {style!r}; {nearest(style, known)}")
 
 
 def _check_figures(asked: str) -> None:
+    from metavad.benchmark.protocol import FIGURES
     from metavad.errors import UsageError, nearest
-    from metavad.report.table import FIGURES
 
     for name in _names(asked):
         if name not in {*FIGURES, "all"}:
@@ -199,17 +247,10 @@ def _names(asked: str) -> list[str]:
     return [name.strip() for name in asked.split(",") if name.strip()]
 
 
-def _facts(target: str) -> dict[str, Any]:
-    return {"command": _command(), "target": target}
-
-
-def _command() -> str:
-    import shlex
-
-    return shlex.join(["metavad", *sys.argv[1:]])
-
-
-def _write(outcome: "Outcome", json_file: Path | None, html: Path | None, scores: Path | None) -> None:
+def _write(
+    outcome: "Outcome", json_file: Path | None, html: Path | None, scores: Path | None, plots: Path | None
+) -> None:
+    from metavad.benchmark.record import write_record
     from metavad.files import atomic_path
 
     if scores is not None:
@@ -217,34 +258,27 @@ def _write(outcome: "Outcome", json_file: Path | None, html: Path | None, scores
 
         with atomic_path(scores) as beside, beside.open("wb") as file:
             np.savez_compressed(file, **outcome.scores)  # type: ignore[arg-type]
-    _write_record(outcome.record, json_file)
+    if json_file is not None:
+        write_record(json_file, outcome.record)
     if html is not None:
         write_report(outcome, html)
-
-
-def _write_record(record: dict[str, Any], path: Path | None) -> None:
-    import json
-
-    from metavad.files import write_text
-
-    if path is not None:
-        write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    if plots is not None:
+        _write_plots(outcome.record, plots)
 
 
 def write_report(outcome: "Outcome", path: Path) -> None:
-    """The record and its stories as one HTML file."""
+    """The record and its examples as one HTML file."""
     from metavad.files import write_text
-    from metavad.report.page import SceneStory, render_page
+    from metavad.report.page import render_page
 
-    stories = [SceneStory(**vars(story)) for story in outcome.stories]
-    write_text(path, render_page(outcome.record, stories))
+    write_text(path, render_page(outcome.record, outcome.examples))
 
 
-def _write_plots(record: dict[str, Any], folder: Path) -> None:
+def _write_plots(record: "BenchmarkRecord", folder: Path) -> None:
     """AUC over K with its spread: a file for each scene, and one for their mean."""
     from metavad.files import folder_name, write_text
+    from metavad.report.grid import pivot
     from metavad.report.plots import auc_over_shots
-    from metavad.report.table import pivot
 
     scenes = [scene for scene, _ in pivot(record).groups]
     plain = [scene.replace("/", "-") for scene in scenes]  # as of ``suite/scene``
@@ -253,9 +287,10 @@ def _write_plots(record: dict[str, Any], folder: Path) -> None:
         write_text(folder / f"{file}.svg", auc_over_shots(record, scene))
 
 
-def _print(record: dict[str, Any], style: str, figures: str) -> None:
+def _print(record: "BenchmarkRecord", style: str, figures: str) -> None:
     from metavad.cli.terminal import console, say, say_text
-    from metavad.report.table import format_table, known_figures, sources, terminal_table
+    from metavad.report.grid import known_figures, sources
+    from metavad.report.table import format_table, terminal_table
 
     asked = known_figures(record) if "all" in _names(figures) else _names(figures)
     asked += [name for name in known_figures(record) if name.startswith("looks_at_test_set") and name not in asked]
@@ -268,21 +303,21 @@ def _print(record: dict[str, Any], style: str, figures: str) -> None:
         else:
             say_text(f"{format_table(record, style, figure)}\n")
     if style == "table":
-        say(*sources(record))
-        _print_differences(record)
+        say(*sources(record), *_differences(record.differences))
 
 
-def _print_differences(record: dict[str, Any]) -> None:
+def _differences(differences: "Sequence[Difference]") -> list[str]:
     """At the most shots of each scene: adapted against zero-shot and fine-tune, with intervals."""
-    from metavad.cli.terminal import say
+    from metavad.benchmark.protocol import PROPOSED
 
-    ours = [each for each in record["differences"] if each["method"] == "adapted" and each["low"] is not None]
-    most = max((each["shots"] for each in ours), default=0)
-    for each in ours:
-        if each["shots"] == most:
-            value, low, high = (100 * each[name] for name in ("value", "low", "high"))
-            what = f"{each['scene']}: adapted, K = {most}, minus {each['minus']}"
-            units = f"{each['scenes']} scenes" if "scenes" in each else f"{each['videos']} videos"
-            few = "too few" if low > 0 or high < 0 else "not certain"
-            sure = "" if each["certain"] else f"  ({few})"
-            say(f"{what}: {value:+.1f}, 95 % from {low:+.1f} to {high:+.1f} over {units}{sure}")
+    ours = [each for each in differences if each.method == PROPOSED and each.low is not None]
+    most = max((each.shots for each in ours), default=0)
+    return [_difference(each) for each in ours if each.shots == most]
+
+
+def _difference(each: "Difference") -> str:
+    value, low, high = (100 * (number or 0.0) for number in (each.value, each.low, each.high))
+    units = f"{each.videos} videos" if each.scenes is None else f"{each.scenes} scenes"
+    doubt = "" if each.certain else "  (too few)" if low > 0 or high < 0 else "  (not certain)"
+    what = f"{each.scene}: {each.method}, K = {each.shots}, minus {each.minus}"
+    return f"{what}: {value:+.1f}, 95 % from {low:+.1f} to {high:+.1f} over {units}{doubt}"

@@ -16,7 +16,7 @@ __all__ = ["register"]
 TRAIN, UNSEEN, SHOTS, DRAWS = 8, 6, (0, 1, 5, 10), 2
 FOOTAGE: dict[str, Any] = {"size": "tiny", "normal_videos": 6, "normal_seconds": 5.0}
 TO_LEARN: dict[str, Any] = {**FOOTAGE, "test_videos": 0}
-TO_JUDGE: dict[str, Any] = {**FOOTAGE, "test_videos": 4, "test_seconds": 5.0}
+TO_TEST: dict[str, Any] = {**FOOTAGE, "test_videos": 4, "test_seconds": 5.0}
 EPILOG = "Example: metavad demo --out demo"
 
 
@@ -35,27 +35,24 @@ def demo(
     from metavad.errors import OutputError
     from metavad.files import claimed
 
-    told = progress_of(progress)
+    meter = progress_of(progress)
     if (out / "report.html").exists():
         raise OutputError(f"{out}: expected a free place for the demo, found a finished one; name another --out")
     with resuming("the same command goes on where it stopped"), claimed(out):
-        _demo(out, seed, told)
+        _demo(out, seed, meter)
 
 
 def _demo(out: Path, seed: int, progress: "Progress") -> None:
-    import json
-
     from metavad.cli.benchmark import write_report
     from metavad.cli.terminal import console, say
     from metavad.config import load_config
-    from metavad.files import write_text
 
     train = _cameras(out / "cameras" / "train", TRAIN, 0, seed, TO_LEARN, progress)
-    unseen = _cameras(out / "cameras" / "unseen", UNSEEN, TRAIN, seed, TO_JUDGE, progress)
-    from metavad.benchmark import run_benchmark
+    unseen = _cameras(out / "cameras" / "unseen", UNSEEN, TRAIN, seed, TO_TEST, progress)
+    from metavad.benchmark.experiment import run_benchmark
+    from metavad.benchmark.record import Source, write_record
     from metavad.report.table import terminal_table
     from metavad.scenes.cache import Store
-    from metavad.workflows.machine import describe_machine
     from metavad.workflows.meta_train import meta_train
 
     run, store = out / "run", Store(out / "cache")
@@ -72,10 +69,10 @@ def _demo(out: Path, seed: int, progress: "Progress") -> None:
         store=store,
         parts=out / "parts",
         jobs=2,
-        facts={"command": f"metavad demo --seed {seed}", **describe_machine("cpu")},
+        source=Source(f"metavad demo --seed {seed}"),
         progress=progress,
     )
-    write_text(out / "record.json", json.dumps(outcome.record, indent=1) + "\n")
+    write_record(out / "record.json", outcome.record)
     write_report(outcome, out / "report.html")
     console().print(terminal_table(outcome.record))
     say(*_ending(out))

@@ -1,42 +1,38 @@
 """``metavad benchmark`` on a suite of classes: whole clips, allowed or forbidden."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metavad.benchmark.record import Source
     from metavad.progress import Progress
-    from metavad.scenes.recognition import Recognition
+    from metavad.recognition.record import RecognitionRecord
+    from metavad.recognition.suite import ClassSuite
 
-__all__ = ["asked_classes", "print_recognition", "run_recognition"]
+__all__ = ["asked_classes", "print_recognition", "run_recognition", "source_of"]
 
 
-def asked_classes(target: str, data: Path | None) -> "Recognition | None":
+def asked_classes(target: str, data: Path | None) -> "ClassSuite | None":
     """The classes that a target names; none where it names cameras."""
     from metavad.errors import UsageError
-    from metavad.scenes.recognition import recognition_of
+    from metavad.recognition.suite import class_suite_of
 
     if "," in target:
         return None
     try:
-        return recognition_of(target, data)
+        return class_suite_of(target, data)
     except UsageError:  # no suite by itself, such as SUITE:SCENE; who reads cameras says what is wrong
         return None
 
 
 def run_recognition(
-    suite: "Recognition",
-    base: Path | None,
-    asked: dict[str, Any],
-    facts: dict[str, Any],
-    *,
-    quiet: bool,
-    progress: "Progress",
-) -> dict[str, Any]:
-    """The record."""
-    from metavad.benchmark.recognition import RECOGNISERS, recognise
+    suite: "ClassSuite", base: Path | None, target: str, asked: dict[str, Any], *, quiet: bool, progress: "Progress"
+) -> "RecognitionRecord":
+    """The record; ``asked`` holds shots, draws, methods and seed."""
     from metavad.cli.bases import open_base
     from metavad.cli.terminal import say
-    from metavad.workflows.machine import describe_machine
+    from metavad.recognition.experiment import RECOGNISERS, recognise
 
     found, where = open_base(base)
     undefined = [name for name in asked["methods"] if name not in RECOGNISERS] + ["K = 0"] * (0 in asked["shots"])
@@ -44,18 +40,25 @@ def run_recognition(
         say(f"base {found.digest}: {where}")
         if undefined:
             say(f"left out, since only shown clips say which classes are allowed: {', '.join(undefined)}")
-    told = {**facts, "base_from": str(where), **describe_machine("cpu")}
-    wanted = {name: asked[name] for name in ("shots", "draws", "methods", "seed")}
-    return recognise(suite, found, **wanted, facts=told, progress=progress)
+    return recognise(suite, found, **asked, source=source_of(target, where), progress=progress)
 
 
-def print_recognition(record: dict[str, Any], style: str) -> None:
+def source_of(target: str, base_from: Path) -> "Source":
+    """What a record says of the command that is running."""
+    import shlex
+
+    from metavad.benchmark.record import Source
+
+    return Source(shlex.join(["metavad", *sys.argv[1:]]), target, str(base_from))
+
+
+def print_recognition(record: "RecognitionRecord", style: str) -> None:
     """The table and what its figures are."""
     from metavad.cli.terminal import console, say, say_text
-    from metavad.report.recognition import format_recognition, recognition_table, recognition_told
+    from metavad.recognition.table import format_recognition, notes, recognition_table
 
     if style != "table":
         say_text(format_recognition(record, style))
         return
     console().print(recognition_table(record))
-    say(*recognition_told(record))
+    say(*notes(record))

@@ -1,68 +1,83 @@
 """A record of ``metavad benchmark`` against the same experiment run again."""
 
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-__all__ = ["changed_differences", "changed_figures", "changed_sources"]
+if TYPE_CHECKING:
+    from metavad.benchmark.record import BenchmarkRecord, Difference, Frozen, RecordHead, Row, SceneFacts
+    from metavad.recognition.record import ClipRow, RecognitionRecord
 
+    Table = TypeVar("Table", bound=Frozen)
 
-def changed_sources(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """The base (and with it the settings), footage and labels that are not the same."""
-    names = (after["base"], after.get("base_was"))
-    lines = [] if before["base"] in names else [f"base: was {before['base']}, is {after['base']}"]
-    scenes = {scene["scene"]: scene for scene in before["scenes"]}
-    there = {scene["scene"] for scene in after["scenes"]}
-    lines += [f"{name}: was there, is not" for name in scenes if name not in there]
-    for scene in after["scenes"]:
-        was = scenes.get(scene["scene"], {})
-        lines += [f"{scene['scene']}: was not there, is"] if not was else []
-        lines += [
-            f"{scene['scene']}: other {what} than before"
-            for name, what in _SOURCES.items()
-            if name in was and was[name] != scene.get(name)
-        ]
-    return lines
+__all__ = ["changes", "changes_of_classes"]
 
 
-_SOURCES = {"data": "footage", "truth": "labels", "layout": "layout", "wrong_scene": "wrong scene"}
+def changes(before: "BenchmarkRecord", after: "BenchmarkRecord") -> list[str]:
+    """A line for each source, figure and difference that is not the same; what is measured is not compared."""
+    return [
+        *_other_base(before, after),
+        *_other_scenes(before.scenes, after.scenes),
+        *_other_rows(before.rows, after.rows),
+        *_other_differences(before.differences, after.differences),
+    ]
 
 
-def changed_figures(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """A line for each figure that is not the same; what is measured (time) is not compared."""
-    from metavad.benchmark import MEASURED
-
-    key = ("suite", "scene", "method", "score", "shots")
-    return [line for pair in _pairs(before["rows"], after["rows"], key) for line in _changed(*pair, MEASURED)]
+def changes_of_classes(before: "RecognitionRecord", after: "RecognitionRecord") -> list[str]:
+    """The same for a suite of classes."""
+    clips = [] if before.data == after.data else [f"{after.suite}: other footage than before"]
+    return [*_other_base(before, after), *clips, *_other_rows(before.rows, after.rows)]
 
 
-def changed_differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """A line for each difference between methods whose value, interval or certainty is not the same."""
-    key = ("suite", "scene", "method", "shots", "minus", "figure")
-    pairs = _pairs(before.get("differences", []), after.get("differences", []), key)
-    return [line for row, other in pairs if row for line in _changed(row, other, ())]
+def _other_base(before: "RecordHead", after: "RecordHead") -> list[str]:
+    """The base, and with it the settings."""
+    same = before.base in (after.base, after.converted_from)
+    return [] if same else [f"base: was {before.base}, is {after.base}"]
 
 
-_Row: TypeAlias = dict[str, Any]
+def _other_scenes(before: Sequence["SceneFacts"], after: Sequence["SceneFacts"]) -> Iterator[str]:
+    """Footage and labels."""
+    names = {"data": "footage", "truth": "labels", "layout": "layout", "wrong_scene": "wrong scene"}
+    for name, was, now in _pairs([(scene.scene, scene) for scene in before], [(scene.scene, scene) for scene in after]):
+        if was is None or now is None:
+            yield f"{name}: {_ONE_SIDE[was is None]}"
+        else:
+            changed = _changed(was, now)
+            yield from (f"{name}: other {what} than before" for field, what in names.items() if field in changed)
 
 
-def _pairs(before: list[_Row], after: list[_Row], key: tuple[str, ...]) -> list[tuple[_Row, _Row]]:
-    """Rows that agree in ``key``; an empty one where a row is on one side only."""
-    sides = [{tuple(row.get(name) for name in key): row for row in rows} for rows in (before, after)]
-    return [(sides[0].get(each, {}), sides[1].get(each, {})) for each in {**sides[0], **sides[1]}]
+def _other_rows(before: Sequence["Row | ClipRow"], after: Sequence["Row | ClipRow"]) -> Iterator[str]:
+    from metavad.benchmark.protocol import MEASURED
+
+    return _compared(_pairs(*([(row.name, row) for row in rows] for rows in (before, after))), MEASURED)
 
 
-def _changed(row: _Row, other: _Row, measured: tuple[str, ...]) -> list[str]:
-    """Names that only the later row has are of a later version: nothing was said about them."""
-    where = _where(row or other)
-    if not row or not other:
-        return [f"{where}: {'was there, is not' if row else 'was not there, is'}"]
-    names = [name for name in row if name not in measured and not _same(row[name], other.get(name))]
-    return [f"{where}: {name} was {row[name]}, is {other.get(name)}" for name in names]
+def _other_differences(before: Sequence["Difference"], after: Sequence["Difference"]) -> Iterator[str]:
+    return _compared(_pairs(*([(each.name, each) for each in found] for found in (before, after))), ())
 
 
-def _where(row: _Row) -> str:
-    """Such as ``ped2 adapted K=10 minus zero-shot``."""
-    said = [str(row[name]) for name in ("scene", "method", "score") if name in row]
-    return " ".join([*said, f"K={row['shots']}", *([f"minus {row['minus']}"] if "minus" in row else [])])
+def _compared(pairs: "Iterable[tuple[str, Table | None, Table | None]]", measured: Sequence[str]) -> Iterator[str]:
+    for where, was, now in pairs:
+        if was is None or now is None:
+            yield f"{where}: {_ONE_SIDE[was is None]}"
+        else:
+            changed = _changed(was, now)
+            yield from (f"{where}: {name} was {a}, is {b}" for name, (a, b) in changed.items() if name not in measured)
+
+
+_ONE_SIDE = {True: "was not there, is", False: "was there, is not"}
+
+
+def _pairs(
+    before: "Iterable[tuple[str, Table]]", after: "Iterable[tuple[str, Table]]"
+) -> "Iterator[tuple[str, Table | None, Table | None]]":
+    """What has the same name on both sides; none where it is on one side only."""
+    one, other = dict(before), dict(after)
+    return ((name, one.get(name), other.get(name)) for name in {**one, **other})
+
+
+def _changed(was: "Frozen", now: "Frozen") -> dict[str, tuple[object, object]]:
+    """Fields with both values where they are not the same."""
+    return {name: (value, getattr(now, name)) for name, value in was if not _same(value, getattr(now, name))}
 
 
 def _same(one: object, other: object) -> bool:

@@ -12,7 +12,7 @@ from metavad.meta.inner import StepSizes
 from metavad.normality.base import Base, ExpertPopulation
 from metavad.normality.distribution import SHRINKAGE, Shrinkage
 
-__all__ = ["Adapted", "CalibratedMethod", "FineTuned", "Joint", "Method", "Refit", "Start"]
+__all__ = ["Adapted", "CalibratedMethod", "FineTuned", "Joint", "Method", "Refit", "Start", "method_of"]
 
 REFIT_STEPS, REFIT_STEP = 8, 0.003
 
@@ -119,6 +119,12 @@ class Refit(CalibratedMethod):
     def shrinkage(self) -> Shrinkage:
         """Next to none."""
         return replace(SHRINKAGE, location=1e-3, camera=1e-3)
+
+
+def method_of(name: str, base: Base, seed: int) -> Method:
+    """The method that learns from clips, by its name in the protocol; ``seed`` is of random weights."""
+    methods = {"adapted": Adapted(base), "fine-tune": FineTuned(base), "refit": Refit(base, seed)}
+    return methods[name]
 
 
 def _scrambled(tensor: Tensor, generator: torch.Generator) -> Tensor:

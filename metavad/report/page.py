@@ -3,47 +3,25 @@
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import cv2
 import jinja2
 from markupsafe import Markup, escape
 
+from metavad.benchmark.protocol import FIGURES, METHODS, PROPOSED
+from metavad.benchmark.record import MEAN, BenchmarkRecord, Row, SceneExample
 from metavad.errors import printable
+from metavad.report.formats import DASH
+from metavad.report.grid import Grid, caption, pivot, sources, summary
 from metavad.report.plots import INK, auc_over_shots, heat_overlay, timeline
-from metavad.report.table import (
-    DASH,
-    FIGURES,
-    MEAN,
-    METHODS,
-    Grid,
-    Record,
-    caption,
-    defined,
-    pivot,
-    sources,
-    summary,
-)
-from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
+from metavad.types import ByteArray
 
-__all__ = ["GLOSSARY", "SceneStory", "headline", "render_page"]
-
-GLOSSARY = {
-    "position": "Closeness to the middle of the test video. Looks at no pixel: what a method must beat to have seen "
-    "anything, since test clips are often cut around their event.",
-    "motion": "The largest local motion. No training, no clips.",
-    "zero-shot": "The base as it was meta-trained on other cameras, shown nothing of this one (K = 0).",
-    "refit": "Fitted on the K clips alone, without anything learned on other cameras.",
-    "fine-tune": "Trained jointly on the same other cameras without meta-learning, then fine-tuned on the K clips.",
-    "wrong-scene": "The base adapted on K clips of another camera: what it costs to be shown the wrong place.",
-    "adapted": "The base adapted on the K clips of this camera: what metavad proposes.",
-}
-"""What each row of a table means, in words for people who have not read the paper."""
+__all__ = ["headline", "render_page"]
 
 _MOST_SHOTS = 12
 _ROOT = re.compile(r'<svg([^>]*?) width="[^"]*" height="[^"]*"')
@@ -52,45 +30,12 @@ _STYLE = re.compile(r"<defs>\s*<style.*?</defs>", re.DOTALL)
 _ID = re.compile(r' id="([^"]*)"')
 
 
-@dataclass(frozen=True, kw_only=True)
-class SceneStory:
-    """What the page shows of one camera: a test video, its highest frame, and the clips that were shown."""
-
-    scene: str
-    """As in the record's rows."""
-    video: str
-    """Name of the test video."""
-    seconds: FloatArray
-    """(T,) times of its frames."""
-    scores: FloatArray
-    """(T,), higher = more anomalous."""
-    threshold: float | None = None
-    alarms: IntArray | None = None
-    """(N, 2) half-open frames; none: wherever the score is over the threshold."""
-    labels: BoolArray | None = None
-    """(T,), true = abnormal; none where nobody labelled it."""
-    top_frame: ByteArray | None = None
-    """(H, W, 3) RGB: the frame with the highest score."""
-    heat: FloatArray | None = None
-    """(h, w): its score map."""
-    box: tuple[float, float, float, float] | None = None
-    """x0, y0, x1, y1 in pixels of the frame; none: around the peak of the map."""
-    shots: Sequence[ByteArray] = field(default=())
-    """A frame (H, W, 3) RGB of each clip that was shown."""
-    text: str = ""
-    """A sentence on the camera."""
-    reason: str = ""
-    """Why that frame scores highest; empty where nobody knows."""
-    nearest: int | None = None
-    """Number of the shot that is nearest to it."""
-
-
-def headline(record: Record) -> str:
+def headline(record: BenchmarkRecord) -> str:
     """What was done and what it gained over zero-shot, in one sentence of what the record says."""
     grid = pivot(record)
     cameras = len([scene for scene, _ in grid.groups if scene != MEAN])
     whose = f"{cameras} new cameras" if cameras > 1 else f"the camera {grid.groups[0][0]}"
-    best, before = _final(grid, METHODS[-1]), _final(grid, "zero-shot")
+    best, before = _final(grid, PROPOSED), _final(grid, "zero-shot")
     if best is None or before is None:
         return f"metavad on {whose}: the record does not hold both adapted and zero-shot figures."
     (shots, after), (_, none) = best, before
@@ -107,13 +52,13 @@ def _final(grid: Grid, method: str) -> tuple[int, float] | None:
     return found[-1] if found else None
 
 
-def render_page(record: Record, scenes: Sequence[SceneStory] = ()) -> str:
+def render_page(record: BenchmarkRecord, examples: Sequence[SceneExample] = ()) -> str:
     """The page as HTML text: sentence, table, curves, cameras, glossary, and how it was made."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_on_one_line
     )
     template = environment.from_string(Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8"))
-    grid, rows = pivot(record), record["rows"]
+    grid, rows = pivot(record), [row.model_dump(exclude_unset=True) for row in record.rows]
     names = [scene for scene, _ in grid.groups]
     return template.render(
         headline=headline(record),
@@ -123,18 +68,19 @@ def render_page(record: Record, scenes: Sequence[SceneStory] = ()) -> str:
         summary=summary(record),
         titles=FIGURES,
         methods=METHODS,
+        proposed=PROPOSED,
         curves=[
             (name, _themed(auc_over_shots(record, name), f"c{n}", f"AUC over K, {name}"))
             for n, name in enumerate([*names[-1:], *names[:-1]] if len(names) > 1 else names)
         ],
-        stories=[_story(story, grid, number) for number, story in enumerate(scenes)],
-        glossary={method: GLOSSARY.get(method, "") for method in _methods(grid)},
+        examples=[_example(example, grid, number) for number, example in enumerate(examples)],
+        glossary={method: METHODS[method].meaning for method in _methods(grid)},
         columns=list(dict.fromkeys(name for row in rows for name in row)),
         rows=rows,
         shown=_shown,
         facts=_facts(record),
-        record=escape(json.dumps({k: v for k, v in record.items() if k != "rows"}, indent=2, default=str)),
-        suites=", ".join(dict.fromkeys(str(row["suite"]) for row in rows)),
+        record=escape(json.dumps(record.model_dump(mode="json", exclude={"rows"}), indent=2)),
+        suites=", ".join(dict.fromkeys(row.suite for row in record.rows)),
     )
 
 
@@ -155,50 +101,48 @@ class _Tile:
     note: str
 
 
-def _tiles(record: Record, grid: Grid) -> list[_Tile]:
-    best, before, control = (_final(grid, method) for method in (METHODS[-1], "zero-shot", "fine-tune"))
+def _tiles(record: BenchmarkRecord, grid: Grid) -> list[_Tile]:
+    best, before, control = (_final(grid, method) for method in (PROPOSED, "zero-shot", "fine-tune"))
     tiles = []
     if before:
         tiles.append(_Tile("without clips", f"{100 * before[1]:.1f}", "%", "AUC of the base, zero-shot"))
     if best:
         note = f"fine-tuning on the same clips: {100 * control[1]:.1f} %" if control else "AUC, adapted"
         tiles.append(_Tile(f"with {best[0]} clip{'s' * (best[0] != 1)}", f"{100 * best[1]:.1f}", "%", note))
-        rows = [r for r in record["rows"] if r["method"] == METHODS[-1] and r["shots"] == best[0]]
+        rows = [row for row in record.rows if row.method == PROPOSED and row.shots == best[0]]
         tiles += _speed(rows, "adapt_seconds", "adapting takes", "s", "median over cameras")
-        tiles += _speed(rows, "fps", "scoring runs at", "frames/s", str(record.get("device") or ""))
+        tiles += _speed(rows, "fps", "scoring runs at", "frames/s", record.device)
     return tiles
 
 
-def _speed(rows: Iterable[Mapping[str, Any]], key: str, label: str, unit: str, note: str) -> list[_Tile]:
-    values = [value for row in rows if (value := defined(row.get(key))) is not None]
+def _speed(rows: Iterable[Row], figure: str, label: str, unit: str, note: str) -> list[_Tile]:
+    values = [value for row in rows if (value := row.figure(figure)) is not None]
     return [_Tile(label, f"{median(values):.3g}", unit, note)] if values else []
 
 
 @dataclass(frozen=True)
-class _Story:
-    story: SceneStory
+class _Example:
+    example: SceneExample
     figures: str
     timeline: Markup
-    top: str | None
+    top: str
     shots: list[str]
     more: int
     nearest: int | None
 
 
-def _story(story: SceneStory, grid: Grid, number: int) -> _Story:
-    drawn = timeline(story.seconds, story.scores, labels=story.labels, threshold=story.threshold, alarms=story.alarms)
-    top = story.top_frame
-    if top is not None:
-        top = heat_overlay(top, story.heat, box=story.box) if story.heat is not None else top
-    chosen = _shown_shots(len(story.shots), story.nearest)
-    return _Story(
-        story,
-        _change(grid, story.scene),
-        _themed(drawn, f"t{number}", f"scores over time, {story.video}"),
-        None if top is None else _embedded(top, 900),
-        [_embedded(story.shots[number], 300) for number in chosen],
-        len(story.shots) - len(chosen),
-        None if story.nearest is None or story.nearest not in chosen else chosen.index(story.nearest),
+def _example(example: SceneExample, grid: Grid, number: int) -> _Example:
+    threshold, alarms = example.threshold, example.alarms
+    drawn = timeline(example.seconds, example.scores, labels=example.labels, threshold=threshold, alarms=alarms)
+    chosen = _shown_shots(len(example.shots), example.nearest)
+    return _Example(
+        example,
+        _change(grid, example.scene),
+        _themed(drawn, f"t{number}", f"scores over time, {example.video}"),
+        _embedded(heat_overlay(example.top_frame, example.heat), 900),
+        [_embedded(example.shots[number], 300) for number in chosen],
+        len(example.shots) - len(chosen),
+        None if example.nearest is None or example.nearest not in chosen else chosen.index(example.nearest),
     )
 
 
@@ -214,7 +158,7 @@ def _change(grid: Grid, scene: str) -> str:
     """Such as ``AUC 97.2 % without clips, 98.9 % with 10``; empty when the record has no such scene."""
     lines = {line.method: line for name, group in grid.groups if name == scene for line in group}
     only = Grid(grid.figure, grid.shots, ((scene, tuple(lines.values())),), 1)
-    before, after = _final(only, "zero-shot"), _final(only, METHODS[-1])
+    before, after = _final(only, "zero-shot"), _final(only, PROPOSED)
     if not before or not after:
         return ""
     return f"AUC {100 * before[1]:.1f} % without clips, {100 * after[1]:.1f} % with {after[0]}"
@@ -244,12 +188,10 @@ def _kept_id(svg: str, prefix: str, match: re.Match[str]) -> str:
     return f' id="{prefix}{name}"' if f'="#{name}"' in svg or f"url(#{name})" in svg else ""
 
 
-def _facts(record: Record) -> list[tuple[str, str]]:
+def _facts(record: BenchmarkRecord) -> list[tuple[str, str]]:
     """How it was made, one line each; what is a structure stands in the full record below."""
-    plain = {name: value for name, value in record.items() if isinstance(value, str | int | float)}
-    versions = record.get("versions")
-    if isinstance(versions, Mapping):
-        plain["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    plain = {name: value for name, value in record if isinstance(value, str | int | float)}
+    plain["versions"] = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     if sources(record):
         plain["labels"] = "; ".join(sources(record))
     return [(name.replace("_", " "), str(value)) for name, value in plain.items()]
@@ -257,7 +199,4 @@ def _facts(record: Record) -> list[tuple[str, str]]:
 
 def _shown(value: object) -> str:
     """A figure of the full table: at most four digits, a dash where undefined."""
-    if isinstance(value, str | bool | int):
-        return str(value)
-    number = defined(value)
-    return DASH if number is None else f"{number:.4g}"
+    return DASH if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

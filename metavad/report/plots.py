@@ -16,9 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import ndimage
 
+from metavad.benchmark.protocol import LEADING, PROPOSED
+from metavad.benchmark.record import BenchmarkRecord
 from metavad.errors import DataError
 from metavad.recordings import recordings, without_gaps
-from metavad.report.table import METHODS, Cell, Line, Record, pivot
+from metavad.report.grid import Cell, Line, pivot
 from metavad.runs import runs
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
@@ -44,13 +46,13 @@ MARKERS = {"adapted": "o", "fine-tune": "s", "refit": "^", "wrong-scene": "X"}
 DASHES = {"zero-shot": (0, (6, 2)), "motion": (0, (2, 2)), "position": (0, (1, 3))}
 
 
-def auc_over_shots(record: Record, scene: str) -> str:
+def auc_over_shots(record: BenchmarkRecord, scene: str) -> str:
     """Curves over K with their spread over draws, methods without shots as level lines; SVG text.
 
     Where a level line, or ``wrong-scene``, lies far under the others it is named at the foot, so that they keep their
     room.
     """
-    grid = pivot(record, "micro_auc")
+    grid = pivot(record, LEADING)
     lines = dict(grid.groups).get(scene)
     if lines is None:
         raise DataError(f"expected a scene of the record, found {scene!r}; known: {', '.join(dict(grid.groups))}")
@@ -123,7 +125,7 @@ def _draw_curve(axes: Axes, method: str, curve: _Curve, shots: Sequence[int]) ->
     places = np.array([shots.index(k) for k in curve.points])
     values = np.array([100 * (cell.value or 0) for cell in curve.points.values()])
     spread = np.array([100 * (cell.spread or 0) for cell in curve.points.values()])
-    leading = method == METHODS[-1]
+    leading = method == PROPOSED
     axes.fill_between(places, values - spread, values + spread, color=colour, alpha=0.14, lw=0, zorder=2)
     axes.plot(
         places,
@@ -160,7 +162,7 @@ def _name_lines(axes: Axes, curves: Mapping[str, _Curve], right: float, window: 
             xycoords=("axes fraction", "data"),
             va="center",
             fontsize=8.5,
-            fontweight="bold" if name == METHODS[-1] else "normal",
+            fontweight="bold" if name == PROPOSED else "normal",
             color=INK.get(name, INK["muted"]),
             annotation_clip=False,
         )
@@ -184,17 +186,16 @@ def timeline(
     seconds: FloatArray,
     scores: FloatArray,
     *,
-    labels: BoolArray | None = None,
-    threshold: float | None = None,
-    alarms: IntArray | None = None,
+    labels: BoolArray,
+    threshold: float,
+    alarms: IntArray,
 ) -> str:
     """Scores (T,) of a video over its seconds (T,), higher = more anomalous; SVG text.
 
-    Bands where ``labels`` (T,) are true, a line at the threshold, and a bar at the foot for each of the ``alarms``
-    (N, 2), half-open frames; where none are given, wherever scores are over the threshold. A gap between recordings
-    takes no room, but a line stands there.
+    Bands where ``labels`` (T,) are true, a line at the threshold where it is finite, and a bar at the foot for each of
+    the ``alarms`` (N, 2), half-open frames. A gap between recordings takes no room, but a line stands there.
     """
-    lengths = {len(row) for row in (seconds, scores, labels) if row is not None}
+    lengths = {len(row) for row in (seconds, scores, labels)}
     if len(lengths) != 1 or lengths == {0}:
         raise DataError(
             f"expected a time, a score and a label for each frame, found rows of {sorted(lengths)} frames; "
@@ -206,16 +207,15 @@ def timeline(
     scores = np.nan_to_num(np.asarray(scores, dtype=float))
     low, high = _room(scores, threshold)
     clock, parts = without_gaps(np.asarray(seconds, dtype=float)), recordings(seconds)
-    for start, end in [] if labels is None else _spans(runs(np.asarray(labels, dtype=bool)), clock):
+    for start, end in _spans(runs(np.asarray(labels, dtype=bool)), clock):
         axes.axvspan(start, end, color=INK["truth"], alpha=0.28, lw=0, zorder=0)
     for number, (start, end) in enumerate(parts):
         axes.plot(*_envelope(clock[start:end], scores[start:end]), color=INK["adapted"], lw=1.3, zorder=3)
         if number:
             axes.axvline(clock[start], color=INK["muted"], lw=0.7, zorder=1)
-    if threshold is not None and np.isfinite(threshold):
+    if np.isfinite(threshold):
         axes.axhline(threshold, color=INK["alarm"], lw=1.1, ls=(0, (5, 3)), zorder=2)
-        spans = _spans(runs(scores > threshold) if alarms is None else alarms, clock)
-        bars = [(start, end - start) for start, end in spans]
+        bars = [(start, end - start) for start, end in _spans(alarms, clock)]
         axes.broken_barh(bars, (low, 0.035 * (high - low)), color=INK["alarm"], lw=0, zorder=4)
     axes.set_ylim(low, high)
     axes.set_xlim(float(clock[0]), _ends(clock)[-1])
@@ -224,8 +224,8 @@ def timeline(
     return _svg(picture)
 
 
-def _room(scores: FloatArray, threshold: float | None) -> tuple[float, float]:
-    shown = [*scores, *([threshold] if threshold is not None and np.isfinite(threshold) else [])]
+def _room(scores: FloatArray, threshold: float) -> tuple[float, float]:
+    shown = [*scores, *([threshold] if np.isfinite(threshold) else [])]
     low, high = float(np.min(shown)), float(np.max(shown))
     span = high - low or 1.0
     return low - 0.1 * span, high + 0.08 * span
@@ -252,11 +252,11 @@ def _envelope(seconds: FloatArray, scores: FloatArray, most: int = 1500) -> tupl
     return np.repeat(seconds[starts], 2), pairs.ravel()
 
 
-def heat_overlay(frame: ByteArray, heat: FloatArray, *, box: Sequence[float] | None = None) -> ByteArray:
+def heat_overlay(frame: ByteArray, heat: FloatArray) -> ByteArray:
     """A frame (H, W, 3) in RGB under its score map (h, w), with the highest region boxed; (H, W, 3).
 
-    Colour and cover grow with the score, from nothing at the map's median to the most at its peak. ``box`` (x0, y0,
-    x1, y1 in pixels) is drawn if given, else the region around the peak over half its height.
+    Colour and cover grow with the score, from nothing at the map's median to the most at its peak. Boxed is the region
+    around the peak over half its height.
     """
     if np.ndim(frame) != 3 or np.shape(frame)[2] != 3 or np.ndim(heat) != 2:
         raise DataError(f"expected a frame (H, W, 3) and a map (h, w), found {np.shape(frame)} and {np.shape(heat)}")
@@ -266,7 +266,7 @@ def heat_overlay(frame: ByteArray, heat: FloatArray, *, box: Sequence[float] | N
     colours = 255 * mpl.colormaps["inferno"](0.25 + 0.7 * smooth)[..., :3]
     cover = 0.58 * smooth[..., None] ** 0.8  # what is boxed must stay to be seen
     mixed = np.ascontiguousarray(np.round(frame * (1 - cover) + colours * cover).astype(np.uint8))
-    corners = _peak_box(warmth, (height, width)) if box is None else tuple(box)
+    corners = _peak_box(warmth, (height, width))
     return mixed if corners is None else _boxed(mixed, corners)
 
 

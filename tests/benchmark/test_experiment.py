@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from metavad import benchmark
 from metavad.benchmark import parts as part_files
-from metavad.benchmark.bench import Bench
+from metavad.benchmark.experiment import run_benchmark
+from metavad.benchmark.protocol import MEASURED, METHODS
+from metavad.benchmark.record import BenchmarkRecord, read_record, write_record
+from metavad.benchmark.scene_trial import SceneTrial
 from metavad.benchmark.settings import Part, checked_settings
 from metavad.errors import DataError, LabelError, ShotsError, UsageError
 from metavad.scenes.cache import Store
@@ -36,7 +38,7 @@ CONTRACT = [
     "adapt_seconds",
     "fps",
 ]
-ASKED = {"shots": (0, 1, 2), "draws": 2, "stories": False}
+ASKED = {"shots": (0, 1, 2), "draws": 2, "examples": False}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def parts(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def outcome(scenes, tiny_base, parts):
-    return benchmark.run_benchmark(scenes, tiny_base, shots=(0, 1, 2), draws=2, parts=parts, seed=4)
+    return run_benchmark(scenes, tiny_base, shots=(0, 1, 2), draws=2, parts=parts, seed=4)
 
 
 @pytest.fixture
@@ -71,30 +73,29 @@ def _scores(parts, method="adapted", shots=2, draw=0):
 
 
 def test_every_row_of_the_contract(outcome):
-    rows = outcome.record["rows"]
-    assert all(list(row)[: len(CONTRACT)] == CONTRACT for row in rows)
+    rows = outcome.record.rows
+    assert list(rows[0].model_dump())[: len(CONTRACT)] == CONTRACT
     for scene in ("camera-000", "camera-001"):
-        found = [(row["method"], row["shots"], row["draws"]) for row in rows if row["scene"] == scene]
+        found = [(row.method, row.shots, row.draws) for row in rows if row.scene == scene]
         once = [(method, 0, 1) for method in ("position", "motion", "zero-shot")]
         shown = [(m, k, 2) for k in (1, 2) for m in ("fine-tune", "refit", "wrong-scene", "adapted")]
         assert sorted(found) == sorted([*once, *shown])
-        assert len({row["frames"] for row in rows if row["scene"] == scene}) == 1
-    assert {row["adapt_seconds"] is None for row in rows if row["method"] in ("position", "motion")} == {True}
-    json.dumps(outcome.record, allow_nan=False)
+        assert len({row.frames for row in rows if row.scene == scene}) == 1
+    assert {row.adapt_seconds is None for row in rows if row.method in ("position", "motion")} == {True}
 
 
 def test_what_the_record_says_of_itself(outcome, tiny_base):
     record = outcome.record
-    assert list(record)[:6] == ["metavad", "command", "base", "config", "seed", "rows"]
-    assert (record["base"], record["seed"]) == (tiny_base.digest, 4)
-    assert record["config"] == tiny_base.config.model_dump(mode="json")
-    assert [scene["wrong_scene"] for scene in record["scenes"]] == ["site:camera-001", "site:camera-000"]
-    assert all(scene["independent_shots"] == {"1": 1, "2": 2} for scene in record["scenes"])
+    assert (record.schema_version, record.kind, record.paper_protocol) == (1, "benchmark", False)
+    assert (record.base, record.seed) == (tiny_base.digest, 4)
+    assert record.config == tiny_base.config.model_dump(mode="json")
+    assert [scene.wrong_scene for scene in record.scenes] == ["site:camera-001", "site:camera-000"]
+    assert all(scene.independent_shots == {"1": 1, "2": 2} for scene in record.scenes)
 
 
 def test_figures_against_scikit_learn(outcome, parts, scenes):
-    rows = {(r["scene"], r["method"], r["shots"]): r for r in outcome.record["rows"]}
-    digests = {s["scene"].split(":")[1]: s["data"] for s in outcome.record["scenes"]}
+    rows = {(r.scene, r.method, r.shots): r for r in outcome.record.rows}
+    digests = {s.scene.split(":")[1]: s.data for s in outcome.record.scenes}
     for scene in scenes:
         labels = [np.load(scene.root / "labels" / f"{video.name}.npy") for video in scene.test]
         micro, precision = [], []
@@ -104,57 +105,60 @@ def test_figures_against_scikit_learn(outcome, parts, scenes):
             micro.append(roc_auc_score(np.concatenate(labels), flat))
             precision.append(average_precision_score(np.concatenate(labels), flat))
         row = rows[scene.name, "adapted", 2]
-        assert math.isclose(row["micro_auc"], np.mean(micro), abs_tol=1e-9)
-        assert math.isclose(row["micro_auc_std"], np.std(micro, ddof=1), abs_tol=1e-9)
-        assert math.isclose(row["ap"], np.mean(precision), abs_tol=1e-9)
-        assert math.isclose(row["ap_chance"], np.concatenate(labels).mean())
-        assert row["frames"] == sum(map(len, labels))
+        assert math.isclose(row.micro_auc, np.mean(micro), abs_tol=1e-9)
+        assert math.isclose(row.micro_auc_std, np.std(micro, ddof=1), abs_tol=1e-9)
+        assert math.isclose(row.ap, np.mean(precision), abs_tol=1e-9)
+        assert math.isclose(row.ap_chance, np.concatenate(labels).mean())
+        assert row.frames == sum(map(len, labels))
 
 
-def test_a_story_of_each_camera(outcome, scenes):
-    for story, scene in zip(outcome.stories, scenes, strict=True):
-        assert story.scene == scene.name
-        assert len(story.scores) == len(story.labels) == len(story.seconds)
-        assert len(story.shots) == 2
-        assert story.top_frame.shape == (*story.shots[0].shape[:2], 3)
-        assert story.heat.ndim == 2
-        assert story.text
+def test_an_example_of_each_camera(outcome, scenes):
+    for example, scene in zip(outcome.examples, scenes, strict=True):
+        assert example.scene == scene.name
+        assert len(example.scores) == len(example.labels) == len(example.seconds)
+        assert len(example.shots) == 2
+        assert example.top_frame.shape == (*example.shots[0].shape[:2], 3)
+        assert example.heat.ndim == 2
+        assert example.text
+
+
+def _unmeasured(row):
+    return row.model_dump(exclude=set(MEASURED))
 
 
 def test_the_same_again_and_in_parallel(outcome, scenes, tiny_base, tmp_path):
     asked = {**ASKED, "methods": ("motion", "adapted")}
-    again = benchmark.run_benchmark(scenes, tiny_base, **asked, seed=4, jobs=2, parts=tmp_path / "parts")
-    before = [row for row in outcome.record["rows"] if row["method"] in asked["methods"]]
-    rows = [{k: v for k, v in row.items() if k not in benchmark.MEASURED} for row in again.record["rows"]]
-    assert rows == [{k: v for k, v in row.items() if k not in benchmark.MEASURED} for row in before]
+    again = run_benchmark(scenes, tiny_base, **asked, seed=4, jobs=2, parts=tmp_path / "parts").record
+    before = [row for row in outcome.record.rows if row.method in asked["methods"]]
+    assert [_unmeasured(row) for row in again.rows] == [_unmeasured(row) for row in before]
 
 
 def test_a_stopped_benchmark_goes_on(outcome, scenes, tiny_base, tmp_path, monkeypatch):
     kept, done = part_files._score_part, []
 
-    def counted(bench, part):
+    def counted(trial, part):
         if len(done) == 3:
             raise KeyboardInterrupt
         done.append(part)
-        return kept(bench, part)
+        return kept(trial, part)
 
     monkeypatch.setattr(part_files, "_score_part", counted)
     asked = {**ASKED, "methods": ("position", "motion", "zero-shot", "adapted")}
     with pytest.raises(KeyboardInterrupt):
-        benchmark.run_benchmark(scenes[:1], tiny_base, **asked, seed=4, parts=tmp_path)
+        run_benchmark(scenes[:1], tiny_base, **asked, seed=4, parts=tmp_path)
     again: list[Part] = []
-    monkeypatch.setattr(part_files, "_score_part", lambda bench, part: again.append(part) or kept(bench, part))
-    found = benchmark.run_benchmark(scenes[:1], tiny_base, **asked, seed=4, parts=tmp_path)
+    monkeypatch.setattr(part_files, "_score_part", lambda trial, part: again.append(part) or kept(trial, part))
+    found = run_benchmark(scenes[:1], tiny_base, **asked, seed=4, parts=tmp_path)
     assert not set(done) & set(again)
     assert len(done) + len(again) == 3 + 2 * 2
-    assert found.record["rows"][-1]["micro_auc"] == outcome.record["rows"][10]["micro_auc"]
+    assert found.record.rows[-1].micro_auc == outcome.record.rows[10].micro_auc
 
 
 def _counting(monkeypatch):
     """The parts that are made, not taken from disk."""
     made: list[Part] = []
     make = part_files._score_part
-    monkeypatch.setattr(part_files, "_score_part", lambda bench, part: made.append(part) or make(bench, part))
+    monkeypatch.setattr(part_files, "_score_part", lambda trial, part: made.append(part) or make(trial, part))
     return made
 
 
@@ -168,30 +172,26 @@ def test_label_sets_share_their_scores_and_masks_keep_theirs(copied, tiny_base, 
     for video in scene.test:
         np.save(scene.root / "turned" / f"{video.name}.npy", 1 - np.load(scene.root / "labels" / f"{video.name}.npy"))
     made = _counting(monkeypatch)
-    first = [
-        benchmark.run_benchmark([each], tiny_base, **asked, parts=tmp_path).record for each in (scene, bare, turned)
-    ]
+    first = [run_benchmark([each], tiny_base, **asked, parts=tmp_path).record for each in (scene, bare, turned)]
     assert len(made) == 2 * 2
-    again = [
-        benchmark.run_benchmark([each], tiny_base, **asked, parts=tmp_path).record for each in (turned, scene, bare)
-    ]
+    again = [run_benchmark([each], tiny_base, **asked, parts=tmp_path).record for each in (turned, scene, bare)]
     assert len(made) == 2 * 2
-    assert [again[n]["rows"] for n in (1, 2, 0)] == [record["rows"] for record in first]
-    assert [row["pixel_auc"] is None for record in first for row in record["rows"]] == [False] * 2 + [True] * 4
-    for before, after in zip(first[1]["rows"], first[2]["rows"], strict=True):
-        assert before["micro_auc"] == pytest.approx(1 - after["micro_auc"])
+    assert [again[n].rows for n in (1, 2, 0)] == [record.rows for record in first]
+    assert [row.pixel_auc is None for record in first for row in record.rows] == [False] * 2 + [True] * 4
+    for before, after in zip(first[1].rows, first[2].rows, strict=True):
+        assert before.micro_auc == pytest.approx(1 - after.micro_auc)
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", None])
 def test_a_damaged_part_is_made_again(scenes, tiny_base, tmp_path, monkeypatch, damage):
     asked = {**ASKED, "shots": (1,), "draws": 1, "methods": ("motion", "adapted"), "parts": tmp_path}
-    before = benchmark.run_benchmark(scenes[:1], tiny_base, **asked).record["rows"]
+    before = run_benchmark(scenes[:1], tiny_base, **asked).record.rows
     (path,) = tmp_path.glob("*/adapted-1-0*.npz")
     path.write_bytes(path.read_bytes()[:-200] if damage is None else damage)
     made = _counting(monkeypatch)
-    after = benchmark.run_benchmark(scenes[:1], tiny_base, **asked).record["rows"]
+    after = run_benchmark(scenes[:1], tiny_base, **asked).record.rows
     assert [part.method for part in made] == ["adapted"]
-    assert after[1]["micro_auc"] == before[1]["micro_auc"]
+    assert after[1].micro_auc == before[1].micro_auc
 
 
 def test_random_weights_are_the_same_whatever_order_a_file_gives_them_in(tiny_run, monkeypatch):
@@ -211,24 +211,24 @@ def test_random_weights_are_the_same_whatever_order_a_file_gives_them_in(tiny_ru
 
 def test_the_published_shot_of_five_frames(scenes, tiny_base):
     asked = {**ASKED, "shots": (1, 3), "draws": 1, "methods": ("zero-shot", "fine-tune", "refit", "adapted")}
-    record = benchmark.run_benchmark(scenes[:1], tiny_base, **asked, shot_frames=5, paper=True).record
-    assert record["shot_frames"] == 5
-    assert record["scenes"][0]["independent_shots"] == {"1": 1, "3": 3}
-    assert all(row["micro_auc"] is not None for row in record["rows"])
-    bench = Bench(scenes[0], scenes, tiny_base, checked_settings((3,), 1, ("adapted",), 5, 0), Store(), None)
-    assert [clip.length for clip in bench.shots(3, 0).clips] == [5, 5, 5]
+    record = run_benchmark(scenes[:1], tiny_base, **asked, shot_frames=5, paper=True).record
+    assert record.shot_frames == 5
+    assert record.scenes[0].independent_shots == {"1": 1, "3": 3}
+    assert all(row.micro_auc is not None for row in record.rows)
+    trial = SceneTrial(scenes[0], scenes, tiny_base, checked_settings((3,), 1, ("adapted",), 5, 0), Store(), None)
+    assert [clip.length for clip in trial.shots(3, 0).clips] == [5, 5, 5]
 
 
 def test_scores_depend_on_no_label_and_no_other_video(copied, tiny_base, tmp_path):
     """Labels are turned round and one test video is removed: what the others score stays."""
     asked = {**ASKED, "shots": (2,), "draws": 1, "methods": ("adapted", "motion")}
     scene = load_suite(str(copied)).scenes[0]
-    benchmark.run_benchmark([scene], tiny_base, **asked, parts=tmp_path / "before")
+    run_benchmark([scene], tiny_base, **asked, parts=tmp_path / "before")
     labels = copied / "camera-000" / "labels"
     (copied / "camera-000" / "test" / "test-00.mp4").unlink()
     np.save(labels / "test-01.npy", 1 - np.load(labels / "test-01.npy"))
     scene = load_suite(str(copied)).scenes[0]
-    benchmark.run_benchmark([scene], tiny_base, **asked, parts=tmp_path / "after")
+    run_benchmark([scene], tiny_base, **asked, parts=tmp_path / "after")
     for method, shots in (("adapted", 2), ("motion", 0)):
         (before,) = _scores(tmp_path / "before", method, shots).values()
         (after,) = _scores(tmp_path / "after", method, shots).values()
@@ -240,35 +240,35 @@ def test_scores_do_not_depend_on_the_order_of_test_videos(scenes, tiny_base):
     """Nor on what is benchmarked beside a scene: shots, scores and figures are the same."""
     asked = {**ASKED, "shots": (2,), "draws": 1, "methods": ("motion", "adapted"), "seed": 4}
     turned = replace(scenes[0], test=scenes[0].test[::-1])
-    one, other = (benchmark.run_benchmark([scene], tiny_base, **asked) for scene in (scenes[0], turned))
+    one, other = (run_benchmark([scene], tiny_base, **asked) for scene in (scenes[0], turned))
     assert one.scores.keys() == other.scores.keys()
     for name, scores in one.scores.items():
         np.testing.assert_array_equal(scores, other.scores[name])
-    for before, after in zip(one.record["rows"], other.record["rows"], strict=True):
-        assert before["micro_auc"] == pytest.approx(after["micro_auc"], abs=1e-12)
-        assert before["rbdc"] == pytest.approx(after["rbdc"], abs=1e-12)
+    for before, after in zip(one.record.rows, other.record.rows, strict=True):
+        assert before.micro_auc == pytest.approx(after.micro_auc, abs=1e-12)
+        assert before.rbdc == pytest.approx(after.rbdc, abs=1e-12)
 
 
 def test_where_and_when_is_in_every_row_that_has_it(outcome):
     placed = ("pixel_auc", "rbdc", "tbdc")
     promised = ("false_alarms_per_hour", "missed_events", "latency_seconds")
-    for row in outcome.record["rows"]:
-        assert all((row[name] is None) == (row["method"] == "position") for name in placed)
-        assert all((row[name] is None) == (row["method"] in ("position", "motion")) for name in promised[:2])
-        assert row["causal_auc"] is not None
-        assert (row["latency_seconds"] is None) == (row["method"] == "position")
+    for row in outcome.record.rows:
+        assert all((getattr(row, name) is None) == (row.method == "position") for name in placed)
+        assert all((getattr(row, name) is None) == (row.method in ("position", "motion")) for name in promised[:2])
+        assert row.causal_auc is not None
+        assert (row.latency_seconds is None) == (row.method == "position")
         # Half a second ahead, the next tick, and computing; between two ticks of 0.1 s less of it.
-        assert row["latency_seconds"] is None or row["latency_seconds"] > 0.5
+        assert row.latency_seconds is None or row.latency_seconds > 0.5
 
 
 def test_turned_labels_mirror_the_figures(copied, scenes, outcome, tiny_base):
     for path in (copied / "camera-000" / "labels").glob("*.npy"):
         np.save(path, 1 - np.load(path))
     scene = load_suite(str(copied)).scenes[0]
-    rows = benchmark.run_benchmark([scene], tiny_base, shots=(0,), draws=1, stories=False).record["rows"]
-    for row, before in zip(rows, outcome.record["rows"], strict=False):
-        assert row["method"] == before["method"]
-        assert math.isclose(row["micro_auc"], 1 - before["micro_auc"], abs_tol=1e-9)
+    rows = run_benchmark([scene], tiny_base, shots=(0,), draws=1, examples=False).record.rows
+    for row, before in zip(rows, outcome.record.rows, strict=False):
+        assert row.method == before.method
+        assert math.isclose(row.micro_auc, 1 - before.micro_auc, abs_tol=1e-9)
 
 
 def test_a_score_depends_on_no_later_frame(copied, tiny_base, tmp_path):
@@ -285,7 +285,7 @@ def test_a_score_depends_on_no_later_frame(copied, tiny_base, tmp_path):
         np.save(copied / "camera-000" / "labels" / "one.npy", np.arange(len(frames)) % 2)
         _suite_of_frames(copied)
         scene = load_suite(str(copied / "frames.toml")).scenes[0]
-        benchmark.run_benchmark([scene], tiny_base, **asked, parts=tmp_path / folder)
+        run_benchmark([scene], tiny_base, **asked, parts=tmp_path / folder)
     for method, shots in (("adapted", 2), ("motion", 0)):
         whole, half = (next(iter(_scores(tmp_path / f, method, shots).values()))["one"] for f in ("whole", "half"))
         assert len(half) == 25 < len(whole)
@@ -320,13 +320,13 @@ def test_frames_that_may_be_shown_are_never_scored(copied, tiny_base):
     )
     scene = load_suite(str(copied / "same.toml")).scenes[0]
     frames = sum(len(np.load(path)) - 20 for path in (copied / "camera-000" / "labels").glob("*.npy"))
-    settings = checked_settings((0, 2), 3, benchmark.METHODS, 16, 0)
-    bench = Bench(scene, [scene], tiny_base, settings, Store(), None)
+    settings = checked_settings((0, 2), 3, tuple(METHODS), 16, 0)
+    trial = SceneTrial(scene, [scene], tiny_base, settings, Store(), None)
     for draw in range(3):
-        assert all(clip.end <= 20 for clip in bench.shots(2, draw).clips)
-    outcome = benchmark.run_benchmark([scene], tiny_base, shots=(0, 2), draws=1, methods=("motion", "adapted"))
-    assert {row["frames"] for row in outcome.record["rows"]} == {frames}
-    assert outcome.record["scenes"][0]["wrong_scene"] is None
+        assert all(clip.end <= 20 for clip in trial.shots(2, draw).clips)
+    outcome = run_benchmark([scene], tiny_base, shots=(0, 2), draws=1, methods=("motion", "adapted"))
+    assert {row.frames for row in outcome.record.rows} == {frames}
+    assert outcome.record.scenes[0].wrong_scene is None
 
 
 def test_a_video_all_of_which_may_be_shown_is_in_no_figure(copied, tiny_base):
@@ -343,21 +343,19 @@ def test_a_video_all_of_which_may_be_shown_is_in_no_figure(copied, tiny_base):
     facts = probe(whole.test[0])
     (root / "some").mkdir()
     (root / "some" / f"{whole.test[0].name}.txt").write_text("0,30,4,4,20,20\n")
-    before = benchmark.run_benchmark([whole], tiny_base, **asked, stories=False).record["rows"]
+    before = run_benchmark([whole], tiny_base, **asked, examples=False).record.rows
     write_video(root / "test" / "zz.mp4", range(12), size=(facts.height, facts.width))
     np.save(root / "labels" / "zz.npy", np.zeros(12))
     more = load_suite(str(copied / "same.toml")).scenes[0]
     assert len(more.test) == len(whole.test) + 1
-    outcome = benchmark.run_benchmark([more], tiny_base, **asked)
-    assert outcome.stories[0].video != "zz"
-    for one, other in zip(before, outcome.record["rows"], strict=True):
-        assert one["rbdc"] is not None
-        assert {k: v for k, v in one.items() if k not in benchmark.MEASURED} == {
-            k: v for k, v in other.items() if k not in benchmark.MEASURED
-        }
+    outcome = run_benchmark([more], tiny_base, **asked)
+    assert outcome.examples[0].video != "zz"
+    for one, other in zip(before, outcome.record.rows, strict=True):
+        assert one.rbdc is not None
+        assert _unmeasured(one) == _unmeasured(other)
     (copied / "same.toml").write_text(text.replace("[0, 20]", "[0, 9999]"))
     with pytest.raises(DataError, match="expected frames to score"):
-        benchmark.run_benchmark(load_suite(str(copied / "same.toml")).scenes, tiny_base, **asked)
+        run_benchmark(load_suite(str(copied / "same.toml")).scenes, tiny_base, **asked)
 
 
 def test_videos_of_two_shapes_are_not_one_camera(copied, tiny_base):
@@ -367,16 +365,16 @@ def test_videos_of_two_shapes_are_not_one_camera(copied, tiny_base):
         shutil.rmtree(copied / "camera-000" / folder)
     scene = replace(load_suite(str(copied)).scenes[0], pixel_masks=None, tracks=None)
     with pytest.raises(DataError, match=r"expected test videos of one shape, found .* in .* and 64x64 in zz"):
-        benchmark.run_benchmark([scene], tiny_base, **ASKED)
+        run_benchmark([scene], tiny_base, **ASKED)
 
 
 def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
-    settings = checked_settings((1, 5), 5, benchmark.METHODS, 8, 0)
-    bench = Bench(scenes[0], scenes, tiny_base, settings, Store(), None)
-    drawn = [bench.shots(5, draw).clips for draw in range(5)]
+    settings = checked_settings((1, 5), 5, tuple(METHODS), 8, 0)
+    trial = SceneTrial(scenes[0], scenes, tiny_base, settings, Store(), None)
+    drawn = [trial.shots(5, draw).clips for draw in range(5)]
     assert {clip.side for clips in drawn for clip in clips} == {"normal"}
     assert len(set(drawn)) == 5
-    assert drawn[3] == bench.shots(5, 3).clips
+    assert drawn[3] == trial.shots(5, 3).clips
 
 
 @pytest.mark.parametrize(
@@ -395,7 +393,7 @@ def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
 def test_refused_before_anything_is_computed(scenes, tiny_base, monkeypatch, change, error, said):
     monkeypatch.setattr(part_files, "_score_part", lambda *_: pytest.fail("computed"))
     with pytest.raises(error, match=said):
-        benchmark.run_benchmark(scenes, tiny_base, **{**ASKED, **change})
+        run_benchmark(scenes, tiny_base, **{**ASKED, **change})
 
 
 def test_labels_must_fit(copied, tiny_base):
@@ -404,7 +402,7 @@ def test_labels_must_fit(copied, tiny_base):
         kept = np.load(labels)
         np.save(labels, wrong)
         with pytest.raises(LabelError, match=said):
-            benchmark.run_benchmark(load_suite(str(copied)).scenes[:1], tiny_base, **ASKED)
+            run_benchmark(load_suite(str(copied)).scenes[:1], tiny_base, **ASKED)
         np.save(labels, kept)
 
 
@@ -413,7 +411,7 @@ def test_scenes_without_labels_are_refused(copied, tiny_base):
         '[[scenes]]\nname = "c"\nroot = "camera-000"\nnormal = ["normal/*.mp4"]\ntest = ["test/*.mp4"]\n'
     )
     with pytest.raises(DataError, match="labels"):
-        benchmark.run_benchmark(load_suite(str(copied / "bare.toml")).scenes, tiny_base, **ASKED)
+        run_benchmark(load_suite(str(copied / "bare.toml")).scenes, tiny_base, **ASKED)
 
 
 def test_position_knows_the_middle_only():
@@ -432,43 +430,47 @@ def test_motion_is_the_fastest_place():
 
 
 def test_every_row_stands_against_its_rivals(outcome):
-    found = [each for each in outcome.record["differences"] if each["scene"] != "mean"]
-    mine = [(e["method"], e["shots"], e["minus"]) for e in found if e["scene"] == "camera-000"]
+    found = [each for each in outcome.record.differences if each.scene != "mean"]
+    mine = [(e.method, e.shots, e.minus) for e in found if e.scene == "camera-000"]
     against_none = [(method, 0, "zero-shot") for method in ("position", "motion")]
     shown = ("fine-tune", "refit", "wrong-scene", "adapted")
     later = [(m, k, rival) for k in (1, 2) for m in shown for rival in ("zero-shot", "fine-tune") if m != rival]
     assert sorted(mine) == sorted([*against_none, *later])
-    rows = {(r["scene"], r["method"], r["shots"]): r["micro_auc"] for r in outcome.record["rows"]}
+    rows = {(r.scene, r.method, r.shots): r.micro_auc for r in outcome.record.rows}
     for each in found:
-        other = rows[each["scene"], each["minus"], 0 if each["minus"] == "zero-shot" else each["shots"]]
-        ours = rows[each["scene"], each["method"], each["shots"]]
-        assert math.isclose(each["value"], ours - other, abs_tol=1e-9)
-        assert each["low"] <= each["high"]
-        assert not each["certain"]  # two videos are too few, whatever they say
+        other = rows[each.scene, each.minus, 0 if each.minus == "zero-shot" else each.shots]
+        ours = rows[each.scene, each.method, each.shots]
+        assert math.isclose(each.value, ours - other, abs_tol=1e-9)
+        assert each.low <= each.high
+        assert not each.certain  # two videos are too few, whatever they say
 
 
 def test_the_mean_stands_against_its_rivals_over_cameras(outcome):
     """One for each that is defined on all cameras, of their mean; two cameras are too few to be certain."""
     record = outcome.record
-    apart = [each for each in record["differences"] if each["scene"] != "mean"]
-    means = [each for each in record["differences"] if each["scene"] == "mean"]
+    apart = [each for each in record.differences if each.scene != "mean"]
+    means = [each for each in record.differences if each.scene == "mean"]
     assert len(means) == len(apart) / 2
     for each in means:
-        key = [each[name] for name in ("method", "shots", "minus")]
-        values = [one["value"] for one in apart if [one[name] for name in ("method", "shots", "minus")] == key]
-        assert each["value"] == pytest.approx(np.mean(values))
-        assert (each["low"], each["high"]) == (pytest.approx(min(values)), pytest.approx(max(values)))
-        assert (each["scenes"], each["certain"]) == (2, False)
+        key = [getattr(each, name) for name in ("method", "shots", "minus")]
+        values = [one.value for one in apart if [getattr(one, name) for name in ("method", "shots", "minus")] == key]
+        assert each.value == pytest.approx(np.mean(values))
+        assert (each.low, each.high) == (pytest.approx(min(values)), pytest.approx(max(values)))
+        assert (each.scenes, each.certain) == (2, False)
 
 
 def test_figures_that_look_at_the_test_set_say_so(scenes, tiny_base):
     plain, paper = (
-        benchmark.run_benchmark(scenes[:1], tiny_base, shots=(0,), stories=False, paper=flag).record["rows"]
+        run_benchmark(scenes[:1], tiny_base, shots=(0,), examples=False, paper=flag).record.rows
         for flag in (False, True)
     )
     extra = {"looks_at_test_set_micro_auc", "looks_at_test_set_macro_auc"}
     for before, after in zip(plain, paper, strict=True):
-        assert set(after) - set(before) == extra
-        assert {name: after[name] for name in before if name not in benchmark.MEASURED} == {
-            name: before[name] for name in before if name not in benchmark.MEASURED
-        }
+        assert after.model_fields_set - before.model_fields_set == extra
+        assert before.model_dump(exclude={*MEASURED, *extra}) == after.model_dump(exclude={*MEASURED, *extra})
+
+
+def test_a_record_is_read_as_it_was_written(outcome, tmp_path):
+    write_record(tmp_path / "a.json", outcome.record)
+    assert read_record(tmp_path / "a.json", BenchmarkRecord) == outcome.record
+    assert "looks_at_test_set" not in (tmp_path / "a.json").read_text()

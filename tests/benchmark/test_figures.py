@@ -10,7 +10,7 @@ from metavad.recordings import recordings
 from metavad.scenes.video import tick_frames
 
 
-def bench_of(seconds, past=0.9):
+def trial_of(seconds, past=0.9):
     """A scene under test of one video with frames at these times."""
     ticks = tick_frames(seconds, 10)
     return SimpleNamespace(
@@ -25,10 +25,10 @@ def bench_of(seconds, past=0.9):
 def test_the_last_scores_of_a_recording_do_not_wait_for_the_next_one():
     alone = np.arange(5) / 10
     seconds = np.concatenate([alone, 3600 + alone, 7200 + alone])
-    assert _latency(bench_of(seconds), 1e9) == pytest.approx(_latency(bench_of(alone), 1e9), abs=1e-6)
+    assert _latency(trial_of(seconds), 1e9) == pytest.approx(_latency(trial_of(alone), 1e9), abs=1e-6)
 
 
 def test_a_causal_score_begins_anew_after_a_gap():
     seconds = np.concatenate([np.arange(10) / 10, 3 + np.arange(10) / 10])
-    found = _causal(bench_of(seconds, past=60.0), "a", np.repeat([5.0, 1.0], 10))
+    found = _causal(trial_of(seconds, past=60.0), "a", np.repeat([5.0, 1.0], 10))
     np.testing.assert_allclose(found, np.repeat([5.0, 1.0], 10))

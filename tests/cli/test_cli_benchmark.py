@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from metavad.benchmark import MEASURED
-from metavad.cli.benchmark import _print_differences
+from metavad.benchmark.protocol import MEASURED
+from metavad.cli.benchmark import _differences
+from tests.records import changed, difference_of, record_of
 
 ASKED = ["--shots", "0,1", "--draws", "1", "--methods", "position,motion,zero-shot,adapted"]
 
@@ -242,15 +243,24 @@ def test_a_test_video_that_cannot_be_read_is_one_line(metavad, cameras, tiny_run
 @pytest.mark.parametrize(
     ("low", "certain", "said"), [(0.002, False, "(too few)"), (-0.002, False, "(not certain)"), (0.002, True, "scenes")]
 )
-def test_an_interval_above_zero_over_too_few_scenes_is_called_so(capsys, low, certain, said):
-    one = {"scene": "mean", "method": "adapted", "minus": "zero-shot", "shots": 10, "scenes": 4}
-    _print_differences({"differences": [{**one, "value": 0.01, "low": low, "high": 0.02, "certain": certain}]})
-    assert capsys.readouterr().out.rstrip().endswith(said)
+def test_an_interval_above_zero_over_too_few_scenes_is_called_so(low, certain, said):
+    numbers = {"value": 0.01, "low": low, "high": 0.02}
+    one = difference_of("adapted", 10, "zero-shot", certain=certain, suite="", scene="mean", scenes=4, **numbers)
+    (line,) = _differences([one])
+    assert line.endswith(said)
 
 
 def test_a_base_is_known_by_the_name_that_it_had_before_its_file_changed_form():
-    from metavad.cli.reproduce import changed_sources
+    from metavad.cli.reproduce import changes
 
-    before = {"base": "a", "scenes": []}
-    assert changed_sources(before, {"base": "b", "base_was": "a", "scenes": []}) == []
-    assert changed_sources(before, {"base": "b", "scenes": []}) == ["base: was a, is b"]
+    before, after = record_of([], base="a"), record_of([], base="b")
+    assert changes(before, changed(after, converted_from="a")) == []
+    assert changes(before, after) == ["base: was a, is b"]
+
+
+def test_a_record_that_python_made_of_its_own_scenes_cannot_be_asked_for_again(metavad, tmp_path):
+    from metavad.benchmark.record import write_record
+
+    write_record(tmp_path / "a.json", record_of([], target=None))
+    result = metavad("benchmark", "--reproduce", "a.json")
+    assert (result.code, "expected a record of scenes named by --target" in result.line) == (1, True)

@@ -72,7 +72,7 @@ def test_record_and_table(metavad, suite, base, tmp_path):
     assert "left out, since only shown clips say which classes are allowed: zero-shot, K = 0" in result.out
     assert "6 of 2 allowed classes, 6 of 1 forbidden ones" in result.out
     record = json.loads((tmp_path / "found.json").read_text())
-    assert [(each["class"], each["allowed"], each["train"], each["test"]) for each in record["classes"]] == [
+    assert [(each["name"], each["allowed"], each["train"], each["test"]) for each in record["classes"]] == [
         ("dark", True, 3, 3),
         ("flicker", False, 0, 6),
         ("still", True, 3, 3),
@@ -131,7 +131,7 @@ def test_the_same_for_papers_and_again(metavad, suite, base, tmp_path):
         (SUITE + "[[scenes]]\nname = 'a'\nnormal = ['*.mp4']\n", [], 1, "expected one of [[scenes]]"),
         (SUITE, ["--shots", "4"], 1, "class 'dark': expected 4 training clips, found 3"),
         (SUITE, ["--shots", "0"], 2, "expected shots of 1 to"),
-        (SUITE, ["--methods", "position"], 2, "methods of refit, fine-tune, adapted"),
+        (SUITE, ["--methods", "position"], 2, "methods of fine-tune, refit, adapted"),
         (SUITE, ["--html", "page.html"], 2, "--html: expected cameras, found the classes of gym"),
         (SUITE, ["--target", "gym.toml,ped2"], 2, "gym: expected cameras, found folders of classes"),
     ],

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from metavad.errors import DataError
 from metavad.report import plots
+from metavad.report.grid import Cell
 from metavad.report.plots import INK, _apart, auc_over_shots, heat_overlay, timeline
+from tests.records import only_rows, with_rows
 
 
 def words(svg):
@@ -28,13 +30,10 @@ def test_curves_are_the_same_for_the_same_record(record):
 
 
 def test_curves_hold_with_one_number_of_shots_none_and_undefined(record):
-    rows = record["rows"]
-    record["rows"] = [row for row in rows if row["shots"] != 10]
-    assert "adapted 94.0" in words(auc_over_shots(record, "ped_2"))
-    record["rows"] = [row for row in rows if row["shots"] == 0]
-    assert "zero-shot 90.0" in words(auc_over_shots(record, "ped_2"))
-    record["rows"] = [each | {"micro_auc": None} for each in rows]
-    assert words(auc_over_shots(record, "ped_2"))
+    few, none = (only_rows(record, lambda row, kept=kept: row.shots in kept) for kept in ((0, 1), (0,)))
+    assert "adapted 94.0" in words(auc_over_shots(few, "ped_2"))
+    assert "zero-shot 90.0" in words(auc_over_shots(none, "ped_2"))
+    assert words(auc_over_shots(with_rows(record, lambda row: True, micro_auc=None), "ped_2"))
 
 
 def test_curves_of_an_unknown_scene_are_an_error(record):
@@ -50,11 +49,17 @@ def test_names_are_a_gap_apart_within_bounds_and_in_order(heights):
     assert max(placed) <= 10 + 1e-9
 
 
+def drawn(seconds, scores, labels=None, threshold=np.inf, alarms=()):
+    """A timeline without what is not given."""
+    labels = np.zeros(len(seconds), bool) if labels is None else labels
+    return timeline(seconds, scores, labels=labels, threshold=threshold, alarms=np.reshape(alarms, (-1, 2)).astype(int))
+
+
 def test_in_a_timeline_gaps_take_no_room():
     seconds = np.arange(40) / 10
     joined = np.concatenate([seconds[:20], 3600 + seconds[:20]])
     labels = np.arange(40) >= 18
-    whole, parted = (timeline(times, np.zeros(40), labels=labels, threshold=1.0) for times in (seconds, joined))
+    whole, parted = (drawn(times, np.zeros(40), labels, 1.0) for times in (seconds, joined))
     assert "seconds of pictures" in words(parted)
     assert [word for word in words(parted) if word[0].isdigit()] == [word for word in words(whole) if word[0].isdigit()]
 
@@ -67,32 +72,30 @@ def test_names_that_do_not_collide_stay():
 def test_timeline_shows_truth_threshold_and_alarms():
     seconds, scores = np.arange(100) / 10, np.zeros(100)
     scores[40:60] = 5
-    plain = timeline(seconds, scores)
-    full = timeline(seconds, scores, labels=scores > 0, threshold=2.0)
+    plain = drawn(seconds, scores)
+    full = drawn(seconds, scores, scores > 0, 2.0, [[40, 60]])
     assert INK["truth"] not in plain
     assert INK["alarm"] not in plain
     assert full.count(INK["truth"]) == 1
     assert full.count(INK["alarm"]) == 2  # line and bar
-    merged = timeline(seconds, scores, threshold=2.0, alarms=np.array([[10, 20], [40, 60]]))
-    assert merged.count(INK["alarm"]) == 3
-    assert INK["alarm"] not in timeline(seconds, scores, threshold=np.inf)
-    assert timeline(seconds, scores, threshold=9.0).count(INK["alarm"]) == 1
+    assert drawn(seconds, scores, threshold=2.0, alarms=[[10, 20], [40, 60]]).count(INK["alarm"]) == 3
+    assert drawn(seconds, scores, threshold=9.0).count(INK["alarm"]) == 1
 
 
 def test_timeline_keeps_the_peak_of_a_long_video_and_stays_small():
     scores = np.random.default_rng(0).normal(size=90_000)
     scores[12_345] = 100
-    svg = timeline(np.arange(90_000) / 25, scores)
+    svg = drawn(np.arange(90_000) / 25, scores)
     assert "100" in words(svg)
     assert len(svg) < 120_000
 
 
 def test_timeline_holds_for_one_frame_and_refuses_none():
-    assert timeline(np.array([0.0]), np.array([1.0]))
+    assert drawn(np.array([0.0]), np.array([1.0]))
     with pytest.raises(DataError, match=r"rows of \[0\] frames"):
-        timeline(np.array([]), np.array([]))
+        drawn(np.array([]), np.array([]))
     with pytest.raises(DataError, match=r"rows of \[2, 3\] frames"):
-        timeline(np.zeros(3), np.zeros(2))
+        drawn(np.zeros(3), np.zeros(2))
 
 
 def test_heat_is_where_the_map_is_and_nowhere_else():
@@ -107,11 +110,9 @@ def test_heat_is_where_the_map_is_and_nowhere_else():
     assert (picture == 255).all(axis=2).any()  # the box
 
 
-def test_a_flat_map_leaves_the_frame_alone_and_a_box_can_be_given():
+def test_a_flat_map_leaves_the_frame_alone():
     frame = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
     assert (heat_overlay(frame, np.ones((4, 6))) == frame).all()
-    boxed = heat_overlay(np.zeros_like(frame), np.ones((4, 6)), box=(10, 10, 30, 30))
-    assert boxed[10, 20].tolist() == [255, 255, 255]
     with pytest.raises(DataError, match="frame"):
         heat_overlay(frame[..., 0], np.ones((4, 6)))
 
@@ -121,7 +122,7 @@ def curves(**values):
     return {
         name.replace("_", "-"): plots._Curve(given[0], {})
         if len(given) == 1
-        else plots._Curve(None, {k: plots.Cell(each / 100) for k, each in zip((1, 10), given, strict=True)})
+        else plots._Curve(None, {k: Cell(each / 100) for k, each in zip((1, 10), given, strict=True)})
         for name, given in values.items()
     }
 

@@ -16,11 +16,11 @@ from metavad.scenes.labels import pixel_masks, region_tracks
 from metavad.scenes.scene import Scene, Video
 from metavad.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Places", "pixel_figure", "places_of", "region_figures"]
+__all__ = ["RegionTruth", "pixel_figure", "region_figures", "region_truth_of"]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class VideoRegions:
     """What somebody drew into one test video; frames are those that count, from 0."""
 
     ticks: IntArray
@@ -32,12 +32,12 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Places:
+class RegionTruth:
     """What is drawn into the test videos of one scene."""
 
     size: tuple[int, int]
     """Height and width of the picture, pixels."""
-    videos: Mapping[str, Drawn]
+    videos: Mapping[str, VideoRegions]
 
     @property
     def known(self) -> bool:
@@ -54,52 +54,54 @@ class Places:
         return summed.hexdigest()[:12] if masked else ""
 
 
-def places_of(
+def region_truth_of(
     scene: Scene,
     truth: Mapping[str, tuple[BoolArray, BoolArray]],
     ticks: Mapping[str, IntArray],
     grid: tuple[int, int],
     size: tuple[int, int],
-) -> Places:
+) -> RegionTruth:
     """Masks and tracks of every test video in ``truth``, which holds its labels and which frames count."""
     drawn = scene.pixel_masks is not None or scene.tracks is not None
     videos = {
-        video.name: _drawn(scene, video, *truth[video.name], ticks[video.name], grid)
+        video.name: _video_regions(scene, video, *truth[video.name], ticks[video.name], grid)
         for video in scene.test
         if drawn and video.name in truth
     }
-    return Places(size, videos)
+    return RegionTruth(size, videos)
 
 
-def pixel_figure(places: Places, maps: Mapping[str, FloatArray]) -> float:
+def pixel_figure(regions: RegionTruth, maps: Mapping[str, FloatArray]) -> float:
     """Pixel AUC over the videos that have masks; NaN where none has. Maps are (ticks, h, w)."""
-    counted = [(maps[name], *video.pixels) for name, video in places.videos.items() if video.pixels is not None]
+    counted = [(maps[name], *video.pixels) for name, video in regions.videos.items() if video.pixels is not None]
     return cell_auc(*zip(*counted, strict=True)) if counted else float("nan")
 
 
-def region_figures(places: Places, detections: Mapping[str, FloatArray]) -> tuple[float, float]:
+def region_figures(regions: RegionTruth, detections: Mapping[str, FloatArray]) -> tuple[float, float]:
     """RBDC and TBDC over the videos in which what is abnormal is drawn; NaN without any track.
 
     ``detections`` (N, 6) stand at ticks, as :func:`metavad.scoring.regions.detect` gives them.
     """
-    told = {name: video.tracks for name, video in places.videos.items() if video.tracks is not None}
-    if not any(len(tracks) for tracks in told.values()):
+    tracks = {name: video.tracks for name, video in regions.videos.items() if video.tracks is not None}
+    if not any(len(rows) for rows in tracks.values()):
         return float("nan"), float("nan")
-    frames = [len(places.videos[name].ticks) for name in told]
-    return rbdc_tbdc(list(told.values()), [_held(detections[name], places.videos[name].ticks) for name in told], frames)
+    frames = [len(regions.videos[name].ticks) for name in tracks]
+    return rbdc_tbdc(
+        list(tracks.values()), [_held(detections[name], regions.videos[name].ticks) for name in tracks], frames
+    )
 
 
 def _any(tracks: FloatArray | None) -> bool:
     return tracks is not None and len(tracks) > 0
 
 
-def _drawn(
+def _video_regions(
     scene: Scene, video: Video, labels: BoolArray, counted: BoolArray, ticks: IntArray, grid: tuple[int, int]
-) -> Drawn:
+) -> VideoRegions:
     place = np.searchsorted(ticks, np.arange(len(labels)), side="right") - 1
     masks = pixel_masks(scene, video, len(labels))
     pixels = None if masks is None else _counted_pixels(masks, counted, place, len(ticks), grid)
-    return Drawn(place[counted], pixels, _tracks(scene, video, labels, counted))
+    return VideoRegions(place[counted], pixels, _tracks(scene, video, labels, counted))
 
 
 def _counted_pixels(

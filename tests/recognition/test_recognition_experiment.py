@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from metavad.benchmark.recognition import accept_threshold, shown_clips, together, two_sides
-from metavad.scenes.recognition import ClipClass, Recognition, recognition_of
+from metavad.recognition.experiment import accept_threshold, shown_clips, together, two_sides
+from metavad.recognition.suite import ClassSuite, ClipClass
 from metavad.scenes.scene import Video
 
 
@@ -20,7 +20,7 @@ def suite_of(train=6, classes=3):
     allowed = [
         ClipClass(f"a{n}", True, clips("train", f"a{n}", train), clips("test", f"a{n}", 2)) for n in range(classes)
     ]
-    return Recognition("gym", "Gym", Path(), (*allowed, ClipClass("b", False, (), clips("test", "b", 4))), 0.9)
+    return ClassSuite("gym", "Gym", Path(), (*allowed, ClipClass("b", False, (), clips("test", "b", 4))), 0.9)
 
 
 @given(st.integers(0, 10_000))
@@ -65,47 +65,18 @@ def test_shown_clips_are_of_training_and_of_every_allowed_class():
 
 def test_test_clips_never_decide_the_threshold(monkeypatch):
     """The same shown clips under other test clips: the same threshold."""
-    from metavad.benchmark import recognition
+    from metavad.recognition import experiment
 
-    monkeypatch.setattr(recognition, "join", lambda samples: samples)
-    monkeypatch.setattr(recognition, "_fitted", lambda method, shown: float(np.mean(shown)))
-    monkeypatch.setattr(recognition, "clip_scores", lambda model, sample: np.array([abs(sample - model)]))
+    monkeypatch.setattr(experiment, "join", lambda samples: samples)
+    monkeypatch.setattr(experiment, "_fitted", lambda method, shown: float(np.mean(shown)))
+    monkeypatch.setattr(experiment, "clip_scores", lambda model, sample: np.array([abs(sample - model)]))
     found = []
     for shift in (0.0, 50.0):
-        bench = object.__new__(recognition._Bench)
-        bench.suite = suite_of()
-        bench.base = type("Base", (), {"config": type("Config", (), {"experts": ("embedding",)})})
-        clips = [clip for each in bench.suite.classes for clip in (*each.train, *each.test)]
-        bench._samples = {clip.name: n + shift * clip.name.startswith("test") for n, clip in enumerate(clips)}
-        found.append(bench.tried("adapted", 3, 0)["embedding"])
+        trial = object.__new__(experiment._Trial)
+        trial.suite = suite_of()
+        trial.base = type("Base", (), {"config": type("Config", (), {"experts": ("embedding",)})})
+        clips = [clip for each in trial.suite.classes for clip in (*each.train, *each.test)]
+        trial._samples = {clip.name: n + shift * clip.name.startswith("test") for n, clip in enumerate(clips)}
+        found.append(trial.measure("adapted", 3, 0)["embedding"])
     assert found[0].threshold == found[1].threshold
     assert found[0].figures != found[1].figures
-
-
-def touch(folder, *names):
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"")
-
-
-def test_one_folder_is_halved_in_natural_order(tmp_path):
-    touch(tmp_path, *(f"walk/{n}.mp4" for n in (1, 2, 9, 10, 11)), "jump/a.avi", "jump/.DS_Store", "jump/notes.txt")
-    (tmp_path / "gym.toml").write_text('[recognition]\nallowed = ["walk"]\naccept = 0.8\n')
-    suite = recognition_of(str(tmp_path / "gym.toml"))
-    (walk,), (jump,) = suite.side(allowed=True), suite.side(allowed=False)
-    assert [clip.name for clip in walk.train] == ["walk/1.mp4", "walk/2.mp4"]
-    assert [clip.name for clip in walk.test] == ["walk/9.mp4", "walk/10.mp4", "walk/11.mp4"]
-    assert (jump.train, [clip.name for clip in jump.test], suite.accept) == ((), ["jump/a.avi"], 0.8)
-
-
-def test_folders_of_train_and_test(tmp_path):
-    touch(tmp_path, "train/walk/a.mp4", "train/jump/b.mp4", "test/walk/c.mp4", "test/jump/d.mp4", "test/fall/e.mp4")
-    (tmp_path / "gym.toml").write_text('[recognition]\nallowed = ["walk"]\ntrain = "train"\ntest = "test"\n')
-    suite = recognition_of(str(tmp_path / "gym.toml"))
-    found = {each.name: (each.allowed, len(each.train), len(each.test)) for each in suite.classes}
-    assert found == {"walk": (True, 1, 1), "jump": (False, 0, 1), "fall": (False, 0, 1)}
-
-
-def test_cameras_are_no_classes(tmp_path):
-    (tmp_path / "site.toml").write_text('[[scenes]]\nname = "a"\nnormal = ["*.mp4"]\n')
-    assert recognition_of(str(tmp_path / "site.toml")) is None

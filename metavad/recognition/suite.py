@@ -11,7 +11,7 @@ from metavad.scenes.suite import Place, place_of, roots_of
 from metavad.scenes.suite_file import table_of
 from metavad.scenes.text import spelt
 
-__all__ = ["ClipClass", "Recognition", "recognition_of"]
+__all__ = ["ClassSuite", "ClipClass", "class_suite_of"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ClipClass:
 
 
 @dataclass(frozen=True)
-class Recognition:
+class ClassSuite:
     """Allowed classes, and all others: forbidden. ``accept`` is the share of allowed clips to be accepted."""
 
     name: str
@@ -40,7 +40,7 @@ class Recognition:
         return tuple(each for each in self.classes if each.allowed == allowed)
 
 
-def recognition_of(name_or_path: str, data: Path | None = None) -> Recognition | None:
+def class_suite_of(name_or_path: str, data: Path | None = None) -> ClassSuite | None:
     """The classes of a suite with the table ``[recognition]``; none where the suite is of cameras.
 
     Roots are looked for as those of scenes are. Raises :class:`SuiteError` where a class that is named is not
@@ -56,7 +56,7 @@ def recognition_of(name_or_path: str, data: Path | None = None) -> Recognition |
     sides = (table.recognition.train, table.recognition.test)
     root = _root(place, table.recognition.root, sides)
     classes = _classes(root, sides, allowed, table.recognition.fps, place)
-    return Recognition(place.name, table.title or place.name, root, classes, table.recognition.accept)
+    return ClassSuite(place.name, table.title or place.name, root, classes, table.recognition.accept)
 
 
 def _root(place: Place, given: str, sides: tuple[str, str]) -> Path:

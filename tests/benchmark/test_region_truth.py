@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metavad.benchmark.places import pixel_figure, places_of, region_figures
+from metavad.benchmark.region_truth import pixel_figure, region_figures, region_truth_of
 from metavad.scenes.suite import load_suite
 from metavad.scoring.regions import detect
 from tests.footage import write_image, write_video
@@ -47,9 +47,9 @@ def truth(scene, counted=slice(None)):
     return {v.name: (np.load(scene.root / "labels" / f"{v.name}.npy").astype(bool), keep) for v in scene.test}
 
 
-def places(scene, ticks=(0, 2, 4, 6, 8), counted=slice(None)):
+def region_truth(scene, ticks=(0, 2, 4, 6, 8), counted=slice(None)):
     at = {video.name: np.array(ticks) for video in scene.test}
-    return places_of(scene, truth(scene, counted), at, (6, 8), SIZE)
+    return region_truth_of(scene, truth(scene, counted), at, (6, 8), SIZE)
 
 
 def maps(shift=0):
@@ -60,7 +60,7 @@ def maps(shift=0):
 
 
 def test_a_map_that_knows_the_place_is_perfect_and_one_beside_it_is_not(scene):
-    drawn = places(scene)
+    drawn = region_truth(scene)
     assert drawn.known
     right, beside = ({"a": m, "b": np.full((5, 6, 8), 0.1), "c": m} for m in (maps(), maps(4)))
     assert pixel_figure(drawn, right) == 1.0
@@ -73,7 +73,7 @@ def test_a_map_that_knows_the_place_is_perfect_and_one_beside_it_is_not(scene):
 
 def test_videos_in_which_nobody_drew_do_not_count(scene):
     """c is abnormal and has no masks: what is detected there is neither right nor wrong."""
-    drawn = places(scene)
+    drawn = region_truth(scene)
     nothing = np.zeros((0, 6))
     boxes = detect(maps(), SIZE)
     boxes = boxes[boxes[:, 5] > 1]
@@ -83,7 +83,7 @@ def test_videos_in_which_nobody_drew_do_not_count(scene):
 
 
 def test_frames_that_do_not_count_are_in_no_figure(scene):
-    drawn = places(scene, counted=slice(4, None))
+    drawn = region_truth(scene, counted=slice(4, None))
     tracks = drawn.videos["a"].tracks
     assert tracks[:, 1].tolist() == [0, 1]
     assert tracks[0, 2:].tolist() == list(BOX)
@@ -96,7 +96,7 @@ def test_a_scene_without_masks_and_tracks_has_no_places(scene):
     from dataclasses import replace
 
     bare = replace(scene, pixel_masks=None)
-    drawn = places(bare)
+    drawn = region_truth(bare)
     assert not drawn.known
     assert drawn.digest == ""
     assert np.isnan([pixel_figure(drawn, {}), *region_figures(drawn, {})]).all()

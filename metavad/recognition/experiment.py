@@ -1,7 +1,7 @@
-"""Recognition of forbidden activities: whole clips, classes that are allowed, all others forbidden.
+"""Recognition by few shots: which clips are accepted, and which are flagged.
 
 K clips of each allowed class are shown to the base's experts of embeddings. A clip's score is the mean over its
-ticks; one over the threshold is flagged. The threshold comes from the shown clips alone, each judged by a model that
+ticks; one over the threshold is flagged. The threshold comes from the shown clips alone, each scored by a model that
 did not see it; test clips are only counted.
 """
 
@@ -10,15 +10,15 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import torch
 
-from metavad import __version__
-from metavad.benchmark.figures import defined
+from metavad.benchmark.head import head_of
+from metavad.benchmark.protocol import METHODS
+from metavad.benchmark.record import Source, defined
 from metavad.benchmark.settings import MOST_DRAWS
 from metavad.config import MOST_SHOTS
 from metavad.errors import BundleError, ShotsError, UsageError, VideoError
@@ -28,19 +28,20 @@ from metavad.features.library import Library
 from metavad.features.sample import Sample, join, sample_grid
 from metavad.normality.base import Base
 from metavad.normality.fit import fit
-from metavad.normality.methods import Adapted, FineTuned, Method, Refit
+from metavad.normality.methods import Method, method_of
 from metavad.normality.model import SceneModel
 from metavad.progress import SILENT, Progress
+from metavad.recognition.record import ClassFacts, ClipRow, RecognitionRecord
+from metavad.recognition.suite import ClassSuite
 from metavad.scenes.cache import Store, content_key
-from metavad.scenes.recognition import Recognition
 from metavad.scenes.scene import Scene, Video
 from metavad.threads import one_thread
 from metavad.types import BoolArray, FloatArray
 
 __all__ = ["RECOGNISERS", "accept_threshold", "recognise", "two_sides"]
 
-RECOGNISERS = ("refit", "fine-tune", "adapted")
-"""Methods that make something of shown clips alone."""
+RECOGNISERS = tuple(name for name, method in METHODS.items() if method.recognises)
+"""The methods that make something of shown clips alone."""
 TOGETHER = "together"
 """The score that is the mean of all experts'."""
 FOLDS = 5
@@ -71,7 +72,7 @@ def two_sides(scores: FloatArray, forbidden: BoolArray, threshold: float) -> dic
 
 @one_thread()
 def recognise(
-    suite: Recognition,
+    suite: ClassSuite,
     base: Base,
     *,
     shots: Sequence[int] = (1, 5, 10),
@@ -79,9 +80,9 @@ def recognise(
     methods: Sequence[str] = RECOGNISERS,
     seed: int = 0,
     store: Store | None = None,
-    facts: Mapping[str, Any] | None = None,
+    source: Source = Source(),
     progress: Progress = SILENT,
-) -> dict[str, Any]:
+) -> RecognitionRecord:
     """The record of a suite of classes: a row for each method and K, averaged over draws of the shown clips.
 
     K counts clips of each allowed class; K = 0 is undefined (nothing says what is allowed) and left out. Raises
@@ -97,19 +98,33 @@ def recognise(
         )
     seeds, seeing = [seed * 1000 + draw for draw in range(draws)], of_embeddings(base)
     _enough(suite, asked[-1])
-    bench = _Bench(suite, seeing, store or Store(), progress)
+    trial = _Trial(suite, seeing, store or Store(), progress)
     rows = []
     with progress.task("Benchmark", len(chosen) * len(asked) * draws) as task:
         for method in chosen:
             for count in asked:
                 found = []
                 for draw in seeds:
-                    found.append(bench.tried(method, count, draw))
+                    found.append(trial.measure(method, count, draw))
                     task.advance(1, note=f"{suite.name} {method} K={count}")
-                rows += [_row(suite, method, count, name, [each[name] for each in found]) for name in found[0]]
-    asking = {"shots": list(asked), "draws": draws, "methods": list(chosen), "seed": seed, "draw_seeds": seeds}
-    whole = {"shot_frames": None}  # a shot is a clip, however long
-    return {**_record(suite, base, rows), **asking, **whole, **dict(facts or {})}
+                rows += [_row(method, count, name, [each[name] for each in found]) for name in found[0]]
+    return RecognitionRecord(
+        **head_of(base, source),
+        kind="recognition",
+        methods=chosen,
+        shots=asked,
+        draws=draws,
+        seed=seed,
+        draw_seeds=tuple(seeds),
+        suite=suite.name,
+        accept=suite.accept,
+        data=_digest(suite),
+        classes=tuple(
+            ClassFacts(name=each.name, allowed=each.allowed, train=len(each.train), test=len(each.test))
+            for each in suite.classes
+        ),
+        rows=tuple(rows),
+    )
 
 
 def of_embeddings(base: Base) -> Base:
@@ -129,7 +144,7 @@ def of_embeddings(base: Base) -> Base:
 
 
 @dataclass(frozen=True)
-class _Tried:
+class _Measured:
     """One draw by one score: figures, the share flagged of each class, the threshold, and what the draw cost."""
 
     figures: dict[str, float]
@@ -139,10 +154,10 @@ class _Tried:
 
 
 @dataclass
-class _Bench:
+class _Trial:
     """The clips of a suite as samples; each is read once."""
 
-    suite: Recognition
+    suite: ClassSuite
     base: Base
     store: Store
     progress: Progress
@@ -158,14 +173,10 @@ class _Bench:
                 self._samples[clip.name] = _sample(library, scene, clip)
                 task.advance(1, note=clip.name)
 
-    def tried(self, name: str, shots: int, seed: int) -> dict[str, _Tried]:
+    def measure(self, name: str, shots: int, seed: int) -> dict[str, _Measured]:
         """One method after K clips of each allowed class: by each expert's score, and by their mean."""
         started = time.perf_counter()
-        makers: dict[str, Callable[[], Method]] = {
-            "refit": lambda: Refit(self.base, seed),
-            "fine-tune": lambda: FineTuned(self.base),
-        }
-        method = makers.get(name, lambda: Adapted(self.base))()
+        method = method_of(name, self.base, seed)
         shown = [self._samples[clip.name] for clip in shown_clips(self.suite, shots, seed)]
         left_out = _left_out(method, shown)
         model = _fitted(method, join(shown))
@@ -174,21 +185,21 @@ class _Bench:
         columns = dict(zip(self.base.config.experts, zip(left_out.T, found.T, strict=True), strict=True))
         if len(columns) > 1:
             columns[TOGETHER] = together(left_out, left_out), together(left_out, found)
-        return {name: self._judged(*column, seconds) for name, column in columns.items()}
+        return {name: self._measured(*column, seconds) for name, column in columns.items()}
 
     def _tested(self) -> list[Video]:
         return [clip for each in self.suite.classes for clip in each.test]
 
-    def _judged(self, left_out: FloatArray, scores: FloatArray, seconds: float) -> _Tried:
+    def _measured(self, left_out: FloatArray, scores: FloatArray, seconds: float) -> _Measured:
         counts = [len(each.test) for each in self.suite.classes]
         forbidden = np.repeat([not each.allowed for each in self.suite.classes], counts)
         threshold = accept_threshold(left_out, self.suite.accept)
         parts = np.split(scores > threshold, np.cumsum(counts)[:-1])
         flagged = {each.name: float(part.mean()) for each, part in zip(self.suite.classes, parts, strict=True)}
-        return _Tried(two_sides(scores, forbidden, threshold), flagged, threshold, seconds)
+        return _Measured(two_sides(scores, forbidden, threshold), flagged, threshold, seconds)
 
 
-def shown_clips(suite: Recognition, shots: int, seed: int) -> list[Video]:
+def shown_clips(suite: ClassSuite, shots: int, seed: int) -> list[Video]:
     """K training clips of each allowed class, drawn by seed: the first of every class, then the second of every one.
 
     Neighbours in this order are left out together, so that as few classes as possible go with all their clips.
@@ -241,7 +252,7 @@ def _sample(library: Library, scene: Scene, clip: Video) -> Sample:
     return Sample({**found.features, "frames": point}, known, found.seconds)
 
 
-def _enough(suite: Recognition, shots: int) -> None:
+def _enough(suite: ClassSuite, shots: int) -> None:
     for each in suite.side(allowed=True):
         if len(each.train) < shots:
             raise ShotsError(
@@ -250,38 +261,26 @@ def _enough(suite: Recognition, shots: int) -> None:
             )
 
 
-def _row(suite: Recognition, method: str, shots: int, score: str, found: Sequence[_Tried]) -> dict[str, Any]:
+def _row(method: str, shots: int, score: str, found: Sequence[_Measured]) -> ClipRow:
     """Figures averaged over draws, with their spread; what is flagged of each class."""
-    row: dict[str, Any] = {"suite": suite.name, "method": method, "score": score, "shots": shots, "draws": len(found)}
+    figures: dict[str, float | None] = {}
     for name in found[0].figures:
         values = [each.figures[name] for each in found]
-        row[name] = defined(float(np.mean(values)))
-        row[f"{name}_std"] = defined(float(np.std(values, ddof=1))) if len(values) > 1 else None
-    row["threshold"] = defined(float(np.mean([each.threshold for each in found])))
-    row["flagged"] = {name: float(np.mean([each.flagged[name] for each in found])) for name in found[0].flagged}
-    row["adapt_seconds"] = float(np.mean([each.seconds for each in found]))
-    return row
+        figures[name] = defined(float(np.mean(values)))
+        figures[f"{name}_std"] = defined(float(np.std(values, ddof=1))) if len(values) > 1 else None
+    return ClipRow(
+        method=method,
+        score=score,
+        shots=shots,
+        draws=len(found),
+        threshold=defined(float(np.mean([each.threshold for each in found]))),
+        flagged={name: float(np.mean([each.flagged[name] for each in found])) for name in found[0].flagged},
+        adapt_seconds=float(np.mean([each.seconds for each in found])),
+        **figures,
+    )
 
 
-def _record(suite: Recognition, base: Base, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "metavad": __version__,
-        "kind": "recognition",
-        "suite": suite.name,
-        "accept": suite.accept,
-        "base": base.digest,
-        "config": base.config.model_dump(mode="json"),
-        "config_digest": base.config.digest,
-        "scenes": [{"scene": suite.name, "data": _digest(suite)}],
-        "rows": rows,
-        "classes": [
-            {"class": each.name, "allowed": each.allowed, "train": len(each.train), "test": len(each.test)}
-            for each in suite.classes
-        ],
-    }
-
-
-def _digest(suite: Recognition) -> str:
+def _digest(suite: ClassSuite) -> str:
     """sha256 over the content of all clips and which class they are of, 12 digits."""
     summed = hashlib.sha256()
     for each in suite.classes:

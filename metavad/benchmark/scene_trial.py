@@ -1,5 +1,6 @@
 """One scene under test: its footage, its frames that count, and where shots come from."""
 
+import hashlib
 import time
 import warnings
 from collections.abc import Iterable, Sequence
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from metavad.benchmark.places import Places, places_of
-from metavad.benchmark.settings import SHOWN, Settings
+from metavad.benchmark.region_truth import RegionTruth, region_truth_of
+from metavad.benchmark.settings import Settings
 from metavad.episodes import Shots, draw_shots
 from metavad.errors import DataError, FootageWarning
 from metavad.features.base import grid_of
@@ -26,14 +27,14 @@ from metavad.scenes.video import VideoFacts, read_frames, tick_frames, working_s
 from metavad.types import BoolArray, IntArray
 from metavad.workflows.suites import generated_suite
 
-__all__ = ["Bench"]
+__all__ = ["SceneTrial"]
 
 TIMED = 40
 """Ticks on which the cost of decoding and features is measured."""
 
 
 @dataclass
-class Bench:
+class SceneTrial:
     """One scene under test; what is read of it is read once, whatever is scored on it."""
 
     scene: Scene
@@ -77,20 +78,20 @@ class Bench:
                 f"{self.scene.key}: expected frames to score, found that shots may come from all of them; "
                 "shorten normal_frames"
             )
-        self._say_unlabelled()
+        self._warn_unlabelled()
         self._one_shape()
         for shots in self.settings.shots:
-            if shots and set(SHOWN) & set(self.settings.methods):
+            if shots and self.settings.shows_clips:
                 self.shots(shots, 0)
 
-    def _say_unlabelled(self) -> None:
+    def _warn_unlabelled(self) -> None:
         """A table leaves out what is normal, and what was forgotten."""
         names = [video.name for video in unlabelled(self.scene)]
         if names:
-            said = ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
+            which = ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
             warnings.warn(
                 f"{self.scene.key}: no row of the labels is about {len(names)} of {len(self.scene.test)} test videos "
-                f"({said}): they count as normal throughout; if they are, say so with normal_if_missing",
+                f"({which}): they count as normal throughout; if they are, say so with normal_if_missing",
                 FootageWarning,
                 stacklevel=4,
             )
@@ -100,9 +101,9 @@ class Bench:
         shapes = {self._cells(name): name for name in self.truth}
         if len(shapes) > 1:
             found = [(name, self.facts(name)) for name in list(shapes.values())[:2]]
-            said = " and ".join(f"{facts.width}x{facts.height} in {name}" for name, facts in found)
+            shown = " and ".join(f"{facts.width}x{facts.height} in {name}" for name, facts in found)
             raise DataError(
-                f"{self.scene.key}: expected test videos of one shape, found {said}; make a scene of each camera"
+                f"{self.scene.key}: expected test videos of one shape, found {shown}; make a scene of each camera"
             )
 
     def _cells(self, name: str) -> tuple[int, int]:
@@ -149,11 +150,11 @@ class Bench:
         return [labels[counted] for labels, counted in self.truth.values()]
 
     @cached_property
-    def places(self) -> Places:
+    def regions(self) -> RegionTruth:
         """Where what is abnormal is, as far as anybody drew it."""
         ticks = {name: self.ticks(name) for name in self.truth}
         first = self.facts(self.scene.test[0].name)
-        return places_of(self.scene, self.truth, ticks, self.grid, (first.height, first.width))
+        return region_truth_of(self.scene, self.truth, ticks, self.grid, (first.height, first.width))
 
     def support(self, library: Library, shots: int, draw: int) -> tuple[Sample, float]:
         """The clips of one draw of one scene as a sample, and the seconds that decoding them took."""
@@ -193,6 +194,14 @@ class Bench:
     def digest(self) -> str:
         """Of the footage."""
         return data_digest(self.scene)
+
+    @property
+    def truth_digest(self) -> str:
+        """sha256 over all frame labels that count, 12 digits."""
+        summed = hashlib.sha256()
+        for labels in self.labels:
+            summed.update(labels.tobytes() + b"/")
+        return summed.hexdigest()[:12]
 
     @cached_property
     def moving(self) -> Library:

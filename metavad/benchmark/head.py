@@ -1,0 +1,27 @@
+"""The head of a record: what every experiment says of its base, its machine and how it was asked for."""
+
+from typing import Any
+
+from metavad import __version__
+from metavad.benchmark.record import SCHEMA, Source
+from metavad.normality.base import Base
+from metavad.workflows.machine import describe_machine
+
+__all__ = ["head_of"]
+
+
+def head_of(base: Base, source: Source) -> dict[str, Any]:
+    """Fields of :class:`~metavad.benchmark.record.RecordHead`, but for the settings of the experiment."""
+    converted = {"converted_from": base.facts["converted_from"]} if "converted_from" in base.facts else {}
+    return {
+        "schema_version": SCHEMA,
+        "metavad": __version__,
+        "command": source.command,
+        "target": source.target,
+        **describe_machine("cpu"),
+        "base": base.digest,
+        "base_from": source.base_from,
+        **converted,
+        "config": base.config.model_dump(mode="json"),
+        "config_digest": base.config.digest,
+    }

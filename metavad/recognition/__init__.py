@@ -1,0 +1,1 @@
+"""Recognition of forbidden activities: whole clips, classes that are allowed, all others forbidden."""
