@@ -37,7 +37,7 @@ class Outcome:
     scores: dict[str, FloatArray] = field(default_factory=dict)
     """By ``SUITE:SCENE/VIDEO/METHOD/K/DRAW``: one score for each frame that counts (T,); beside them
     ``.../labels`` (1 = abnormal), ``.../seconds``, ``.../raw`` before smoothing (NaN: not known yet), and
-    ``.../boxes`` (N, 7): tick, x0, y0, x1, y1, score, track."""
+    ``.../boxes`` (N, 6): tick, x0, y0, x1, y1, score."""
 
 
 @dataclass(frozen=True)

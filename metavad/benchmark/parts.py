@@ -47,7 +47,7 @@ class Scored:
     """Frame score that keeps the promise of the base's config; none for what promises nothing."""
     pixel_auc: float | None = None
     detections: dict[str, FloatArray] = field(default_factory=dict)
-    """For each video (N, 7): tick, box in pixels, score, track; empty where nobody drew what is abnormal."""
+    """For each video (N, 6): tick, box in pixels, score; empty where nobody drew what is abnormal."""
 
 
 def scored_part(trial: SceneTrial, part: Part) -> Scored:
