@@ -7,7 +7,6 @@ same as on so many cores), and the results are compared bit by bit. Shapes are t
 """
 
 import argparse
-import json
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from io import BytesIO
@@ -40,7 +39,7 @@ def main() -> None:
     }
     torch.set_num_threads(1)
     record = record_of(found, base=None, seed=None, compared=THREADS)
-    print(json.dumps(record, indent=1))
+    print(record.model_dump_json(indent=1))
     write(given.json, record)
 
 

@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from record import begin, command_line, options, record_of, write
+from record import ScriptRecord, begin, command_line, options, read, record_of, write
 from scipy import stats
 
 from metavad.episodes import Clip, Shots, VideoSpan, draw_shots
@@ -116,34 +116,35 @@ def main() -> None:
 def _count_alarms(given: argparse.Namespace, base: Base) -> None:
     """Count in suites and on generated cameras, print a table, write the record."""
     shots = [int(count) for count in given.shots.split(",")]
-    record = _begun(given.json, base, given.seed)
+    begun = _begun(given.json, base, given.seed)
+    rows: Rows = dict(begun.rows)
     for name in given.suite:
-        record["rows"][name] = [
-            asdict(each) for each in _counts(base, open_suite(name, given.data).scenes, shots, given.check)
-        ]
+        rows[name] = [asdict(each) for each in _counts(base, open_suite(name, given.data).scenes, shots, given.check)]
     if given.generate:
-        _generated(given, shots, record)
-    for name, counted in record["rows"].items():
+        _generated(given, shots, begun, rows)
+    for name, counted in rows.items():
         print(name)
         _table([Count(**each) for each in counted])
-    write(given.json, record)
+    write(given.json, begun.model_copy(update={"rows": rows}))
 
 
-def _generated(given: argparse.Namespace, shots: Sequence[int], record: dict[str, Any]) -> None:
+Rows = dict[str, list[dict[str, Any]]]
+"""By where it was counted: a row for each scene and number of shots."""
+
+
+def _generated(given: argparse.Namespace, shots: Sequence[int], begun: ScriptRecord, rows: Rows) -> None:
     """Add the cameras that the record lacks; it is written after each."""
     name = f"long footage, seed {given.seed}" + ", with a check" * given.check
     name += f", cameras {given.only}" if given.only else ""
-    counted = record["rows"].setdefault(name, [])
+    counted = rows.setdefault(name, [])
     numbers = [int(each) for each in given.only.split(",")] if given.only else list(range(given.generate))
     left = numbers[len({each["scene"] for each in counted}) :]
-    if left:
-        _also_made_by(record)
     one = partial(_long_footage, given.base, given.seed, shots, given.check)
     found = Parallel(n_jobs=given.jobs, return_as="generator")(delayed(one)(number) for number in left)
     for number, counts in zip(left, found, strict=True):
         counted += [asdict(each) for each in counts]
         print(f"camera {number + 1} of {given.generate}", flush=True)
-        write(given.json, record)
+        write(given.json, begun.model_copy(update={"rows": rows}))
 
 
 def _simulate(given: argparse.Namespace, base: Base) -> None:
@@ -156,23 +157,16 @@ def _simulate(given: argparse.Namespace, base: Base) -> None:
     write(given.json, record_of(rows, base=base.digest))
 
 
-def _begun(path: Path | None, base: Base, seed: int) -> dict[str, Any]:
-    """What was counted before with this base and how, or an empty record."""
-    if path and path.exists():
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if record["base"] != base.digest:
-            raise SystemExit(
-                f"{path}: expected counts of base {base.digest}, found {record['base']}; name another file"
-            )
-        return record
-    return record_of({}, base=base.digest, seed=seed, alarms_per_day=ALARMS)
-
-
-def _also_made_by(record: dict[str, Any]) -> None:
-    """A record that several commands went on with names them all."""
-    before = [record["command"]] if isinstance(record["command"], str) else record["command"]
+def _begun(path: Path | None, base: Base, seed: int) -> ScriptRecord:
+    """What was counted before with this base, and by which commands, or an empty record."""
+    if not path or not path.exists():
+        return record_of({}, base=base.digest, seed=seed, alarms_per_day=ALARMS)
+    record = read(path)
+    if record.base != base.digest:
+        raise SystemExit(f"{path}: expected counts of base {base.digest}, found {record.base}; name another file")
+    before = [record.command] if isinstance(record.command, str) else record.command
     commands = list(dict.fromkeys([*before, command_line()]))
-    record["command"] = commands[0] if len(commands) == 1 else commands
+    return record.model_copy(update={"command": commands[0] if len(commands) == 1 else commands})
 
 
 def _counts(base: Base, scenes: tuple[Scene, ...], shots: Sequence[int], check: bool) -> Iterator[Count]:

@@ -1,28 +1,47 @@
 """What every script here begins and ends with: its options, its threads, and the record that it writes.
 
-A record is one JSON object. ``HEAD`` is the same whichever script wrote it; facts of that script follow, and ``rows``,
-what was measured, comes last. `metavad benchmark --json` writes the same names for the same things, and more.
+A record is one JSON object, the same whichever script wrote it; what only that script says stands in ``facts``, and
+``rows``, what was measured, comes last. `metavad benchmark --json` writes the same names for the same things, and more.
 """
 
 import argparse
-import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import torch
+from pydantic import JsonValue
 
+from metavad.benchmark.record import Frozen
 from metavad.files import write_text
 from metavad.workflows.machine import describe_machine
 
-__all__ = ["HEAD", "begin", "busy", "command_line", "options", "record_of", "write"]
+__all__ = ["SCHEMA", "ScriptRecord", "begin", "busy", "command_line", "options", "read", "record_of", "write"]
 
-HEAD = ("what", "command", "date", "device", "threads", "versions", "base", "seed", "rows")
+SCHEMA = 1
+
+
+class ScriptRecord(Frozen):
+    """What a script measured."""
+
+    schema_version: Literal[1]
+    what: str
+    """First line of the script's docstring."""
+    command: str | list[str]
+    """As it was typed, from the top of the checkout; a list where several went on with one record."""
+    date: str
+    device: str
+    threads: int
+    versions: dict[str, str]
+    base: str | None
+    """Digest of the base that was measured; none where none was."""
+    seed: int | None
+    facts: dict[str, JsonValue]
+    rows: JsonValue
 
 
 def options(page: str | None, *, base: bool = True, threads: int = 1) -> argparse.ArgumentParser:
@@ -43,17 +62,19 @@ def begin(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return given
 
 
-def record_of(
-    rows: Any, *, base: str | None, seed: int | None = 0, device: str = "cpu", **facts: Any
-) -> dict[str, Any]:
+def record_of(rows: Any, *, base: str | None, seed: int | None = 0, device: str = "cpu", **facts: Any) -> ScriptRecord:
     """The record of the script that is running; ``base`` is the digest of the base that was measured."""
-    head = {
-        "what": (sys.modules["__main__"].__doc__ or "").partition("\n")[0],
-        "command": command_line(),
-        "date": datetime.now(UTC).date().isoformat(),
+    return ScriptRecord(
+        schema_version=SCHEMA,
+        what=(sys.modules["__main__"].__doc__ or "").partition("\n")[0],
+        command=command_line(),
+        date=datetime.now(UTC).date().isoformat(),
         **describe_machine(device),
-    }
-    return {**head, "base": base, "seed": seed, **facts, "rows": rows}
+        base=base,
+        seed=seed,
+        facts=facts,
+        rows=rows,
+    )
 
 
 def command_line() -> str:
@@ -66,7 +87,12 @@ def busy() -> dict[str, Any]:
     return {"cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
 
 
-def write(path: Path | None, record: Mapping[str, Any]) -> None:
+def write(path: Path | None, record: ScriptRecord) -> None:
     """To the file that was asked for, if one was."""
     if path:
-        write_text(path, json.dumps(record, indent=1) + "\n")
+        write_text(path, record.model_dump_json(indent=1) + "\n")
+
+
+def read(path: Path) -> ScriptRecord:
+    """What :func:`write` wrote."""
+    return ScriptRecord.model_validate_json(path.read_bytes(), strict=True)
