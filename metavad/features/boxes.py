@@ -38,11 +38,9 @@ def box_detector(named: str | Path, side: int) -> BoxDetector:
     table says. Raises :class:`ConfigError` for a file that is not there or is no such network.
     """
     known = networks().get(str(named))
-    if known and known.gives != "boxes":
-        raise ConfigError(f"regions.detector: expected a network of boxes, found {named}, which gives {known.gives}")
+    decode = _decoder(known.output.layout, named) if known else _yolox_or_rows
     wanted = known.input if known else RAW.model_copy(update={"height": side, "width": side})
     runner = OnnxRunner(file_named(named, "regions.detector"), "regions.detector", wanted)
-    decode = _fastestdet if known and known.output.layout == "fastestdet" else _yolox_or_rows
 
     def detect(picture: ByteArray) -> FloatArray:
         seen, across, down = fitted(picture, wanted)
@@ -52,14 +50,42 @@ def box_detector(named: str | Path, side: int) -> BoxDetector:
     return detect
 
 
+def _decoder(layout: str, named: str | Path) -> Callable[[FloatArray, OnnxRunner], FloatArray]:
+    """What makes boxes (M, 5), in pixels of what the network saw, of its output in this layout."""
+    known = {"yolox": _yolox, "fastestdet": _fastestdet, "rows": _rows}
+    if layout not in known:
+        raise ConfigError(f"regions.detector: expected a network of boxes, found {named}, whose layout is {layout}")
+    return known[layout]
+
+
 def _yolox_or_rows(raw: FloatArray, runner: OnnxRunner) -> FloatArray:
-    found = _checked(raw, runner.wanted.width, runner.path)
-    return decode_yolox(found, runner.wanted.width) if found.shape[-1] > 6 else _sure(found[:, :5])
+    return _yolox(raw, runner) if raw.shape[-1] > 6 else _rows(raw, runner)
+
+
+def _yolox(raw: FloatArray, runner: OnnxRunner) -> FloatArray:
+    found, side = raw.reshape(-1, raw.shape[-1]), runner.wanted.width
+    if found.shape[1] < 6 or len(found) != len(_anchors(side)[0]):
+        raise _other(raw, runner, "the outputs of a YOLOX for this side")
+    return decode_yolox(found, side)
+
+
+def _rows(raw: FloatArray, runner: OnnxRunner) -> FloatArray:
+    if raw.shape[-1] not in (5, 6):
+        raise _other(raw, runner, "boxes (M, 5)")
+    return _sure(raw.reshape(-1, raw.shape[-1])[:, :5])
 
 
 def _fastestdet(raw: FloatArray, runner: OnnxRunner) -> FloatArray:
+    if raw.ndim != 4 or raw.shape[1] < 6:
+        raise _other(raw, runner, "the outputs of a FastestDet")
     width, height = runner.wanted.width, runner.wanted.height
     return _sure(decode_fastestdet(raw[0]) * np.array([width, height, width, height, 1.0]), FASTESTDET_SURE)
+
+
+def _other(raw: FloatArray, runner: OnnxRunner, expected: str) -> ConfigError:
+    return ConfigError(
+        f"{runner.path}: expected {expected}, found {raw.shape}; name another network or set regions.detector_side"
+    )
 
 
 def decode_fastestdet(found: FloatArray) -> FloatArray:
@@ -105,14 +131,3 @@ def surest(boxes: FloatArray, least: float) -> IntArray:
 def _sure(boxes: FloatArray, least: float = SURE) -> FloatArray:
     boxes = boxes[boxes[:, 4] >= least]
     return boxes[surest(boxes, least)]
-
-
-def _checked(found: FloatArray, side: int, path: Path) -> FloatArray:
-    """Output rows (A, D)."""
-    found = found.reshape(-1, found.shape[-1])
-    if found.shape[1] < 5 or (found.shape[1] > 6 and len(found) != len(_anchors(side)[0])):
-        raise ConfigError(
-            f"{path}: expected boxes (M, 5) or the outputs of a YOLOX for this side, found {found.shape}; "
-            "name another network or set regions.detector_side"
-        )
-    return found

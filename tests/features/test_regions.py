@@ -167,6 +167,25 @@ def test_fastestdet_cells_become_boxes():
     assert (boxes[:, 4] > 0).sum() == 1
 
 
+YOLOX = """
+title = "A toy"
+reference = "https://example.org"
+gives = "boxes"
+licence = "CC0-1.0"
+file = "toy.onnx"
+[input]
+channels = "BGR"
+height = 32
+width = 32
+fit = "letterbox"
+white = 255.0
+[output]
+layout = "yolox"
+shape = "(B, 21, 6)"
+[source]
+kind = "by hand"
+advice = "the tests write it"
+"""
 FASTESTDET = """
 title = "A toy"
 reference = "https://example.org"
@@ -203,8 +222,46 @@ def test_a_known_detector_sees_and_says_what_its_table_says(tmp_path, monkeypatc
     np.testing.assert_allclose(boxes, [[7.5, 25.0, 22.5, 35.0, 1.0]], atol=1e-3)
 
 
+def test_a_yolox_sees_colours_in_its_order_in_a_letter_box(tmp_path):
+    """One whose first cell is as sure as the upper left corner is blue: the first channel of BGR, of 0 to 255."""
+    weights, offsets = np.zeros((3, 32, 32, 21, 6)), np.zeros((21, 6))
+    weights[0, :8, :8, 0, 4] = 1 / (64 * 255)
+    offsets[0] = [0.5, 0.5, 0.0, 0.0, 0.0, 1.0]
+    path = tmp_path / "toy.onnx"
+    write_line(path, weights.reshape(3072, -1), offsets.ravel(), side=32, result=(1, 21, 6))
+    (tmp_path / "toy.toml").write_text(YOLOX)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("METAVAD_NETWORKS", str(tmp_path))
+        detect = box_detector("toy", 416)
+    picture = np.zeros((40, 64, 3), np.uint8)
+    picture[..., 0] = 255  # red
+    assert len(detect(picture)) == 0
+    picture[..., 2] = 255
+    np.testing.assert_allclose(detect(picture), [[0.0, 0.0, 16.0, 16.0, 1.0]], atol=1e-3)  # twice the cell of 8 pixels
+
+
+@pytest.mark.parametrize(
+    ("layout", "result", "said"),
+    [
+        ("yolox", (1, 20, 6), "the outputs of a YOLOX"),
+        ("fastestdet", (1, 5, 4, 6), "the outputs of a FastestDet"),
+        ("rows", (1, 15, 8), r"boxes \(M, 5\)"),
+    ],
+)
+def test_outputs_of_another_layout_are_refused_in_a_line(tmp_path, monkeypatch, layout, result, said):
+    monkeypatch.setenv("METAVAD_NETWORKS", str(tmp_path))
+    (tmp_path / "toy.toml").write_text(YOLOX.replace('layout = "yolox"', f'layout = "{layout}"'))
+    write_line(tmp_path / "toy.onnx", np.zeros((3072, 120)), np.zeros(120), side=32, result=result)
+    detect = box_detector("toy", 416)
+    with pytest.raises(ConfigError, match=rf"toy\.onnx: expected {said}.*, found \(1, ") as caught:
+        detect(np.zeros((32, 32), np.uint8))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_network_of_something_else_is_no_detector():
-    with pytest.raises(ConfigError, match=r"^regions\.detector: expected a network of boxes, found movenet-lightning"):
+    with pytest.raises(
+        ConfigError, match=r"^regions\.detector: expected a network of boxes, found movenet-lightning, "
+    ):
         box_detector("movenet-lightning", 416)
 
 

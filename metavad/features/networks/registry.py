@@ -61,9 +61,9 @@ class Input(_Strict):
 
 
 class Output(_Strict):
-    """What it gives: how numbers lie, in words and axis letters."""
+    """What it gives: how numbers lie, in words and axis letters; ``rows``: x0, y0, x1, y1, confidence of each box."""
 
-    layout: Literal["grids", "vector", "yolox", "fastestdet", "movenet"]
+    layout: Literal["grids", "vector", "rows", "yolox", "fastestdet", "movenet"]
     shape: str
 
 
