@@ -23,7 +23,6 @@ from torch import Tensor
 from metavad.episodes import draw_shots
 from metavad.evaluation import micro_auc
 from metavad.features.library import Library
-from metavad.features.sample import sample_grid
 from metavad.normality.accumulation import strongest
 from metavad.normality.base import Base, load_base
 from metavad.normality.calibration import Calibration, compress, fuse, weight_after
@@ -100,7 +99,7 @@ def _draw(
     length = base.config.data.clip_frames
     clips = draw_shots(library.spans(scene.key), count, length, draw).clips if count else ()
     support = library.sample(clips) if clips else library.nothing(scene.key)
-    model = fit(Adapted(base), support, sample_grid(support, base.config.data.rows))
+    model = fit(Adapted(base), support, library.grid(scene.key))
     anywhere = _without_location(model)
     scores: dict[str, list[FloatArray]] = defaultdict(list)
     for video in seen:

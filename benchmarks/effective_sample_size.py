@@ -23,7 +23,7 @@ from torch import Tensor
 from metavad.episodes import VideoSpan, draw_shots
 from metavad.errors import ShotsError
 from metavad.features.library import Library
-from metavad.features.sample import Sample, sample_grid
+from metavad.features.sample import Sample
 from metavad.normality.accumulation import strongest
 from metavad.normality.base import load_base
 from metavad.normality.calibration import Calibration
@@ -67,7 +67,7 @@ def main() -> None:
                 except ShotsError:
                     continue
                 for way, sample in (("clips", replace(support, origins=None)), ("effective", support)):
-                    model = fit(Adapted(base), sample, sample_grid(sample, base.config.data.rows))
+                    model = fit(Adapted(base), sample, library.grid(scene.key))
                     for name, value in _alarming(model, windows).items():
                         found[f"{span:g} s, K = {count}, {way}"][name].append(value)
         print(".", end="", flush=True)

@@ -40,7 +40,7 @@ from scipy import stats
 
 from metavad.episodes import Clip, Shots, VideoSpan, draw_shots
 from metavad.features.library import Library
-from metavad.features.sample import Sample, sample_grid
+from metavad.features.sample import Sample
 from metavad.normality.base import Base, load_base
 from metavad.normality.distribution import PopulationScores
 from metavad.normality.fit import fit
@@ -211,20 +211,21 @@ def _camera(
         if sum(len(span.clips(length)) for span in shown) < count:
             continue
         drawn = draw_shots(shown, count, length, 0)
-        model = _fitted(base, library.sample(drawn.clips))
+        model = _fitted(base, library.sample(drawn.clips), library.grid(scene.key))
         rest = _Rest(library, shown, drawn) if check else None
         counted = _count(base, library, scene, model, drawn.independent, other, rest)
         yield counted
         if rest is not None:
             more = drawn.also(rest.alarming(base, model))
             if len(more.clips) > len(drawn.clips):
-                model, rest = _fitted(base, library.sample(more.clips)), replace(rest, drawn=more)
+                model = _fitted(base, library.sample(more.clips), library.grid(scene.key))
+                rest = replace(rest, drawn=more)
                 counted = _count(base, library, scene, model, more.independent, other, rest)
             yield replace(counted, shots=count, also=len(more.clips) - len(drawn.clips))
 
 
-def _fitted(base: Base, support: Sample) -> SceneModel:
-    return fit(Adapted(base), support, sample_grid(support, base.config.data.rows))
+def _fitted(base: Base, support: Sample, grid: tuple[int, int]) -> SceneModel:
+    return fit(Adapted(base), support, grid)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from torch import Tensor
 from metavad.episodes import VideoSpan, draw_shots
 from metavad.evaluation import micro_auc
 from metavad.features.library import Library
-from metavad.features.sample import sample_grid
 from metavad.normality.accumulation import smooth, strongest
 from metavad.normality.base import load_base
 from metavad.normality.fit import fit
@@ -64,7 +63,7 @@ def main() -> None:
         for count in shots:
             clips = draw_shots(shown, count, used.config.data.clip_frames, 0).clips if count else ()
             support = library.sample(clips) if clips else library.nothing(scene.key)
-            model = fit(Adapted(used), support, sample_grid(support, used.config.data.rows))
+            model = fit(Adapted(used), support, library.grid(scene.key))
             found.setdefault(scene.name, {})[count] = _auc(model, library, scene, other)
         print(scene.name, " ".join(f"{value:.3f}" for value in found[scene.name].values()), flush=True)
     means = {count: float(np.nanmean([each[count] for each in found.values()])) for count in shots}

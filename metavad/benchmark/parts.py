@@ -137,7 +137,8 @@ def _model(trial: SceneTrial, part: Part) -> tuple[SceneModel, float]:
     sample, seconds = trial.support(library, part.shots, part.draw)
     waited = seconds - (time.perf_counter() - started)
     method = Adapted(base) if part.method == "wrong-scene" else method_of(part.method, base, seed)
-    return fit(method, regridded(sample, trial.grid, base.config), trial.grid), max(0.0, waited)
+    fitting = regridded(sample, library.features, library.grid(next(iter(library.scenes))), trial.grid)
+    return fit(method, fitting, trial.grid), max(0.0, waited)
 
 
 # ---------------------------------------------------------------- keeping

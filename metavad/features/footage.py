@@ -1,7 +1,7 @@
 """What one camera gives to learn it by, gathered once: shots, their features, the camera's shape, thumbnails."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import cv2
@@ -9,12 +9,13 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from metavad.config import Config
 from metavad.episodes import Clip, Shots
 from metavad.errors import VideoError
-from metavad.features.library import Library, features_of, side_by_side, stretches
-from metavad.features.sample import Sample, sample_grid
+from metavad.features.base import Feature
+from metavad.features.library import Library, side_by_side, stretches
+from metavad.features.sample import Sample
 from metavad.progress import SILENT, Progress
+from metavad.scenes.blank import Glance
 from metavad.scenes.scene import Crop
 from metavad.scenes.video import read_colours
 from metavad.types import ByteArray
@@ -49,6 +50,8 @@ class Footage:
     """Cells (h, w) of its score maps."""
     thumbnails: tuple[bytes, ...] = ()
     """A small JPEG of the middle of each shot; empty where none are kept."""
+    glances: Mapping[tuple[str, float], Glance] = field(default_factory=dict)
+    """By video and seconds whether a shot that was decoded shows anything at all."""
 
 
 def gather(
@@ -64,7 +67,7 @@ def gather(
     facts = library.facts(scene, "normal", first)
     camera = Camera(facts.height, facts.width, facts.rate, library.scenes[scene].crop)
     small = _thumbnails(library, shots.clips, progress) if thumbnails else ()
-    return Footage(scene, camera, shots, support, sample_grid(support, library.config.data.rows), small)
+    return Footage(scene, camera, shots, support, library.grid(scene), small, dict(library.glances))
 
 
 def _check_shape(library: Library, shots: Shots) -> None:
@@ -108,18 +111,19 @@ def _thumbnail(picture: ByteArray) -> bytes:
     return encoded.tobytes()
 
 
-def regridded(sample: Sample, grid: tuple[int, int], config: Config) -> Sample:
-    """A sample of another camera, its pictures stretched to this one's ``grid`` (h, w); lists of things stay."""
-    height, width = sample_grid(sample, config.data.rows)
-    features = features_of(config, tuple(sample.features))
+def regridded(sample: Sample, features: Mapping[str, Feature], own: tuple[int, int], grid: tuple[int, int]) -> Sample:
+    """A sample of another camera, whose grid is its ``own`` (h, w), stretched to this one's ``grid``.
+
+    Pictures of cells are; lists of things, such as regions and poses, stay.
+    """
 
     def stretched(tensor: Tensor) -> Tensor:
-        size = round(tensor.shape[-2] * grid[0] / height), round(tensor.shape[-1] * grid[1] / width)
+        size = round(tensor.shape[-2] * grid[0] / own[0]), round(tensor.shape[-1] * grid[1] / own[1])
         flat = tensor.reshape(-1, 1, *tensor.shape[-2:])
         back: Tensor = functional.interpolate(flat, size=size, mode="bilinear", align_corners=False)
         return back.reshape(*tensor.shape[:-2], *size)
 
-    if (height, width) == grid:
+    if own == grid:
         return sample
     fitted = {name: stretched(tensor) if features[name].picture else tensor for name, tensor in sample.features.items()}
     return replace(sample, features=fitted)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from metavad.config import Config
 from metavad.episodes import Clip, VideoSpan
-from metavad.features.base import Feature, Reading
+from metavad.features.base import Feature, Reading, grid_of
 from metavad.features.embeddings import EmbeddingsFeature
 from metavad.features.flow import FlowFeature, FlowFieldFeature
 from metavad.features.frames import FramesFeature
@@ -141,9 +141,16 @@ class Library:
 
     def nothing(self, scene: str, side: str = "normal") -> Sample:
         """A sample of no clip (B = 0) with this camera's shapes: what zero-shot is shown."""
+        return blank_sample(self.features, self._size(scene, side)).select([])
+
+    def grid(self, scene: str, side: str = "normal") -> tuple[int, int]:
+        """Cells (h, w) of a camera's score maps."""
+        return grid_of(*self._size(scene, side), self.config.data.rows)
+
+    def _size(self, scene: str, side: str) -> tuple[int, int]:
+        """Height and width of a camera's working pictures, as its first video has them."""
         facts = self.facts(scene, side, getattr(self.scenes[scene], side)[0].name)
-        size = working_size(facts.height, facts.width, self.config.data.short_side)
-        return blank_sample(self.features, size).select([])
+        return working_size(facts.height, facts.width, self.config.data.short_side)
 
     def part(self, track: Track, start: int, stop: int, *, fresh: bool = False) -> Sample:
         """Ticks [start, stop) of a track as a sample of one clip; ``fresh``: nothing before ``start`` is known."""

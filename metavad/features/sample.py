@@ -7,9 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from metavad.features.base import grid_of
-
-__all__ = ["Sample", "chosen", "gathered", "join", "sample_grid"]
+__all__ = ["Sample", "chosen", "gathered", "join"]
 
 
 @dataclass(frozen=True)
@@ -88,12 +86,6 @@ class Sample:
         for video, second in self.origins.tolist():
             begins.setdefault(video, []).append(second)
         return sum(min(len(each), 1.0 + (max(each) - min(each)) / apart) for each in begins.values())
-
-
-def sample_grid(sample: Sample, rows: int) -> tuple[int, int]:
-    """Cells (h, w) of the score maps of a sample, ``rows`` of them along the shorter side."""
-    height, width = next(iter(sample.features.values())).shape[-2:]
-    return grid_of(int(height), int(width), rows)
 
 
 def chosen(tensor: Tensor, clips: Sequence[int]) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from metavad.episodes import Clip, VideoSpan, draw_shots
 from metavad.errors import NonFiniteError
 from metavad.experts.set import ExpertSet, under
-from metavad.features.sample import Sample, sample_grid
+from metavad.features.sample import Sample
 from metavad.normality.accumulation import smooth, strongest
 from metavad.normality.base import Base, ExpertPopulation
 from metavad.normality.calibration import compress
@@ -52,6 +52,7 @@ _Fitted = tuple[Evidence, Sequence[Sample]]
 def fit_population(
     base: Base,
     spans: Mapping[str, Sequence[VideoSpan]],
+    grids: Mapping[str, tuple[int, int]],
     resolve: Resolve,
     *,
     cases: Cases | None = None,
@@ -60,13 +61,14 @@ def fit_population(
 ) -> Base:
     """The base with its experts' populations, fusion weights (where there are labelled cases) and frame scores.
 
-    ``spans`` are the normal videos of meta-training scenes; ``base.config.population`` says for which K. Raises
+    ``spans`` are the normal videos of meta-training scenes, ``grids`` the cells (h, w) of their score maps;
+    ``base.config.population`` says for which K. Raises
     :class:`NonFiniteError` naming the scene where adapting or scoring leaves the finite numbers.
     """
     settings = base.config.population
     total = 3 * len(settings.shots) + 2 + (len(settings.weigh) if cases else 0)
     with progress.task("Normal scores over cameras", total) as task:
-        cameras = {count: _cameras(base, spans, resolve, count, seed) for count in settings.shots}
+        cameras = {count: _cameras(base, spans, grids, resolve, count, seed) for count in settings.shots}
         raw = {}
         for count in settings.shots:
             raw[count] = [_raw_scores(Adapted(base), each) for each in along(progress, "Scenes", cameras[count])]
@@ -150,7 +152,12 @@ def initial_weights(experts: ExpertSet) -> dict[str, Tensor]:
 
 
 def _cameras(
-    base: Base, spans: Mapping[str, Sequence[VideoSpan]], resolve: Resolve, shots: int, seed: int
+    base: Base,
+    spans: Mapping[str, Sequence[VideoSpan]],
+    grids: Mapping[str, tuple[int, int]],
+    resolve: Resolve,
+    shots: int,
+    seed: int,
 ) -> list[_Camera]:
     found, settings, length = [], base.config.population, base.config.data.clip_frames
     for number, scene in enumerate(sorted(spans)):
@@ -161,8 +168,8 @@ def _cameras(
         if not parts or count == 0:
             continue
         support = resolve(draw_shots(shown, count, length, seed).clips)
-        grid, samples = sample_grid(support, base.config.data.rows), tuple(resolve([window]) for window in parts)
-        found.append(_Camera(scene, support if shots else support.select([]), grid, samples))
+        samples = tuple(resolve([window]) for window in parts)
+        found.append(_Camera(scene, support if shots else support.select([]), grids[scene], samples))
     return found
 
 

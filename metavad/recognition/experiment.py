@@ -25,7 +25,7 @@ from metavad.errors import BundleError, ShotsError, UsageError, VideoError
 from metavad.evaluation.ranking import micro_auc
 from metavad.experts.set import ExpertSet, under
 from metavad.features.library import Library
-from metavad.features.sample import Sample, join, sample_grid
+from metavad.features.sample import Sample, join
 from metavad.normality.base import Base
 from metavad.normality.fit import fit
 from metavad.normality.methods import Method, method_of
@@ -228,7 +228,7 @@ def together(left_out: FloatArray, scores: FloatArray) -> FloatArray:
 
 
 def _fitted(method: Method, shown: Sample) -> SceneModel:
-    return fit(method, shown, sample_grid(shown, method.base.config.data.rows))
+    return fit(method, shown, (1, 1))  # of a clip's pictures one point stands for all
 
 
 def _left_out(method: Method, shown: Sequence[Sample]) -> FloatArray:

@@ -51,7 +51,7 @@ def adapt(
     drawn = draw_shots(library.spans(scene.key), shots, shot_frames, seed).without(leave_out)
     drawn = drawn.also([_around(library, scene, video, second, shot_frames) for video, second in show])
     footage = gather(library, scene.key, drawn, thumbnails=pictures, progress=progress)
-    warn_of_nothing(library.glances)
+    warn_of_nothing(footage.glances)
     model = fit(Adapted(base), footage.support, footage.grid, progress)
     return make_detector(base, model, footage, alarms_per_day=alarms)
 

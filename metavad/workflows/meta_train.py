@@ -21,7 +21,7 @@ from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.library import Library
-from metavad.features.sample import Sample, sample_grid
+from metavad.features.sample import Sample
 from metavad.files import claimed, is_free, write_text
 from metavad.meta.checkpoint import TrainingState, latest, load_state, save_state
 from metavad.meta.control import choose_step_sizes, joint_train
@@ -187,8 +187,9 @@ class Run:
     def _with_population(self, base: Base) -> Base:
         footage = self.footage
         cases = self.cases if footage.abnormal else None
+        grids = {scene: footage.library.grid(scene) for scene in footage.all}
         sample = footage.library.sample
-        return fit_population(base, footage.all, sample, cases=cases, seed=self.seed, progress=self.progress)
+        return fit_population(base, footage.all, grids, sample, cases=cases, seed=self.seed, progress=self.progress)
 
     def _descend(
         self, training: Iterator[MetaStep], name: Stage, steps: int, state: TrainingState | None
@@ -269,7 +270,7 @@ class Run:
         count = min(shots, sum(len(span.clips(length)) for span in spans))
         drawn = draw_shots(spans, count, length, self.seed + 3).clips if count else ()
         support = library.sample(drawn) if drawn else library.nothing(scene)
-        return Case(support, sample_grid(support, self.config.data.rows), shots, tuple(videos))
+        return Case(support, library.grid(scene), shots, tuple(videos))
 
 
 def _begin(run: Path, scenes: Sequence[Scene], config: Config, seed: int, *, resume: bool, group: Group) -> None:

@@ -9,7 +9,6 @@ from metavad.bundle import Bundle, load_bundle, save_bundle
 from metavad.config import load_config
 from metavad.errors import BundleError
 from metavad.features.library import Library
-from metavad.features.sample import sample_grid
 from metavad.normality.base import KIND, load_base, save_base
 from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
@@ -40,7 +39,7 @@ def test_an_expert_alone_says_what_it_said_among_the_others(tiny_base, cameras):
     library = Library([scene], tiny_base.config, tiny_base.experts.reads, Store())
     span = library.spans(scene.key)[0]
     support = library.sample(span.clips(tiny_base.config.data.clip_frames)[:2])
-    grid = sample_grid(support, tiny_base.config.data.rows)
+    grid = library.grid(scene.key)
     name = "flow_density"  # which works zero-shot, alone and among the others
     alone = tiny_base.only([name])
     assert [each for each, _ in alone.experts.each()] == [name]

@@ -11,9 +11,9 @@ from metavad.config import load_config
 from metavad.episodes import draw_shots
 from metavad.errors import NonFiniteError, UsageError
 from metavad.experts import build_experts
+from metavad.features.base import grid_of
 from metavad.features.footage import regridded
 from metavad.features.library import Library
-from metavad.features.sample import sample_grid
 from metavad.normality.distribution import PopulationScores
 from metavad.normality.fit import (
     Evidence,
@@ -49,7 +49,7 @@ def support_of(library, scene, shots, seed=0):
 
 
 def fitted(method, support):
-    return fit(method, support, sample_grid(support, method.base.config.data.rows))
+    return fit(method, support, grid_of(*support["frames"].shape[-2:], method.base.config.data.rows))
 
 
 def adapt(base, support):
@@ -112,10 +112,10 @@ def test_no_tables_are_made_of_what_is_not_finite(library, scene, tiny_base):
     spans = {scene: library.spans(scene)}
     wild = {name: torch.full_like(size, torch.inf) for name, size in tiny_base.step_sizes.items()}
     with pytest.raises(NonFiniteError, match=f"scene '{scene}': expected finite numbers after 2 clips"):
-        fit_population(replace(tiny_base, step_sizes=wild), spans, library.sample)
+        fit_population(replace(tiny_base, step_sizes=wild), spans, {scene: library.grid(scene)}, library.sample)
     broken = {name: torch.full_like(tensor, torch.nan) for name, tensor in tiny_base.params.items()}
     with pytest.raises(NonFiniteError, match=f"scene '{scene}': expected finite"):
-        fit_population(replace(tiny_base, params=broken), spans, library.sample)
+        fit_population(replace(tiny_base, params=broken), spans, {scene: library.grid(scene)}, library.sample)
 
 
 @pytest.mark.parametrize("shots", [1, 2, 5])
@@ -144,7 +144,7 @@ def test_every_method_learns_a_camera(library, scene, tiny_base, method):
 
 def test_shots_of_a_camera_of_another_shape_are_stretched(library, tiny_base, scene):
     grid = (8, 14)
-    support = regridded(support_of(library, scene, 2), grid, tiny_base.config)
+    support = regridded(support_of(library, scene, 2), library.features, library.grid(scene), grid)
     model = fit(Adapted(tiny_base), support, grid)
     assert all(each.grid == grid for each in model.calibrations.values())
 
@@ -192,7 +192,7 @@ def test_weights_go_to_the_expert_that_ranks(library, scene, tiny_base):
     frame = found.maps["flow_density"][0].flatten(1).amax(1)
     labels = frame > frame[found.known[0]].median()
     support = support_of(library, scene, 2)
-    case = Case(support, sample_grid(support, tiny_base.config.data.rows), 2, ((video, labels),))
+    case = Case(support, library.grid(scene), 2, ((video, labels),))
     fitted = fit_weights(tiny_base, [case], steps=40)
     gain = {name: float((fitted.weights[name] - tiny_base.weights[name])[0]) for name in fitted.weights}
     assert gain["flow_density"] > gain["prediction"]
@@ -239,7 +239,7 @@ def test_what_is_not_active_adds_nothing_whatever_its_offset(library, scene, tin
 def test_evidence_is_calibrated_anew_under_another_population(library, scene, tiny_base):
     """What is costly is done once: other weights and frame scores need no clip again."""
     support = support_of(library, scene, 5)
-    evidence = evidence_of(Adapted(tiny_base), support, sample_grid(support, tiny_base.config.data.rows))
+    evidence = evidence_of(Adapted(tiny_base), support, library.grid(scene))
     other = replace(tiny_base, weights={name: pair + 1 for name, pair in tiny_base.weights.items()})
     assert isinstance(evidence, Evidence)
     again, whole = calibrate(Adapted(other), evidence), adapt(other, support)
@@ -285,10 +285,10 @@ def test_frame_scores_of_an_expert_begin_where_it_is_active(library, scene, tiny
     config = tiny_config.model_copy(update=change)
     config = config.model_copy(update={"adaptation": config.adaptation.model_copy(update={"apart": 0.1})})
     spans = {scene: library.spans(scene)}
-    base = fit_population(replace(tiny_base, config=config), spans, library.sample)
+    base = fit_population(replace(tiny_base, config=config), spans, {scene: library.grid(scene)}, library.sample)
     assert base.population["flow_density"].frames.sample_sizes.tolist() == [0, 1, 8]
     assert base.population["stillness"].frames.sample_sizes.tolist() == [8]
-    never = fit_population(replace(tiny_base, config=tiny_config), spans, library.sample)
+    never = fit_population(replace(tiny_base, config=tiny_config), spans, {scene: library.grid(scene)}, library.sample)
     assert torch.equal(never.population["stillness"].frames.scores, PopulationScores.unit().scores)
 
 

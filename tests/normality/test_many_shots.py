@@ -6,9 +6,9 @@ import torch
 from metavad.episodes import Clip, draw_shots
 from metavad.experts import parts
 from metavad.experts.prediction import Prediction
+from metavad.features.base import grid_of
 from metavad.features.footage import gather
 from metavad.features.library import Library, stretches
-from metavad.features.sample import sample_grid
 from metavad.normality.detector import make_detector
 from metavad.normality.fit import PART, fit
 from metavad.normality.methods import Adapted
@@ -35,7 +35,7 @@ def support(library, scene):
 
 
 def fitted(base, support):
-    return fit(Adapted(base), support, sample_grid(support, base.config.data.rows))
+    return fit(Adapted(base), support, grid_of(*support["frames"].shape[-2:], base.config.data.rows))
 
 
 def offsets(model):

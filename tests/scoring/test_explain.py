@@ -7,7 +7,7 @@ from metavad.experts.direction import Direction
 from metavad.experts.flow_density import FlowDensity
 from metavad.experts.presence import Presence, Stillness
 from metavad.experts.shown import fastest, headings, largest
-from metavad.features.sample import Sample, sample_grid
+from metavad.features.sample import Sample
 from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
 from metavad.normality.model import Surprise
@@ -141,7 +141,7 @@ def scored(tiny_base, cameras):
     track = library.track(scene, "test", library.scenes[scene].test[0].name)
     sample = library.part(track, 0, len(track))
     shots = library.sample(draw_shots(library.spans(scene), 4, 16, 0).clips)
-    grid = sample_grid(shots, tiny_base.config.data.rows)
+    grid = library.grid(scene)
     return {k: (fit(Adapted(tiny_base), shots.select(range(k)), grid), sample) for k in (0, 4)}
 
 
