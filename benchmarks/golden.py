@@ -49,7 +49,8 @@ TINY = {
     "experts": EXPERTS,
 }
 MEASURED = {"adapt_seconds", "fps", "latency_seconds"}
-DIGITS = 12
+DIGITS, FIGURES = 12, 9
+"""Of a digest, and after the point of a figure."""
 
 
 def main() -> None:
@@ -119,10 +120,15 @@ def _benchmarked(folder: Path, site: Path, base: str) -> dict[str, Any]:
     rows = json.loads(record.read_text(encoding="utf-8"))["rows"]
     return {
         f"benchmark/{row['scene']}/{row['method']}/{row['shots']}": _digest(
-            {key: value for key, value in row.items() if key not in MEASURED}
+            {key: _rounded(value) for key, value in row.items() if key not in MEASURED}
         )
         for row in rows
     }
+
+
+def _rounded(value: object) -> object:
+    """A figure of libraries that round differently in the last bits."""
+    return round(value, FIGURES) if isinstance(value, float) else value
 
 
 def _trained(folder: Path) -> dict[str, Any]:

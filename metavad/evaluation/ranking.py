@@ -1,14 +1,13 @@
 """How well scores rank abnormal frames above normal ones: AUC in its variants, AP, EER, pixel AUC.
 
 Scores are one array (T,) for each video, higher = more anomalous; labels are one array (T,) for each video,
-true = abnormal. Only the order of scores matters. Equal scores are one threshold, so that no figure depends
-on the order of frames and a tie never counts as the lucky order would. A figure that is undefined is NaN.
-Scores that are NaN, or labels of another length, raise :class:`DataError`; infinite scores are ranks like any
-other.
+true = abnormal. Only the order of scores matters: scikit-learn's figures are taken of their ranks. Equal scores are
+one threshold, so that no figure depends on the order of frames and a tie never counts as the lucky order would. A
+figure that is undefined is NaN. Scores that are NaN, or labels of another length, raise :class:`DataError`; infinite
+scores are ranks like any other.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,7 +32,7 @@ def micro_auc(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> floa
     NaN when all frames are of one class. The equality with the rank statistic: Hanley and McNeil 1982,
     https://doi.org/10.1148/radiology.143.1.7063747.
     """
-    return _area(_pooled(scores, labels))
+    return _area(*_pooled(scores, labels))
 
 
 def macro_auc(scores: Sequence[FloatArray], labels: Sequence[BoolArray], *, padded: bool = False) -> float:
@@ -44,9 +43,8 @@ def macro_auc(scores: Sequence[FloatArray], labels: Sequence[BoolArray], *, padd
     videos get 1.0 as a gift. Georgescu et al. 2021, https://arxiv.org/abs/2008.12328; padding as in Acsintoae et al.
     2022, https://arxiv.org/abs/2111.08644.
     """
-    tallies = [_pooled([score], [label]) for score, label in _pairs(scores, labels)]
-    areas = [_area(_with_ends(tally) if padded else tally) for tally in tallies]
-    return _mean(areas)
+    videos = [_pooled([score], [label]) for score, label in _pairs(scores, labels)]
+    return _mean(_area(*(_with_ends(*video) if padded else video)) for video in videos)
 
 
 def average_precision(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> float:
@@ -55,9 +53,10 @@ def average_precision(scores: Sequence[FloatArray], labels: Sequence[BoolArray])
     Its chance level is :func:`chance_precision`, not 0.5: print both. NaN without an abnormal frame.
     Definition: scikit-learn, https://scikit-learn.org/stable/modules/model_evaluation.html.
     """
-    tally = _pooled(scores, labels)
-    found, flagged = np.cumsum(tally.abnormal), np.cumsum(tally.abnormal + tally.normal)
-    return float(np.sum(tally.abnormal * found / flagged) / found[-1]) if found[-1:].sum() else float("nan")
+    from sklearn.metrics import average_precision_score
+
+    ranks, abnormal = _pooled(scores, labels)
+    return float(average_precision_score(abnormal, ranks)) if abnormal.any() else float("nan")
 
 
 def chance_precision(labels: Sequence[BoolArray]) -> float:
@@ -72,11 +71,12 @@ def equal_error_rate(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) 
     Lower is better, 0.5 is chance. NaN when all frames are of one class. The interpolation is ours: the field
     often takes the nearest vertex, which depends on how finely the scores are cut.
     """
-    tally = _pooled(scores, labels)
-    if not _two_classes(tally):
+    from sklearn.metrics import roc_curve
+
+    ranks, abnormal = _pooled(scores, labels)
+    if not _two_classes(abnormal):
         return float("nan")
-    false = np.concatenate(([0.0], np.cumsum(tally.normal) / tally.normal.sum()))
-    true = np.concatenate(([0.0], np.cumsum(tally.abnormal) / tally.abnormal.sum()))
+    false, true, _ = roc_curve(abnormal, ranks, drop_intermediate=False)
     # false + true grows at every vertex, from 0 to 2: it passes 1 exactly once.
     return float(np.interp(1.0, false + true, false))
 
@@ -104,7 +104,9 @@ def cell_auc(maps: Sequence[FloatArray], abnormal: Sequence[FloatArray], pixels:
     if not len(maps):
         return float("nan")
     scores, found, all_of = (np.concatenate([np.ravel(a) for a in part]) for part in (maps, abnormal, pixels))
-    return _area(_tally(scores, found, all_of - found))
+    ranks, sides = _ranks(scores), np.repeat([True, False], scores.size)
+    counted = np.concatenate([found, all_of - found])
+    return _area(np.tile(ranks, 2)[counted > 0], sides[counted > 0], counted[counted > 0])
 
 
 def abnormal_pixels(mask: BoolArray, grid: tuple[int, int]) -> IntArray:
@@ -114,42 +116,32 @@ def abnormal_pixels(mask: BoolArray, grid: tuple[int, int]) -> IntArray:
     return np.asarray(np.add.reduceat(counted, columns, axis=-1))
 
 
-@dataclass(frozen=True)
-class _Tally:
-    """Weight of abnormal and of normal frames at every distinct score, from the highest to the lowest."""
+def _area(ranks: IntArray, abnormal: BoolArray, weights: FloatArray | None = None) -> float:
+    """Under the ROC curve; NaN with one class only."""
+    from sklearn.metrics import roc_auc_score
 
-    abnormal: FloatArray
-    normal: FloatArray
-
-
-def _tally(scores: FloatArray, abnormal: FloatArray, normal: FloatArray) -> _Tally:
-    distinct, place = np.unique(scores, return_inverse=True)
-    sums = [np.bincount(place, weights, distinct.size)[::-1] for weights in (abnormal, normal)]
-    return _Tally(*(weight.astype(float) for weight in sums))
+    return float(roc_auc_score(abnormal, ranks, sample_weight=weights)) if _two_classes(abnormal) else float("nan")
 
 
-def _two_classes(tally: _Tally) -> bool:
-    return bool(tally.abnormal.any() and tally.normal.any())
+def _two_classes(abnormal: BoolArray) -> bool:
+    return bool(abnormal.any() and not abnormal.all())
 
 
-def _area(tally: _Tally) -> float:
-    if not _two_classes(tally):
-        return float("nan")
-    above = np.cumsum(tally.abnormal) - tally.abnormal / 2
-    return float(tally.normal @ above / (tally.abnormal.sum() * tally.normal.sum()))
+def _ranks(scores: FloatArray) -> IntArray:
+    """The number of each score (N,) among the distinct ones: all that counts, where infinite scores are like others."""
+    return np.unique(scores, return_inverse=True)[1]
 
 
-def _with_ends(tally: _Tally) -> _Tally:
-    return _Tally(np.concatenate(([1.0], tally.abnormal, [0.0])), np.concatenate(([0.0], tally.normal, [1.0])))
+def _with_ends(ranks: IntArray, abnormal: BoolArray) -> tuple[IntArray, BoolArray]:
+    """With a normal frame below all others and an abnormal one above them."""
+    return np.concatenate([[-1], ranks, [ranks.size]]), np.concatenate([[False], abnormal, [True]])
 
 
-def _pooled(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> _Tally:
+def _pooled(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> tuple[IntArray, BoolArray]:
+    """Ranks and labels (N,) of the frames of all videos."""
     pairs = _pairs(scores, labels)
-    if not pairs:
-        return _Tally(np.empty(0), np.empty(0))
-    values = np.concatenate([score for score, _ in pairs])
-    abnormal = np.concatenate([label for _, label in pairs])
-    return _tally(values, abnormal.astype(float), (~abnormal).astype(float))
+    values = np.concatenate([np.empty(0), *(score for score, _ in pairs)])
+    return _ranks(values), np.concatenate([np.empty(0, dtype=bool), *(label for _, label in pairs)])
 
 
 def _pairs(scores: Sequence[FloatArray], labels: Sequence[BoolArray]) -> list[tuple[FloatArray, BoolArray]]:
