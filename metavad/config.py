@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from metavad.arguments import checked
 from metavad.errors import ConfigError, nearest
 from metavad.shipped import shipped
 
@@ -365,12 +366,13 @@ class Config(_Section):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def load_config(name_or_path: str = "default", overrides: Sequence[str] = ()) -> Config:
+@checked
+def load_config(name_or_path: str | Path = "default", overrides: Sequence[str] = ()) -> Config:
     """The preset (or file) with ``section.key=value`` overrides on top; raises :class:`ConfigError`."""
-    values = _read(name_or_path)
+    values = _read(str(name_or_path))
     for override in overrides:
         _set(values, override)
-    return config_of(values, name_or_path)
+    return config_of(values, str(name_or_path))
 
 
 def config_of(values: Mapping[str, Any], source: str) -> Config:

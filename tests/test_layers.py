@@ -10,11 +10,25 @@ import metavad
 
 PACKAGE = Path(metavad.__file__).parent
 
-OPEN = {"", "bundle", "config", "errors", "files", "progress", "recordings", "runs", "shipped", "threads", "types"}
+OPEN = {
+    "",
+    "arguments",
+    "bundle",
+    "config",
+    "errors",
+    "files",
+    "progress",
+    "recordings",
+    "runs",
+    "shipped",
+    "threads",
+    "types",
+}
 """Open to all; "" is the package itself (its version)."""
 
 MAY_IMPORT = {
     "": set(),  # public names are loaded lazily, by name
+    "arguments": set(),
     "bundle": set(),
     "config": set(),
     "errors": set(),

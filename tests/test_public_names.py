@@ -58,21 +58,33 @@ def test_the_version_is_that_of_the_distribution():
 CLIENT = """
 from pathlib import Path
 
+import numpy as np
+
 import metavad
 
 base = metavad.load_base()
 lobby = metavad.scene_of_files(["lobby.mp4", Path("lobby2.mp4")], name="lobby")
+scenes = metavad.select_scenes(metavad.write_suite("cameras", scenes=3, seed=1), "data", role="meta-train")
+trained = metavad.meta_train(scenes, metavad.load_config("quick"), run="runs/one")
+record = metavad.run_benchmark(scenes, trained, parts="parts")
 detector = metavad.adapt(base, lobby, shots=10, alarms_per_day=5)
-metavad.save_detector("detectors/lobby", detector)
-scores = [frame.score for frame in metavad.score(metavad.load_detector("detectors/lobby"), lobby.normal[0])]
+checked = metavad.check(detector, lobby).calibrated(detector)
+metavad.save_detector("detectors/lobby", checked)
+frames = list(metavad.score(metavad.load_detector("detectors/lobby"), lobby.normal[0]))
+scores = [frame.score for frame in frames]
+boxes = [frame.box for frame in frames]
+events = metavad.find_events(np.array(scores), np.array([frame.seconds for frame in frames]), detector.threshold)
+reasons = [(event.start, event.reason, event.box) for event in events]
+threshold = checked.threshold
 """
+SHOWN = ("base", "lobby", "scenes", "trained", "record", "checked", "scores", "boxes", "events", "reasons", "threshold")
 
 
 def test_a_type_checker_knows_every_public_name(tmp_path):
     from mypy import api
 
-    asked = "".join(f"reveal_type(metavad.{name})\n" for name in metavad.__all__)
-    (tmp_path / "client.py").write_text(CLIENT + "reveal_type(scores)\n" + asked)
+    asked = [*SHOWN, *(f"metavad.{name}" for name in metavad.__all__)]
+    (tmp_path / "client.py").write_text(CLIENT + "".join(f"reveal_type({name})\n" for name in asked))
     options = [
         "--strict",
         "--follow-imports=silent",
@@ -83,9 +95,11 @@ def test_a_type_checker_knows_every_public_name(tmp_path):
     out, err, code = api.run([*options, str(tmp_path / "client.py")])
     assert (code, err) == (0, ""), out + err
     said = [line for line in out.splitlines() if "Revealed type" in line]
-    assert len(said) == len(metavad.__all__) + 1
-    assert not [line for line in said if line.endswith(('"Any"', '"builtins.object"'))], out
-    assert "list[float]" in said[0] or "list[builtins.float]" in said[0], said[0]
+    types = dict(zip(asked, (line.partition(": note: Revealed type is ")[2] for line in said), strict=True))
+    assert not [name for name, text in types.items() if text in ('"Any"', '"builtins.object"')], types
+    assert not [name for name in SHOWN if "Any" in types[name]], types
+    assert "float]" in types["scores"]
+    assert all("def (" in types[f"metavad.{name}"] for name in metavad.__all__), types
 
 
 def test_the_base_that_ships_is_opened_without_a_folder():

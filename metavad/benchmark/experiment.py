@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 
+from metavad.arguments import checked
 from metavad.benchmark.differences import Draws, differences, mean_differences
 from metavad.benchmark.examples import scene_example
 from metavad.benchmark.figures import frame_scores, row
@@ -49,6 +50,7 @@ class _Found:
     scores: dict[str, FloatArray]
 
 
+@checked
 def run_benchmark(
     scenes: Sequence[Scene],
     base: Base,
@@ -59,7 +61,7 @@ def run_benchmark(
     shot_frames: int = 16,
     seed: int = 0,
     store: Store | None = None,
-    parts: Path | None = None,
+    parts: str | Path | None = None,
     examples: bool = True,
     paper: bool = False,
     undefined: bool = False,
@@ -78,7 +80,7 @@ def run_benchmark(
     """
     settings = checked_settings(shots, draws, methods, shot_frames, seed, paper=paper)
     store = store or Store()
-    folder = None if parts is None else parts.absolute()  # a worker may have been started elsewhere
+    folder = None if parts is None else Path(parts).absolute()  # a worker may have been started elsewhere
     trials = [SceneTrial(scene, scenes, base, settings, store, folder) for scene in scenes]
     for trial in along(progress, "Looking at footage and labels", trials):
         trial.check()

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from safetensors.torch import save
 from torch import Tensor
 
+from metavad.arguments import checked
 from metavad.bundle import (
     Bundle,
     Kind,
@@ -122,6 +123,7 @@ def save_base(folder: str | Path, base: Base) -> None:
     save_bundle(Path(folder), KIND, Bundle(_flat(base), facts))
 
 
+@checked
 def load_base(folder: str | Path | None = None) -> Base:
     """Open a base, without a folder the one that ships.
 

@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
+from metavad.arguments import checked
 from metavad.bundle import (
     Bundle,
     Kind,
@@ -112,11 +113,13 @@ def make_detector(base: Base, model: SceneModel, footage: Footage, *, alarms_per
     )
 
 
+@checked
 def save_detector(folder: str | Path, detector: Detector) -> None:
     """Write a new folder: tensors, facts and pictures; whole or not at all."""
     save_bundle(Path(folder), KIND, _bundle(detector))
 
 
+@checked
 def load_detector(folder: str | Path) -> Detector:
     """Open a detector; raises :class:`BundleError` where it is missing, damaged or of another version."""
     folder = Path(folder)

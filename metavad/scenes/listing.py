@@ -10,6 +10,7 @@ from pathlib import Path
 
 from natsort import natsort_keygen, ns
 
+from metavad.arguments import checked
 from metavad.errors import FootageWarning, UsageError, VideoError
 from metavad.scenes.scene import RATES, Scene, Video
 from metavad.scenes.text import spelt
@@ -89,6 +90,7 @@ def frame_files(folder: Path) -> list[Path]:
     return sorted(files, key=lambda path: (natural(path.name), path.name))
 
 
+@checked
 def scene_of_files(
     paths: Sequence[str | Path], name: str | None = None, fps: float | None = None, *, folder_fps: float | None = None
 ) -> Scene:

@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 
+from metavad.arguments import checked
 from metavad.normality.detector import Detector
 from metavad.normality.threshold import FEWEST, SECONDS_PER_DAY, SURE, checked_threshold, window_peaks
 from metavad.progress import SILENT, Progress, along
@@ -69,6 +70,7 @@ class Check:
         return replace(detector, threshold=threshold, promise=promise)
 
 
+@checked
 @one_thread()
 def check(detector: Detector, scene: Scene, *, progress: Progress = SILENT) -> Check:
     """Score the normal videos of a detector's camera, and count the alarms outside of the clips shown.

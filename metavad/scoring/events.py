@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from metavad.arguments import checked
 from metavad.errors import DataError
 from metavad.recordings import frame_ends, median_frame, recordings
 from metavad.runs import runs
@@ -146,6 +147,7 @@ def in_events(
         yield from finish(last)
 
 
+@checked
 def find_events(
     scores: FloatArray,
     seconds: FloatArray,

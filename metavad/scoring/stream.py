@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 import torch
 
+from metavad.arguments import checked
 from metavad.errors import FootageWarning, VideoError
 from metavad.features.base import Feature, Reading
 from metavad.features.library import Library, Track, features_of, sample_of
@@ -63,6 +64,7 @@ class TrackScores:
     """Surprise maps (T, h, w), where asked for."""
 
 
+@checked
 def score(
     detector: Detector, video: Video, *, crop: Crop | None = None, progress: Progress = SILENT
 ) -> Iterator[FrameScore]:

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from joblib import Parallel, delayed
 
+from metavad.arguments import checked
 from metavad.errors import OutputError, UsageError, nearest
 from metavad.files import atomic_directory, write_text
 from metavad.progress import SILENT, Progress
@@ -52,8 +53,9 @@ class _Counts:
 SIZES = {"tiny": _Counts(2, 2, 4.0, 4.0), "small": _Counts(4, 6, 12.0, 8.0), "full": _Counts(8, 12, 20.0, 12.0)}
 
 
+@checked
 def write_suite(
-    directory: Path,
+    directory: str | Path,
     *,
     scenes: int,
     seed: int,
@@ -85,7 +87,7 @@ def write_suite(
     )
     _check(scenes, first, counts)
     numbers = range(first, first + scenes)
-    place = directory.absolute()  # a worker may have been started elsewhere
+    place = Path(directory).absolute()  # a worker may have been started elsewhere
     finished = [number for number in numbers if _finished(place, seed, number, size, counts)]
     unsure = [number for number in finished if not all(map(is_noted, _prints(_folder(place, number))))]
     make = {number: _write_scene for number in numbers if number not in finished} | dict.fromkeys(
@@ -98,7 +100,7 @@ def write_suite(
             for found in _prints(place / name):
                 note(found)
             task.advance(1, note=name)
-    path = directory / "suite.toml"
+    path = Path(directory) / "suite.toml"
     write_text(path, _suite_text(seed, size, numbers, counts))
     return path
 

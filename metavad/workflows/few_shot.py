@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from metavad.arguments import checked
 from metavad.episodes import Clip, check_shots, draw_shots
 from metavad.errors import UsageError, nearest
 from metavad.features.footage import gather
@@ -22,6 +23,7 @@ from metavad.threads import one_thread
 __all__ = ["adapt"]
 
 
+@checked
 @one_thread()
 def adapt(
     base: Base,

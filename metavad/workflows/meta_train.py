@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from metavad.arguments import checked
 from metavad.config import Config, first_difference
 from metavad.episodes import EpisodeSampler, VideoSpan, draw_shots
 from metavad.errors import BundleError, DataError, FootageWarning, OutputError, UsageError
@@ -53,6 +54,7 @@ TUNING_SHOTS = 5
 """K at which the control's step sizes are chosen."""
 
 
+@checked
 @one_thread()
 def meta_train(
     scenes: Sequence[Scene],

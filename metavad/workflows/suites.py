@@ -4,6 +4,7 @@ import fnmatch
 from dataclasses import replace
 from pathlib import Path
 
+from metavad.arguments import checked
 from metavad.errors import UsageError, nearest
 from metavad.files import claimed
 from metavad.progress import SILENT, Progress
@@ -53,15 +54,20 @@ def generated_suite(
     return folder
 
 
-def select_scenes(spec: str, data: Path | None = None, *, role: Role, progress: Progress = SILENT) -> tuple[Scene, ...]:
+@checked
+def select_scenes(
+    spec: str | Path, data: str | Path | None = None, *, role: Role, progress: Progress = SILENT
+) -> tuple[Scene, ...]:
     """Scenes by a selection such as ``"synthetic,mysite.toml:lobby,umn:*"``, in that order, each once.
 
-    A suite alone means its scenes that have ``role``; a named scene must have it.
+    A path names one suite file. A suite alone means its scenes that have ``role``; a named scene must have it.
     """
     chosen: dict[str, Scene] = {}
-    for part in filter(None, (part.strip() for part in spec.split(","))):
+    root = None if data is None else Path(data)
+    parts = [str(spec)] if isinstance(spec, Path) else spec.split(",")
+    for part in filter(None, (part.strip() for part in parts)):
         name, wanted = _split(part)
-        suite = open_suite(name, data, progress)
+        suite = open_suite(name, root, progress)
         for scene in _matching(suite, wanted, role):
             if (other := chosen.setdefault(scene.key, scene)).root != scene.root:
                 raise UsageError(
@@ -69,7 +75,7 @@ def select_scenes(spec: str, data: Path | None = None, *, role: Role, progress: 
                     f"{scene.root}; rename a suite's file or folder"
                 )
     if not chosen:
-        raise UsageError(f"scenes: expected suites such as 'ped2' or 'site.toml:lobby', found {spec!r}")
+        raise UsageError(f"scenes: expected suites such as 'ped2' or 'site.toml:lobby', found {str(spec)!r}")
     return tuple(chosen.values())
 
 
