@@ -167,7 +167,7 @@ def test_label_sets_share_their_scores_and_masks_keep_theirs(copied, tiny_base, 
     asked = {**ASKED, "shots": (1,), "draws": 1, "methods": ("motion", "adapted")}
     scene = load_suite(str(copied)).scenes[0]
     bare = replace(scene, pixel_masks=None, tracks=None)
-    turned = replace(bare, suite="turned", labels=replace(bare.labels, path="turned/{video}.npy"))
+    turned = replace(bare, suite="turned", labels=bare.labels.model_copy(update={"path": "turned/{video}.npy"}))
     (scene.root / "turned").mkdir()
     for video in scene.test:
         np.save(scene.root / "turned" / f"{video.name}.npy", 1 - np.load(scene.root / "labels" / f"{video.name}.npy"))
