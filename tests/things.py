@@ -4,10 +4,11 @@ import torch
 
 from metavad.features.looks import LOOKS
 from metavad.features.octants import OCTANTS
-from metavad.features.regions import FACTS, MAGNITUDES, MOTION, WIDTH
+from metavad.features.regions import FACTS, LOOKED, MAGNITUDES, MOTION
 from metavad.features.sample import Sample
 
 SLOTS = 4
+WIDTH = LOOKED + LOOKS
 
 
 def region(box=(0.4, 0.4, 0.6, 0.8), speed=0.15, way=0, looks=None):

@@ -121,7 +121,7 @@ def _latency(trial: SceneTrial, fps: float | None) -> float:
         computed = len(labels) / fps / len(ticks)
         times.append(seconds)
         given.append(np.maximum(hold(ticks, leaves, len(labels)), seconds) + computed)
-    return score_latency(np.concatenate(times), np.concatenate(given)).median
+    return score_latency(np.concatenate(times), np.concatenate(given))
 
 
 def _published(trial: SceneTrial, scores: Sequence[FloatArray]) -> dict[str, float]:

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from metavad.normality.base import Base
 
-__all__ = ["RUNS", "find_base", "open_base"]
+__all__ = ["RUNS", "open_base"]
 
 RUNS = Path("runs")
 FACTS = "base.json"
 
 
-def find_base(given: Path | None, runs: Path = RUNS) -> Path | None:
+def _found(given: Path | None) -> Path | None:
     """The folder of the base, or none where there is none; a run's folder stands for the base in it."""
     if given is not None:
         return given / "base" if (given / "base" / FACTS).is_file() else given
-    complete = sorted(runs.glob(f"*/base/{FACTS}"), key=lambda path: path.stat().st_mtime_ns)
+    complete = sorted(RUNS.glob(f"*/base/{FACTS}"), key=lambda path: path.stat().st_mtime_ns)
     if complete:
         return complete[-1].parent
     from metavad.shipped import shipped_base
@@ -30,7 +30,7 @@ def open_base(given: Path | None) -> "tuple[Base, Path]":
     from metavad.errors import BundleError
     from metavad.normality.base import load_base
 
-    folder = find_base(given)
+    folder = _found(given)
     if folder is None:
         raise BundleError(
             "expected a base, found none under runs/; make one with `metavad meta-train --scenes synthetic`"

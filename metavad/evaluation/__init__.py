@@ -2,7 +2,6 @@
 
 from metavad.evaluation.alarms import (
     Delay,
-    Latency,
     detection_delay,
     false_alarms_per_hour,
     score_latency,
@@ -24,7 +23,6 @@ __all__ = [
     "FEWEST",
     "Delay",
     "Difference",
-    "Latency",
     "abnormal_pixels",
     "auc_difference",
     "average_precision",

@@ -16,27 +16,16 @@ from metavad.recordings import frame_ends, without_gaps
 from metavad.runs import runs
 from metavad.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Delay", "Latency", "detection_delay", "false_alarms_per_hour", "score_latency"]
+__all__ = ["Delay", "detection_delay", "false_alarms_per_hour", "score_latency"]
 
 
 @dataclass(frozen=True)
 class Delay:
-    """How late true events are found: ``median`` and ``ninth_decile`` seconds of those found, else NaN."""
+    """How late true events are found: ``median`` seconds of those found, else NaN."""
 
     median: float
-    ninth_decile: float
     missed: float
     """Share of events without an alarm frame inside, in [0, 1]; NaN without events."""
-    events: int
-
-
-@dataclass(frozen=True)
-class Latency:
-    """How late scores come, in seconds: ``median``, ``ninth_decile`` and ``longest``; NaN without scores."""
-
-    median: float
-    ninth_decile: float
-    longest: float
 
 
 def false_alarms_per_hour(
@@ -76,13 +65,13 @@ def detection_delay(
     ]
     found = [delay for delay in delays if delay is not None]
     missed = 1 - len(found) / len(delays) if delays else float("nan")
-    return Delay(_quantile(found, 0.5), _quantile(found, 0.9), missed, len(delays))
+    return Delay(_median(found), missed)
 
 
-def score_latency(seconds: FloatArray, given: FloatArray) -> Latency:
-    """Seconds from the time of each frame (N,) to the time its score was given (N,), on the same clock.
+def score_latency(seconds: FloatArray, given: FloatArray) -> float:
+    """Median seconds from the time of each frame (N,) to the time its score was given (N,), on the same clock.
 
-    What looks ahead (smoothing) and what computes (the detector) both show here.
+    NaN without frames. What looks ahead (smoothing) and what computes (the detector) both show here.
     """
     if np.shape(seconds) != np.shape(given) or np.isnan(given).any() or np.isnan(seconds).any():
         raise DataError(
@@ -90,7 +79,7 @@ def score_latency(seconds: FloatArray, given: FloatArray) -> Latency:
             "or NaN; leave out frames that were never scored"
         )
     late = np.asarray(given, dtype=float) - np.asarray(seconds, dtype=float)
-    return Latency(_quantile(late, 0.5), _quantile(late, 0.9), _quantile(late, 1.0))
+    return _median(late)
 
 
 def _check(alarms: Sequence[IntArray], labels: Sequence[BoolArray], seconds: Sequence[FloatArray]) -> None:
@@ -117,5 +106,5 @@ def _first_inside(alarms: IntArray, start: int, end: int, seconds: FloatArray) -
     return float(seconds[min(firsts)] - seconds[start]) if firsts else None
 
 
-def _quantile(values: Sequence[float] | FloatArray, share: float) -> float:
-    return float(np.quantile(values, share)) if len(values) else float("nan")
+def _median(values: Sequence[float] | FloatArray) -> float:
+    return float(np.quantile(values, 0.5)) if len(values) else float("nan")

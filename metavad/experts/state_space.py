@@ -57,20 +57,6 @@ class StateSpace(nn.Module):
         response: Tensor = 2 * (gains[..., None] * powers).sum(1).real
         return response
 
-    def initial(self, batch: int) -> Tensor:
-        """The state (B, C, N), complex, before the first value."""
-        return torch.view_as_complex(self.out.new_zeros((batch, *self.out.shape)))
-
-    def step(self, state: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Recurrence form: state (B, C, N) and the next value (B, C) to the next state and the output (B, C).
-
-        Starts from :meth:`initial`; the same outputs as :meth:`forward`, in constant memory.
-        """
-        exponent, weight = self._discrete()
-        state = torch.exp(exponent) * state + weight * value[..., None]
-        output: Tensor = 2 * (torch.view_as_complex(self.out) * state).sum(-1).real
-        return state, output + self.skip * value
-
     def _discrete(self) -> tuple[Tensor, Tensor]:
         """Log of the transition and the input's weight (C, N), complex, by zero-order hold."""
         pole = torch.complex(-self.log_decay.exp(), self.frequency)

@@ -27,17 +27,15 @@ from metavad.features.octants import OCTANTS
 from metavad.features.tracking import Follower
 from metavad.types import BoolArray, ByteArray, FloatArray
 
-__all__ = ["MAGNITUDES", "MOTION", "WIDTH", "RegionsFeature", "moved", "shapes"]
+__all__ = ["MAGNITUDES", "MOTION", "RegionsFeature", "moved", "shapes"]
 
 MAGNITUDES = (0.05, 0.15, 0.45, 1.35)
 """Heights/second at the middle of each level of speed; between two levels a pixel counts for both."""
 MOTION = OCTANTS * len(MAGNITUDES)
 FACTS = 10
 LOOKED = FACTS + MOTION
-WIDTH = LOOKED + LOOKS
-"""Numbers of one region: there (1), box x0 y0 x1 y1 (heights of the frame), area (heights squared), speed
-(heights/second), stillness (seconds), track (1, 2, ...), confidence; then the histogram of motion and, from ``LOOKED``
-on, the looks, here those of gradients."""
+"""Numbers of one region before its looks: there (1), box x0 y0 x1 y1 (heights of the frame), area (heights squared),
+speed (heights/second), stillness (seconds), track (1, 2, ...), confidence; then the histogram of motion."""
 
 MOVING = 0.04
 """Heights/second from which a pixel moves."""
@@ -53,9 +51,9 @@ HALF = 2
 class RegionsFeature(Feature):
     """Rows (N, 2 x D) of bytes: half-precision numbers; a track keeps its place among the N while it lives.
 
-    D is ``WIDTH``, or what comes of it where ``looks`` are those of a network. Motion is measured by the settings of
-    ``flow``, as for cells; where these take the camera's motion out, nothing is background, since no pixel keeps its
-    place: regions are what moves otherwise than the camera.
+    D is ``LOOKED`` and the looks: ``LOOKS`` of gradients, or as many as a network gives. Motion is measured by the
+    settings of ``flow``, as for cells; where these take the camera's motion out, nothing is background, since no pixel
+    keeps its place: regions are what moves otherwise than the camera.
     """
 
     name = "regions"

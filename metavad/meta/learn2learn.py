@@ -1,4 +1,4 @@
-"""learn2learn at the wheel: the same experts and episodes under its MAML and MetaSGD, and as its tasks.
+"""learn2learn at the wheel: the same experts and episodes under its MAML and MetaSGD.
 
 Arnold et al. 2020, https://arxiv.org/abs/2008.12284. Install it by ``requirements-learn2learn.txt``.
 """
@@ -7,23 +7,21 @@ import contextlib
 import copy
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from metavad.episodes import Clip, Episode
 from metavad.errors import UsageError
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
-from metavad.features.sample import Sample, join
 from metavad.meta.inner import positive, size_at
 from metavad.meta.objective import query_losses, separation_losses, support_loss, total
 from metavad.meta.outer import Initialisation, Plan, SceneGradient, Task, gradient_of
 
-__all__ = ["learn2learn_engine", "task_dataset"]
+__all__ = ["learn2learn_engine"]
 
 
 def learn2learn_engine(
@@ -40,23 +38,6 @@ def learn2learn_engine(
             "use meta.engine=torch-func"
         )
     return [_scene(experts, start, task, plan) for task in tasks]
-
-
-def task_dataset(episodes: Callable[[int], Episode], resolve: Callable[[Sequence[Clip]], Sample], tasks: int) -> Any:
-    """The first ``tasks`` episodes of a suite as a ``learn2learn.data.TaskDataset``.
-
-    A task is ``(sample, shown)``: the sample of K + Q clips, and which of them are support, (K + Q,). Clips
-    are resolved when their task is drawn; labels are scene numbers.
-    """
-    data = _import().data
-    drawn = [episodes(number) for number in range(tasks)]
-    clips = sorted({clip for episode in drawn for clip in (*episode.support, *episode.query)})
-    transforms = [_EpisodeClips(drawn, clips, resolve, data.DataDescription)]
-    with warnings.catch_warnings():  # its other name is Taskset
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return data.TaskDataset(
-            _meta_dataset(data, clips, resolve), task_transforms=transforms, num_tasks=tasks, task_collate=_collate
-        )
 
 
 def _scene(experts: ExpertSet, start: Initialisation, task: Task, plan: Plan) -> SceneGradient:
@@ -129,64 +110,6 @@ def _with(experts: ExpertSet, params: Parameters) -> ExpertSet:
         owner, _, last = name.rpartition(".")
         module.get_submodule(owner)._parameters[last] = tensor  # type: ignore[assignment]
     return module
-
-
-class _Clips(torch.utils.data.Dataset[tuple[Sample, int]]):
-    def __init__(self, clips: Sequence[Clip], resolve: Callable[[Sequence[Clip]], Sample]) -> None:
-        self._clips, self._resolve = clips, resolve
-        self._scenes = sorted({clip.scene for clip in clips})
-
-    def __len__(self) -> int:
-        return len(self._clips)
-
-    def __getitem__(self, place: int) -> tuple[Sample, int]:
-        return self._resolve([self._clips[place]]), self.label(place)
-
-    def label(self, place: int) -> int:
-        return self._scenes.index(self._clips[place].scene)
-
-
-class _EpisodeClips:
-    """A task transform: the clips of the next episode; learn2learn keeps what it has drawn for a task."""
-
-    def __init__(
-        self,
-        episodes: Sequence[Episode],
-        clips: Sequence[Clip],
-        resolve: Callable[[Sequence[Clip]], Sample],
-        description: Callable[[int], Any],
-    ) -> None:
-        self._next, self._clips, self._resolve, self._description = iter(episodes), clips, resolve, description
-
-    def __call__(self, task: object) -> list[Any]:
-        episode = next(self._next)
-        support = [self._described(clip, self._shown) for clip in episode.support]
-        return support + [self._described(clip, self._asked) for clip in episode.query]
-
-    def _described(self, clip: Clip, load: Callable[[int], tuple[Sample, bool]]) -> Any:
-        described = self._description(self._clips.index(clip))
-        described.transforms = [load]
-        return described
-
-    def _shown(self, place: int) -> tuple[Sample, bool]:
-        return self._resolve([self._clips[place]]), True
-
-    def _asked(self, place: int) -> tuple[Sample, bool]:
-        return self._resolve([self._clips[place]]), False
-
-
-def _collate(items: Sequence[tuple[Sample, bool]]) -> tuple[Sample, Tensor]:
-    return join([sample for sample, _ in items]), torch.tensor([shown for _, shown in items])
-
-
-def _meta_dataset(data: Any, clips: Sequence[Clip], resolve: Callable[[Sequence[Clip]], Sample]) -> Any:
-    """With labels given, so that learn2learn does not decode every clip to find them."""
-    dataset = _Clips(clips, resolve)
-    labels = {place: dataset.label(place) for place in range(len(dataset))}
-    places: dict[int, list[int]] = {}
-    for place, label in labels.items():
-        places.setdefault(label, []).append(place)
-    return data.MetaDataset(dataset, labels_to_indices=places, indices_to_labels=labels)
 
 
 def _import() -> Any:

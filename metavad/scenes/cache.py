@@ -86,10 +86,6 @@ class Store:
         """Bytes that the arrays take on disk."""
         return sum(size for _, size, _ in self._entries())
 
-    def clear(self) -> int:
-        """Remove every array; bytes freed."""
-        return sum(size for path, size, _ in self._entries() if _removed(path))
-
     def _path(self, key: Mapping[str, object]) -> Path:
         text = json.dumps(key, sort_keys=True, separators=(",", ":"), default=_plain)
         digest = hashlib.sha256(text.encode()).hexdigest()

@@ -184,18 +184,16 @@ def read_frames(
     *,
     short_side: int | None,
     crop: Crop = Crop(),
-    start: int = 0,
-    stop: int | None = None,
     every: Sequence[int] | IntArray | None = None,
 ) -> Iterator[Frame]:
-    """Frames [start, stop) of ``video``, or those listed in ``every``, grey, cropped, then resized.
+    """All frames of ``video``, or those listed in ``every``, grey, cropped, then resized.
 
     One frame is in memory at a time. Listed frames come in rising order, each once.
     Raises :class:`VideoError` for an index the video does not have, or frames that differ in size.
     """
     facts = _facts(video, crop)
     size = working_size(facts.height, facts.width, short_side)
-    wanted = _wanted(video, facts.frames, start, stop, every)
+    wanted = _wanted(video, facts.frames, every)
     for index, picture in _pictures(video, wanted, "gray"):
         image = _resized(crop.apply(picture), size)
         yield Frame(index, float(facts.seconds[index]), image)
@@ -208,16 +206,14 @@ def read_colour(video: Video, index: int, crop: Crop = Crop()) -> ByteArray:
 
 def read_colours(video: Video, indices: Sequence[int], crop: Crop = Crop()) -> Iterator[ByteArray]:
     """The same of several frames, in rising order, each once."""
-    wanted = _wanted(video, _facts(video, crop).frames, 0, None, indices)
+    wanted = _wanted(video, _facts(video, crop).frames, indices)
     for _, picture in _pictures(video, wanted, "bgr24"):
         yield np.ascontiguousarray(crop.apply(picture), np.uint8)
 
 
-def _wanted(
-    video: Video, frames: int, start: int, stop: int | None, every: Sequence[int] | IntArray | None
-) -> list[int]:
+def _wanted(video: Video, frames: int, every: Sequence[int] | IntArray | None) -> list[int]:
     if every is None:
-        return list(range(max(start, 0), frames if stop is None else min(stop, frames)))
+        return list(range(frames))
     wanted = sorted({int(index) for index in every})
     if wanted and (wanted[0] < 0 or wanted[-1] >= frames):
         bad = wanted[0] if wanted[0] < 0 else wanted[-1]

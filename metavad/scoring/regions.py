@@ -60,14 +60,14 @@ def to_pixels(cells: Box, grid: tuple[int, ...], size: tuple[int, int]) -> Box:
     return cells[0] * across, cells[1] * down, cells[2] * across, cells[3] * down
 
 
-def detect(maps: FloatArray, size: tuple[int, int], *, share: float = 0.5) -> FloatArray:
+def detect(maps: FloatArray, size: tuple[int, int]) -> FloatArray:
     """Boxes of all ticks as rows (N, 6) for RBDC and TBDC: tick, x0, y0, x1, y1 (pixels), score.
 
     ``maps`` are (T, h, w), ``size`` the picture's (H, W). A box is a connected region of what is higher than
-    ``share`` of the tick's highest cell, so that nothing depends on a threshold that somebody would have to
+    half of the tick's highest cell, so that nothing depends on a threshold that somebody would have to
     choose; its score is its highest cell. (Smoothing scores along tracks of boxes was measured on generated
     cameras: it lowers TBDC and gains nothing in RBDC.)
     """
-    ticks = [find_regions(each, share * float(each.max()), size) if each.max() > 0 else [] for each in maps]
+    ticks = [find_regions(each, 0.5 * float(each.max()), size) if each.max() > 0 else [] for each in maps]
     rows = [(tick, *region.box, region.score) for tick, regions in enumerate(ticks) for region in regions]
     return np.array(rows, dtype=float).reshape(-1, 6)

@@ -53,7 +53,6 @@ class World:
     background: ByteArray
     light: FloatArray
     patches: tuple[Patch, ...]
-    props: tuple[Prop, ...]
 
 
 def off_routes(spec: CameraSpec, points: FloatArray) -> FloatArray:
@@ -103,7 +102,7 @@ def build_world(spec: CameraSpec) -> World:
     masks = [(y, cv2.resize(mask, (lens.width, lens.height), interpolation=cv2.INTER_AREA)) for y, mask in covers]
     patches = [patch for y, mask in masks if (patch := _patch(y, mask, background)) is not None]
     dim = cv2.resize(light, (lens.width, lens.height), interpolation=cv2.INTER_AREA)
-    return World(background, dim, tuple(patches), tuple(props))
+    return World(background, dim, tuple(patches))
 
 
 def _patch(y: float, mask: FloatArray, background: ByteArray) -> Patch | None:

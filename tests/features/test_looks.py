@@ -12,11 +12,11 @@ from metavad.errors import ConfigError
 from metavad.experts.appearance import Appearance
 from metavad.features.boxes import box_detector
 from metavad.features.library import features_of
-from metavad.features.looks import looks_of, pooled, projected
+from metavad.features.looks import LOOKS, looks_of, pooled, projected
 from metavad.features.networks.onnx_runner import OnnxRunner
 from metavad.features.networks.registry import Input
 from metavad.features.pose_networks import onnx_poses
-from metavad.features.regions import LOOKED, WIDTH, RegionsFeature, shapes
+from metavad.features.regions import LOOKED, RegionsFeature, shapes
 from tests.onnx_files import write_line, write_onnx
 
 SIDE = 8
@@ -126,7 +126,7 @@ def test_the_cache_tells_looks_apart_and_old_keys_stay(tmp_path):
     path, _, _ = write_mixing(tmp_path / "a.onnx")
     plain = RegionsFeature()
     assert "looks" not in plain.key()
-    assert plain.shape(48, 64) == (16, 2 * WIDTH)
+    assert plain.shape(48, 64) == (16, 2 * (LOOKED + LOOKS))
     others = [settings_of(path), settings_of(path, layer="middle"), settings_of(write_halves(tmp_path / "b.onnx"))]
     keys = [str(RegionsFeature(looks=each).key()) for each in others]
     assert len({str(plain.key()), *keys}) == 4

@@ -6,8 +6,7 @@ import torch
 from meta_toys import Foresight, Level, Recurrent, resolve, sampler, toy_config, toy_experts
 
 from metavad.errors import UsageError
-from metavad.features.sample import join
-from metavad.meta.learn2learn import learn2learn_engine, task_dataset
+from metavad.meta.learn2learn import learn2learn_engine
 from metavad.meta.outer import Task, initialise, loop_engine, plan_at
 from metavad.meta.train import meta_train
 
@@ -77,24 +76,6 @@ def test_whole_runs_of_both_engines_end_with_the_same_bits():
 
 
 @needs_it
-def test_a_suite_is_a_task_dataset_of_its_episodes():
-    import learn2learn
-
-    episodes = sampler()
-    tasks = task_dataset(episodes, resolve, 4)
-    assert isinstance(tasks, learn2learn.data.TaskDataset)
-    assert len(tasks) == 4
-    for number in range(4):
-        sample, shown = tasks[number]
-        episode = episodes(number)
-        expected = join([resolve(episode.support), resolve(episode.query)])
-        assert torch.equal(sample["frames"], expected["frames"])
-        assert shown.tolist() == [True] * len(episode.support) + [False] * len(episode.query)
-    assert torch.equal(tasks[2][0]["speed"], tasks[2][0]["speed"])
-    assert set(tasks.dataset.labels) == set(range(4))
-
-
-@needs_it
 @pytest.mark.parametrize("algorithm", ["reptile", "joint"])
 def test_what_has_no_inner_loop_is_refused(algorithm):
     with pytest.raises(UsageError, match=r"use meta\.engine=torch-func"):
@@ -104,4 +85,4 @@ def test_what_has_no_inner_loop_is_refused(algorithm):
 def test_without_the_package_one_line_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(sys.modules["metavad.meta.learn2learn"], "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install --no-deps -r requirements-learn2learn.txt"):
-        task_dataset(sampler(), resolve, 1)
+        both((Level,), "meta.step_sizes=fixed")
