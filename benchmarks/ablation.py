@@ -107,8 +107,8 @@ def _draw(
         unlocated, _ = maps_of(anywhere, library, video.track)
         for name, scorer in _variants(model).items():
             used = unlocated if name == "without location" else maps
-            ahead = 0.0 if name == "strictly causal" else None
-            scores[name].append(on_frames(scorer(used), known, video, base.config.scoring, ahead=ahead))
+            future = 0.0 if name == "strictly causal" else None
+            scores[name].append(on_frames(scorer(used), known, video, base.config.scoring, future=future))
     return scores
 
 

@@ -96,10 +96,10 @@ def slope(rows: list[dict[str, object]], name: str) -> dict[str, float]:
 
 def commit(checkout: Path) -> str:
     """What is checked out there."""
-    told = subprocess.run(
+    head = subprocess.run(
         ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
-    return told.stdout.strip() or "unknown"
+    return head.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -7,12 +7,10 @@ one made before the base's file was converted is of the same base.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from metavad.benchmark.record import BenchmarkRecord, read_record
-from metavad.files import write_text
+from metavad.benchmark.record import SCHEMA, BaseFigures, BenchmarkRecord, SceneFigures, read_record, write_record
 from metavad.normality.base import load_base
 
 
@@ -35,9 +33,16 @@ def main() -> None:
     for row in record.rows:
         if row.method in ("zero-shot", "adapted"):
             scenes.setdefault(f"{row.suite}:{row.scene}", {})[str(row.shots)] = row.micro_auc
-    rows = [{"scene": scene, "micro_auc": figures} for scene, figures in scenes.items()]
-    found = {"base": base.digest, "made_by": given.made_by, "command": record.command, "rows": rows}
-    write_text(given.base / "figures.json", json.dumps(found, indent=1) + "\n")
+    rows = tuple(SceneFigures(scene=scene, micro_auc=figures) for scene, figures in scenes.items())
+    figures = BaseFigures(
+        schema_version=SCHEMA,
+        kind="base-figures",
+        base=base.digest,
+        made_by=given.made_by,
+        command=record.command,
+        rows=rows,
+    )
+    write_record(given.base / "figures.json", figures)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def compared(work: Callable[[], np.ndarray], set_threads: Callable[[int], None])
     for threads in THREADS:
         set_threads(threads)
         results.append(work())
-    return said(results)
+    return verdict(results)
 
 
 def under_blas(work: Callable[[], np.ndarray]) -> str:
@@ -58,10 +58,10 @@ def under_blas(work: Callable[[], np.ndarray]) -> str:
     for threads in THREADS:
         with threadpool_limits(threads, user_api="blas"):
             results.append(work())
-    return said(results)
+    return verdict(results)
 
 
-def said(results: Iterable[np.ndarray]) -> str:
+def verdict(results: Iterable[np.ndarray]) -> str:
     """A verdict on results, the first of which is that of one thread."""
     first, *others = results
     other = [n for n, each in zip(THREADS[1:], others, strict=True) if first.tobytes() != each.tobytes()]
@@ -162,7 +162,7 @@ def decoding() -> str:
             picture = cv2.GaussianBlur(generator.integers(0, 256, (240, 320), np.uint8), (0, 0), 3)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="gray")))
         container.mux(stream.encode(None))
-    return said([decoded(file.getvalue(), threads) for threads in THREADS])
+    return verdict([decoded(file.getvalue(), threads) for threads in THREADS])
 
 
 def decoded(content: bytes, threads: int) -> np.ndarray:

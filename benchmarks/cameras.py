@@ -71,11 +71,11 @@ def maps_of(model: SceneModel, library: Library, track: Track) -> tuple[dict[str
 
 
 def on_frames(
-    raw: Tensor, known: Tensor, video: Seen, scoring: ScoringConfig, *, ahead: float | None = None
+    raw: Tensor, known: Tensor, video: Seen, scoring: ScoringConfig, *, future: float | None = None
 ) -> FloatArray:
     """Scores of ticks (T,) to smoothed scores of frames."""
     ticks = torch.where(known, raw, torch.nan).numpy()
-    smoothed = smooth(ticks, video.track.seconds, scoring.past, scoring.future if ahead is None else ahead)
+    smoothed = smooth(ticks, video.track.seconds, scoring.past, scoring.future if future is None else future)
     return hold(video.track.frames, smoothed, len(video.labels))
 
 

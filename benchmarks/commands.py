@@ -23,12 +23,12 @@ def timed(command: list[str], environment: Mapping[str, str], checkout: Path = H
     """Wall-clock and CPU seconds and peak memory (MiB) of that checkout's command; a failure ends the script."""
     environment = os.environ | {"PYTHONPATH": str(checkout.resolve())} | environment
     started = time.perf_counter()
-    with tempfile.TemporaryFile() as told:
-        child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=told)
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - started
         child.returncode = os.waitstatus_to_exitcode(status)
-        told.seek(0)
+        errors.seek(0)
         if child.returncode:
-            raise SystemExit(told.read().decode())
+            raise SystemExit(errors.read().decode())
     return {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime, "mib": usage.ru_maxrss / 1024}

@@ -41,7 +41,7 @@ from record import begin, options, record_of, write
 MEMORY = 4 << 30
 """Bytes that a command may ask for beyond what it begins with."""
 PROCESSOR, PATIENCE = 60, 300
-"""Seconds of the processor and of the clock after which a command is said to hang."""
+"""Seconds of the processor and of the clock after which a command hangs."""
 LARGEST_FILE = 256 << 20
 GOOD = {0, 1, 2}
 ESCAPED = 99
@@ -58,7 +58,7 @@ class Outcome:
     command: str
     code: int
     seconds: float
-    said: str
+    printed: str
     problem: str
 
 
@@ -96,7 +96,7 @@ def main() -> None:
     limits = {"memory": MEMORY, "processor_seconds": PROCESSOR, "seconds": PATIENCE}
     write(given.json, record_of(rows, base=None, seed=given.seed, limits=limits, failures=failures))
     if given.case is not None:
-        print(f"metavad {outcomes[0].command}\n{outcomes[0].said}")
+        print(f"metavad {outcomes[0].command}\n{outcomes[0].printed}")
     for kind, row in rows.items():
         print(f"{kind}: {', '.join(f'{value} {name}' for name, value in row.items())}")
     sys.exit(bool(failures))
@@ -165,11 +165,11 @@ def _whole_inputs_are_read(kinds: list[str], scratch: Path) -> None:
     for kind in WHOLE.keys() & set(kinds):
         place = scratch / f"whole-{kind}"
         case = _laid_out(KINDS[kind], corpus, place, np.random.default_rng(0))
-        code = _forked(lambda case=case, place=place: _command(case, place), place / "said.txt", limited=True)
+        code = _forked(lambda case=case, place=place: _command(case, place), place / "printed.txt", limited=True)
         if code != WHOLE[kind]:
             sys.exit(
                 f"{kind}: expected good input to end with {WHOLE[kind]}, found {code}; {case.arguments}\n"
-                + (place / "said.txt").read_text()
+                + (place / "printed.txt").read_text()
             )
 
 
@@ -192,16 +192,18 @@ def _case(number: int, given: argparse.Namespace, corpus: Corpus, place: Path, n
     kind = _kind(random, given.kinds.split(","))
     case = _laid_out(KINDS[kind], corpus, place, random)
     before, start = _listing(place), time.monotonic()
-    code = _forked(lambda: _command(case, place), place / "said.txt", limited=True)
+    code = _forked(lambda: _command(case, place), place / "printed.txt", limited=True)
     seconds = time.monotonic() - start
-    said = (place / "said.txt").read_text(encoding="utf-8", errors="backslashreplace")
-    problem = _problem(case, code, said, before, place) or _called(nobody)
+    printed = (place / "printed.txt").read_text(encoding="utf-8", errors="backslashreplace")
+    problem = _problem(case, code, printed, before, place) or _called(nobody)
     if problem and given.keep:
         shutil.copytree(place, given.keep / f"case-{number}", symlinks=True, dirs_exist_ok=True)
     shutil.rmtree(place, ignore_errors=True)
-    said = said.replace(str(place), "CASE").replace(str(corpus.root), "CORPUS")
+    printed = printed.replace(str(place), "CASE").replace(str(corpus.root), "CORPUS")
     command = " ".join(case.arguments).replace(str(corpus.root), "CORPUS")
-    return Outcome(number, kind, *map(_plain, (case.damage, command)), code, round(seconds, 2), said[-2000:], problem)
+    return Outcome(
+        number, kind, *map(_plain, (case.damage, command)), code, round(seconds, 2), printed[-2000:], problem
+    )
 
 
 def _plain(text: str) -> str:
@@ -277,42 +279,42 @@ def _limit() -> None:
 # --- what must hold afterwards ------------------------------------------------------------------------------------
 
 
-def _problem(case: Case, code: int, said: str, before: dict[str, str], place: Path) -> str:
+def _problem(case: Case, code: int, printed: str, before: dict[str, str], place: Path) -> str:
     """What is wrong, in a few words, or nothing."""
     after = _listing(place)
     changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
     written = [place / name for name in changed if name in after and not code]
     kept = [name for name in changed if code and after.get(name, "folder") != "folder"]
-    return _ended(code, said) or _line(case, code, said) or _left(case, changed, kept) or _whole(written)
+    return _ended(code, printed) or _line(case, code, printed) or _left(case, changed, kept) or _whole(written)
 
 
-def _ended(code: int, said: str) -> str:
+def _ended(code: int, printed: str) -> str:
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return "hangs"
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
-    if "Traceback" in said or code == ESCAPED:
+    if "Traceback" in printed or code == ESCAPED:
         return "a traceback"
-    if "a mistake of metavad's" in said:
+    if "a mistake of metavad's" in printed:
         return "a mistake of metavad's"
     return "" if code in GOOD else f"exit code {code}"
 
 
-def _line(case: Case, code: int, said: str) -> str:
+def _line(case: Case, code: int, printed: str) -> str:
     """One line on failure, warnings of one line, and nothing that a terminal would obey."""
-    ours = [line for line in said.splitlines() if line.startswith("metavad: ")]
+    ours = [line for line in printed.splitlines() if line.startswith("metavad: ")]
     errors = [line for line in ours if not line.startswith("metavad: warning: ")]
     found = case.arguments[:2] == ["data", "check"] or "--reproduce" in case.arguments  # which say what they find
-    helped = code == 2 and "Usage:" in said
+    helped = code == 2 and "Usage:" in printed
     if code == 0 and errors:
         return "an error with exit code 0"
     if code and len(errors) != 1 and not (found and not errors) and not helped:
         return f"{len(errors)} lines of error"
     if any(line.startswith("metavad: a file: ") for line in errors):
         return "an error that names no file"
-    if odd := re.search(r"[^\x20-\x7e\n\u00a0-\U0010ffff]", said):
+    if odd := re.search(r"[^\x20-\x7e\n\u00a0-\U0010ffff]", printed):
         return f"an unprintable character, {odd[0]!r}"
-    noise = [line for line in said.splitlines() if re.match(_NOISE, line)]
+    noise = [line for line in printed.splitlines() if re.match(_NOISE, line)]
     return f"noise of a library: {noise[0]}" if noise else ""
 
 
@@ -324,7 +326,7 @@ def _left(case: Case, changed: list[str], kept: list[str]) -> str:
     """Nothing but the outputs is changed, nothing half-written stays, and nothing is ``kept`` on failure."""
     own = [f"work/{output}" for output in case.outputs]
     for name in changed:
-        if name in ("said.txt", "work") or (name.startswith(ALLOWED) and not _beside(name)):
+        if name in ("printed.txt", "work") or (name.startswith(ALLOWED) and not _beside(name)):
             continue
         if not any(name == output or name.startswith(f"{output}/") for output in own):
             return f"changed outside its output: {name!r}"

@@ -267,16 +267,16 @@ def _labels(corpus: Corpus, work: Path, random: Random) -> Case:
     name = choice(random, list(LAYOUTS))
     shutil.copytree(corpus / "trees" / name, work, dirs_exist_ok=True)
     files = sorted(path for path in (work / "data").rglob("*") if path.is_file() and not path.name.startswith("."))
-    told = [path for path in files if path.suffix in LABELS or re.search("mask|_gt", str(path))] or files
-    path = told[int(random.integers(len(told)))]
-    said = corpus.damage(path, random, TABLE_WORDS)
-    return Case([*_judge(LAYOUTS[name][0], corpus, random), "--data", "data"], (), f"{name}: {said}")
+    candidates = [path for path in files if path.suffix in LABELS or re.search("mask|_gt", str(path))] or files
+    path = candidates[int(random.integers(len(candidates)))]
+    what = corpus.damage(path, random, TABLE_WORDS)
+    return Case([*_benchmarked(LAYOUTS[name][0], corpus, random), "--data", "data"], (), f"{name}: {what}")
 
 
 LABELS = (".csv", ".txt", ".m", ".mat", ".npy", ".npz")
 
 
-def _judge(suite: str, corpus: Corpus, random: Random) -> list[str]:
+def _benchmarked(suite: str, corpus: Corpus, random: Random) -> list[str]:
     """A command that reads labels."""
     if random.random() < 0.8:
         return ["data", "check", suite]
@@ -343,7 +343,7 @@ def _at_site(corpus: Corpus, work: Path, random: Random, name: str, words: Seque
     shown = ["adapt", "--target", "site.toml:lobby", *NORMAL, "--base", corpus.base, "--out", "out"]
     if random.random() < 0.15:
         return Case(shown, ("out",), name)
-    return Case(_judge("site.toml", corpus, random), (), name)
+    return Case(_benchmarked("site.toml", corpus, random), (), name)
 
 
 def _site_labels(corpus: Corpus, work: Path, random: Random) -> Case:
@@ -373,8 +373,8 @@ def _file_in(folder: Path, random: Random) -> Path:
 def _detector(corpus: Corpus, work: Path, random: Random) -> Case:
     shutil.copytree(corpus / "detector", work / "made")
     path = work / "made" / choice(random, ["detector.json", "detector.safetensors", "pictures/000.jpg"])
-    said = corpus.damage(path, random) + _perhaps_sealed(work / "made", "detector", random)
-    return Case(["score", str(corpus / "good.mp4"), "--detector", "made", "--out", "out"], ("out",), said)
+    what = corpus.damage(path, random) + _perhaps_sealed(work / "made", "detector", random)
+    return Case(["score", str(corpus / "good.mp4"), "--detector", "made", "--out", "out"], ("out",), what)
 
 
 def _perhaps_sealed(folder: Path, name: str, random: Random) -> str:
@@ -404,9 +404,9 @@ def _make_figures(corpus: Corpus) -> None:
 def _base(corpus: Corpus, work: Path, random: Random) -> Case:
     shutil.copytree(corpus.base, work / "base")
     shutil.copyfile(corpus / "figures.json", work / "base" / "figures.json")
-    said = corpus.damage(_file_in(work / "base", random), random) + _perhaps_sealed(work / "base", "base", random)
+    what = corpus.damage(_file_in(work / "base", random), random) + _perhaps_sealed(work / "base", "base", random)
     shown = ["adapt", "--normal", str(corpus / "normal.mp4"), *NORMAL, "--base", "base", "--out", "out"]
-    return Case(["show", "base", "base"] if random.random() < 0.3 else shown, ("out",), said)
+    return Case(["show", "base", "base"] if random.random() < 0.3 else shown, ("out",), what)
 
 
 def _run(corpus: Corpus, work: Path, random: Random) -> Case:
@@ -414,8 +414,8 @@ def _run(corpus: Corpus, work: Path, random: Random) -> Case:
     shutil.copytree(corpus / "run", work / "run")
     if random.random() < 0.5:
         shutil.rmtree(work / "run" / "base")
-    said = corpus.damage(_file_in(work / "run", random), random)
-    return Case(["meta-train", *_training(corpus, "quick"), "--out", "run", "--resume"], ("run",), said)
+    what = corpus.damage(_file_in(work / "run", random), random)
+    return Case(["meta-train", *_training(corpus, "quick"), "--out", "run", "--resume"], ("run",), what)
 
 
 def _make_cache(corpus: Corpus) -> None:
@@ -432,9 +432,9 @@ def _cache(corpus: Corpus, work: Path, random: Random) -> Case:
     """Decoded frames and features of an earlier command."""
     cache = work.parent / "cache"
     shutil.copytree(corpus / "cached", cache, dirs_exist_ok=True)
-    said = corpus.damage(_file_in(cache, random), random)
+    what = corpus.damage(_file_in(cache, random), random)
     given = ["--normal", str(corpus / "normal.mp4"), *NORMAL, "--base", corpus.base, "--out", "out"]
-    return Case(["adapt", *given], ("out",), said)
+    return Case(["adapt", *given], ("out",), what)
 
 
 # --- archives, poses, records, settings --------------------------------------------------------------------------
@@ -511,8 +511,8 @@ def _make_record(corpus: Corpus) -> None:
 
 def _record(corpus: Corpus, work: Path, random: Random) -> Case:
     shutil.copyfile(corpus / "record.json", work / "record.json")
-    said = corpus.damage(work / "record.json", random)
-    return Case(["benchmark", "--reproduce", "record.json"], (), said)
+    what = corpus.damage(work / "record.json", random)
+    return Case(["benchmark", "--reproduce", "record.json"], (), what)
 
 
 CONFIG_WORDS = ("prediction", "pose", "nothing", "auto", "", "[meta]", "experts = []", "rows = 0", "a.b = 1")
@@ -521,8 +521,8 @@ CONFIG_WORDS = ("prediction", "pose", "nothing", "auto", "", "[meta]", "experts 
 def _config(corpus: Corpus, work: Path, random: Random) -> Case:
     presets = sorted((ROOT / "configs").glob("*.toml"))
     shutil.copyfile(presets[int(random.integers(len(presets)))], work / "mine.toml")
-    said = corpus.damage(work / "mine.toml", random, CONFIG_WORDS)
-    return Case(["meta-train", "--scenes", "none.toml", "--config", "mine.toml", "--out", "out"], ("out",), said)
+    what = corpus.damage(work / "mine.toml", random, CONFIG_WORDS)
+    return Case(["meta-train", "--scenes", "none.toml", "--config", "mine.toml", "--out", "out"], ("out",), what)
 
 
 # --- names and options -------------------------------------------------------------------------------------------

@@ -145,8 +145,8 @@ def paste(
 def rerun(kind: str, frames: FloatArray, camera: Camera, when: slice, size: int) -> bool:
     """Let time go otherwise in the box where most moves."""
     length = when.stop - when.start
-    ahead = np.arange(length)
-    wanted = {"fast": when.start + 3 * ahead, "backwards": when.stop - 1 - ahead, "stopped": when.start + 0 * ahead}
+    offset = np.arange(length)
+    wanted = {"fast": when.start + 3 * offset, "backwards": when.stop - 1 - offset, "stopped": when.start + 0 * offset}
     box = busiest(motion(frames[when]), size)
     if box is None:
         return False

@@ -122,14 +122,14 @@ def measure_score(videos: Sequence[Path], detector: Path, given: argparse.Namesp
 def measure_against(video: Path, detector: Path, given: argparse.Namespace) -> dict[str, Any]:
     """This checkout and another in turn: medians of both, and by how much their scores differ at most."""
     runs: dict[str, list[dict[str, float]]] = {"this": [], "other": []}
-    told = {}
+    scores = {}
     for _ in range(given.repeats):
         for name, checkout in (("this", HERE.parent), ("other", given.against)):
             with tempfile.TemporaryDirectory() as place:
                 command = metavad("score", video, "--detector", detector, "--out", Path(place) / "scores")
                 runs[name].append(timed(command, threads(given.threads), checkout))
                 (written,) = Path(place).glob("scores/*/scores.csv")
-                told[name] = np.loadtxt(written, delimiter=",", skiprows=1, usecols=2)
+                scores[name] = np.loadtxt(written, delimiter=",", skiprows=1, usecols=2)
     found: dict[str, Any] = {
         name: {key: round(statistics.median(run[key] for run in each), 2) for key in each[0]}
         | {"spread": round(max(run["seconds"] for run in each) - min(run["seconds"] for run in each), 2)}
@@ -137,7 +137,7 @@ def measure_against(video: Path, detector: Path, given: argparse.Namespace) -> d
     }
     for key in ("seconds", "cpu_seconds"):
         found[f"{key}, other by this"] = round(found["other"][key] / found["this"][key], 3)
-    return found | {"scores differ by": float(np.abs(told["this"] - told["other"]).max())}
+    return found | {"scores differ by": float(np.abs(scores["this"] - scores["other"]).max())}
 
 
 def measure_size(name: str, minutes: Sequence[float], folder: Path, given: argparse.Namespace) -> dict[str, Any]:

@@ -47,7 +47,7 @@ BROKEN = {
     "print('\\x1b[31m')": "an unprintable character, '\\x1b'",
     "sys.exit(7)": "exit code 7",
 }
-"""What a command may do, as Python, and what is said of it."""
+"""What a command may do, as Python, and what is found wrong with it."""
 
 PROBLEMS = """
 import json, os, resource, signal, sys
@@ -60,22 +60,22 @@ def done(what):
     os.chdir(place / "work")
     exec(what, dict(os=os, resource=resource, signal=signal, sys=sys))
 
-said = {{}}
+found = {{}}
 for number, what in enumerate({broken!r}):
     place = Path({place!r}) / str(number)
     for name in ("work", "sibling"):
         (place / name).mkdir(parents=True)
     (place / "work" / "kept").write_text("as it was")
     before = fuzz._listing(place)
-    code = fuzz._forked(lambda: done(what), place / "said.txt", limited=True)
-    words = (place / "said.txt").read_text()
-    said[what] = fuzz._problem(fuzz.Case(["score"], ("out",)), code, words, before, place)
-print(json.dumps(said))
+    code = fuzz._forked(lambda: done(what), place / "printed.txt", limited=True)
+    words = (place / "printed.txt").read_text()
+    found[what] = fuzz._problem(fuzz.Case(["score"], ("out",)), code, words, before, place)
+print(json.dumps(found))
 """
 
 
 def test_what_must_not_be_is_found(tmp_path):
-    """The checks can fail: a command that does what none may do is told."""
+    """The checks can fail: a command that does what none may do is named."""
     text = PROBLEMS.format(benchmarks=str(ROOT / "benchmarks"), broken=list(BROKEN), place=str(tmp_path))
     result = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert json.loads(result.stdout or "{}") == BROKEN, result.stderr

@@ -6,11 +6,12 @@ a report needs nothing else of this package than this and ``protocol``.
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from metavad.benchmark.protocol import METHODS
 from metavad.errors import DataError
@@ -20,6 +21,7 @@ from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 __all__ = [
     "MEAN",
     "SCHEMA",
+    "BaseFigures",
     "BenchmarkRecord",
     "Difference",
     "Frozen",
@@ -28,6 +30,7 @@ __all__ = [
     "Row",
     "SceneExample",
     "SceneFacts",
+    "SceneFigures",
     "Source",
     "defined",
     "read_record",
@@ -241,10 +244,32 @@ def defined(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-R = TypeVar("R", bound=RecordHead)
+class SceneFigures(Frozen):
+    """Micro AUC of one scene by K; zero-shot is K = 0, the others are of ``adapted``."""
+
+    scene: str
+    """``SUITE:SCENE``."""
+    micro_auc: dict[Annotated[str, Field(pattern="^[0-9]{1,9}$")], float | None]
 
 
-def write_record(path: Path, record: RecordHead) -> None:
+class BaseFigures(Frozen):
+    """The short record that lies beside a base: how it was made, and what was measured with it."""
+
+    schema_version: Literal[1]
+    kind: Literal["base-figures"]
+    base: str
+    """Digest."""
+    made_by: tuple[str, ...]
+    """Commands."""
+    command: str
+    """That measured it."""
+    rows: tuple[SceneFigures, ...]
+
+
+R = TypeVar("R", bound=Frozen)
+
+
+def write_record(path: Path, record: Frozen) -> None:
     """As JSON; what was not asked for is left out."""
     content = record.model_dump(mode="json", exclude_unset=True)
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
@@ -260,14 +285,15 @@ def read_record(path: Path, *kinds: type[R]) -> R:
             return known[head.kind].model_validate_json(content, strict=True)
     except (OSError, ValidationError) as error:
         found = _first(error) if isinstance(error, ValidationError) else str(error)
-        raise DataError(f"{path}: {_EXPECTED.format(kinds=' or '.join(known))}, found {found}") from None
+        raise DataError(f"{path}: {_expected(known)}, found {found}") from None
     raise DataError(
-        f"{path}: {_EXPECTED.format(kinds=' or '.join(known))}, found kind {head.kind!r} of schema "
-        f"{head.schema_version}; read it with the version of metavad that wrote it, or run its command again"
+        f"{path}: {_expected(known)}, found kind {head.kind!r} of schema {head.schema_version}; read it with the "
+        "version of metavad that wrote it, or run its command again"
     )
 
 
-_EXPECTED = f"expected a record of schema {SCHEMA} and kind {{kinds}}, as `metavad benchmark --json` writes it"
+def _expected(kinds: Iterable[str]) -> str:
+    return f"expected a record of schema {SCHEMA} and kind {' or '.join(kinds)}"
 
 
 class _Head(BaseModel):

@@ -1,11 +1,14 @@
 """``metavad show``: what ships, and which base is used."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from metavad.cli.options import BaseFolder
+
+if TYPE_CHECKING:
+    from metavad.benchmark.record import BaseFigures
 
 __all__ = ["register"]
 
@@ -106,32 +109,29 @@ def _plain(value: object) -> str:
 
 def _show_figures(path: Path, names: set[str | None]) -> None:
     """How it was made and what was measured, where a record of this base, by any of its ``names``, lies beside it."""
-    import json
-
+    from metavad.benchmark.record import BaseFigures, read_record
     from metavad.cli.terminal import say
     from metavad.errors import DataError
 
     if not path.is_file():
         return
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        lines = _figure_lines(found) if found["base"] in names else []
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise DataError(
-            f"{path}: expected figures of a base, found something else ({error}); fetch the base again, or take the "
-            "file away"
-        ) from None
-    say(*lines)
+        figures = read_record(path, BaseFigures)
+    except DataError as error:
+        raise DataError(f"{error}; fetch the base again, or take the file away") from None
+    if figures.base in names:
+        say(*_figure_lines(figures))
 
 
-def _figure_lines(found: dict[str, Any]) -> list[str]:
-    shots = sorted({count for row in found["rows"] for count in row["micro_auc"]}, key=int)
-    width = max(len(row["scene"]) for row in found["rows"])
-    lines = ["  made by", *(f"    {line}" for line in found["made_by"]), "  measured by", f"    {found['command']}"]
+def _figure_lines(figures: "BaseFigures") -> list[str]:
+    shots = sorted({count for row in figures.rows for count in row.micro_auc}, key=int)
+    width = max((len(row.scene) for row in figures.rows), default=0)
+    lines = ["  made by", *(f"    {line}" for line in figures.made_by), "  measured by", f"    {figures.command}"]
     lines.append(f"    {'micro AUC in %':<{width}}" + "".join(f"  K = {count:<4}" for count in shots))
-    for row in found["rows"]:
-        cells = (f"{100 * row['micro_auc'][count]:8.1f}" if count in row["micro_auc"] else " " * 8 for count in shots)
-        lines.append(f"    {row['scene']:<{max(width, 14)}}" + "  ".join(cells))
+    for row in figures.rows:
+        values = [row.micro_auc.get(count) for count in shots]
+        cells = (" " * 8 if value is None else f"{100 * value:8.1f}" for value in values)
+        lines.append(f"    {row.scene:<{max(width, 14)}}" + "  ".join(cells))
     return lines
 
 

@@ -32,7 +32,8 @@ def test_the_base_and_the_algorithms(metavad, tiny_run, tiny_base):
 def test_figures_of_this_very_base_are_shown(metavad, tiny_run, tiny_base, tmp_path):
     shutil.copytree(tiny_run / "base", tmp_path / "base")
     rows = [{"scene": "site:gate", "micro_auc": {"0": 0.5, "10": 0.875}}]
-    found = {"base": tiny_base.digest, "made_by": ["metavad meta-train"], "command": "metavad benchmark", "rows": rows}
+    head = {"schema_version": 1, "kind": "base-figures", "base": tiny_base.digest}
+    found = {**head, "made_by": ["metavad meta-train"], "command": "metavad benchmark", "rows": rows}
     (tmp_path / "base" / "figures.json").write_text(json.dumps(found))
     assert "87.5" in metavad("show", "base", "base").out
     (tmp_path / "base" / "figures.json").write_text(json.dumps(found | {"base": "another"}))
@@ -47,7 +48,10 @@ def test_figures_that_are_none_are_one_line(metavad, tiny_run, tiny_base, tmp_pa
     shutil.copytree(tiny_run / "base", tmp_path / "base")
     (tmp_path / "base" / "figures.json").write_text(text.replace("BASE", tiny_base.digest))
     result = metavad("show", "base", "base")
-    assert (result.code, "figures.json: expected figures of a base" in result.line) == (1, True)
+    assert (result.code, "figures.json: expected a record of schema 1 and kind base-figures" in result.line) == (
+        1,
+        True,
+    )
 
 
 def test_algorithms_are_shown(metavad):
