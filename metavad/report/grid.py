@@ -204,6 +204,6 @@ def caption(grid: Grid) -> str:
 def _marks_explained(units: str) -> str:
     marks = ", ".join(f"{METHODS[name].mark} from {name}" for name in REFERENCES)
     return (
-        f"certainly apart {marks} with the same shots: the 95 % interval of the paired bootstrap over {units} "
+        f"certainly apart ({marks} with the same shots): the 95 % interval of the paired bootstrap over {units} "
         "leaves out 0"
     )
