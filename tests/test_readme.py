@@ -252,6 +252,13 @@ def test_every_network_that_ships_has_its_line_and_the_example_is_a_table():
     assert example == shipped_one
 
 
+def test_the_layout_names_every_package_and_only_what_is_there():
+    named = re.findall(r"`([\w/]+(?:/|\.py))`", PAGES["docs/layout.md"])
+    assert [name for name in named if "/" in name and not (ROOT / name).exists()] == []
+    packages = {f"metavad/{path.parent.name}/" for path in (ROOT / "metavad").glob("*/__init__.py")}
+    assert packages - set(named) == set()
+
+
 def test_every_word_of_the_glossary_has_a_source_and_every_method_is_a_word():
     rows = [line.strip("| ").split(" | ") for line in PAGES["docs/glossary.md"].splitlines() if line.startswith("| ")]
     assert {name.strip("`") for words, *_ in rows for name in words.split(", ")} >= {*METHODS, "shot", "support"}
