@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 from metavad.cli.options import BaseFolder, Data, ManyPaths, ProgressKind, Scenes, Seed, ShotFrames
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from metavad.normality.detector import Detector
     from metavad.progress import Progress
@@ -27,76 +28,115 @@ def register(app: typer.Typer) -> None:
     app.command("adapt", epilog=EPILOG, short_help="Make a detector from K clips of a camera.", cls=ManyPaths)(adapt)
 
 
+Shots = Annotated[int, typer.Option(metavar="K", help="Number of clips to show; 0 is zero-shot.")]
+Target = Annotated[
+    str | None, typer.Option(metavar=Scenes, help="Cameras of suites, by name or file.", show_default=False)
+]
+Normal = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="PATH...", help="Normal videos, or folders of frames, of one camera.", show_default=False),
+]
+AlarmsPerDay = Annotated[
+    float | None,
+    typer.Option(metavar="A", help="At most so many false alarms a day; 10 if not given.", show_default=False),
+]
+LeaveOut = Annotated[
+    str | None,
+    typer.Option(metavar="N[,N...]", help="Clips not to show after all, by number.", show_default=False),
+]
+Show = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="VIDEO@SECOND[,...]", help="Also show the clip around a second of a video.", show_default=False
+    ),
+]
+Check = Annotated[
+    bool,
+    typer.Option("--check", help="Take the threshold from the normal footage not shown, and list what alarms in it."),
+]
+Fps = Annotated[
+    float | None,
+    typer.Option(
+        metavar="FPS",
+        help="Frames a second, for folders of frames and files with wrong times.",
+        show_default=False,
+    ),
+]
+Name = Annotated[
+    str | None, typer.Option(metavar="NAME", help="What to call the camera of --normal.", show_default=False)
+]
+Pictures = Annotated[bool, typer.Option(help="Keep a small picture of each clip shown.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where to write; detectors/<scene> if not given.", show_default=False),
+]
+
+
 def adapt(
-    shots: Annotated[int, typer.Option(metavar="K", help="Clips to show; 0 is zero-shot.")],
-    target: Annotated[
-        str | None, typer.Option(metavar=Scenes, help="Cameras of suites, by name or file.", show_default=False)
-    ] = None,
-    normal: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="PATH...", help="Normal videos, or folders of frames, of one camera.", show_default=False),
-    ] = None,
+    shots: Shots,
+    target: Target = None,
+    normal: Normal = None,
     shot_frames: ShotFrames = 16,
-    alarms_per_day: Annotated[
-        float | None, typer.Option(metavar="A", help="At most so many false alarms a day.", show_default="10")
-    ] = None,
-    leave_out: Annotated[
-        str | None,
-        typer.Option(metavar="N[,N...]", help="Shots not to show after all, by number.", show_default=False),
-    ] = None,
-    show: Annotated[
-        list[str] | None,
-        typer.Option(metavar="VIDEO@S[,...]", help="Moments (seconds) to show as well.", show_default=False),
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Take the threshold from all other normal footage; name what alarms.")
-    ] = False,
-    fps: Annotated[
-        float | None,
-        typer.Option(help="Frames a second, for folders of frames and files with wrong times.", show_default=False),
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="What to call the camera of --normal.", show_default=False)] = None,
+    alarms_per_day: AlarmsPerDay = None,
+    leave_out: LeaveOut = None,
+    show: Show = None,
+    check: Check = False,
+    fps: Fps = None,
+    name: Name = None,
     base: BaseFolder = None,
     data: Data = None,
     seed: Seed = 0,
-    pictures: Annotated[bool, typer.Option(help="Keep a small picture of each clip shown.")] = True,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to, else detectors/<scene>.", show_default=False)
-    ] = None,
+    pictures: Pictures = True,
+    out: Out = None,
     progress: ProgressKind = "auto",
 ) -> None:
-    """Get used to a camera: from K clips of its normal footage to a detector, in seconds."""
+    """From K clips of a camera's normal footage to a detector of what does not belong there, in seconds."""
     from metavad.cli.bases import open_base
-    from metavad.cli.terminal import progress_of, resuming, say
-    from metavad.files import claimed
-    from metavad.progress import along
+    from metavad.cli.terminal import progress_of, say
 
-    told = progress_of(progress)
-    scenes, left_out = _scenes(target, normal, data, fps, name), _numbers(leave_out)
-    shown, places = _moments(show or (), scenes), _places(scenes, out)
+    reported, scenes = progress_of(progress), _scenes(target, normal, data, fps, name)
+    left_out, shown, places = _numbers(leave_out), _seconds(show or (), scenes), _places(scenes, out)
     found, where = open_base(base)
     say(f"base {found.digest}: {where}")
-    from metavad.normality.detector import save_detector
     from metavad.workflows.few_shot import adapt as adapted
 
-    for number, (scene, place) in enumerate(along(told, "Adapting", list(zip(scenes, places, strict=True)))):
+    make = partial(
+        adapted,
+        found,
+        shots=shots,
+        shot_frames=shot_frames,
+        alarms_per_day=alarms_per_day,
+        leave_out=left_out,
+        show=shown,
+        seed=seed,
+        pictures=pictures,
+        progress=reported,
+    )
+
+    def make_one(scene: "Scene") -> "tuple[Detector, list[str]]":
+        detector = make(scene)
+        lines = _summary(scene, detector, shots, left_out)
+        checked, more = _checked(scene, detector, shown, progress=reported) if check else (detector, [])
+        return checked, [*lines, *more]
+
+    _save_all(make_one, scenes, places, reported)
+
+
+def _save_all(
+    make: "Callable[[Scene], tuple[Detector, list[str]]]",
+    scenes: "tuple[Scene, ...]",
+    places: list[Path],
+    progress: "Progress",
+) -> None:
+    """Make and write the detector of each scene, and say what became of it."""
+    from metavad.cli.terminal import resuming, say
+    from metavad.files import claimed
+    from metavad.normality.detector import save_detector
+    from metavad.progress import along
+
+    for number, (scene, place) in enumerate(along(progress, "Adapting", list(zip(scenes, places, strict=True)))):
         with resuming(_going_on(scenes, number)), claimed(place):
-            detector = adapted(
-                found,
-                scene,
-                shots=shots,
-                shot_frames=shot_frames,
-                alarms_per_day=alarms_per_day,
-                leave_out=left_out,
-                show=shown,
-                seed=seed,
-                pictures=pictures,
-                progress=told,
-            )
-            lines = _summary(scene, detector, shots, left_out)
-            if check:
-                detector, more = _checked(scene, detector, shown, progress=told)
-                lines += more
+            detector, lines = make(scene)
             save_detector(place, detector)
         next_step = f"metavad score VIDEO --detector {shlex.quote(str(place))}"
         say(*lines, f"  {detector.promise.text}", f"  next: {next_step}")
@@ -160,24 +200,24 @@ def _numbers(text: str | None) -> list[int]:
         raise UsageError(f"--leave-out {text}: expected numbers of shots with commas between, e.g. 3,7") from None
 
 
-_MOMENT = re.compile(r"(.+?)@(\d+(?:\.\d+)?)(?:,|$)", re.DOTALL)
+_SECOND = re.compile(r"(.+?)@(\d+(?:\.\d+)?)(?:,|$)", re.DOTALL)
 
 
-def _moments(texts: "Sequence[str]", scenes: "Sequence[Scene]") -> list[tuple[str, float]]:
+def _seconds(texts: "Sequence[str]", scenes: "Sequence[Scene]") -> list[tuple[str, float]]:
     """Videos and seconds; a name may hold commas, and stands as ``--check`` prints it."""
     from metavad.errors import printable
 
     known = {video.name for scene in scenes for video in scene.normal}
     names = {printable(name): name for name in known} | {name: name for name in known}
-    return [(names.get(video, video), second) for text in texts for video, second in _moments_of(text, names)]
+    return [(names.get(video, video), second) for text in texts for video, second in _seconds_of(text, names)]
 
 
-def _moments_of(text: str, names: "Container[str]") -> list[tuple[str, float]]:
-    """One moment of a video whose name is known, else as many as there are with commas between."""
+def _seconds_of(text: str, names: "Container[str]") -> list[tuple[str, float]]:
+    """One second of a video whose name is known, else as many as there are with commas between."""
     from metavad.errors import UsageError
 
     whole = re.fullmatch(r"(.+)@(\d+(?:\.\d+)?)", text, re.DOTALL)
-    found = [whole] if whole and whole[1] in names else list(_MOMENT.finditer(text))
+    found = [whole] if whole and whole[1] in names else list(_SECOND.finditer(text))
     if not found or "".join(match[0] for match in found) != text:
         raise UsageError(f"--show {text}: expected videos and seconds with commas between, e.g. monday@12.5,tuesday@3")
     return [(match[1], float(match[2])) for match in found]
@@ -185,13 +225,20 @@ def _moments_of(text: str, names: "Container[str]") -> list[tuple[str, float]]:
 
 def _summary(scene: "Scene", detector: "Detector", drawn: int, left_out: list[int]) -> list[str]:
     shots = len(detector.shots)
-    overlap = f" ({detector.independent} of them apart)" if detector.independent < shots else ""
+    overlap = f" ({detector.independent} without overlap)" if detector.independent < shots else ""
     seconds = sum(shot.length for shot in detector.shots) / detector.camera.fps if shots else 0.0
     return [
-        f"{scene.key}: shown {shots} clips{overlap}, {seconds:.1f} s in all, threshold {detector.threshold:.2f}",
+        f"{_called(scene)}: shown {shots} clips{overlap}, {seconds:.1f} s in all, threshold {detector.threshold:.2f}",
         *_close(detector),
         *_odd(detector, drawn, left_out),
     ]
+
+
+def _called(scene: "Scene") -> str:
+    """Its name alone where it is of no suite."""
+    from metavad.scenes.listing import FILES
+
+    return scene.name if scene.suite == FILES else scene.key
 
 
 LISTED = 10
@@ -214,8 +261,8 @@ def _checked(
     if len(found.alarms) > LISTED:
         lines.append(f"    and {len(found.alarms) - LISTED} lower ones")
     if named:
-        moments = [*shown, *((alarm.video, alarm.moment) for alarm in named)]
-        again = " ".join(f"--show {shlex.quote(f'{video}@{second:.1f}')}" for video, second in moments)
+        seconds = [*shown, *((alarm.video, alarm.second) for alarm in named)]
+        again = " ".join(f"--show {shlex.quote(f'{video}@{second:.1f}')}" for video, second in seconds)
         lines.append(f"  all normal? adapt again with {again}")
     checked = found.calibrated(detector)
     if checked is not detector:
@@ -224,14 +271,14 @@ def _checked(
 
 
 CLOSE = 0.7
-"""Share of the clips for which they must count, or it is said."""
+"""Effective sample size, as a share of the clips, below which longer footage is asked for."""
 
 
 def _close(detector: "Detector") -> list[str]:
-    evidence, shots = detector.model.support.sample_size, len(detector.shots)
-    if evidence >= CLOSE * shots:
+    size, shots = detector.model.support.sample_size, len(detector.shots)
+    if size >= CLOSE * shots:
         return []
-    return [f"  the clips lie so close in time that they count for {evidence:.1f} of {shots}; give longer footage"]
+    return [f"  give longer normal footage: the {shots} clips lie close in time, and show as much as {size:.1f} apart"]
 
 
 def _odd(detector: "Detector", shots: int, left_out: list[int]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metavad.cli.options import BaseFolder, Data, ProgressKind, Scenes, Seed, ShotFrames
+from metavad.cli.options import BaseFolder, Data, ProgressKind, Scenes, Seed, ShotFrames, between
 
 if TYPE_CHECKING:
     from metavad.benchmark.experiment import Outcome
@@ -47,7 +47,7 @@ Reproduce = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Run a record again and say whether it matches.", show_default=False),
 ]
-Jobs = Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Scenes worked on side by side.")]
+Jobs = Annotated[int, typer.Option(metavar="N", callback=between(1, 1024), help="Scenes worked on side by side.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Take nothing from an earlier run of the same experiment.")]
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import Data, ProgressKind, Seed
+from metavad.cli.options import Data, ProgressKind, Seed, between
 
 if TYPE_CHECKING:
     from metavad.scenes.guess import Unit
@@ -42,7 +42,7 @@ def synthesize(
     test_seconds: Annotated[
         float | None, typer.Option(metavar="S", help="Their length in seconds.", show_default=False)
     ] = None,
-    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Cameras made side by side.")] = 1,
+    jobs: Annotated[int, typer.Option(metavar="N", callback=between(1, 1024), help="Cameras made side by side.")] = 1,
     progress: ProgressKind = "auto",
 ) -> None:
     """Write generated cameras: videos, labels, masks, tracks, keypoints, and the suite file."""
@@ -160,7 +160,9 @@ def fetch(
 def check(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A suite.")],
     data: Data = None,
-    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=1024, help="Videos looked at side by side.")] = 2,
+    jobs: Annotated[
+        int, typer.Option(metavar="N", callback=between(1, 1024), help="Videos looked at side by side.")
+    ] = 2,
     progress: ProgressKind = "auto",
 ) -> None:
     """Decode every video and hold labels, masks and counts against it; exit code 1 if anything is wrong."""
@@ -245,14 +247,16 @@ def _unit(said: str | None) -> "Unit | None":
 
 @app.command(epilog="Example: metavad data label test/01.mp4 --out intervals.csv")
 def label(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos to label.")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Videos to label.")],
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where to, else intervals.csv beside the first video.", show_default=False),
     ] = None,
     fps: Annotated[
         float | None,
-        typer.Option(help="Frames a second, for folders of frames (else 25) and files with wrong times."),
+        typer.Option(
+            metavar="FPS", help="Frames a second, for folders of frames (else 25) and files with wrong times."
+        ),
     ] = None,
 ) -> None:
     """Write an empty label file to fill in, with its format in comments."""

@@ -56,9 +56,7 @@ def fetch(
 
 @app.command(epilog="Example: metavad networks check yolox-nano")
 def check(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Networks, else all that are here.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Networks, else all that are here.")] = None,
 ) -> None:
     """Compare the digest, then run it once: does it give what its table says?"""
     from metavad.cli.terminal import say

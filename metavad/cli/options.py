@@ -1,12 +1,25 @@
 """Options that several commands share, and the texts that they take."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["BaseFolder", "Data", "ManyPaths", "ProgressKind", "Scenes", "Seed", "ShotFrames", "numbers"]
+__all__ = ["BaseFolder", "Data", "ManyPaths", "ProgressKind", "Scenes", "Seed", "ShotFrames", "between", "numbers"]
+
+
+def between(least: int, most: int) -> Callable[[int], int]:
+    """A check of an option's number; the help stays free of its limits."""
+
+    def check(value: int) -> int:
+        if not least <= value <= most:
+            raise typer.BadParameter(f"expected {least} to {most:,}, found {value}")
+        return value
+
+    return check
+
 
 Data = Annotated[
     Path | None,
@@ -21,15 +34,17 @@ BaseFolder = Annotated[
         show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Everything random follows from it.")]
-ShotFrames = Annotated[int, typer.Option(metavar="T", help="Frames of the file in one shot.")]
+Seed = Annotated[
+    int, typer.Option(metavar="N", callback=between(0, 2**32 - 1), help="Seed of everything that is drawn at random.")
+]
+ShotFrames = Annotated[int, typer.Option(metavar="T", help="Frames in one clip.")]
 ProgressKind = Annotated[
     str,
     typer.Option(
         "--progress",
         metavar="bar|line|json|none",
-        help="How to say how far it is, on standard error.",
-        show_default="bar on a terminal, else line",
+        help="How to show progress, on standard error.",
+        show_default="bar on a terminal, otherwise line",
     ),
 ]
 Scenes = "SUITE[:SCENE][,...]"

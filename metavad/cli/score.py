@@ -26,12 +26,13 @@ def register(app: typer.Typer) -> None:
 
 
 def score(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Files, or folders of frames.")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Video files, or folders of frames.")],
     detector: Annotated[Path, typer.Option(metavar="DIR", help="What `metavad adapt` wrote.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Gets a folder for each video.")] = Path("scores"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write: a folder for each video.")] = Path("scores"),
     fps: Annotated[
         float | None,
         typer.Option(
+            metavar="FPS",
             help="Frames a second, for folders of frames (else those of the shots) and files with wrong times.",
             show_default=False,
         ),

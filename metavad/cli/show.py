@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def show(
     what: Annotated[str, typer.Argument(metavar="configs|suites|base|algorithms", help="What to show.")],
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="One of them, whole.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="One of them, in full.", show_default=False)
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Copy it there instead of printing it.", show_default=False)

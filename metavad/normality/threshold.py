@@ -122,12 +122,12 @@ def checked_threshold(model: SceneModel, peaks: FloatArray, alarms_per_day: floa
     seconds = float(known.sum()) * window
     threshold = population.value(own_nats(nats, known, alarms_per_day * window / SECONDS_PER_DAY))
     proven = SURE * SECONDS_PER_DAY / seconds
-    text = f"at most {alarms_per_day:g} false alarms a day"
+    text = f"at most {alarms_per_day:,g} false alarms a day"
     own = f"{seconds / 60:.1f} min of this camera's normal footage"
     if alarms_per_day >= proven:
         return threshold, Promise(alarms_per_day, True, f"{text}, from {own}")
-    beyond = f"is beyond what {own} can prove (at most {math.ceil(proven):,} a day), the rest is extrapolated"
-    return threshold, Promise(alarms_per_day, False, f"{text} {beyond}; more of it proves more")
+    beyond = f"is an estimate: {own} proves at most {math.ceil(proven):,} a day, longer footage fewer"
+    return threshold, Promise(alarms_per_day, False, f"{text} {beyond}")
 
 
 def own_nats(nats: FloatArray, known: BoolArray, share: float) -> float:
@@ -167,16 +167,15 @@ def _spread(model: SceneModel) -> float:
 
 
 def _sentence(model: SceneModel, alarms: float, nats: float, reach: float) -> str:
-    promise, shots = f"at most {alarms:g} false alarms a day", model.support.clips
+    promise, shots = f"at most {alarms:,g} false alarms a day", model.support.clips
     if model.support.sample_size < FEWEST_CLIPS:
-        known = "is what cameras keep on average" if nats <= reach else "is extrapolated from what other cameras showed"
-        few = f"{shots} clips, of {int(model.support.sample_size)} different times," if shots else "no clips"
-        more = f"show {FEWEST_CLIPS} of different times, or `--check` it"
-        return f"{promise} {known}; {few} are too few to say it of this one: {more}"
+        known = "on most cameras, not yet certain on this one" if nats <= reach else "is estimated from other cameras"
+        worth = f"these {shots} are worth {int(model.support.sample_size)}" if shots else "none was shown"
+        return f"{promise} {known}: show {FEWEST_CLIPS} clips from different times ({worth}), or use --check"
     if nats <= reach:
-        return f"{promise}, from normal footage of the base's cameras and {shots} clips of this one"
+        return f"{promise}, by the normal footage of other cameras and {shots} clips of this one"
     least = SECONDS_PER_DAY / (window_seconds(model) * math.exp(reach))
     return (
-        f"{promise} is beyond what normal footage has shown: the base and {shots} clips can support at most "
-        f"{least:.0f} a day, the rest is extrapolated; give more normal footage and `--check` it"
+        f"{promise} is an estimate: the normal footage of other cameras and {shots} clips prove at most {least:,.0f} a "
+        "day; give more normal footage and use --check"
     )

@@ -16,6 +16,7 @@ from metavad.scenes.scene import RATES, Scene, Video
 from metavad.scenes.text import spelt
 
 __all__ = [
+    "FILES",
     "IMAGE_SUFFIXES",
     "VIDEO_SUFFIXES",
     "frame_files",
@@ -27,6 +28,9 @@ __all__ = [
     "scene_of_files",
     "videos_under",
 ]
+
+FILES = "files"
+"""The suite of a scene of files that are in none."""
 
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
@@ -110,7 +114,7 @@ def scene_of_files(
     root = Path(os.path.commonpath([_absolute(video.path).parent for video in videos]))
     named = _told_apart(videos, root)
     title = name or (named[0].name if len(named) == 1 else root.name or "camera")
-    return Scene("files", spelt(title), root, normal=named)
+    return Scene(FILES, spelt(title), root, normal=named)
 
 
 def videos_under(root: Path, patterns: Iterable[str], fps: float | None = None) -> tuple[Video, ...]:

@@ -27,8 +27,8 @@ class FalseAlarm:
 
     video: str
     event: Event
-    moment: float
-    """Seconds in the video of what surprised most: what to show, for it to be known as normal."""
+    second: float
+    """In the video, of what surprised most: what to show, for it to be known as normal."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Check:
         begun = f"checked on {length} of normal footage that was not shown: "
         if found:
             many = "1 alarm" if found == 1 else f"{found} alarms"
-            return f"{begun}{many} where {self.promised:g} a day allow {self.expected:.2g}"
+            return f"{begun}{many}; {self.promised:,g} a day would be {self.expected:.2g} in that time"
         least = SURE * SECONDS_PER_DAY / self.seconds
-        return f"{begun}no alarm, so at most {math.ceil(least):,} a day are sure (95 %); longer footage proves more"
+        return f"{begun}no alarm, which proves at most {math.ceil(least):,} a day (95 %); longer footage proves fewer"
 
     def calibrated(self, detector: Detector) -> Detector:
         """The detector with the threshold that its camera's own footage gives; as it is where there was too little."""

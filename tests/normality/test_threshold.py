@@ -81,4 +81,4 @@ def test_what_the_footage_can_prove_is_said(model):
         assert promise.supported is proven
         assert promise.alarms_per_day == alarms
         assert "23.3 min of this camera's normal footage" in promise.text
-        assert ("extrapolated" in promise.text) is not proven
+        assert ("an estimate" in promise.text) is not proven

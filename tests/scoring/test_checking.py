@@ -62,19 +62,19 @@ def test_an_alarm_is_one_where_what_drives_it_was_not_shown(detector, scene):
     assert scores == sorted(scores, reverse=True)
     assert all(alarm.event.reason for alarm in found.alarms)
     alarm = found.alarms[0]
-    at = round(alarm.moment * detector.camera.fps)
+    at = round(alarm.second * detector.camera.fps)
     seen = replace(unseen, shots=(Clip(scene.key, alarm.video, max(0, at - 1), 3),))
     assert alarm.video not in {each.video for each in check(seen, scene).alarms}
 
 
 def test_the_promise_and_what_came_of_it_are_in_one_line(detector, scene):
     found = check(replace(alarming(detector), shots=()), scene)
-    alarms = tuple(replace(found.alarms[0], moment=float(second)) for second in range(3))
-    assert "3 alarms where 10 a day allow 0.00" in replace(found, alarms=alarms).text
-    assert "1 alarm where" in replace(found, alarms=found.alarms[:1]).text
+    alarms = tuple(replace(found.alarms[0], second=float(second)) for second in range(3))
+    assert "3 alarms; 10 a day would be 0.00" in replace(found, alarms=alarms).text
+    assert "1 alarm; 10 a day" in replace(found, alarms=found.alarms[:1]).text
     quiet = Check(300.0, 10.0, (), np.zeros(0))
     assert "on 5.0 min of" in quiet.text
-    assert "at most 863 a day are sure" in quiet.text
+    assert "proves at most 863 a day" in quiet.text
     assert "checked on nothing" in replace(quiet, seconds=0.0).text
 
 
