@@ -36,5 +36,5 @@ def adversarial_loss(discriminator: Discriminator, predicted: Tensor, true: Tens
     """
     held = {name: tensor.detach() for name, tensor in discriminator.named_parameters()}
     convinced: Tensor = functional_call(discriminator, held, (predicted,))
-    told = (discriminator(true) - 1).square() + discriminator(predicted.detach()).square()
-    return torch.mean((convinced - 1).square() + told, dim=(-1, -2)) / 2
+    verdicts = (discriminator(true) - 1).square() + discriminator(predicted.detach()).square()
+    return torch.mean((convinced - 1).square() + verdicts, dim=(-1, -2)) / 2

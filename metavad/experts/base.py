@@ -44,11 +44,11 @@ class Expert(nn.Module, ABC):
     fixed: ClassVar[tuple[str, ...]] = ()
     """Patterns of its parameters that no inner step changes."""
     head: ClassVar[tuple[str, ...]] = ()
-    """Patterns of what judges the representation: what ANIL adapts by default. Empty: the last layer."""
+    """Patterns of the parameters that read the representation: what ANIL adapts by default. Empty: the last layer."""
     needs_support: ClassVar[bool] = False
-    """Whether it can say nothing before anything was shown."""
+    """Whether its scores mean nothing before anything was shown."""
     zero_shot: ClassVar[bool] = False
-    """Whether it speaks from the first; the others wait until the shots show enough times of a camera."""
+    """Whether it is active without support; the others are from an effective sample size of a few clips on."""
     initial_weight: ClassVar[float] = 1.0
     """Fusion weight that it starts from."""
     past: int = 0

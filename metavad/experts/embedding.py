@@ -38,13 +38,13 @@ class _OfClips(Expert):
         return cls(config.embedding, dimension=dimension, rows=config.data.rows)
 
     def nats(self, embeddings: Tensor, memory: Memory) -> Tensor:
-        """How strange normalised embeddings (..., D) are: (...)."""
+        """Scores (...) of normalised embeddings (..., D), higher = more anomalous."""
         raise NotImplementedError
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Mean over known ticks; of many, every n-th counts."""
         step = max(1, sample.seconds.numel() // self.settings.draws)
-        values = self.told(sample["embeddings"][..., 0, 0].flatten(0, 1)[::step], memory)
+        values = self.strangeness(sample["embeddings"][..., 0, 0].flatten(0, 1)[::step], memory)
         weight = self.known(sample).to(values).flatten()[::step]
         loss: Tensor = (values * weight).sum() / weight.sum().clamp_min(1e-6)
         return loss
@@ -53,7 +53,7 @@ class _OfClips(Expert):
         """(B, T, h, w), the same at every place."""
         height, width = sample["frames"].shape[-2:]
         grid = grid_of(height, width, self.rows)
-        values = self.told(sample["embeddings"][..., 0, 0], memory)
+        values = self.strangeness(sample["embeddings"][..., 0, 0], memory)
         values = torch.where(self.known(sample), values, values.new_tensor(self.floor))
         return values[:, :, None, None].expand(-1, -1, *grid)
 
@@ -65,8 +65,8 @@ class _OfClips(Expert):
         """The embeddings in rows (..., n), normalised: (..., D)."""
         return functional.layer_norm(rows[..., : self.dimension], (self.dimension,))
 
-    def told(self, rows: Tensor, memory: Memory) -> Tensor:
-        """How strange what the feature's rows (..., n) hold is: (...)."""
+    def strangeness(self, rows: Tensor, memory: Memory) -> Tensor:
+        """Scores (...) of what the feature's rows (..., n) hold."""
         return self.nats(self.normed(rows), memory)
 
 
@@ -100,10 +100,10 @@ class Embedding(_OfClips):
         """Log of the mean squared error."""
         return self._strange(embeddings, embeddings)
 
-    def told(self, rows: Tensor, memory: Memory) -> Tensor:
+    def strangeness(self, rows: Tensor, memory: Memory) -> Tensor:
         """From what its own blocks make of what goes into them, where it has some."""
         if self.blocks is None:
-            return super().told(rows, memory)
+            return super().strangeness(rows, memory)
         passing = rows[..., self.dimension :].reshape(-1, *self.shape)
         embeddings = self.normed(rows)
         return self._strange(self.normed(self.blocks(passing)).reshape(embeddings.shape), embeddings)

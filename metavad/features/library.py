@@ -244,12 +244,12 @@ class Library:
         frames, indices, seconds = working_frames(
             self._store, video, short_side=data.short_side, rate=data.rate, crop=crop
         )
-        base = {**content_key(video), "crop": repr(crop), "rate": data.rate, "short_side": data.short_side}
+        key = {**content_key(video), "crop": repr(crop), "rate": data.rate, "short_side": data.short_side}
         reading = self._reading(scene, side, name, indices)
         edges = np.searchsorted(indices, recordings(reading.facts.seconds))
-        base["ticks"] = ticks_key(indices, seconds, edges)
+        key["ticks"] = ticks_key(indices, seconds, edges)
         rows = {
-            name: self._store.array({**base, **feature.of(reading).key()}, partial(recorded, feature, reading, frames))
+            name: self._store.array({**key, **feature.of(reading).key()}, partial(recorded, feature, reading, frames))
             for name, feature in self.features.items()
         }
         return Track(indices, seconds, rows, edges)

@@ -53,7 +53,7 @@ class PosesFeature(Feature):
     """Rows (N, 2 x D) of bytes, half-precision numbers: ``FACTS``, then ``STEP`` for each step, the last one now.
 
     Joints are seen from the middle of the last pose, in sizes of the person (the diagonal of its box, the median
-    over the window), so that a window is the same near and far. Without a network, a stream that was told of no video
+    over the window), so that a window is the same near and far. Without a network, a stream of no known video
     sees nobody. With one, people are looked for in the working picture of every tick and followed from tick to tick;
     ``finder`` stands in for the network of the settings.
     """
@@ -73,7 +73,7 @@ class PosesFeature(Feature):
 
     def start(self) -> Callable[[ByteArray, float], ByteArray]:
         """Reads the poses of the whole video, or finds them; a row uses those up to its tick."""
-        seen = self._found() if self._looks else self._told()
+        seen = self._from_network() if self._looks else self._from_file()
 
         def row(frame: ByteArray, seconds: float) -> ByteArray:
             rows = np.zeros((self.settings.people, self._width), np.float16)
@@ -109,7 +109,7 @@ class PosesFeature(Feature):
         """Whether people are looked for in the pictures."""
         return self.finder is not None or bool(self.settings.network)
 
-    def _told(self) -> "_Seen":
+    def _from_file(self) -> "_Seen":
         """Everybody that the file of poses tells of in one recording, and the number of each tick's frame."""
         if self.reading is None:
             return lambda frame, seconds: (_People(NOBODY), _Now(0, 1.0))
@@ -123,7 +123,7 @@ class PosesFeature(Feature):
 
         return seen
 
-    def _found(self) -> "_Seen":
+    def _from_network(self) -> "_Seen":
         """Those whom the network has found up to each tick, numbered by milliseconds."""
         settings = self.settings
         find = self.finder or onnx_poses(settings.network, settings.network_side, settings.sure)
@@ -182,9 +182,9 @@ class _People:
 
     def __init__(self, found: Keypoints) -> None:
         each = [(int(one), np.flatnonzero(found.tracks == one)) for one in np.unique(found.tracks)]
-        self.tracks = [_Track(number, found, rows) for number, rows in each]
+        self.tracks = [_Person(number, found, rows) for number, rows in each]
 
-    def at(self, now: _Now) -> "list[_Track]":
+    def at(self, now: _Now) -> "list[_Person]":
         """Those who were seen at this frame, or just before it."""
         return [track for track in self.tracks if track.seen(now)]
 
@@ -212,7 +212,7 @@ class _Watched:
 
 
 @dataclass(frozen=True)
-class _Track:
+class _Person:
     """One person: frames (n,) and points (n, 17, 2) in heights of the frame."""
 
     number: int

@@ -266,11 +266,11 @@ def _motion_histogram(flow: FloatArray) -> tuple[float, FloatArray]:
 TRACKS = 2000
 """Half precision counts exactly to 2048."""
 LONGEST = 600.0
-"""Seconds of stillness that are told apart."""
+"""Longest stillness that is measured, in seconds."""
 CHANGE = 8
 """Grey steps from which a pixel has changed."""
 AROUND = 0.03
-"""Heights of the frame, the width of the neighbourhood that a changed pixel speaks for."""
+"""Heights of the frame, the width of the neighbourhood in which all counts as changed."""
 CLOSED = 0.02
 """Heights of the frame: gaps of a region that are closed."""
 TOO_MUCH = 0.5

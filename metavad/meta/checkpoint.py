@@ -67,11 +67,11 @@ def latest(run: Path) -> Path | None:
 def load_state(folder: Path) -> TrainingState:
     """Read one state; raises :class:`BundleError` where a bit of it is not as it was written."""
     bundle = load_bundle(folder, KIND)
-    told = facts_as(folder, KIND, bundle, _Facts)
+    noted = facts_as(folder, KIND, bundle, _Facts)
     groups = grouped(folder, KIND, bundle.tensors, GROUPS)
     params, free, moments, best_params, best_free = (groups[name] for name in GROUPS)
-    best = None if told.best is None else Best(told.best.losses, told.best.steps, best_params, best_free)
-    return TrainingState(told.step, params, free, moments, told.seed, told.settings, best)
+    best = None if noted.best is None else Best(noted.best.losses, noted.best.steps, best_params, best_free)
+    return TrainingState(noted.step, params, free, moments, noted.seed, noted.settings, best)
 
 
 class _BestFacts(BaseModel):

@@ -25,7 +25,7 @@ from metavad.normality.model import SceneModel, SupportScores
 from metavad.progress import SILENT, Progress, Task
 from metavad.threads import one_thread, workers
 
-__all__ = ["Evidence", "calibrate", "evidence_of", "fit", "fit_parameters", "initially_active"]
+__all__ = ["Uncalibrated", "calibrate", "fit", "fit_parameters", "initially_active", "uncalibrated"]
 
 Found = TypeVar("Found")
 
@@ -42,11 +42,11 @@ def fit(method: Method, support: Sample, grid: tuple[int, int], progress: Progre
     The clips' own scores are cross-fitted: none is scored by a model that was shown it. Raises
     :class:`NonFiniteError` where the inner steps ran away.
     """
-    return calibrate(method, evidence_of(method, support, grid, progress))
+    return calibrate(method, uncalibrated(method, support, grid, progress))
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Uncalibrated:
     """What a method makes of K clips before anything is calibrated: the costly part of fitting."""
 
     params: Parameters
@@ -63,30 +63,30 @@ class Evidence:
 
 
 @one_thread()
-def evidence_of(method: Method, support: Sample, grid: tuple[int, int], progress: Progress = SILENT) -> Evidence:
+def uncalibrated(method: Method, support: Sample, grid: tuple[int, int], progress: Progress = SILENT) -> Uncalibrated:
     """Parameters and memory from all clips, and the surprise of each clip held out."""
     size = _sample_size(method, support)
     if isinstance(method, CalibratedMethod) and support.clips:
         params, memory, surprises, known = _cross_fitted(method, support, grid, progress)
         _stop_unless_finite(surprises, support.clips)
-        return Evidence(params, memory, grid, support.clips, size, surprises, known)
-    return Evidence(*fit_parameters(method, support), grid, support.clips, size, {}, {})
+        return Uncalibrated(params, memory, grid, support.clips, size, surprises, known)
+    return Uncalibrated(*fit_parameters(method, support), grid, support.clips, size, {}, {})
 
 
 @one_thread()
-def calibrate(method: Method, evidence: Evidence) -> SceneModel:
-    """The scene model: the evidence under what the method's base knows of the population."""
-    if isinstance(method, CalibratedMethod) and evidence.clips:
-        calibrations, frames = _by_clips(method, evidence)
+def calibrate(method: Method, found: Uncalibrated) -> SceneModel:
+    """The scene model of what :func:`uncalibrated` found, under the population as the method's base has it."""
+    if isinstance(method, CalibratedMethod) and found.clips:
+        calibrations, frames = _by_clips(method, found)
     else:
-        calibrations, frames = _by_population(method, evidence), torch.zeros(0, 1)
-    held_out = _held_out_size(method, evidence.clips, evidence.sample_size)
-    support = SupportScores(evidence.clips, evidence.sample_size, held_out, frames)
+        calibrations, frames = _by_population(method, found), torch.zeros(0, 1)
+    held_out = _held_out_size(method, found.clips, found.sample_size)
+    support = SupportScores(found.clips, found.sample_size, held_out, frames)
     base, config = method.base, method.base.config
     return SceneModel(
         base.experts,
-        evidence.params,
-        evidence.memory,
+        found.params,
+        found.memory,
         calibrations,
         base.frames,
         support,
@@ -98,7 +98,7 @@ def calibrate(method: Method, evidence: Evidence) -> SceneModel:
 @one_thread()
 def fit_parameters(method: Method, support: Sample) -> tuple[Parameters, Memory]:
     """Inner steps on these clips and, of a method that remembers, memory of them."""
-    start, experts = method.start, method.base.experts
+    start, experts = method.start, method.experts
     params = start.params
     if support.clips and start.steps:
         params = inner_loop(
@@ -111,7 +111,7 @@ def fit_parameters(method: Method, support: Sample) -> tuple[Parameters, Memory]
         )
     params = {name: tensor.detach() for name, tensor in params.items()}
     _stop_unless_finite(params, support.clips)
-    remembered = support if isinstance(method, CalibratedMethod) else support.select([])
+    remembered = method.remembered(support)
     with torch.no_grad():
         return params, under(experts, params, ExpertSet.condition, remembered)
 
@@ -123,7 +123,7 @@ def initially_active(experts: ExpertSet) -> frozenset[str]:
 
 
 def _sample_size(method: Method, support: Sample) -> float:
-    return support.effective_sample_size(method.base.config.adaptation.apart)
+    return support.effective_sample_size(method.adaptation.apart)
 
 
 def _is_active(method: Method, name: str, size: float) -> bool:
@@ -133,36 +133,35 @@ def _is_active(method: Method, name: str, size: float) -> bool:
     camera of another kind, with other noise and texture, only clips can say that it was not shown. Until those are
     enough, only what works zero-shot is active; a method that remembers no clips never checks any.
     """
-    checked = isinstance(method, CalibratedMethod) and size >= CHECKED_FROM
-    return checked or name in initially_active(method.base.experts)
+    return method.calibrated_by(size) >= CHECKED_FROM or name in initially_active(method.experts)
 
 
 def _calibration(
     method: Method, name: str, location: ScoreDistribution, size: float, offset: float, active: bool
 ) -> Calibration:
     """One expert's calibration after clips of this effective sample size."""
-    population, seen = method.population[name], size if isinstance(method, CalibratedMethod) else 0.0
+    population, seen = method.population[name], method.calibrated_by(size)
     weight = weight_after(method.base.weights[name], size)
     return Calibration(population.scores.after(seen), location, population.frames.after(seen), offset, weight, active)
 
 
-def _by_population(method: Method, evidence: Evidence) -> dict[str, Calibration]:
-    location, size = population_everywhere(evidence.grid), evidence.sample_size
+def _by_population(method: Method, found: Uncalibrated) -> dict[str, Calibration]:
+    location, size = population_everywhere(found.grid), found.sample_size
     return {
         name: _calibration(method, name, location, size, 0.0, _is_active(method, name, size))
         for name in method.population
     }
 
 
-def _by_clips(method: CalibratedMethod, evidence: Evidence) -> tuple[dict[str, Calibration], Tensor]:
+def _by_clips(method: CalibratedMethod, found: Uncalibrated) -> tuple[dict[str, Calibration], Tensor]:
     """Calibrations from all clips, and the fused frame scores (K, T) of each under those from the others."""
-    size, known = evidence.sample_size, evidence.known
-    clip = size / evidence.clips
+    size, known = found.sample_size, found.known
+    clip = size / found.clips
     shrinkage = method.shrinkage.against(clip)
-    maps = {name: _surprises_of_others(method, each, known[name], clip) for name, each in evidence.surprises.items()}
+    maps = {name: _surprises_of_others(method, each, known[name], clip) for name, each in found.surprises.items()}
     frames = {name: _frames(method, each, known[name]) for name, each in maps.items()}
     calibrations = {}
-    for name, surprises in evidence.surprises.items():
+    for name, surprises in found.surprises.items():
         location = location_distribution(surprises, known[name], shrinkage)
         offset = _offset(method, name, size, frames[name])
         calibrations[name] = _calibration(method, name, location, size, offset, _is_active(method, name, size))
@@ -208,7 +207,7 @@ def _cross_fitted(
 ) -> tuple[Parameters, Memory, dict[str, Tensor], dict[str, Tensor]]:
     """Inner steps and memory on all clips; their population surprise, cross-fitted, and known, by expert."""
     shape, folds = support.seconds.shape, _folds(method, support.clips)
-    surprises = {name: torch.empty(*shape, *grid) for name, _ in method.base.experts.each()}
+    surprises = {name: torch.empty(*shape, *grid) for name, _ in method.experts.each()}
     known = {name: torch.empty(shape, dtype=torch.bool) for name in surprises}
     with progress.task("Learning", 2 * support.clips + sum(len(rest) for _, rest in folds)) as task:
         work = _CrossFit(support, grid, surprises, known, task)
@@ -239,7 +238,7 @@ def _folds(method: Method, clips: int) -> list[tuple[range, Sequence[int]]]:
     A fold is a stretch of time: what comes tomorrow is not between the clips but after them, so a clip must not be
     scored by its neighbours on both sides.
     """
-    count = max(1, min(method.base.config.adaptation.folds, clips))
+    count = max(1, min(method.adaptation.folds, clips))
     edges = [clips * fold // count for fold in range(count + 1)]
     return [(range(first, last), _others(range(first, last), clips)) for first, last in pairwise(edges)]
 
@@ -265,7 +264,7 @@ def _scored_by(
     grid: tuple[int, int],
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Population surprise (B, T, h, w) of clips after the support, and known (B, T), by expert."""
-    experts = method.base.experts
+    experts = method.experts
     with torch.no_grad():
         scores = under(experts, params, ExpertSet.score, held, memory)
     size = _sample_size(method, support)
@@ -295,7 +294,7 @@ def _parts(maps: Tensor) -> tuple[Tensor, ...]:
 
 def _frames(method: Method, maps: Tensor, known: Tensor) -> Tensor:
     """An expert's frame scores (K, T) of its maps, in compressed nats; NaN where not known."""
-    scores = torch.cat([strongest(compress(part), method.base.config.scoring.top) for part in _parts(maps)])
+    scores = torch.cat([strongest(compress(part), method.scoring.top) for part in _parts(maps)])
     return torch.where(known, scores, torch.nan)
 
 
@@ -334,7 +333,7 @@ def _held_out_frames(
             others[name] = _calibration(method, name, calibration.location, seen, offset, calibration.is_active)
         parts = {name: _parts(chosen(each, held)) for name, each in maps.items()}
         fused = (fuse(others, dict(zip(parts, part, strict=True))) for part in zip(*parts.values(), strict=True))
-        scores = [strongest(each, method.base.config.scoring.top) for each in fused]
+        scores = [strongest(each, method.scoring.top) for each in fused]
         found[held.start : held.stop] = torch.cat(scores)
     return torch.where(sure, found, torch.nan)
 

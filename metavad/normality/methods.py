@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from metavad.config import AdaptationConfig, ScoringConfig
 from metavad.experts.base import Parameters
+from metavad.experts.set import ExpertSet
+from metavad.features.sample import Sample
 from metavad.meta.inner import StepSizes
 from metavad.normality.base import Base, ExpertPopulation
 from metavad.normality.distribution import SHRINKAGE, Shrinkage
 
-__all__ = ["Adapted", "CalibratedMethod", "FineTuned", "Joint", "Method", "Refit", "Start", "method_of"]
+__all__ = ["Adapted", "CalibratedMethod", "FineTuned", "Method", "Refit", "Start", "method_of"]
 
 REFIT_STEPS, REFIT_STEP = 8, 0.003
 
@@ -28,9 +31,35 @@ class Start:
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """A way to learn a camera by gradient steps; its scores are calibrated by the population alone."""
+    """A way to learn a camera by gradient steps; its scores are calibrated by the population alone.
+
+    So it keeps no memory of the clips, and to its calibration there were none.
+    """
 
     base: Base
+
+    @property
+    def experts(self) -> ExpertSet:
+        """The base's, whose own parameters are never used."""
+        return self.base.experts
+
+    @property
+    def adaptation(self) -> AdaptationConfig:
+        """How the clips are held out and counted."""
+        return self.base.config.adaptation
+
+    @property
+    def scoring(self) -> ScoringConfig:
+        """From score maps to frame scores."""
+        return self.base.config.scoring
+
+    def remembered(self, support: Sample) -> Sample:
+        """The clips of which a memory is kept."""
+        return support.select([])
+
+    def calibrated_by(self, sample_size: float) -> float:
+        """The effective sample size of what it calibrates by, of clips of this effective sample size."""
+        return 0.0
 
     @property
     @abstractmethod
@@ -45,6 +74,14 @@ class Method(ABC):
 
 class CalibratedMethod(Method):
     """A way that also remembers the clips in closed form, and calibrates by them."""
+
+    def remembered(self, support: Sample) -> Sample:
+        """All of them."""
+        return support
+
+    def calibrated_by(self, sample_size: float) -> float:
+        """All of it."""
+        return sample_size
 
     @property
     def shrinkage(self) -> Shrinkage:
@@ -76,22 +113,8 @@ class FineTuned(Method):
 
     @property
     def population(self) -> Mapping[str, ExpertPopulation]:
-        """The control's, which was shown nothing."""
+        """The control's, before any step."""
         return self.base.control.population
-
-
-class Joint(Method):
-    """The jointly trained control as it is, under the base's population."""
-
-    @property
-    def start(self) -> Start:
-        """The control's parameters, which no step changes."""
-        return Start(self.base.control.params, self.base.step_sizes, 0)
-
-    @property
-    def population(self) -> Mapping[str, ExpertPopulation]:
-        """The base's."""
-        return self.base.population
 
 
 @dataclass(frozen=True)

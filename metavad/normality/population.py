@@ -20,9 +20,9 @@ from metavad.normality.accumulation import smooth, strongest
 from metavad.normality.base import Base, ExpertPopulation
 from metavad.normality.calibration import compress
 from metavad.normality.distribution import PopulationScores
-from metavad.normality.fit import Evidence, calibrate, evidence_of, fit, fit_parameters
+from metavad.normality.fit import Uncalibrated, calibrate, fit, fit_parameters, uncalibrated
 from metavad.normality.fusion import Case, fit_weights
-from metavad.normality.methods import Adapted, Joint, Method
+from metavad.normality.methods import Adapted, FineTuned, Method
 from metavad.normality.model import SceneModel
 from metavad.progress import SILENT, Progress, along
 
@@ -45,7 +45,7 @@ class _Camera:
     windows: tuple[Sample, ...]
 
 
-_Fitted = tuple[Evidence, Sequence[Sample]]
+_Fitted = tuple[Uncalibrated, Sequence[Sample]]
 """What was learned of a camera, and the windows of its other footage."""
 
 
@@ -73,13 +73,14 @@ def fit_population(
         for count in settings.shots:
             raw[count] = [_raw_scores(Adapted(base), each) for each in along(progress, "Scenes", cameras[count])]
             task.advance(note=f"K = {count}")
-        unseen = cameras[settings.shots[0]]
-        base = _with_scores(base, raw, [_raw_scores(Joint(base), each) for each in along(progress, "Scenes", unseen)])
+        unseen = [replace(each, support=each.support.select([])) for each in cameras[settings.shots[0]]]
+        plain = [_raw_scores(FineTuned(base), each) for each in along(progress, "Scenes", unseen)]
+        base = _with_scores(base, raw, plain)
         task.advance(note="control")
         fitted: dict[int, list[_Fitted]] = {}
         for count in settings.shots:
             scenes = along(progress, "Scenes", cameras[count])
-            fitted[count] = [(evidence_of(Adapted(base), each.support, each.grid), each.windows) for each in scenes]
+            fitted[count] = [(uncalibrated(Adapted(base), each.support, each.grid), each.windows) for each in scenes]
             task.advance(note=f"locations, K = {count}")
         base = _with_frames_of_experts(base, fitted, unseen)
         task.advance(note="experts' frames")
@@ -117,12 +118,10 @@ def _with_frames_of_experts(base: Base, fitted: Mapping[int, Sequence[_Fitted]],
     a score is its own surprise.
     """
     found = {
-        count: [_expert_frames(base, calibrate(Adapted(base), evidence), seen) for evidence, seen in each]
+        count: [_expert_frames(base, calibrate(Adapted(base), learned), seen) for learned, seen in each]
         for count, each in fitted.items()
     }
-    plain = [
-        _expert_frames(base, fit(Joint(base), each.support.select([]), each.grid), each.windows) for each in unseen
-    ]
+    plain = [_expert_frames(base, fit(FineTuned(base), each.support, each.grid), each.windows) for each in unseen]
     population = {}
     for name, known in base.population.items():
         counts = [count for count in found if any(name in each for each in found[count])]
@@ -244,9 +243,9 @@ def _pooled(scores: Sequence[Mapping[str, Tensor]], name: str) -> Tensor:
     return torch.cat([each[name] for each in scores if name in each])
 
 
-def _frame_scores(base: Base, evidence: Evidence, seen: Sequence[Sample]) -> Tensor:
+def _frame_scores(base: Base, learned: Uncalibrated, seen: Sequence[Sample]) -> Tensor:
     """Frame scores of the windows, as a detector would give them."""
-    settings, model = base.config.scoring, calibrate(Adapted(base), evidence)
+    settings, model = base.config.scoring, calibrate(Adapted(base), learned)
     parts = []
     for window in seen:
         found = model.score(window)

@@ -117,7 +117,7 @@ def test_what_is_rebuilt_stays_the_frozen_embedding():
             tensor.zero_()
     guess = expert.decoder(expert.encoder(torch.zeros(SIZE)))
     error = (guess - expert.embeddings(sample)).square().mean(-1)
-    torch.testing.assert_close(expert.told(sample["embeddings"][..., 0, 0], {}), torch.log(error + 1e-3))
+    torch.testing.assert_close(expert.strangeness(sample["embeddings"][..., 0, 0], {}), torch.log(error + 1e-3))
     assert expert.loss(sample, {}) != before
 
 

@@ -16,13 +16,13 @@ from metavad.features.footage import regridded
 from metavad.features.library import Library
 from metavad.normality.distribution import PopulationScores
 from metavad.normality.fit import (
-    Evidence,
+    Uncalibrated,
     _folds,
     _offset,
     calibrate,
-    evidence_of,
     fit,
     initially_active,
+    uncalibrated,
 )
 from metavad.normality.fusion import Case, fit_weights
 from metavad.normality.methods import Adapted, FineTuned, Refit
@@ -236,13 +236,13 @@ def test_what_is_not_active_adds_nothing_whatever_its_offset(library, scene, tin
     torch.testing.assert_close(found.fused, alone.share * alone.rarity(found.maps["flow_density"]))
 
 
-def test_evidence_is_calibrated_anew_under_another_population(library, scene, tiny_base):
+def test_what_was_learned_is_calibrated_anew_under_another_population(library, scene, tiny_base):
     """What is costly is done once: other weights and frame scores need no clip again."""
     support = support_of(library, scene, 5)
-    evidence = evidence_of(Adapted(tiny_base), support, library.grid(scene))
+    learned = uncalibrated(Adapted(tiny_base), support, library.grid(scene))
     other = replace(tiny_base, weights={name: pair + 1 for name, pair in tiny_base.weights.items()})
-    assert isinstance(evidence, Evidence)
-    again, whole = calibrate(Adapted(other), evidence), adapt(other, support)
+    assert isinstance(learned, Uncalibrated)
+    again, whole = calibrate(Adapted(other), learned), adapt(other, support)
     video = video_of(library, scene)
     assert torch.equal(again.score(video).fused, whole.score(video).fused)
     assert torch.equal(again.support.frames.nan_to_num(-1), whole.support.frames.nan_to_num(-1))
