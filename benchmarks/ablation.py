@@ -69,10 +69,10 @@ def main() -> None:
 
 
 def _camera(base: Base, scene: Scene, shots: list[int], draws: int, found: dict, kinds: dict) -> None:
-    library = Library([scene], base.config, base.experts.reads, Store())
+    library = Library([scene], base.config.data, base.features, Store())
     seen = seen_of(library, scene)
     plain = {
-        "motion": [hold(each.track.frames, motion(each.track.rows["flow"]), len(each.labels)) for each in seen],
+        "motion": [hold(each.features.frames, motion(each.features.rows["flow"]), len(each.labels)) for each in seen],
         "position": [position(np.arange(len(each.labels), dtype=float)) for each in seen],
     }
     for name, scores in plain.items():
@@ -103,8 +103,8 @@ def _draw(
     anywhere = _without_location(model)
     scores: dict[str, list[FloatArray]] = defaultdict(list)
     for video in seen:
-        maps, known = maps_of(model, library, video.track)
-        unlocated, _ = maps_of(anywhere, library, video.track)
+        maps, known = maps_of(model, library, video.features)
+        unlocated, _ = maps_of(anywhere, library, video.features)
         for name, scorer in _variants(model).items():
             used = unlocated if name == "without location" else maps
             future = 0.0 if name == "strictly causal" else None

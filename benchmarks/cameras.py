@@ -11,7 +11,7 @@ from torch import Tensor
 
 from metavad.config import ScoringConfig
 from metavad.evaluation import micro_auc
-from metavad.features.library import Library, Track
+from metavad.features.library import Library, VideoFeatures
 from metavad.normality.accumulation import smooth
 from metavad.normality.model import SceneModel
 from metavad.scenes.labels import frame_labels
@@ -29,7 +29,7 @@ Maps = Mapping[str, Tensor]
 class Seen:
     """A test video: its ticks; of every frame its label, whether it counts, and its kind of event ("": none)."""
 
-    track: Track
+    features: VideoFeatures
     labels: BoolArray
     counted: BoolArray
     kinds: np.ndarray
@@ -53,17 +53,17 @@ def _seen(library: Library, scene: Scene, number: int) -> Seen:
             for event in csv.DictReader(file):
                 if event["video"] == video.name:
                     kinds[int(event["start"]) : int(event["end"])] = event["kind"]
-    track = library.track(scene.key, "test", video.name)
-    return Seen(track, frame_labels(scene, video, facts.frames), counted, kinds)
+    features = library.video_features(scene.key, "test", video.name)
+    return Seen(features, frame_labels(scene, video, facts.frames), counted, kinds)
 
 
-def maps_of(model: SceneModel, library: Library, track: Track) -> tuple[dict[str, Tensor], Tensor]:
+def maps_of(model: SceneModel, library: Library, features: VideoFeatures) -> tuple[dict[str, Tensor], Tensor]:
     """Every expert's surprise (T, h, w) over a whole video, and which ticks are known (T,)."""
     maps: dict[str, list[Tensor]] = defaultdict(list)
     known = []
-    for start in range(0, len(track), CHUNK):
+    for start in range(0, len(features), CHUNK):
         before = max(0, start - overlap(model))
-        found = model.score(library.part(track, before, min(start + CHUNK, len(track))), start - before)
+        found = model.score(library.part(features, before, min(start + CHUNK, len(features))), start - before)
         for name, each in found.maps.items():
             maps[name].append(each[0])
         known.append(found.known[0])
@@ -75,8 +75,8 @@ def on_frames(
 ) -> FloatArray:
     """Scores of ticks (T,) to smoothed scores of frames."""
     ticks = torch.where(known, raw, torch.nan).numpy()
-    smoothed = smooth(ticks, video.track.seconds, scoring.past, scoring.future if future is None else future)
-    return hold(video.track.frames, smoothed, len(video.labels))
+    smoothed = smooth(ticks, video.features.seconds, scoring.past, scoring.future if future is None else future)
+    return hold(video.features.frames, smoothed, len(video.labels))
 
 
 def auc_of(scores: Sequence[FloatArray], seen: Sequence[Seen]) -> float:

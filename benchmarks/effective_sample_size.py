@@ -57,7 +57,7 @@ def main() -> None:
     base, found = load_base(given.base), defaultdict(lambda: defaultdict(list))
     scenes = [scene for scene in open_suite(given.suite, given.data).scenes if scene.name not in given.leave_out]
     for scene in scenes:
-        library = Library([scene], base.config, base.experts.reads, Store())
+        library = Library([scene], base.config.data, base.features, Store())
         shown, other = halves(library.spans(scene.key), 0)
         windows = [each for span in other for each in _windows(library, span)]
         for span in map(float, given.spans.split(",")):
@@ -83,9 +83,9 @@ def _first(spans: Sequence[VideoSpan], seconds: float) -> list[VideoSpan]:
 
 
 def _windows(library: Library, span: VideoSpan) -> list[Sample]:
-    track = library.track(span.scene, span.side, span.video)
-    inside = np.flatnonzero((track.frames >= span.first) & (track.frames < span.frames))[:TICKS]
-    return [library.part(track, int(inside[0]), int(inside[-1]) + 1)] if len(inside) > 1 else []
+    features = library.video_features(span.scene, span.side, span.video)
+    inside = np.flatnonzero((features.frames >= span.first) & (features.frames < span.frames))[:TICKS]
+    return [library.part(features, int(inside[0]), int(inside[-1]) + 1)] if len(inside) > 1 else []
 
 
 def _alarming(model: SceneModel, windows: Sequence[Sample]) -> dict[str, float]:

@@ -54,7 +54,7 @@ from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
 from metavad.scenes.suite import load_suite
 from metavad.scoring.events import alarm_intervals
-from metavad.scoring.stream import TrackScores, score_track
+from metavad.scoring.stream import VideoScores, score_features
 from metavad.synthetic.write import write_suite
 from metavad.types import BoolArray, FloatArray, IntArray
 from metavad.workflows.suites import open_suite
@@ -171,7 +171,7 @@ def _begun(path: Path | None, base: Base, seed: int) -> ScriptRecord:
 
 def _counts(base: Base, scenes: tuple[Scene, ...], shots: Sequence[int], check: bool) -> Iterator[Count]:
     for scene in scenes:
-        library = Library([scene], base.config, base.experts.reads, Store())
+        library = Library([scene], base.config.data, base.features, Store())
         shown, other = halves(library.spans(scene.key), 0)
         yield from _camera(base, library, scene, shown, other, shots, check)
 
@@ -192,7 +192,7 @@ def _long_footage(bundle: Path, seed: int, shots: Sequence[int], check: bool, nu
             test_seconds=8.0,
         )
         (scene,) = load_suite(str(suite)).scenes
-        library = Library([scene], base.config, base.experts.reads, Store(Path(folder) / "features"))
+        library = Library([scene], base.config.data, base.features, Store(Path(folder) / "features"))
         spans = library.spans(scene.key)
         return list(_camera(base, library, scene, spans[:SHOWN], spans[SHOWN:], shots, check))
 
@@ -253,23 +253,23 @@ class _Rest:
         each = [window_peaks(model, scored.scores, scored.seconds, shown) for _, scored, shown in self._scored(model)]
         return np.concatenate(each)
 
-    def _scored(self, model: SceneModel) -> Iterator[tuple[VideoSpan, TrackScores, BoolArray]]:
+    def _scored(self, model: SceneModel) -> Iterator[tuple[VideoSpan, VideoScores, BoolArray]]:
         for span in self.spans:
-            track = self.library.track(span.scene, span.side, span.video)
-            shown = np.zeros(len(track), dtype=bool)
+            features = self.library.video_features(span.scene, span.side, span.video)
+            shown = np.zeros(len(features), dtype=bool)
             for clip in self.drawn.clips:
                 if clip.video == span.video:
-                    shown |= (track.frames >= clip.first) & (track.frames < clip.end)
-            yield span, score_track(model, self.library, track), shown
+                    shown |= (features.frames >= clip.first) & (features.frames < clip.end)
+            yield span, score_features(model, self.library, features), shown
 
 
 def _events(model: SceneModel, library: Library, scene: Scene, thresholds: Sequence[float]) -> tuple[int, IntArray]:
     """Events of the test videos, and for each threshold those with an alarm inside."""
     events, found = 0, np.zeros(len(thresholds), dtype=int)
     for video in scene.test:
-        track = library.track(scene.key, "test", video.name)
-        labels = frame_labels(scene, video, library.facts(scene.key, "test", video.name).frames)[track.frames]
-        scored = score_track(model, library, track)
+        features = library.video_features(scene.key, "test", video.name)
+        labels = frame_labels(scene, video, library.facts(scene.key, "test", video.name).frames)[features.frames]
+        scored = score_features(model, library, features)
         spans = runs(labels)
         events += len(spans)
         for number, threshold in enumerate(thresholds):
@@ -296,9 +296,9 @@ def _count(
         thresholds += [checked_threshold(model, peaks, each)[0] for each in ALARMS] if enough else thresholds
     alarms, seconds = np.zeros(len(thresholds), dtype=int), 0.0
     for span in other:
-        track = library.track(span.scene, span.side, span.video)
-        scored = score_track(model, library, track)
-        inside = (track.frames >= span.first) & (track.frames < span.frames)
+        features = library.video_features(span.scene, span.side, span.video)
+        scored = score_features(model, library, features)
+        inside = (features.frames >= span.first) & (features.frames < span.frames)
         if inside.sum() < 2:
             continue
         scores, times = scored.scores[inside], scored.seconds[inside]

@@ -58,7 +58,7 @@ def main() -> None:
     scenes = [scene for scene in open_suite(given.suite, given.data).scenes if not _trained_on(scene, seen)]
     found: dict[str, dict[int, float]] = {}
     for scene in scenes:
-        library = Library([scene], used.config, used.experts.reads, Store())
+        library = Library([scene], used.config.data, used.features, Store())
         shown, other = halves(library.spans(scene.key), 0)
         for count in shots:
             clips = draw_shots(shown, count, used.config.data.clip_frames, 0).clips if count else ()
@@ -90,11 +90,11 @@ def _window(
     model: SceneModel, library: Library, scene: Scene, span: VideoSpan, number: int
 ) -> tuple[FloatArray, BoolArray] | None:
     """Smoothed scores of the known ticks of a window, and which were sped up."""
-    track = library.track(scene.key, "normal", span.video)
-    inside = np.flatnonzero((track.frames >= span.first) & (track.frames < span.frames))
+    features = library.video_features(scene.key, "normal", span.video)
+    inside = np.flatnonzero((features.frames >= span.first) & (features.frames < span.frames))
     if len(inside) < 2 * LASTS:
         return None
-    sample = library.part(track, int(inside[0]), int(min(inside[-1] + 1, inside[0] + WINDOW)))
+    sample = library.part(features, int(inside[0]), int(min(inside[-1] + 1, inside[0] + WINDOW)))
     flow, labels = _sped_up(sample["flow"][0], np.random.default_rng(number))
     settings = model.scoring
     found = model.score(replace(sample, features={**sample.features, "flow": flow[None]}))

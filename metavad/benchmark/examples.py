@@ -13,7 +13,7 @@ from metavad.normality.methods import Adapted
 from metavad.scenes.video import read_colour
 from metavad.scoring.events import alarm_intervals
 from metavad.scoring.pictures import around, nearest_shot
-from metavad.scoring.stream import explain_peak, hold, score_track
+from metavad.scoring.stream import explain_peak, hold, score_features
 from metavad.threads import one_thread
 from metavad.types import ByteArray
 
@@ -32,13 +32,13 @@ def scene_example(trial: SceneTrial) -> SceneExample:
     footage = gather(trial.library, key, shots, thumbnails=False)
     model = fit(Adapted(trial.base), footage.support, footage.grid)
     detector = make_detector(trial.base, model, footage, alarms_per_day=settings.adaptation.alarms_per_day)
-    tracks = dict(trial.tracks())
-    scored = {name: score_track(model, trial.library, track) for name, track in tracks.items()}
+    videos = dict(trial.test_features())
+    scored = {name: score_features(model, trial.library, features) for name, features in videos.items()}
     name = max(scored, key=lambda video: float(scored[video].scores.max()))
-    found = score_track(model, trial.library, tracks[name], maps=True)
+    found = score_features(model, trial.library, videos[name], maps=True)
     facts = trial.library.facts(key, "test", name)
     scores = hold(found.frames, found.scores, facts.frames)
-    tick, why = explain_peak(model, trial.library, tracks[name], found)
+    tick, why = explain_peak(model, trial.library, videos[name], found)
     top = _picture(trial, "test", name, int(found.frames[tick]))
     shown = tuple(_picture(trial, clip.side, clip.video, clip.first + clip.length // 2) for clip in shots.clips)
     assert found.fused is not None  # maps were asked for

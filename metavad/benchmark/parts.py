@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from metavad.benchmark.region_truth import pixel_figure
 from metavad.benchmark.scene_trial import SceneTrial
 from metavad.benchmark.settings import Part
 from metavad.features.footage import regridded
-from metavad.features.library import Library, Track
+from metavad.features.library import Library, VideoFeatures
 from metavad.files import atomic_path
 from metavad.normality.accumulation import smooth
 from metavad.normality.base import Base
@@ -27,7 +28,7 @@ from metavad.scenes.arrays import archived_arrays
 from metavad.scenes.cache import cache_folder, data_digest
 from metavad.scoring.baselines import motion, position
 from metavad.scoring.regions import detect
-from metavad.scoring.stream import TrackScores, score_track
+from metavad.scoring.stream import VideoScores, score_features
 from metavad.types import FloatArray
 
 __all__ = ["Scored", "parts_folder", "scored_part"]
@@ -75,15 +76,15 @@ def parts_folder(base: Base, shot_frames: int, seed: int) -> Path:
 
 def _score_part(trial: SceneTrial, part: Part) -> Scored:
     if part.method == "position":
-        raw = {name: position(track.seconds) for name, track in trial.tracks()}
+        raw = {name: position(features.seconds) for name, features in trial.test_features()}
         return Scored(raw, raw)
     if part.method == "motion":
-        return _scored(trial, lambda track: _speed(trial, track), None, None, trial.moving)
+        return _scored(trial, partial(_speed, trial), None, None, trial.moving)
     started = time.perf_counter()
     model, waited = _model(trial, part)
     seconds = time.perf_counter() - started + waited
     maps, threshold = trial.regions.known, _threshold(trial, model)
-    return _scored(trial, lambda track: score_track(model, trial.library, track, maps=maps), seconds, threshold)
+    return _scored(trial, partial(score_features, model, trial.library, maps=maps), seconds, threshold)
 
 
 def _threshold(trial: SceneTrial, model: SceneModel) -> float:
@@ -94,25 +95,25 @@ def _threshold(trial: SceneTrial, model: SceneModel) -> float:
     return promise_threshold(model, alarms, normal_ticks=ticks)[0]
 
 
-def _speed(trial: SceneTrial, track: Track) -> TrackScores:
+def _speed(trial: SceneTrial, features: VideoFeatures) -> VideoScores:
     """The baseline without a model, smoothed as scores of a model are; its map is the speed of each cell."""
-    settings, raw = trial.base.config.scoring, motion(track.rows["flow"])
-    smoothed = smooth(raw, track.seconds, settings.past, settings.future, track.recordings)
-    return TrackScores(track.frames, track.seconds, smoothed, raw, np.asarray(track.rows["flow"])[:, 2])
+    settings, raw = trial.base.config.scoring, motion(features.rows["flow"])
+    smoothed = smooth(raw, features.seconds, settings.past, settings.future, features.recordings)
+    return VideoScores(features.frames, features.seconds, smoothed, raw, np.asarray(features.rows["flow"])[:, 2])
 
 
 def _scored(
     trial: SceneTrial,
-    score: Callable[[Track], TrackScores],
+    score: Callable[[VideoFeatures], VideoScores],
     adapt_seconds: float | None,
     threshold: float | None,
     library: Library | None = None,
 ) -> Scored:
     found, frames = {}, sum(len(labels) for labels, _ in trial.truth.values())
-    tracks = list(trial.tracks(library))
+    videos = list(trial.test_features(library))
     started = time.perf_counter()
-    for name, track in tracks:
-        found[name] = score(track)
+    for name, features in videos:
+        found[name] = score(features)
     spent = time.perf_counter() - started + frames * trial.feature_seconds
     regions = trial.regions
     maps = {name: each.fused for name, each in found.items() if each.fused is not None} if regions.known else {}

@@ -15,7 +15,7 @@ from metavad.benchmark.settings import Settings
 from metavad.episodes import Shots, draw_shots
 from metavad.errors import DataError, FootageWarning
 from metavad.features.base import grid_of
-from metavad.features.library import Library, Track, stream
+from metavad.features.library import Library, VideoFeatures, features_of, stream
 from metavad.features.sample import Sample
 from metavad.normality.base import Base
 from metavad.recordings import recordings
@@ -48,7 +48,7 @@ class SceneTrial:
     @cached_property
     def library(self) -> Library:
         """Of the target: only the clips shown are decoded, the test videos' features are cached."""
-        return Library([self.scene], self.base.config, self.base.experts.reads, self.store, whole=False)
+        return Library([self.scene], self.base.config.data, self.base.features, self.store, whole=False)
 
     @cached_property
     def other_scene(self) -> Library:
@@ -56,11 +56,11 @@ class SceneTrial:
         others = [scene for scene in self.suite if scene.suite == self.scene.suite and scene.key != self.scene.key]
         start = next((n for n, scene in enumerate(others) if scene.key > self.scene.key), 0)
         for scene in [*others[start:], *others[:start]]:
-            library = Library([scene], self.base.config, self.base.experts.reads, self.store, whole=False)
+            library = Library([scene], self.base.config.data, self.base.features, self.store, whole=False)
             if scene.normal and self._enough(library, scene):
                 return library
         (scene,) = load_suite(str(generated_suite(1, seed=7919, size="small", test_videos=0))).scenes
-        return Library([scene], self.base.config, self.base.experts.reads, self.store, whole=False)
+        return Library([scene], self.base.config.data, self.base.features, self.store, whole=False)
 
     def _enough(self, library: Library, scene: Scene) -> bool:
         clips = sum(len(span.clips(self.settings.shot_frames)) for span in library.spans(scene.key))
@@ -208,9 +208,10 @@ class SceneTrial:
         """Of the target, with flow, which the baseline needs also where no expert reads it."""
         if "flow" in self.base.experts.reads:
             return self.library
-        return Library([self.scene], self.base.config, ("flow",), self.store, whole=False)
+        flow = features_of(self.base.config, ["flow"])
+        return Library([self.scene], self.base.config.data, flow, self.store, whole=False)
 
-    def tracks(self, library: Library | None = None) -> Iterable[tuple[str, Track]]:
+    def test_features(self, library: Library | None = None) -> Iterable[tuple[str, VideoFeatures]]:
         """Test videos that are scored, with the features of all their ticks."""
         read = library or self.library
-        return ((name, read.track(self.scene.key, "test", name)) for name in self.truth)
+        return ((name, read.video_features(self.scene.key, "test", name)) for name in self.truth)

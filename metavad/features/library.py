@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metavad.config import Config
+from metavad.config import Config, DataConfig
 from metavad.episodes import Clip, VideoSpan
 from metavad.features.base import Feature, Reading, grid_of
 from metavad.features.embeddings import EmbeddingsFeature
@@ -31,7 +31,7 @@ from metavad.types import ByteArray, FloatArray, IntArray
 
 __all__ = [
     "Library",
-    "Track",
+    "VideoFeatures",
     "blank_sample",
     "features_of",
     "recorded",
@@ -64,13 +64,17 @@ def _flow_field(config: Config) -> FlowFieldFeature:
 
 
 @dataclass(frozen=True)
-class Track:
-    """All ticks of one video: stored rows of each feature, and half-open intervals (R, 2) of each recording's ticks."""
+class VideoFeatures:
+    """The features of all ticks of one video."""
 
     frames: IntArray
+    """Frame of the file at each tick (T,)."""
     seconds: FloatArray
+    """Time of each tick in the file (T,)."""
     rows: dict[str, np.ndarray]
+    """Of each feature, by name, as stored (T, ...)."""
     recordings: IntArray
+    """Half-open intervals (R, 2) of each recording's ticks."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -92,20 +96,20 @@ class Library:
     def __init__(
         self,
         scenes: Sequence[Scene],
-        config: Config,
-        features: Sequence[str],
+        data: DataConfig,
+        features: Mapping[str, Feature],
         store: Store,
         *,
         whole: bool = True,
         progress: Progress = SILENT,
     ) -> None:
         self.scenes = {scene.key: scene for scene in scenes}
-        self.config, self._store, self._whole, self._progress = config, store, whole, progress
-        self.features = features_of(config, features)
+        self.features = dict(features)
+        self._data, self._store, self._whole, self._progress = data, store, whole, progress
         self.glances: dict[tuple[str, float], Glance] = {}
         """What clips showed that were decoded by themselves, by video and seconds."""
         self._facts: dict[tuple[str, str, str], VideoFacts] = {}
-        self._tracks: dict[tuple[str, str, str], Track] = {}
+        self._videos: dict[tuple[str, str, str], VideoFeatures] = {}
 
     def video(self, scene: str, side: str, name: str) -> Video:
         """The video of this name on the ``normal`` or ``test`` side."""
@@ -124,12 +128,12 @@ class Library:
         span = self.scenes[scene].normal_frames if side == "normal" else None
         return [self._span_of(scene, side, video.name, span) for video in getattr(self.scenes[scene], side)]
 
-    def track(self, scene: str, side: str, name: str) -> Track:
+    def video_features(self, scene: str, side: str, name: str) -> VideoFeatures:
         """All ticks of one video, from the cache or computed now."""
         key = (scene, side, name)
-        if key not in self._tracks:
-            self._tracks[key] = self._compute(*key)
-        return self._tracks[key]
+        if key not in self._videos:
+            self._videos[key] = self._compute(*key)
+        return self._videos[key]
 
     def sample(self, clips: Sequence[Clip]) -> Sample:
         """The clips of one scene as one sample (B = clips, T ticks); decoded side by side where they must be."""
@@ -145,18 +149,18 @@ class Library:
 
     def grid(self, scene: str, side: str = "normal") -> tuple[int, int]:
         """Cells (h, w) of a camera's score maps."""
-        return grid_of(*self._size(scene, side), self.config.data.rows)
+        return grid_of(*self._size(scene, side), self._data.rows)
 
     def _size(self, scene: str, side: str) -> tuple[int, int]:
         """Height and width of a camera's working pictures, as its first video has them."""
         facts = self.facts(scene, side, getattr(self.scenes[scene], side)[0].name)
-        return working_size(facts.height, facts.width, self.config.data.short_side)
+        return working_size(facts.height, facts.width, self._data.short_side)
 
-    def part(self, track: Track, start: int, stop: int, *, fresh: bool = False) -> Sample:
-        """Ticks [start, stop) of a track as a sample of one clip; ``fresh``: nothing before ``start`` is known."""
-        rows = {name: rows[start:stop] for name, rows in track.rows.items()}
-        seconds = track.seconds[start:stop] - track.seconds[start]
-        begun = track.begun(start, stop)
+    def part(self, features: VideoFeatures, start: int, stop: int, *, fresh: bool = False) -> Sample:
+        """Ticks [start, stop) of a video as a sample of one clip; ``fresh``: nothing before ``start`` is known."""
+        rows = {name: rows[start:stop] for name, rows in features.rows.items()}
+        seconds = features.seconds[start:stop] - features.seconds[start]
+        begun = features.begun(start, stop)
         return sample_of(self.features, rows, seconds, np.minimum(begun, seconds) if fresh else begun, over=fresh)
 
     def pictures(self, clip: Clip) -> tuple[list[ByteArray], IntArray]:
@@ -174,7 +178,7 @@ class Library:
     def _span_of(self, scene: str, side: str, name: str, span: tuple[int, int] | None) -> VideoSpan:
         facts = self.facts(scene, side, name)
         first, last = span or (0, facts.frames)
-        ticks = tick_frames(facts.seconds, self.config.data.rate)
+        ticks = tick_frames(facts.seconds, self._data.rate)
         parts = tuple(recordings(facts.seconds)[:, 0].tolist())
         return VideoSpan(scene, name, min(last, facts.frames), facts.rate, tuple(ticks.tolist()), first, side, parts)
 
@@ -185,11 +189,11 @@ class Library:
 
     def _clip(self, clip: Clip) -> Sample:
         facts = self.facts(clip.scene, clip.side, clip.video)
-        ticks = tick_frames(facts.seconds, self.config.data.rate)
+        ticks = tick_frames(facts.seconds, self._data.rate)
         inside = np.flatnonzero((ticks >= clip.first) & (ticks < clip.end))
         if self._whole and clip.first in ticks and len(inside) > _SHORT:
-            track = self.track(clip.scene, clip.side, clip.video)
-            return self.part(track, int(inside[0]), int(inside[-1]) + 1, fresh=True)
+            features = self.video_features(clip.scene, clip.side, clip.video)
+            return self.part(features, int(inside[0]), int(inside[-1]) + 1, fresh=True)
         return self.of_pictures(clip, *self.pictures(clip))
 
     def _reading(self, scene: str, side: str, name: str, ticks: IntArray) -> Reading:
@@ -199,13 +203,13 @@ class Library:
     def _ticks(self, clip: Clip) -> IntArray:
         """The ticks' frame numbers; of a clip too short for more, its first and last frame."""
         facts = self.facts(clip.scene, clip.side, clip.video)
-        ticks = clip.first + tick_frames(facts.seconds[clip.first : clip.end], self.config.data.rate)
+        ticks = clip.first + tick_frames(facts.seconds[clip.first : clip.end], self._data.rate)
         return np.unique([clip.first, clip.end - 1]) if len(ticks) <= _SHORT else ticks
 
     def _working(self, clip: Clip, frames: Sequence[int] | IntArray) -> Iterator[Frame]:
         """Working frames of these numbers of the clip's video."""
         video, crop = self.video(clip.scene, clip.side, clip.video), self.scenes[clip.scene].crop
-        return read_frames(video, short_side=self.config.data.short_side, crop=crop, every=frames)
+        return read_frames(video, short_side=self._data.short_side, crop=crop, every=frames)
 
     def _read(self, clips: Sequence[Clip]) -> "dict[Clip, tuple[dict[str, ByteArray], FloatArray]]":
         """Stored rows and times of every clip: neighbours are decoded in one go, and some goes side by side."""
@@ -239,8 +243,8 @@ class Library:
     def _shown(self, clip: Clip, rows: Mapping[str, ByteArray], seconds: FloatArray) -> Sample:
         return replace(sample_of(self.features, rows, seconds, seconds), origins=self._origin(clip))
 
-    def _compute(self, scene: str, side: str, name: str) -> Track:
-        video, crop, data = self.video(scene, side, name), self.scenes[scene].crop, self.config.data
+    def _compute(self, scene: str, side: str, name: str) -> VideoFeatures:
+        video, crop, data = self.video(scene, side, name), self.scenes[scene].crop, self._data
         frames, indices, seconds = working_frames(
             self._store, video, short_side=data.short_side, rate=data.rate, crop=crop
         )
@@ -252,7 +256,7 @@ class Library:
             name: self._store.array({**key, **feature.of(reading).key()}, partial(recorded, feature, reading, frames))
             for name, feature in self.features.items()
         }
-        return Track(indices, seconds, rows, edges)
+        return VideoFeatures(indices, seconds, rows, edges)
 
 
 class _Rows:

@@ -29,6 +29,8 @@ from metavad.errors import ConfigError
 from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
+from metavad.features.base import Feature
+from metavad.features.library import features_of
 from metavad.meta.outer import step_size
 from metavad.normality.distribution import PopulationScores
 from metavad.shipped import shipped_base
@@ -85,6 +87,11 @@ class Base:
     def experts(self) -> ExpertSet:
         """The experts, whose own parameters are never used."""
         return build_experts(self.config, self.buffers).requires_grad_(False)
+
+    @cached_property
+    def features(self) -> dict[str, Feature]:
+        """What the experts read, by name, with the config's settings."""
+        return features_of(self.config, self.experts.reads)
 
     def only(self, names: Sequence[str]) -> "Base":
         """The base of some of its experts; the first works zero-shot where none of them does."""

@@ -24,7 +24,7 @@ from metavad.config import MOST_SHOTS
 from metavad.errors import BundleError, ShotsError, UsageError, VideoError
 from metavad.evaluation.ranking import micro_auc
 from metavad.experts.set import ExpertSet, under
-from metavad.features.library import Library
+from metavad.features.library import Library, features_of
 from metavad.features.sample import Sample, join
 from metavad.normality.base import Base
 from metavad.normality.fit import fit
@@ -167,7 +167,8 @@ class _Trial:
         allowed, forbidden = self.suite.side(allowed=True), self.suite.side(allowed=False)
         clips = [clip for each in (*allowed, *forbidden) for clip in (*each.train, *each.test)]
         scene = Scene(self.suite.name, "clips", self.suite.root, normal=tuple(clips))
-        library = Library([scene], self.base.config, ("embeddings",), self.store)
+        features = features_of(self.base.config, ["embeddings"])
+        library = Library([scene], self.base.config.data, features, self.store)
         with self.progress.task("Embeddings", len(clips)) as task:
             for clip in clips:
                 self._samples[clip.name] = _sample(library, scene, clip)
@@ -243,8 +244,8 @@ def _left_out(method: Method, shown: Sequence[Sample]) -> FloatArray:
 
 def _sample(library: Library, scene: Scene, clip: Video) -> Sample:
     """A whole clip; of its pictures one point stands for all, so that clips of any size meet."""
-    track = library.track(scene.key, "normal", clip.name)
-    found = library.part(track, 0, len(track), fresh=True)
+    features = library.video_features(scene.key, "normal", clip.name)
+    found = library.part(features, 0, len(features), fresh=True)
     if not found.known["embeddings"].any():
         raise VideoError(f"{clip.path}: expected a clip of several frames, found one too short; take it away")
     point = torch.zeros(*found.seconds.shape, 1, 1)

@@ -35,11 +35,11 @@ __all__ = [
     "FORMATS",
     "MASK_FORMATS",
     "TRACK_FORMATS",
-    "Box",
     "FrameFormat",
     "MaskFormat",
     "Row",
     "TrackFormat",
+    "TrackedBox",
     "checked_labels",
     "clip_number",
     "has_rows",
@@ -49,13 +49,13 @@ __all__ = [
     "table_rows",
 ]
 
-Box: TypeAlias = tuple[int, int, int, int, int, int]
+TrackedBox: TypeAlias = tuple[int, int, int, int, int, int]
 """Track, frame, x0, y0, x1, y1: pixels of the cropped picture, half-open."""
 FrameFormat: TypeAlias = Callable[[LabelSource, Video, int], BoolArray]
 """Labels (T,) of a video with so many frames."""
 MaskFormat: TypeAlias = Callable[[LabelSource, Video, int], "Iterator[BoolArray] | None"]
 """Masks (H, W), one per frame, or nothing where the dataset has none for this video."""
-TrackFormat: TypeAlias = Callable[[LabelSource, Video, int], list[Box]]
+TrackFormat: TypeAlias = Callable[[LabelSource, Video, int], list[TrackedBox]]
 """Boxes of all tracks of a video."""
 
 
@@ -471,7 +471,7 @@ def _maps_by_frame(folder: Path) -> dict[int, Path]:
     return maps
 
 
-def _object_boxes(source: LabelSource, video: Video, frames: int) -> list[Box]:
+def _object_boxes(source: LabelSource, video: Video, frames: int) -> list[TrackedBox]:
     """The largest contour of each object in each frame, while a tracks file beside the maps lists it."""
     spans = _spans(source.of(video), video)
     boxes = []
@@ -497,7 +497,7 @@ def _largest_box(mask: BoolArray) -> tuple[int, int, int, int]:
     return int(x), int(y), int(x + width), int(y + height)
 
 
-def _street_scene_boxes(source: LabelSource, video: Video, frames: int) -> list[Box]:
+def _street_scene_boxes(source: LabelSource, video: Video, frames: int) -> list[TrackedBox]:
     """``.../007.jpg TRACK X Y W H`` a line: frame from 1, top-left and size."""
     path = source.of(video)
     boxes = []
@@ -519,7 +519,7 @@ def _street_scene(source: LabelSource, video: Video, frames: int) -> BoolArray:
     return labels
 
 
-def _track_rows(source: LabelSource, video: Video, frames: int) -> list[Box]:
+def _track_rows(source: LabelSource, video: Video, frames: int) -> list[TrackedBox]:
     """``track,frame,xmin,ymin,xmax,ymax`` a line, frames from 0, last pixels inside; no file: no track."""
     path = source.of(video)
     if source.normal_throughout(video):
@@ -531,7 +531,7 @@ def _track_rows(source: LabelSource, video: Video, frames: int) -> list[Box]:
     return _inside(boxes, frames, path)
 
 
-def _inside(boxes: list[Box], frames: int, path: Path) -> list[Box]:
+def _inside(boxes: list[TrackedBox], frames: int, path: Path) -> list[TrackedBox]:
     """The same boxes, all of them in frames that exist and with an area."""
     for box in boxes:
         if not 0 <= box[1] < frames:

@@ -13,8 +13,8 @@ from metavad.scenes.formats import (
     FORMATS,
     MASK_FORMATS,
     TRACK_FORMATS,
-    Box,
     Row,
+    TrackedBox,
     checked_labels,
     has_rows,
     interval_rows,
@@ -30,7 +30,7 @@ __all__ = [
     "FORMATS",
     "MASK_FORMATS",
     "TRACK_FORMATS",
-    "Box",
+    "TrackedBox",
     "check_rows",
     "frame_labels",
     "pixel_masks",
@@ -81,7 +81,7 @@ def _cropped_masks(scene: Scene, source: LabelSource, video: Video, masks: Itera
         yield np.asarray(scene.crop.apply(mask), bool)
 
 
-def region_tracks(scene: Scene, video: Video, frames: int) -> list[Box]:
+def region_tracks(scene: Scene, video: Video, frames: int) -> list[TrackedBox]:
     """Boxes of every abnormal track as (track, frame, x0, y0, x1, y1), half-open, in the cropped picture.
 
     Taken from track files; where there are only masks, from their connected regions, which become a track
@@ -149,7 +149,7 @@ def unlabelled(scene: Scene) -> list[Video]:
     return [] if source is None else [video for video in scene.test if not has_rows(source, video)]
 
 
-def _boxes(source: LabelSource, video: Video, frames: int) -> list[Box]:
+def _boxes(source: LabelSource, video: Video, frames: int) -> list[TrackedBox]:
     if source.format not in TRACK_FORMATS:
         hint = nearest(source.format, TRACK_FORMATS)
         raise LabelError(f"tracks: expected a known format, found {source.format!r}; {hint}")
@@ -163,7 +163,7 @@ def _masks(source: LabelSource, video: Video, frames: int, known: Iterable[str])
     return MASK_FORMATS[source.format](source, video, frames)
 
 
-def _cropped_boxes(scene: Scene, video: Video, boxes: list[Box]) -> list[Box]:
+def _cropped_boxes(scene: Scene, video: Video, boxes: list[TrackedBox]) -> list[TrackedBox]:
     """Boxes in the cropped picture; those that the crop leaves nothing of go."""
     if scene.crop == Crop():
         return boxes
@@ -178,9 +178,9 @@ def _cropped_boxes(scene: Scene, video: Video, boxes: list[Box]) -> list[Box]:
     return moved
 
 
-def _tracks_of_masks(masks: Iterator[BoolArray]) -> list[Box]:
+def _tracks_of_masks(masks: Iterator[BoolArray]) -> list[TrackedBox]:
     """Connected regions, linked to the region of the frame before that they overlap most."""
-    boxes: list[Box] = []
+    boxes: list[TrackedBox] = []
     last, tracks, count = np.zeros((0, 0), np.int32), np.zeros(1, np.int64), 0
     for frame, mask in enumerate(masks):
         number, regions, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)

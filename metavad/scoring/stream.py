@@ -13,7 +13,7 @@ import torch
 from metavad.arguments import checked
 from metavad.errors import FootageWarning, VideoError
 from metavad.features.base import Feature, Reading
-from metavad.features.library import Library, Track, features_of, sample_of
+from metavad.features.library import Library, VideoFeatures, features_of, sample_of
 from metavad.features.sample import Sample
 from metavad.normality.accumulation import smooth, stream_smooth, strongest
 from metavad.normality.detector import Detector
@@ -28,7 +28,7 @@ from metavad.scoring.prefetch import prefetch
 from metavad.scoring.regions import find_regions
 from metavad.types import Box, ByteArray, FloatArray, IntArray
 
-__all__ = ["TrackScores", "check_video", "explain_peak", "hold", "score", "score_track"]
+__all__ = ["VideoScores", "check_video", "explain_peak", "hold", "score", "score_features"]
 
 CHUNK = 32
 """Ticks scored at once."""
@@ -50,7 +50,7 @@ class _Explainable:
 
 
 @dataclass(frozen=True)
-class TrackScores:
+class VideoScores:
     """Scores of every tick of one video."""
 
     frames: IntArray
@@ -142,32 +142,32 @@ _SLACK = 1e-6
 """Seconds, as in smoothing."""
 
 
-def score_track(model: SceneModel, library: Library, track: Track, *, maps: bool = False) -> TrackScores:
+def score_features(model: SceneModel, library: Library, features: VideoFeatures, *, maps: bool = False) -> VideoScores:
     """The same scores from features that are computed already."""
     settings = model.scoring
     parts = []
-    for first, end in track.recordings.tolist():
+    for first, end in features.recordings.tolist():
         for start in range(first, end, CHUNK):
             before = max(first, start - overlap(model))
-            sample = library.part(track, before, min(start + CHUNK, end))
+            sample = library.part(features, before, min(start + CHUNK, end))
             parts.append(_chunk(model, sample, start - before))
     raw = np.concatenate([part[0] for part in parts])
-    smoothed = smooth(raw, track.seconds, settings.past, settings.future, track.recordings)
+    smoothed = smooth(raw, features.seconds, settings.past, settings.future, features.recordings)
     fused = np.concatenate([part[1] for part in parts]) if maps else None
-    return TrackScores(track.frames, track.seconds, smoothed, raw, fused)
+    return VideoScores(features.frames, features.seconds, smoothed, raw, fused)
 
 
 def explain_peak(
-    model: SceneModel, library: Library, track: Track, scores: TrackScores
+    model: SceneModel, library: Library, features: VideoFeatures, scores: VideoScores
 ) -> tuple[int, Explanation | None]:
     """The tick that drives the highest smoothed score, and why it surprises."""
     settings = model.scoring
     peak = int(np.argmax(scores.scores))
-    first, end = next(part for part in track.recordings.tolist() if part[0] <= peak < part[1])
+    first, end = next(part for part in features.recordings.tolist() if part[0] <= peak < part[1])
     away = scores.seconds[first:end] - scores.seconds[peak]
     inside = (away >= -settings.past) & (away <= settings.future) & ~np.isnan(scores.raw[first:end])
     tick = first + int(np.argmax(np.where(inside, scores.raw[first:end], -np.inf)))
-    sample = library.part(track, max(first, tick - overlap(model)), tick + 1)
+    sample = library.part(features, max(first, tick - overlap(model)), tick + 1)
     last = int(sample.seconds.shape[1]) - 1
     return tick, explain(model, sample, model.score(sample, last), last)
 

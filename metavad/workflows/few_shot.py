@@ -49,7 +49,7 @@ def adapt(
     alarms = base.config.adaptation.alarms_per_day if alarms_per_day is None else alarms_per_day
     check_shots([shots], shot_frames)
     check_alarms(alarms)
-    library = Library([scene], base.config, base.experts.reads, store or Store(), whole=False, progress=progress)
+    library = Library([scene], base.config.data, base.features, store or Store(), whole=False, progress=progress)
     drawn = draw_shots(library.spans(scene.key), shots, shot_frames, seed).without(leave_out)
     drawn = drawn.also([_around(library, scene, video, second, shot_frames) for video, second in show])
     footage = gather(library, scene.key, drawn, thumbnails=pictures, progress=progress)

@@ -21,7 +21,7 @@ from metavad.errors import BundleError, DataError, FootageWarning, OutputError, 
 from metavad.experts import build_experts
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
-from metavad.features.library import Library
+from metavad.features.library import Library, features_of
 from metavad.features.sample import Sample
 from metavad.files import claimed, is_free, write_text
 from metavad.meta.checkpoint import TrainingState, latest, load_state, save_state
@@ -251,9 +251,9 @@ class Run:
         library = self.footage.library
         videos = []
         for span in self.footage.abnormal[scene]:
-            track = library.track(scene, "test", span.video)
-            labels = [any(start <= frame < end for start, end in span.abnormal) for frame in track.frames]
-            videos.append((library.part(track, 0, len(track)), torch.tensor(labels)))
+            features = library.video_features(scene, "test", span.video)
+            labels = [any(start <= frame < end for start, end in span.abnormal) for frame in features.frames]
+            videos.append((library.part(features, 0, len(features)), torch.tensor(labels)))
         return self._case(scene, self.footage.all[scene], shots, videos)
 
     def _plain(self, scene: str, shots: int) -> Case:
@@ -328,8 +328,8 @@ def training_footage(
     scenes: Sequence[Scene], config: Config, store: Store, seed: int, progress: Progress
 ) -> TrainingFootage:
     """Of these scenes; every feature is computed, or found in the cache."""
-    reads = build_experts(config).reads
-    library = Library(scenes, config, reads, store, progress=progress)
+    features = features_of(config, build_experts(config).reads)
+    library = Library(scenes, config.data, features, store, progress=progress)
     usable = [scene for scene in scenes if scene.normal]
     if not usable:
         raise DataError("meta-training: expected scenes with normal videos, found none; choose other --scenes")
@@ -339,7 +339,7 @@ def training_footage(
     every = [span for each in (*spans.values(), *abnormal.values()) for span in each]
     with progress.task("Decoding and features", len(every)) as task:
         for span in every:
-            library.track(span.scene, span.side, span.video)
+            library.video_features(span.scene, span.side, span.video)
             task.advance(note=span.scene)
     held = _held_out(sorted(spans), config.meta.validation_scenes, seed)
     train = {key: each for key, each in spans.items() if key not in held}

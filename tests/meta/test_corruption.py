@@ -6,7 +6,7 @@ import torch
 
 from metavad.episodes import Clip
 from metavad.experts import build_experts
-from metavad.features.library import Library
+from metavad.features.library import Library, features_of
 from metavad.meta.corruption import CORRUPTIONS, Corrupter
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
@@ -38,7 +38,8 @@ def test_a_piece_of_fixed_place_and_size_comes_from_elsewhere(shape):
 
 @pytest.fixture(scope="module")
 def corrupted(cameras, tiny_config):
-    library = Library(load_suite(str(cameras)).scenes, tiny_config, build_experts(tiny_config).reads, Store())
+    features = features_of(tiny_config, build_experts(tiny_config).reads)
+    library = Library(load_suite(str(cameras)).scenes, tiny_config.data, features, Store())
     spans = {scene: library.spans(scene) for scene in library.scenes}
     clip = spans[next(iter(spans))][0].clips(8)[3]
     return library, spans, clip

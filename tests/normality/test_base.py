@@ -36,7 +36,7 @@ def test_one_changed_byte_is_found(tiny_base, tmp_path):
 
 def test_an_expert_alone_says_what_it_said_among_the_others(tiny_base, cameras):
     scene = load_suite(str(cameras)).scenes[0]
-    library = Library([scene], tiny_base.config, tiny_base.experts.reads, Store())
+    library = Library([scene], tiny_base.config.data, tiny_base.features, Store())
     span = library.spans(scene.key)[0]
     support = library.sample(span.clips(tiny_base.config.data.clip_frames)[:2])
     grid = library.grid(scene.key)

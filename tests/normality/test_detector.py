@@ -19,7 +19,7 @@ from metavad.scenes.suite import load_suite
 
 @pytest.fixture(scope="module")
 def library(cameras, tiny_base):
-    return Library(load_suite(str(cameras)).scenes, tiny_base.config, tiny_base.experts.reads, Store())
+    return Library(load_suite(str(cameras)).scenes, tiny_base.config.data, tiny_base.features, Store())
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,8 @@ def scene(library):
 
 
 def video_of(library, scene):
-    track = library.track(scene, "test", library.scenes[scene].test[0].name)
-    return library.part(track, 0, len(track))
+    features = library.video_features(scene, "test", library.scenes[scene].test[0].name)
+    return library.part(features, 0, len(features))
 
 
 def made(base, library, scene, shots, *, alarms_per_day=5, pictures=True):

@@ -36,7 +36,7 @@ from metavad.scoring.explain import explain
 
 @pytest.fixture(scope="module")
 def library(cameras, tiny_base):
-    return Library(load_suite(str(cameras)).scenes, tiny_base.config, tiny_base.experts.reads, Store())
+    return Library(load_suite(str(cameras)).scenes, tiny_base.config.data, tiny_base.features, Store())
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,8 @@ def adapt(base, support):
 
 
 def video_of(library, scene):
-    track = library.track(scene, "test", library.scenes[scene].test[0].name)
-    return library.part(track, 0, len(track))
+    features = library.video_features(scene, "test", library.scenes[scene].test[0].name)
+    return library.part(features, 0, len(features))
 
 
 def test_zero_shot_is_the_base_itself(library, scene, tiny_base):

@@ -26,7 +26,7 @@ def scene(cameras):
 @pytest.fixture(scope="module")
 def library(scene, tiny_base):
     """Of the clips asked for alone, as adapting has it."""
-    return Library([scene], tiny_base.config, tiny_base.experts.reads, Store(), whole=False)
+    return Library([scene], tiny_base.config.data, tiny_base.features, Store(), whole=False)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from metavad.scenes.suite import load_suite
 @pytest.fixture(scope="module")
 def model(cameras, tiny_base):
     """A model whose frame scores are nats as they are."""
-    library = Library(load_suite(str(cameras)).scenes, tiny_base.config, tiny_base.experts.reads, Store())
+    library = Library(load_suite(str(cameras)).scenes, tiny_base.config.data, tiny_base.features, Store())
     nothing = gather(library, next(iter(library.scenes)), Shots((), 0), thumbnails=False)
     plain = fit(Adapted(tiny_base), nothing.support, nothing.grid)
     return replace(plain, frames=PopulationScores.unit())

@@ -136,10 +136,10 @@ def scored(tiny_base, cameras):
     from metavad.scenes.cache import Store
     from metavad.scenes.suite import load_suite
 
-    library = Library(load_suite(str(cameras)).scenes, tiny_base.config, tiny_base.experts.reads, Store())
+    library = Library(load_suite(str(cameras)).scenes, tiny_base.config.data, tiny_base.features, Store())
     scene = next(iter(library.scenes))
-    track = library.track(scene, "test", library.scenes[scene].test[0].name)
-    sample = library.part(track, 0, len(track))
+    features = library.video_features(scene, "test", library.scenes[scene].test[0].name)
+    sample = library.part(features, 0, len(features))
     shots = library.sample(draw_shots(library.spans(scene), 4, 16, 0).clips)
     grid = library.grid(scene)
     return {k: (fit(Adapted(tiny_base), shots.select(range(k)), grid), sample) for k in (0, 4)}

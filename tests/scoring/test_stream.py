@@ -15,13 +15,13 @@ from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
 from metavad.scoring import stream
 from metavad.scoring.events import find_events
-from metavad.scoring.stream import hold, score, score_track
+from metavad.scoring.stream import hold, score, score_features
 from tests.footage import retimed, write_video
 
 
 @pytest.fixture(scope="module")
 def library(cameras, tiny_base):
-    return Library(load_suite(str(cameras)).scenes, tiny_base.config, tiny_base.experts.reads, Store())
+    return Library(load_suite(str(cameras)).scenes, tiny_base.config.data, tiny_base.features, Store())
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +44,9 @@ def chunk(request, monkeypatch):
 def test_the_stream_and_the_cache_agree_whatever_the_chunk(detector, library, scene, chunk):
     video = library.scenes[scene].test[0]
     streamed = list(score(detector, video))
-    track = library.track(scene, "test", video.name)
+    features = library.video_features(scene, "test", video.name)
     frames = library.facts(scene, "test", video.name).frames
-    cached = hold(track.frames, score_track(detector.model, library, track).scores, frames)
+    cached = hold(features.frames, score_features(detector.model, library, features).scores, frames)
     assert [frame.index for frame in streamed] == list(range(frames))
     np.testing.assert_allclose([frame.score for frame in streamed], cached, rtol=1e-3, atol=1e-3)
 
@@ -137,15 +137,15 @@ def test_features_and_scores_of_a_cached_video_end_at_a_gap_too(detector, tiny_b
     times = [*range(0, 1600, 67), *range(3_600_000, 3_601_600, 67)]
     joined = Video("joined", retimed(footage, tmp_path / "joined.mkv", times))
     camera = Scene("site", "camera", tmp_path, normal=(joined,))
-    library = Library([camera], tiny_base.config, tiny_base.experts.reads, Store())
-    track = library.track(camera.key, "normal", "joined")
-    assert track.recordings.tolist() == [[0, 16], [16, 32]]
-    assert not np.any(track.rows["flow"][16, 2])  # nothing moves at the first tick of a recording
-    cached = score_track(detector.model, library, track)
+    library = Library([camera], tiny_base.config.data, tiny_base.features, Store())
+    features = library.video_features(camera.key, "normal", "joined")
+    assert features.recordings.tolist() == [[0, 16], [16, 32]]
+    assert not np.any(features.rows["flow"][16, 2])  # nothing moves at the first tick of a recording
+    cached = score_features(detector.model, library, features)
     assert np.isnan(cached.raw[:4]).all()
     np.testing.assert_array_equal(np.isnan(cached.raw[:16]), np.isnan(cached.raw[16:]))
     streamed, _ = scored(detector, joined.path)
-    np.testing.assert_allclose(hold(track.frames, cached.scores, len(times)), streamed, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(hold(features.frames, cached.scores, len(times)), streamed, rtol=1e-3, atol=1e-3)
     assert all(clip.end <= 24 or clip.first >= 24 for clip in library.spans(camera.key)[0].clips(16))
 
 

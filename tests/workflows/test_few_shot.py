@@ -31,7 +31,17 @@ class Watch:
         self._count(monkeypatch, cv2, "imdecode")
         for feature in FEATURES:
             self._count(monkeypatch, feature, "start")
-        for name in ("sample", "facts", "spans", "track", "pictures", "of_pictures", "video", "nothing", "grid"):
+        for name in (
+            "sample",
+            "facts",
+            "spans",
+            "video_features",
+            "pictures",
+            "of_pictures",
+            "video",
+            "nothing",
+            "grid",
+        ):
             self._count(monkeypatch, Library, name)
         gather = few_shot.gather
 
