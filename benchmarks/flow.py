@@ -60,9 +60,9 @@ def _pairs_of(spec: CameraSpec) -> Iterator[Pair]:
     plan = plan_videos(spec, 1, 1, 4.0, 4.0)[0][0]
     images = [cv2.cvtColor(each.image, cv2.COLOR_RGB2GRAY) for each in render(spec, plan, world)]
     cast = [(actor, shapes(actor, spec.lens, spec.look.sun)) for actor in perform(spec, plan)]
-    for moment in (1.5, 3.0):
+    for start in (1.5, 3.0):
         for span in SPANS:
-            first, last = round(moment * spec.fps), round((moment + span) * spec.fps)
+            first, last = round(start * spec.fps), round((start + span) * spec.fps)
             flow, owner = _drawn(spec, world.patches, cast, first, last)
             _, later = _drawn(spec, world.patches, cast, last, last)
             yield _worked(Pair(images[first], images[last], flow, _seen(flow, owner, later)))

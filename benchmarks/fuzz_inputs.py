@@ -568,7 +568,7 @@ OPTIONS = {
     "score": ["--fps", "--detector"],
     "meta-train": ["--set", "--config", "--seed", "--device"],
 }
-SAID = (
+VALUES = (
     *("inf", "nan", "-inf", "-1", "0", "1e400", "999999", "2", "3", "0.5", "", " ", "a,b", "0,0", "1,,2", "٣", "1_0"),
     *("normal@1", "normal@nan", "normal@1e9", "@", "x@-1", "meta.inner_steps=0", "meta.inner_steps=nan", "a.b=c"),
     *("é", "=", ".", "all", "adapted", "position", "csv", "cpu", "quick", "../sibling/out", "[/x]", "a\nb"),
@@ -592,7 +592,7 @@ def _options(corpus: Corpus, work: Path, random: Random) -> Case:
 
 
 def _odd(command: str, random: Random) -> list[str]:
-    return [choice(random, OPTIONS[command]), choice(random, SAID)]
+    return [choice(random, OPTIONS[command]), choice(random, VALUES)]
 
 
 KINDS: dict[str, Kind] = {

@@ -48,12 +48,12 @@ def drawn(size: tuple[int, int], seed: int) -> Iterator[ByteArray]:
     rows = generator.integers(height // 8, height - height // 4, len(things))
     speeds = generator.uniform(0.04, 0.2, len(things)) * height * generator.choice([-1, 1], len(things))
     noise = [generator.integers(0, 5, size, dtype=np.uint8) for _ in range(5)]
-    for moment in range(LOOP):
+    for tick in range(LOOP):
         frame = ground.copy()
         for number, (thing, row) in enumerate(zip(things, rows, strict=True)):
-            at = int(number * width / 6 + speeds[number] * moment / FPS) % (width - thing.shape[1])
+            at = int(number * width / 6 + speeds[number] * tick / FPS) % (width - thing.shape[1])
             frame[row : row + thing.shape[0], at : at + thing.shape[1]] = thing
-        yield cv2.add(frame, noise[moment % len(noise)])
+        yield cv2.add(frame, noise[tick % len(noise)])
 
 
 def _texture(generator: np.random.Generator, height: int, width: int) -> ByteArray:

@@ -100,7 +100,7 @@ def load_bundle(folder: Path, kind: Kind) -> Bundle:
         known = _Document.model_validate(document, strict=True)
         if known.digest != _digest({key: value for key, value in document.items() if key != "digest"}):
             raise ValueError(f"{kind.facts} was changed")
-        files = {name: _content(folder / name, told) for name, told in known.files.items()}
+        files = {name: _content(folder / name, recorded) for name, recorded in known.files.items()}
         tensors = load(_content(folder / kind.tensors, known.tensors))
         if name := _not_finite(kind, tensors):
             raise ValueError(f"NaN or infinity in {name}")
@@ -221,13 +221,13 @@ def _document(folder: Path, kind: Kind) -> dict[str, Any]:
     return dict(document)
 
 
-def _content(path: Path, told: _File) -> bytes:
+def _content(path: Path, recorded: _File) -> bytes:
     """A file of the folder, of the size and digest that were put down; raises :class:`ValueError`."""
     try:
-        content = _bytes(path, told.bytes)
+        content = _bytes(path, recorded.bytes)
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{path.name} is missing") from None
-    if hashlib.sha256(content).hexdigest() != told.sha256:
+    if hashlib.sha256(content).hexdigest() != recorded.sha256:
         raise ValueError(f"{path.name} was changed")
     return content
 

@@ -295,22 +295,22 @@ class JsonProgress(_Display):
     def __init__(self, stream: TextIO, clock: Clock = time.monotonic, every: float = 1.0) -> None:
         super().__init__(clock)
         self._stream, self._every = stream, every
-        self._told: dict[_Work, float] = {}
+        self._written: dict[_Work, float] = {}
 
     def _begun(self, work: _Work) -> None:
         self._write(work, "begun")
 
     def _moved(self, work: _Work) -> None:
-        if self._clock() - self._told[work] >= self._every:
+        if self._clock() - self._written[work] >= self._every:
             self._write(work, "going")
 
     def _over(self, work: _Work) -> None:
         self._write(work, "over")
-        del self._told[work]
+        del self._written[work]
 
     def _write(self, work: _Work, state: str) -> None:
         now = self._clock()
-        self._told[work] = now
+        self._written[work] = now
         left = work.left(now)
         record = {
             "task": work.title,
@@ -330,10 +330,10 @@ def _line(works: Sequence[_Work], now: float) -> str:
     """All open tasks, from the outermost on; the times are its."""
     left = next((found for found in (work.left(now) for work in works) if found is not None), None)
     still = "" if left is None else f", about {_spell(left)} still"
-    return f"{' > '.join(map(_told, works))}, {_spell(now - works[0].started)} so far{still}"
+    return f"{' > '.join(map(_described, works))}, {_spell(now - works[0].started)} so far{still}"
 
 
-def _told(work: _Work) -> str:
+def _described(work: _Work) -> str:
     note = f" ({work.note})" if work.note else ""
     return f"{work.title}: {_counted(work)}{note}"
 

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,10 +13,6 @@ from metavad.arguments import checked
 from metavad.errors import UsageError
 from metavad.progress import SILENT, Progress
 from metavad.types import FloatArray
-
-
-class Speaks(Protocol):
-    def speak(self) -> str: ...
 
 
 @checked
@@ -59,7 +55,7 @@ def test_what_fits_passes(given):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"path": 3}, "expected text, a Path or None as path, found 3"),
         ({"count": "10"}, "expected a whole number as count, found '10'"),
@@ -77,10 +73,10 @@ def test_what_fits_passes(given):
     ],
     ids=str,
 )
-def test_what_does_not_is_a_line_that_says_so(given, said):
+def test_what_does_not_is_a_line_that_says_so(given, message):
     with pytest.raises(UsageError) as raised:
         plain(**given)
-    assert str(raised.value) == f"plain: {said}; see help(metavad.plain)"
+    assert str(raised.value) == f"plain: {message}; see help(metavad.plain)"
 
 
 def test_missing_and_unknown_arguments_are_python_s():
@@ -112,7 +108,7 @@ def _objects(name):
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: metavad.load_detector(3), "load_detector: expected text or a Path as folder, found 3"),
         (lambda: metavad.score("a.mp4", "detectors/lobby"), "expected a Detector as detector, found 'a.mp4'"),
@@ -127,7 +123,7 @@ def _objects(name):
         (lambda: metavad.run_benchmark("ped2", "base"), "expected a list of Scenes as scenes, found 'ped2'"),
     ],
 )
-def test_what_is_easily_mixed_up(call, said):
+def test_what_is_easily_mixed_up(call, message):
     with pytest.raises(UsageError) as raised:
         call()
-    assert said in str(raised.value)
+    assert message in str(raised.value)

@@ -187,7 +187,7 @@ class Table(BaseModel):
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("facts", "message"),
     [
         ({"level": "1", "names": []}, "level"),
         ({"level": 0, "names": []}, "level: input should be greater than 0"),
@@ -196,14 +196,14 @@ class Table(BaseModel):
         ({"level": 1, "names": [], "more": 1}, "more"),
     ],
 )
-def test_facts_have_names_types_and_ranges(tmp_path, facts, said):
+def test_facts_have_names_types_and_ranges(tmp_path, facts, message):
     assert facts_as(tmp_path, KIND, Bundle({}, {"level": 2, "names": ["a"]}), Table) == Table(level=2, names=("a",))
-    with pytest.raises(BundleError, match=said):
+    with pytest.raises(BundleError, match=message):
         facts_as(tmp_path, KIND, Bundle({}, facts), Table)
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("found", "message"),
     [
         ({}, "g/a is missing"),
         ({"a": torch.zeros(2, 3), "b": torch.zeros(1)}, "g/b is no tensor of its settings"),
@@ -212,12 +212,12 @@ def test_facts_have_names_types_and_ranges(tmp_path, facts, said):
         ({"a": torch.zeros(2, 3, dtype=torch.float64)}, "g/a is float64"),
     ],
 )
-def test_tensors_have_names_types_and_shapes(tmp_path, found, said):
+def test_tensors_have_names_types_and_shapes(tmp_path, found, message):
     wanted = {"a": torch.zeros(2, 3, device="meta")}
     check_tensors(tmp_path, KIND, "g", {"a": torch.zeros(2, 3)}, wanted)
     more = {"a": torch.zeros(1, 3)}
     check_tensors(tmp_path, KIND, "g", {"a": torch.zeros(7, 3)}, wanted, more)
-    with pytest.raises(BundleError, match=said):
+    with pytest.raises(BundleError, match=message):
         check_tensors(tmp_path, KIND, "g", found, wanted)
     with pytest.raises(BundleError, match=r"g/[ab] is"):
         check_tensors(tmp_path, KIND, "g", found, wanted, more)

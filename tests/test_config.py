@@ -42,7 +42,7 @@ def test_no_count_is_beyond_memory(name):
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("meta.shots=[10,1]", "the least and the most"),
         ("meta.shots=[0,1]", "meta.shots.0"),
@@ -56,8 +56,8 @@ def test_no_count_is_beyond_memory(name):
         (f"meta.outer_steps={'[' * 100_000}", "meta.outer_steps"),
     ],
 )
-def test_what_makes_no_sense_is_one_line(override, said):
-    with pytest.raises(ConfigError, match=said) as error:
+def test_what_makes_no_sense_is_one_line(override, message):
+    with pytest.raises(ConfigError, match=message) as error:
         load_config("default", [override])
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 300
@@ -76,7 +76,7 @@ def test_a_file_of_settings_as_editors_save_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("begun", "now", "said"),
+    ("begun", "now", "message"),
     [
         ({"a": {"b": 1}}, {"a": {"b": 1}}, None),
         ({"a": {"b": 1, "c": 2}}, {"a": {"b": 2, "c": 3}}, "a.b = 2, begun with 1"),
@@ -86,8 +86,8 @@ def test_a_file_of_settings_as_editors_save_it(tmp_path):
         ({}, {"a": None}, "a = null, begun with nothing"),
     ],
 )
-def test_the_first_difference_is_named_with_both_values(begun, now, said):
-    assert first_difference(begun, now) == said
+def test_the_first_difference_is_named_with_both_values(begun, now, message):
+    assert first_difference(begun, now) == message
 
 
 def test_a_configuration_is_what_it_was_after_a_file(tmp_path):
@@ -103,13 +103,13 @@ def test_a_preset_says_in_a_line_what_it_is_for_and_then_only_what_it_changes(na
     assert text.startswith("# ")
     values = tomllib.loads(text)
     sections = {key: value for key, value in values.items() if isinstance(value, dict)}
-    said = {key: value for key, value in values.items() if key not in sections}
-    said |= {f"{section}.{key}": value for section, table in sections.items() for key, value in table.items()}
+    message = {key: value for key, value in values.items() if key not in sections}
+    message |= {f"{section}.{key}": value for section, table in sections.items() for key, value in table.items()}
     plain = {"experts": PLAIN["experts"]} | {
         f"{section}.{key}": value
         for section, table in PLAIN.items()
         if section != "experts"
         for key, value in table.items()
     }
-    assert {key: value for key, value in said.items() if plain[key] == value} == {}
-    assert bool(said) == (name != "default")
+    assert {key: value for key, value in message.items() if plain[key] == value} == {}
+    assert bool(message) == (name != "default")

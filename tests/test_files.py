@@ -75,8 +75,8 @@ def test_folders_that_were_made_for_nothing_go(tmp_path):
 
 
 def test_what_somebody_else_wrote_meanwhile_is_left_alone(tmp_path):
-    said = "what somebody else wrote meanwhile; name another"
-    with pytest.raises(OutputError, match=said), atomic_directory(tmp_path / "a") as beside:
+    message = "what somebody else wrote meanwhile; name another"
+    with pytest.raises(OutputError, match=message), atomic_directory(tmp_path / "a") as beside:
         (beside / "mine").touch()
         (tmp_path / "a").mkdir()
         (tmp_path / "a" / "theirs").touch()
@@ -127,8 +127,8 @@ def test_the_same_place_twice_in_one_process(tmp_path):
 def test_a_place_is_claimed_once(tmp_path, writer):
     place = tmp_path / "deep" / "place"
     process = writer(f"claimed(Path({str(place)!r}))")
-    said = r"deep/place: expected nobody else .* another run of metavad"
-    with pytest.raises(OutputError, match=said), claimed(place):
+    message = r"deep/place: expected nobody else .* another run of metavad"
+    with pytest.raises(OutputError, match=message), claimed(place):
         raise AssertionError
     with claimed(tmp_path / "deep" / "other"):
         pass
@@ -147,7 +147,7 @@ def test_a_claim_ends_with_the_process_however_that_ends(tmp_path, writer):
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_link_is_no_free_place_and_that_is_said_before_the_work(tmp_path, there):
+def test_a_link_is_no_free_place_and_that_is_reported_before_the_work(tmp_path, there):
     """A folder cannot take its place; that was found after the work."""
     if there:
         (tmp_path / "real").mkdir()
@@ -166,8 +166,8 @@ def test_a_folder_that_takes_no_files_is_not_waited_for(tmp_path, monkeypatch):
         return opened(path, flags, *rest, **named)
 
     monkeypatch.setattr(os, "open", missing)
-    said = "expected a folder to write to, found one that takes no files"
-    with pytest.raises(OutputError, match=said), claimed(tmp_path / "place"):
+    message = "expected a folder to write to, found one that takes no files"
+    with pytest.raises(OutputError, match=message), claimed(tmp_path / "place"):
         raise AssertionError
 
 

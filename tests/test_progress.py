@@ -165,8 +165,8 @@ def test_json_says_begun_going_and_over(clock):
             for clock.now in (0.5, 1.5, 1.9, 4):
                 inner.advance(note="x")
         outer.advance()
-    told = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [(line["task"], line["state"], line["done"]) for line in told] == [
+    records = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["task"], line["state"], line["done"]) for line in records] == [
         ("Scoring", "begun", 0),
         ("Scoring monday", "begun", 0),
         ("Scoring monday", "going", 2),
@@ -175,7 +175,7 @@ def test_json_says_begun_going_and_over(clock):
         ("Scoring", "going", 1),
         ("Scoring", "over", 1),
     ]
-    assert told[2] == {
+    assert records[2] == {
         "task": "Scoring monday",
         "within": ["Scoring"],
         "state": "going",

@@ -94,8 +94,8 @@ def test_a_type_checker_knows_every_public_name(tmp_path):
     ]
     out, err, code = api.run([*options, str(tmp_path / "client.py")])
     assert (code, err) == (0, ""), out + err
-    said = [line for line in out.splitlines() if "Revealed type" in line]
-    types = dict(zip(asked, (line.partition(": note: Revealed type is ")[2] for line in said), strict=True))
+    revealed = [line for line in out.splitlines() if "Revealed type" in line]
+    types = dict(zip(asked, (line.partition(": note: Revealed type is ")[2] for line in revealed), strict=True))
     assert not [name for name, text in types.items() if text in ('"Any"', '"builtins.object"')], types
     assert not [name for name in SHOWN if "Any" in types[name]], types
     assert "float]" in types["scores"]

@@ -198,7 +198,7 @@ def test_every_page_of_the_docs_is_of_one_kind():
     )
 
 
-def test_the_suite_file_of_the_reference_is_read_as_said(tmp_path):
+def test_the_suite_file_of_the_reference_is_read_as_reported(tmp_path):
     from metavad.scenes.labels import frame_labels
 
     write_video(tmp_path / "lobby" / "normal" / "sunday.mp4")
@@ -216,11 +216,11 @@ def test_every_key_and_format_of_a_suite_is_in_the_reference():
     from metavad.scenes import suite_file
     from metavad.scenes.labels import FORMATS, MASK_FORMATS, TRACK_FORMATS
 
-    said = PAGES["docs/suites.md"].split("## Folders")[0]
+    stated = PAGES["docs/suites.md"].split("## Folders")[0]
     keys = {key for table in suite_file._TABLES.values() for key in table.model_fields} | set(
         suite_file.SuiteTable.model_fields
     )
-    outside = re.sub(r"^```.*?^```", "", said, flags=re.MULTILINE | re.DOTALL)
+    outside = re.sub(r"^```.*?^```", "", stated, flags=re.MULTILINE | re.DOTALL)
     named = set(re.findall(r"\w[\w-]*", " ".join(re.findall(r"`[^`]+`", outside))))
     assert keys - named == set()
     assert {*FORMATS, *MASK_FORMATS, *TRACK_FORMATS} - named == set()

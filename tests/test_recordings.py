@@ -40,7 +40,7 @@ def test_neither_lost_frames_nor_a_camera_that_slows_down_to_one_a_second_make_a
 
 
 @given(times)
-def test_a_gap_is_told_by_the_times_before_it(seconds):
+def test_a_gap_is_known_by_the_times_before_it(seconds):
     whole = recordings(seconds)
     for frames in range(1, len(seconds) + 1):
         starts = recordings(seconds[:frames])[:, 0]

@@ -70,7 +70,7 @@ def test_one_thread_inside_and_the_callers_number_afterwards(threads):
     assert (torch.get_num_threads(), workers()) == (3, 3)
 
 
-def test_a_thread_that_works_ahead_has_one_for_as_long_as_it_lives(threads):
+def test_a_thread_that_prefetches_has_one_for_as_long_as_it_lives(threads):
     threads(3, 1)
     found, go_on = [], Event()
 

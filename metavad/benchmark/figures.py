@@ -111,13 +111,13 @@ def _latency(trial: SceneTrial, fps: float | None) -> float:
     """Median seconds from a frame to its score: waiting for what smoothing looks ahead, then computing."""
     if fps is None:
         return math.nan
-    ahead = trial.base.config.scoring.future
+    future = trial.base.config.scoring.future
     times, given = [], []
     for name, (labels, _) in trial.truth.items():
         seconds, ticks = trial.facts(name).seconds, trial.ticks(name)
         at, parts = seconds[ticks], trial.recordings(name)
         last = np.repeat(parts[:, 1] - 1, parts[:, 1] - parts[:, 0])  # a recording's last ticks wait for no other
-        leaves = at[np.minimum(np.searchsorted(at, at + ahead + 1e-6, side="right"), last)]
+        leaves = at[np.minimum(np.searchsorted(at, at + future + 1e-6, side="right"), last)]
         computed = len(labels) / fps / len(ticks)
         times.append(seconds)
         given.append(np.maximum(hold(ticks, leaves, len(labels)), seconds) + computed)

@@ -123,15 +123,15 @@ def _warnings_as_lines() -> Iterator[None]:
     """Each warning of metavad's as one line on stderr, once; those of other packages as ever."""
     from metavad.errors import MetavadWarning
 
-    said: set[str] = set()
+    printed: set[str] = set()
     with warnings.catch_warnings():
         before = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *where: object) -> None:
             if not issubclass(category, MetavadWarning):
                 before(message, category, *where)  # type: ignore[arg-type]
-            elif str(message) not in said:
-                said.add(str(message))
+            elif str(message) not in printed:
+                printed.add(str(message))
                 _say(f"warning: {message}", 0)
 
         warnings.simplefilter("always", MetavadWarning)

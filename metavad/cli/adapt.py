@@ -94,7 +94,7 @@ def adapt(
     from metavad.cli.bases import open_base
     from metavad.cli.terminal import progress_of, say
 
-    reported, scenes = progress_of(progress), _scenes(target, normal, data, fps, name)
+    reporter, scenes = progress_of(progress), _scenes(target, normal, data, fps, name)
     left_out, shown, places = _numbers(leave_out), _seconds(show or (), scenes), _places(scenes, out)
     found, where = open_base(base)
     say(f"base {found.digest}: {where}")
@@ -110,16 +110,16 @@ def adapt(
         show=shown,
         seed=seed,
         pictures=pictures,
-        progress=reported,
+        progress=reporter,
     )
 
     def make_one(scene: "Scene") -> "tuple[Detector, list[str]]":
         detector = make(scene)
         lines = _summary(scene, detector, shots, left_out)
-        checked, more = _checked(scene, detector, shown, progress=reported) if check else (detector, [])
+        checked, more = _checked(scene, detector, shown, progress=reporter) if check else (detector, [])
         return checked, [*lines, *more]
 
-    _save_all(make_one, scenes, places, reported)
+    _save_all(make_one, scenes, places, reporter)
 
 
 def _save_all(

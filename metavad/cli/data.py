@@ -52,7 +52,7 @@ def synthesize(
     from metavad.files import claimed
     from metavad.synthetic import write_suite
 
-    told = progress_of(progress)
+    reporter = progress_of(progress)
     kind = cast(Literal["tiny", "small", "full"], size)
     with resuming("the same command keeps the cameras that are done"), claimed(out):
         path = write_suite(
@@ -66,7 +66,7 @@ def synthesize(
             test_videos=test_videos,
             test_seconds=test_seconds,
             jobs=jobs,
-            progress=told,
+            progress=reporter,
         )
     say(f"{scenes} cameras: {path}", f"next: metavad meta-train --scenes {path}")
 
@@ -93,16 +93,16 @@ def _listed(name: str, data: Path | None) -> tuple[str, ...]:
     from metavad.shipped import shipped
 
     raw = tomllib.loads(shipped("tasks")[name].read_text(encoding="utf-8"))
-    said = str(raw.get("title", "")), str(raw.get("terms", ""))
+    described = str(raw.get("title", "")), str(raw.get("terms", ""))
     if raw.get("generate"):
-        return name, "made when used", "", "", *said
+        return name, "made when used", "", "", *described
     try:
         suite = load_suite(name, data)
     except MetavadError:
-        return name, "no", "", "", *said
+        return name, "no", "", "", *described
     videos = {video.path for scene in suite.scenes for video in (*scene.normal, *scene.test)}
     where = ", ".join(sorted({str(scene.root) for scene in suite.scenes})[:2])
-    return name, _present(suite, len(videos)), _size(videos), where, *said
+    return name, _present(suite, len(videos)), _size(videos), where, *described
 
 
 def _present(suite: "Suite", videos: int) -> str:
@@ -140,7 +140,7 @@ def fetch(
     from metavad.scenes.download import fetch as fetched
     from metavad.scenes.suite import about, load_suite
 
-    told = progress_of(progress)
+    reporter = progress_of(progress)
     root = data or (Path(os.environ["METAVAD_DATA"]) if os.environ.get("METAVAD_DATA") else None)
     if not about(name).archives:
         say(*by_hand(name))
@@ -148,7 +148,7 @@ def fetch(
         raise UsageError("expected a place for datasets, found none; say it with --data or METAVAD_DATA")
     root = root or Path()
     with resuming("the same command goes on where it stopped"):
-        folders = fetched(name, root, told, keep=keep)
+        folders = fetched(name, root, reporter, keep=keep)
     say(*(f"{folder}" for folder in folders))
     if missing := still_missing(load_suite(name, root)):
         say(*by_hand(name), *(f"still missing: {path}" for path in missing))
@@ -173,9 +173,9 @@ def check(
     from metavad.scenes.check import check_suite
     from metavad.workflows.suites import open_suite
 
-    told = progress_of(progress)
-    suite = open_suite(name, data, told)
-    findings = check_suite(suite, jobs=jobs, progress=told)
+    reporter = progress_of(progress)
+    suite = open_suite(name, data, reporter)
+    findings = check_suite(suite, jobs=jobs, progress=reporter)
     errors = [finding for finding in findings if finding.level == "error"]
     if findings:
         table = Table(box=None, pad_edge=False, header_style="bold")
@@ -228,11 +228,11 @@ def _asked_unit(table: Path) -> str:
     from metavad.errors import printable
 
     with answering("--unit frames or --unit seconds"):
-        said: str = typer.prompt(f"{printable(table)}: are start and end frames or seconds?")
-    return said
+        answer: str = typer.prompt(f"{printable(table)}: are start and end frames or seconds?")
+    return answer
 
 
-def _unit(said: str | None) -> "Unit | None":
+def _unit(answer: str | None) -> "Unit | None":
     """The unit of that name; raises :class:`UsageError` for any other."""
     from typing import get_args
 
@@ -240,9 +240,9 @@ def _unit(said: str | None) -> "Unit | None":
     from metavad.scenes.guess import Unit
 
     units: dict[str | None, Unit] = {unit: unit for unit in get_args(Unit)}
-    if said is not None and said not in units:
-        raise UsageError(f"--unit: expected frames or seconds, found {said!r}")
-    return units.get(said)
+    if answer is not None and answer not in units:
+        raise UsageError(f"--unit: expected frames or seconds, found {answer!r}")
+    return units.get(answer)
 
 
 @app.command(epilog="Example: metavad data label test/01.mp4 --out intervals.csv")

@@ -49,8 +49,8 @@ def meta_train(
 
     settings = load_config(config, overrides or ())
     run = out or (_newest() if resume else _new())
-    told = progress_of(progress)
-    chosen = select_scenes(scenes, data, role="meta-train", progress=told)
+    reporter = progress_of(progress)
+    chosen = select_scenes(scenes, data, role="meta-train", progress=reporter)
 
     def going_on() -> str:
         begun = (run / "run.json").is_file()
@@ -66,7 +66,7 @@ def meta_train(
             seed=seed,
             resume=resume,
             device=device,
-            progress=told,
+            progress=reporter,
             tensorboard=tensorboard,
         )
     say(

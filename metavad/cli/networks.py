@@ -49,9 +49,9 @@ def fetch(
     from metavad.cli.terminal import progress_of, resuming, say
     from metavad.features.networks.fetch import fetch_network
 
-    told = progress_of(progress)
+    reporter = progress_of(progress)
     with resuming("the same command goes on"):
-        say(f"{name}: {fetch_network(name, told)}")
+        say(f"{name}: {fetch_network(name, reporter)}")
 
 
 @app.command(epilog="Example: metavad networks check yolox-nano")

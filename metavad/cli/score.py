@@ -45,10 +45,10 @@ def score(
     """
     from metavad.cli.terminal import progress_of, resuming
 
-    told = progress_of(progress)
+    reporter = progress_of(progress)
     _check_paths(videos)
     with resuming("the same command goes on with the videos that are left"):
-        _score(videos, detector, out, fps, told)
+        _score(videos, detector, out, fps, reporter)
 
 
 def _score(videos: list[Path], detector: Path, out: Path, fps: float | None, progress: "Progress") -> None:

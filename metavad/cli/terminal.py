@@ -56,8 +56,8 @@ def resuming(hint: str | Callable[[], str]) -> Iterator[None]:
 
         if not is_full_disk(error):
             raise
-        said = str(error) if error.errno is None else f"{error.filename or 'a file'}: {error.strerror}; make room"
-        raise Interrupted(f"{said}, then {_text(hint)}", 1) from error
+        reason = str(error) if error.errno is None else f"{error.filename or 'a file'}: {error.strerror}; make room"
+        raise Interrupted(f"{reason}, then {_text(hint)}", 1) from error
 
 
 def _text(hint: str | Callable[[], str]) -> str:

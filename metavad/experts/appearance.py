@@ -124,8 +124,8 @@ class Appearance(Expert):
             float(torch.where(shown & (memory["clips"] == clip), away, FAR).min())
             for clip in range(len(memory["shots"]))
         )
-        said = _sentence(float(regions[one, 4] - regions[one, 2]), memory["heights"][shown], distances)
-        return Reason(said, distances)
+        sentence = _sentence(float(regions[one, 4] - regions[one, 2]), memory["heights"][shown], distances)
+        return Reason(sentence, distances)
 
     def _codes(self, looks: Tensor, sizes: Tensor) -> Tensor:
         """Codes (..., D) of looks and size, aspect and place (..., 5)."""

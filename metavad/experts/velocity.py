@@ -103,8 +103,8 @@ class Velocity(Expert):
             return None
         speed, histogram = moved(regions[one])
         near = _near(memory["regions"], sample, place)
-        said = _sentence(float(speed), int(histogram.sum(-1).argmax()), near)
-        return Reason(said, tuple((near.amax((1, 2)) - speed).abs().tolist()))
+        sentence = _sentence(float(speed), int(histogram.sum(-1).argmax()), near)
+        return Reason(sentence, tuple((near.amax((1, 2)) - speed).abs().tolist()))
 
     def _prior(self) -> Memory:
         deviations = (functional.softplus(self.scales).square() + LEAST**2).sqrt()

@@ -133,10 +133,10 @@ def _with_best(cells: _Cells) -> _Cells:
     columns: defaultdict[tuple[str, int], list[Cell]] = defaultdict(list)
     for (scene, _, shots), cell in cells.items():
         columns[scene, shots].append(cell)
-    return {key: replace(cell, best=_leads(cell, columns[key[0], key[2]])) for key, cell in cells.items()}
+    return {key: replace(cell, best=_is_best(cell, columns[key[0], key[2]])) for key, cell in cells.items()}
 
 
-def _leads(cell: Cell, column: Sequence[Cell]) -> bool:
+def _is_best(cell: Cell, column: Sequence[Cell]) -> bool:
     values = [each.value for each in column if each.value is not None]
     lead = (min if cell.figure.lower_is_better else max)(values, default=None)
     return len(column) > 1 and cell.value is not None and cell.value == lead

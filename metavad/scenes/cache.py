@@ -175,9 +175,9 @@ def video_facts(store: Store, video: Video, crop: Crop = Crop()) -> VideoFacts:
     """What :func:`probe` says, and warns of, looked up where the video was looked through before."""
     key = {"version": 3, "content": content_key(video)}
     row = store.array({**key, "kind": "facts"}, lambda: _facts_row(probe(video)))
-    said = store.array({**key, "kind": "warnings"}, lambda: _text_row("\n".join(probe(video).warnings)))
+    kept = store.array({**key, "kind": "warnings"}, lambda: _text_row("\n".join(probe(video).warnings)))
     height, width = int(row[0]), int(row[1])
-    lines = said.tobytes().decode().split("\n") if len(said) else []
+    lines = kept.tobytes().decode().split("\n") if len(kept) else []
     facts = VideoFacts(len(row) - 3, height, width, np.array(row[3:]), float(row[2]), tuple(lines))
     tell(video, facts)
     size = height - crop.top - crop.bottom, width - crop.left - crop.right

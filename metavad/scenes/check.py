@@ -57,13 +57,13 @@ def check_suite(suite: Suite, *, jobs: int = 1, progress: Progress = SILENT) -> 
     """
     work = [(scene, video) for scene in suite.scenes for video in _videos(scene)]
     seen: list[_Seen] = []
-    with _told() as told, progress.task(f"check {suite.name}", len(work)) as task:
+    with _reported() as reported, progress.task(f"check {suite.name}", len(work)) as task:
         parallel = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
         for result in parallel(delayed(_look)(scene, video) for scene, video in work):
             seen.append(result)
             task.advance(note=result.video.name)
     missing = [Finding("warning", suite.name, f"not there: {line}") for line in suite.missing]
-    odd = [_about(text, suite, work) for text in told]
+    odd = [_about(text, suite, work) for text in reported]
     found = [finding for result in seen for finding in result.findings]
     counted = [finding for scene in suite.scenes for finding in _against_expected(scene.key, scene.expect, seen, scene)]
     known = {finding.what for finding in found}
@@ -72,7 +72,7 @@ def check_suite(suite: Suite, *, jobs: int = 1, progress: Progress = SILENT) -> 
 
 
 @contextmanager
-def _told() -> Iterator[list[str]]:
+def _reported() -> Iterator[list[str]]:
     """The texts of what is warned of inside, from any thread, each once; they are in the list at the end."""
     texts: list[str] = []
     with warnings.catch_warnings(record=True) as caught:

@@ -220,7 +220,7 @@ def _choice(path: Path, size: int, changed: int) -> tuple[int, str]:
         least = _FEWEST * max(frames.values(), default=0)
         videos = [stream for stream in streams if frames[stream.index] >= least]
         best = max(videos, key=lambda stream: (stream.width * stream.height, frames[stream.index], -stream.index))
-        return best.index, _said_of(videos, best)
+        return best.index, _other_streams(videos, best)
 
 
 def _counted(container: InputContainer, streams: Sequence[VideoStream]) -> Counter[int]:
@@ -242,7 +242,7 @@ def _demuxed(container: InputContainer, streams: Sequence[VideoStream]) -> "Iter
         return
 
 
-def _said_of(videos: Sequence[VideoStream], best: VideoStream) -> str:
+def _other_streams(videos: Sequence[VideoStream], best: VideoStream) -> str:
     if len(videos) == 1:
         return ""
     sizes = ", ".join(f"{video.width}x{video.height}" for video in videos)

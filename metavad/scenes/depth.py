@@ -46,7 +46,7 @@ class Depth:
         values = np.clip(np.asarray(picture, np.float64), self.low, self.high) - self.low
         return np.minimum(np.nan_to_num(values) * (256 / self.span), 255).astype(np.uint8)
 
-    def said(self, bits: int, pictures: int) -> str:
+    def note(self, bits: int, pictures: int) -> str:
         """What a user should know of it, by so many pictures of so many bits."""
         return (
             f"pictures of {bits} bits; grey 0 to 255 stands for the values {self.low:g} to {self.high:g}, "
@@ -58,7 +58,7 @@ class Depth:
         values = np.asarray(picture, np.float64)
         return float(np.mean((values < self.low) | (values >= self.high)))
 
-    def said_of_loss(self, picture: NDArray[np.generic], name: str) -> str:
+    def loss_note(self, picture: NDArray[np.generic], name: str) -> str:
         """What a user should know of a picture of which much lies beyond the range; nothing of a dark one."""
         if (lost := self.lost(picture)) <= LOST or _is_dark(picture):
             return ""

@@ -545,10 +545,10 @@ def _postures(source: LabelSource, video: Video, frames: int) -> BoolArray:
     """``fall-01,97,0,...`` a line, frames from 1: a posture holds until the next row says another."""
     path = source.of(video)
     postures = np.full(frames, -1)
-    told = [(where, row) for where, row in _plain_rows(path) if re.match(rf"{re.escape(row[0])}\b", video.name)]
+    about = [(where, row) for where, row in _plain_rows(path) if re.match(rf"{re.escape(row[0])}\b", video.name)]
     rows = [
         (_whole(_number(row[1], where), where), _whole(_number(row[2], where), where), where)
-        for where, row in told
+        for where, row in about
         if row[0]
     ]
     if not rows:
@@ -593,8 +593,8 @@ def _one_interval(source: LabelSource, video: Video, frames: int) -> BoolArray:
         first, last = (_whole(_number(row[name], row.where), row.where) for name in (_FIRST, _LAST))
         labels |= _from_intervals([(first - 1, last)], frames, row.where)
         if (total := row.cells.get("total frames", "")) not in ("", str(frames)):
-            said = f"{row.where}: {video.name} has {frames} frames, its labels were made of {total[:20]}"
-            warnings.warn(said, FootageWarning, stacklevel=3)
+            message = f"{row.where}: {video.name} has {frames} frames, its labels were made of {total[:20]}"
+            warnings.warn(message, FootageWarning, stacklevel=3)
     return labels
 
 

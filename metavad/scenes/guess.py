@@ -121,7 +121,7 @@ def _meaning(word: str) -> _Word:
     return "normal" if word.startswith("normal") or word == "support" else ""
 
 
-def _said(group: str) -> list[_Word]:
+def _meanings(group: str) -> list[_Word]:
     """What a folder's path says of sides; by names of such words alone where there are any."""
     parts = [part for part in Path(group).parts if any(map(_meaning, _words(part)))]
     decisive = [part for part in parts if _is_plain(part)] or parts
@@ -130,14 +130,14 @@ def _said(group: str) -> list[_Word]:
 
 def _side(group: str) -> _Side | None:
     """The side that a folder's path says; what training has that is not normal is on neither."""
-    said = _said(group)
-    kinds = [word for word in said if word in ("normal", "abnormal")]
+    meanings = _meanings(group)
+    kinds = [word for word in meanings if word in ("normal", "abnormal")]
     abnormal = kinds[:1] == ["abnormal"]
-    if "neither" in said or ("train" in said and "test" not in said and abnormal):
+    if "neither" in meanings or ("train" in meanings and "test" not in meanings and abnormal):
         return "neither"
-    if "test" in said or abnormal:
+    if "test" in meanings or abnormal:
         return "test"
-    return "normal" if said else None
+    return "normal" if meanings else None
 
 
 def _sides(groups: _Groups) -> dict[str, _Side]:
@@ -147,8 +147,8 @@ def _sides(groups: _Groups) -> dict[str, _Side]:
     so is what says nothing; else that is normal.
     """
     sides = {group: _side(group) for group in groups}
-    called = [group for group in groups if sides[group] == "normal" and "normal" in _said(group)]
-    strict = any("train" in _said(group) for group in called)
+    called = [group for group in groups if sides[group] == "normal" and "normal" in _meanings(group)]
+    strict = any("train" in _meanings(group) for group in called)
     silent: _Side = "neither" if "normal" in sides.values() else "normal"
     return {
         group: "neither" if strict and side == "normal" and group not in called else side or silent
@@ -258,8 +258,8 @@ def _intervals_text(scene: Path, table: Path, tests: Sequence[Video], ask: _Ask)
     unit = _unit(scene / table, tests) or ask(scene / table)
     if unit:
         return _source_text("labels", "intervals", table, unit)
-    said = _source_text("labels", "intervals", table, "seconds")
-    return f"# {said}  # frames or seconds? they may be both: put the right one here, and take the first # away"
+    line = _source_text("labels", "intervals", table, "seconds")
+    return f"# {line}  # frames or seconds? they may be both: put the right one here, and take the first # away"
 
 
 def _unit(table: Path, tests: Sequence[Video]) -> Unit | None:
@@ -290,8 +290,8 @@ def _longest(video: Video) -> float:
 
 
 def _source_text(key: str, form: str, path: Path, unit: Unit | None = None) -> str:
-    said = f", unit = {_quoted(unit)}" if unit else ""
-    return f"{key} = {{ format = {_quoted(form)}, path = {_quoted(path.as_posix())}{said} }}"
+    unit_text = f", unit = {_quoted(unit)}" if unit else ""
+    return f"{key} = {{ format = {_quoted(form)}, path = {_quoted(path.as_posix())}{unit_text} }}"
 
 
 def _is_intervals(path: Path) -> bool:

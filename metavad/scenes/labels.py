@@ -103,16 +103,16 @@ def check_rows(scene: Scene) -> None:
     if source is None or source.format != "intervals":
         return
     videos = list({video.path: video for video in (*scene.normal, *scene.test)}.values())
-    strangers: list[tuple[Row, Path]] = []
+    unknown: list[tuple[Row, Path]] = []
     for path in dict.fromkeys(source.of(video) for video in scene.test if not source.normal_throughout(video)):
         about = [video for video in videos if source.of(video) == path]
         for row in interval_rows(source, path):
             if "video" in row.cells and not _is_known(row, about, scene.test):
-                strangers.append((row, path))
+                unknown.append((row, path))
     known_missing = max(0, max(scene.expect.test_videos, len(scene.expect.test_lengths)) - len(scene.test))
-    lost = [row for row, _ in strangers] if is_of_one_video(source) else _nowhere(strangers, scene.root)
+    lost = [row for row, _ in unknown] if is_of_one_video(source) else _nowhere(unknown, scene.root)
     if len({row["video"] for row in lost}) > known_missing:
-        raise LabelError(_stranger(lost[0], scene.test))
+        raise LabelError(_unknown_video(lost[0], scene.test))
 
 
 def _is_known(row: Row, videos: Iterable[Video], test: Iterable[Video]) -> bool:
@@ -125,18 +125,18 @@ def _is_known(row: Row, videos: Iterable[Video], test: Iterable[Video]) -> bool:
     return any(row["video"] in names_of(video) for video in videos)
 
 
-def _nowhere(strangers: list[tuple[Row, Path]], root: Path) -> list[Row]:
+def _nowhere(unknown: list[tuple[Row, Path]], root: Path) -> list[Row]:
     """Rows about no file or folder near them, by name alone: a path is no name."""
-    wanted = {row["video"] for row, _ in strangers}
+    wanted = {row["video"] for row, _ in unknown}
     there: set[str] = set()
-    for folder in {root, *(path.parent for _, path in strangers)} if wanted else ():
+    for folder in {root, *(path.parent for _, path in unknown)} if wanted else ():
         for _, folders, files in os.walk(folder):
             videos = [file for file in files if PurePath(file).suffix.lower() in VIDEO_SUFFIXES]
             there |= wanted & {*folders, *videos, *(PurePath(file).stem for file in videos)}
-    return [row for row, _ in strangers if row["video"] not in there]
+    return [row for row, _ in unknown if row["video"] not in there]
 
 
-def _stranger(row: Row, videos: Iterable[Video]) -> str:
+def _unknown_video(row: Row, videos: Iterable[Video]) -> str:
     names = [video.name for video in videos]
     last = PurePath(row["video"].replace("\\", "/")).name
     close = difflib.get_close_matches(PurePath(last).stem, names, n=1) or names[:1]

@@ -112,7 +112,7 @@ def scene_of_files(
     if not videos:
         raise VideoError("expected at least one video, found none; name video files or folders of frames")
     root = Path(os.path.commonpath([_absolute(video.path).parent for video in videos]))
-    named = _told_apart(videos, root)
+    named = _distinct(videos, root)
     title = name or (named[0].name if len(named) == 1 else root.name or "camera")
     return Scene(FILES, spelt(title), root, normal=named)
 
@@ -125,7 +125,7 @@ def videos_under(root: Path, patterns: Iterable[str], fps: float | None = None) 
     """
     found = _found(root, patterns)
     _warn_of_left_out(found)
-    return _told_apart([Video(name_of(path), path, fps if path.is_dir() else None) for path in found.videos], root)
+    return _distinct([Video(name_of(path), path, fps if path.is_dir() else None) for path in found.videos], root)
 
 
 def matching_videos(root: Path, patterns: Iterable[str]) -> tuple[Path, ...]:
@@ -272,8 +272,8 @@ def _warn_of_left_out(found: _Found) -> None:
     above = {parent for path in found.videos for parent in path.parents}
     for folder in found.folders:
         if folder not in above and (inside := _contents(folder)).pictures:
-            said = f"pictures beside {_some(inside.videos or inside.folders)}, so it is no folder of frames"
-            _warn(f"{folder}: {said}; it is left out: name the videos in it")
+            reason = f"pictures beside {_some(inside.videos or inside.folders)}, so it is no folder of frames"
+            _warn(f"{folder}: {reason}; it is left out: name the videos in it")
 
 
 def _warn_of_frames(folder: Path) -> None:
@@ -304,7 +304,7 @@ def _warn(text: str) -> None:
 # --- names ---------------------------------------------------------------------------------------------------
 
 
-def _told_apart(videos: Sequence[Video], root: Path) -> tuple[Video, ...]:
+def _distinct(videos: Sequence[Video], root: Path) -> tuple[Video, ...]:
     """The same videos with names that no two share, as names of folders neither, whatever the case of letters.
 
     Where names are taken twice, suffixes tell them apart that lie in one folder, else their path under ``root``, or

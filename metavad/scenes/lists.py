@@ -20,16 +20,16 @@ def chosen_by(listing: Path, videos: Sequence[Video]) -> list[Video]:
     """
     known = _Known(videos)
     found: list[Video] = []
-    strangers: list[tuple[int, str]] = []
+    unknown: list[tuple[int, str]] = []
     for number, line in _lines(listing):
         whole = known.meant(line)
         words = [whole] if whole else [known.meant(word) for word in line.split()]
         if all(words):
             found += [_one(video, f"{listing}, line {number}", line) for video in words]
         elif not line.startswith("#"):
-            strangers.append((number, line))
-    if strangers:
-        raise SuiteError(_not_there(listing, strangers, videos))
+            unknown.append((number, line))
+    if unknown:
+        raise SuiteError(_not_there(listing, unknown, videos))
     return found
 
 
@@ -87,9 +87,9 @@ def _lines(listing: Path) -> list[tuple[int, str]]:
     return [(number, line) for number, line in lines if line]
 
 
-def _not_there(listing: Path, strangers: Sequence[tuple[int, str]], videos: Sequence[Video]) -> str:
-    number, name = strangers[0]
+def _not_there(listing: Path, unknown: Sequence[tuple[int, str]], videos: Sequence[Video]) -> str:
+    number, name = unknown[0]
     close = difflib.get_close_matches(name, [video.path.name for video in videos], n=1)
     hint = f"; did you mean {close[0]!r}?" if close else f", which is none of the {len(videos)} that match"
-    more = f" (and so in {len(strangers) - 1} more lines)" if len(strangers) > 1 else ""
+    more = f" (and so in {len(unknown) - 1} more lines)" if len(unknown) > 1 else ""
     return f"{listing}, line {number}: expected the name of a video that is there, found {name!r}{hint}{more}"

@@ -52,7 +52,7 @@ def stills_of(folder: Path, rate: float) -> Stills:
 
 def read_stills(stills: Stills, wanted: Sequence[int], form: str) -> Iterator[tuple[int, ByteArray]]:
     """Wanted frames with their numbers, ``form`` gray (H, W) or bgr24 (H, W, 3)."""
-    said = False
+    warned = False
     for index in wanted:
         path = stills.files[index]
         picture = _picture(path, form)
@@ -66,9 +66,9 @@ def read_stills(stills: Stills, wanted: Sequence[int], form: str) -> Iterator[tu
             yield index, np.asarray(picture, np.uint8)
             continue
         depth = stills.depth or Depth(0.0, 2.0**16)
-        if not said and (text := depth.said_of_loss(picture, path.name)):
+        if not warned and (text := depth.loss_note(picture, path.name)):
             warnings.warn(f"{path.parent}: {text}", FootageWarning, stacklevel=2)
-            said = True
+            warned = True
         yield index, depth.grey(picture)
 
 
@@ -178,7 +178,7 @@ def _first(
         return height, width, None, ""
     shown = list(islice(from_light((_picture(file, "gray") for file in files), lambda each: each), count))
     depth = depth_of(each for each in shown if each.dtype != np.uint8)
-    return height, width, depth, depth.said(8 * picture.dtype.itemsize, len(shown))
+    return height, width, depth, depth.note(8 * picture.dtype.itemsize, len(shown))
 
 
 def _picture(path: Path, form: str) -> NDArray[np.generic]:

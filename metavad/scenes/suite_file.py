@@ -163,8 +163,8 @@ def _first_mistake(error: ValidationError) -> str:
     mistake = error.errors()[0]
     where = [str(part) for part in mistake["loc"]]
     if mistake["type"] != "extra_forbidden":
-        said = _EXPECTED.get(mistake["type"]) or mistake["msg"].removeprefix("Value error, ").lower()
-        return f"{'.'.join(where)}: {said}, found {_SHORT.repr(mistake['input'])}"
+        message = _EXPECTED.get(mistake["type"]) or mistake["msg"].removeprefix("Value error, ").lower()
+        return f"{'.'.join(where)}: {message}, found {_SHORT.repr(mistake['input'])}"
     tables = [_TABLES[part] for part in where[:-1] if part in _TABLES]
     known = (tables[-1] if tables else SuiteTable).model_fields
     return f"expected known keys, found {'.'.join(where)!r}; {nearest(where[-1], known)}"

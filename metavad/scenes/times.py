@@ -67,8 +67,8 @@ def frame_seconds(pts: IntArray, dts: IntArray, time_base: float, period: float)
         return _assumed(len(pts), period)
     # frames that come out after the last packet have no stamp of decoding
     mended = np.setdiff1d(np.arange(len(pts) if stamps is pts else int(known[-1]) + 1), lines.frames)
-    said = _said_of_order(pts, stamps), _said_of_mended(mended, len(pts)), _said_of_jumps(jumps, seconds)
-    return seconds - seconds[0], tuple(text for text in said if text)
+    notes = _order_note(pts, stamps), _mended_note(mended, len(pts)), _jumps_note(jumps, seconds)
+    return seconds - seconds[0], tuple(text for text in notes if text)
 
 
 @dataclass(frozen=True)
@@ -215,20 +215,20 @@ def _assumed(count: int, period: float) -> tuple[FloatArray, tuple[str, ...]]:
     )
 
 
-def _said_of_order(pts: IntArray, stamps: IntArray) -> str:
+def _order_note(pts: IntArray, stamps: IntArray) -> str:
     if stamps is pts or (pts == UNKNOWN).all():
         return ""
     return "its times of presentation are out of order; those of decoding are used"
 
 
-def _said_of_mended(mended: IntArray, count: int) -> str:
+def _mended_note(mended: IntArray, count: int) -> str:
     if not len(mended):
         return ""
     where = f"{len(mended)} of {count} frames (the first: frame {mended[0]})"
     return f"holds no usable time for {where}; it is guessed from the frames around"
 
 
-def _said_of_jumps(jumps: Sequence[tuple[int, float]], seconds: FloatArray) -> str:
+def _jumps_note(jumps: Sequence[tuple[int, float]], seconds: FloatArray) -> str:
     if not jumps:
         return ""
     frame, jump = jumps[0]

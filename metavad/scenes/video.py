@@ -95,8 +95,8 @@ class _Index:
     key_stamps: "array[int]"
     period: float
     """Seconds of a frame, as the file states or suggests it."""
-    said: tuple[str, ...] = ()
-    said_of_times: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    time_notes: tuple[str, ...] = ()
 
     def number_of(self, stamp: int | None) -> int | None:
         """Which frame the one with this stamp is, if that says so."""
@@ -258,11 +258,11 @@ def _file_facts(video: Video) -> VideoFacts:
     size, frames = (index.height, index.width), len(index.seconds)
     if video.fps is not None:
         rate = _frame_rate(video)
-        return VideoFacts(frames, *size, np.arange(frames) / rate, rate, index.said)
+        return VideoFacts(frames, *size, np.arange(frames) / rate, rate, index.notes)
     seconds = np.array(index.seconds)
     length = float(without_gaps(seconds)[-1])
     rate = (frames - 1) / length if length > 0 else 1 / index.period
-    return VideoFacts(frames, *size, seconds, rate, (*index.said, *index.said_of_times))
+    return VideoFacts(frames, *size, seconds, rate, (*index.notes, *index.time_notes))
 
 
 def _index(path: Path) -> _Index:
@@ -358,8 +358,8 @@ def _decoded_index(file: OpenVideo) -> _Index | None:
 
 
 def _made_index(file: OpenVideo, pts: IntArray, dts: IntArray, keys: IntArray, size: tuple[int, int]) -> _Index:
-    seconds, said = _timed(file, pts, dts)
-    stamps, numbers = _told_apart(pts)
+    seconds, notes = _timed(file, pts, dts)
+    stamps, numbers = _distinct(pts)
     keys = keys[np.isin(pts[keys], stamps)]
     return _Index(
         *size,
@@ -369,8 +369,8 @@ def _made_index(file: OpenVideo, pts: IntArray, dts: IntArray, keys: IntArray, s
         keys=array("q", keys.tobytes()),
         key_stamps=array("q", pts[keys].tobytes()),
         period=1 / file.frame_rate,
-        said=tuple(text for text in (file.others, _damage(file), "" if said else _ending(file, seconds)) if text),
-        said_of_times=said,
+        notes=tuple(text for text in (file.others, _damage(file), "" if notes else _ending(file, seconds)) if text),
+        time_notes=notes,
     )
 
 
@@ -384,7 +384,7 @@ def _timed(file: OpenVideo, pts: IntArray, dts: IntArray) -> tuple[FloatArray, t
     return frame_seconds(stated, dts, file.time_base, 1 / rate)
 
 
-def _told_apart(pts: IntArray) -> tuple[IntArray, IntArray | None]:
+def _distinct(pts: IntArray) -> tuple[IntArray, IntArray | None]:
     """Stamps that only one frame has, rising, and whose they are; ``None``: the n-th is of frame n."""
     if (np.diff(pts) > 0).all() and pts[0] != UNKNOWN:
         return pts, None
@@ -429,7 +429,7 @@ class _Flat:
     """Frames as they are stored; grey of 16 bits, of which cameras use a part, by the range that they use."""
 
     def __init__(self, video: Video, form: str) -> None:
-        self._video, self._form, self._said = video, form, False
+        self._video, self._form, self._warned = video, form, False
         self._converter = VideoReformatter()  # one for all frames: making it takes longer than using it
 
     def __call__(self, frame: VideoFrame, number: int) -> ByteArray:
@@ -438,9 +438,9 @@ class _Flat:
         if depth is None:
             return _converted(self._video, self._converter, frame, self._form)
         picture = self._converter.reformat(frame, format="gray16le").to_ndarray()
-        if not self._said and (text := depth.said_of_loss(picture, f"frame {number}")):
+        if not self._warned and (text := depth.loss_note(picture, f"frame {number}")):
             warnings.warn(f"{path}: {text}", FootageWarning, stacklevel=5)
-            self._said = True
+            self._warned = True
         grey = depth.grey(picture)
         return grey if self._form == "gray" else np.repeat(grey[..., None], 3, axis=2)
 
@@ -455,7 +455,7 @@ def _file_depth(path: Path, changed: int) -> Depth | None:
         depth = depth_of(begun)
     if depth == Depth(0.0, 2.0**16):
         return None
-    warnings.warn(f"{path}: {depth.said(16, len(begun))}", FootageWarning, stacklevel=2)
+    warnings.warn(f"{path}: {depth.note(16, len(begun))}", FootageWarning, stacklevel=2)
     return depth
 
 
@@ -508,17 +508,17 @@ class _Player:
 
     def __init__(self, frames: Iterator[tuple[int, VideoFrame]]) -> None:
         self._frames = frames
-        self._ahead: tuple[int, VideoFrame] | None = None
+        self._next: tuple[int, VideoFrame] | None = None
         self._shown: VideoFrame | None = None
         self.number = -1
 
     def at(self, target: int) -> VideoFrame | None:
         """What is shown at frame ``target``; ``None`` where all frames come later."""
         while self.number < target:
-            self._ahead = self._ahead or next(self._frames, None)
-            if self._ahead is None or self._ahead[0] > target:
+            self._next = self._next or next(self._frames, None)
+            if self._next is None or self._next[0] > target:
                 break
-            (self.number, self._shown), self._ahead = self._ahead, None
+            (self.number, self._shown), self._next = self._next, None
         return self._shown
 
 

@@ -157,8 +157,8 @@ def shapes(actor: Actor, lens: Lens, sun: float | None) -> Shapes:
 def placed(local: FloatArray, position: FloatArray, heading: FloatArray) -> FloatArray:
     """Points (n, P, 3) of the body's frame in the world."""
     cosine, sine = np.cos(heading)[:, None], np.sin(heading)[:, None]
-    ahead, left = local[..., 0], local[..., 1]
-    turned = np.stack([ahead * cosine - left * sine, ahead * sine + left * cosine, local[..., 2]], -1)
+    forward, left = local[..., 0], local[..., 1]
+    turned = np.stack([forward * cosine - left * sine, forward * sine + left * cosine, local[..., 2]], -1)
     return np.asarray(turned + position[:, None])
 
 
@@ -242,24 +242,24 @@ def _extra_limbs(look: Appearance) -> list[Limb]:
 def _points(body: FloatArray) -> dict[str, FloatArray]:
     """Joints and the points that clothes and bags hang on, in the body's frame."""
     at = {name: body[:, number] for number, name in enumerate(JOINTS)}
-    ahead, down = at["nose"] - at["head"], np.array([0.0, 0.0, -1.0])
-    back = (at["pelvis"] + at["neck"]) / 2 - 1.7 * ahead
+    forward, down = at["nose"] - at["head"], np.array([0.0, 0.0, -1.0])
+    back = (at["pelvis"] + at["neck"]) / 2 - 1.7 * forward
     spine = at["neck"] - at["pelvis"]
     hand = at["hand_right"]
-    at |= {"chin": at["head"] + 0.45 * ahead - 0.25 * (at["crown"] - at["head"]), "nape": at["head"] - 0.4 * ahead}
-    at |= {"brow": at["head"] + 0.15 * ahead + 0.3 * (at["crown"] - at["head"])}
-    at |= {"scalp": at["head"] + 0.5 * (at["crown"] - at["head"]) - 0.15 * ahead}
+    at |= {"chin": at["head"] + 0.45 * forward - 0.25 * (at["crown"] - at["head"]), "nape": at["head"] - 0.4 * forward}
+    at |= {"brow": at["head"] + 0.15 * forward + 0.3 * (at["crown"] - at["head"])}
+    at |= {"scalp": at["head"] + 0.5 * (at["crown"] - at["head"]) - 0.15 * forward}
     left = _sideways(at)
     for number, share in enumerate((0.3, 0.52, 0.74)):
         for side, sign in (("left", 1), ("right", -1)):
             at[f"stripe_{side}_{number}"] = at["pelvis"] + share * spine + sign * (0.11 + 0.05 * share) * left
-    at |= {"collar": at["neck"] + 1.0 * ahead - 0.1 * spine, "belt": at["pelvis"] + 1.25 * ahead}
+    at |= {"collar": at["neck"] + 1.0 * forward - 0.1 * spine, "belt": at["pelvis"] + 1.25 * forward}
     at |= {
-        f"eye_{side}": at["head"] + 0.95 * ahead + 0.1 * spine / 2 + sign * 0.035 * left
+        f"eye_{side}": at["head"] + 0.95 * forward + 0.1 * spine / 2 + sign * 0.035 * left
         for side, sign in (("left", 1), ("right", -1))
     }
     at |= {
-        f"mouth_{side}": at["chin"] + 0.62 * ahead + 0.015 * spine + sign * 0.025 * left
+        f"mouth_{side}": at["chin"] + 0.62 * forward + 0.015 * spine + sign * 0.025 * left
         for side, sign in (("left", 1), ("right", -1))
     }
     at |= {"hem": 0.55 * (at["knee_left"] + at["knee_right"]) / 2 + 0.45 * at["pelvis"]}
@@ -336,9 +336,9 @@ def _bicycle(at: dict[str, FloatArray], colour: Colour) -> list[Limb]:
     frames = len(at["pelvis"])
     frame = shaded(colour, 0.7)
     limbs = []
-    for wheel, ahead in (("rear", -0.5), ("front", 0.58)):
+    for wheel, forward in (("rear", -0.5), ("front", 0.58)):
         for corner, turn in enumerate(np.linspace(0, 2 * np.pi, 9)[:-1]):
-            spot = [ahead + 0.33 * np.cos(turn), 0.0, 0.34 + 0.33 * np.sin(turn)]
+            spot = [forward + 0.33 * np.cos(turn), 0.0, 0.34 + 0.33 * np.sin(turn)]
             at[f"{wheel}_{corner}"] = np.tile(spot, (frames, 1))
         limbs += [Limb(f"{wheel}_{k}", f"{wheel}_{(k + 1) % 8}", 0.014, 0.014, (40, 40, 42)) for k in range(8)]
     spots = {"hub": (-0.5, 0, 0.34), "axle": (0.58, 0, 0.34), "crank": (0, 0, 0.3), "saddle": (-0.15, 0, 0.9),
@@ -377,9 +377,9 @@ def _inset(face: FloatArray, share: float) -> FloatArray:
     return np.asarray(middle + (face - middle) * share)
 
 
-def _wheel(ahead: float, side: float) -> FloatArray:
+def _wheel(forward: float, side: float) -> FloatArray:
     turns = np.linspace(0, 2 * np.pi, 11)[:-1] * (1 if side < 0 else -1)
-    return np.stack([ahead + 0.31 * np.cos(turns), np.full(10, side), 0.31 + 0.31 * np.sin(turns)], -1)
+    return np.stack([forward + 0.31 * np.cos(turns), np.full(10, side), 0.31 + 0.31 * np.sin(turns)], -1)
 
 
 def car_faces(colour: Colour) -> tuple[list[FloatArray], list[Colour]]:

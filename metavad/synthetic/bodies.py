@@ -184,9 +184,9 @@ def keypoints(body: FloatArray) -> FloatArray:
     at = {name: body[:, number] for number, name in enumerate(JOINTS)}
     width = np.linalg.norm(at["shoulder_left"] - at["shoulder_right"], axis=-1, keepdims=True)
     left = (at["shoulder_left"] - at["shoulder_right"]) / np.maximum(width, 1e-6)
-    ahead, up = at["nose"] - at["head"], (at["crown"] - at["head"]) * 0.25
+    forward, up = at["nose"] - at["head"], (at["crown"] - at["head"]) * 0.25
     found = [at["nose"]]
-    found += [at["head"] + 0.85 * ahead + up + sign * 0.032 * left for sign in (1, -1)]
+    found += [at["head"] + 0.85 * forward + up + sign * 0.032 * left for sign in (1, -1)]
     found += [at["head"] + sign * 0.075 * left for sign in (1, -1)]
     for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
         found += [at[f"{part}_left"], at[f"{part}_right"]]

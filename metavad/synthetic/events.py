@@ -151,9 +151,9 @@ def _with_event(spec: CameraSpec, video: VideoPlan, cast: list[Actor], wanted: s
     return cast
 
 
-def _without_one(stage: Stage, cast: list[Actor], moment: float) -> list[Actor]:
+def _without_one(stage: Stage, cast: list[Actor], second: float) -> list[Actor]:
     """The cast less one who passes by at that moment: an event must not show in how many people there are."""
-    frame = int(np.clip(moment * stage.fps, 0, stage.frames - 1))
+    frame = int(np.clip(second * stage.fps, 0, stage.frames - 1))
     there = [number for number, actor in enumerate(cast) if actor.passing and _present(stage, actor, frame)]
     if not there:
         return cast
@@ -183,7 +183,7 @@ def _within(stage: Stage, path: Path | Actor, start: float, end: float) -> BoolA
     return (times >= start) & (times < end)
 
 
-def _aimed(stage: Stage, moment: float, pace: float | None = None) -> tuple[FloatArray, float, float, float] | None:
+def _aimed(stage: Stage, second: float, pace: float | None = None) -> tuple[FloatArray, float, float, float] | None:
     """A walkway with a visible distance on it: line, pace, that distance, and when its start is passed."""
     line, usual = stage.walkway()
     pace = pace or usual * float(stage.rng.uniform(0.85, 1.15))
@@ -191,7 +191,7 @@ def _aimed(stage: Stage, moment: float, pace: float | None = None) -> tuple[Floa
     if not len(seen):
         return None
     spot = float(stage.rng.choice(seen))
-    return line, pace, spot, moment - spot / pace
+    return line, pace, spot, second - spot / pace
 
 
 def _middle(stage: Stage, start: float, end: float) -> float:
@@ -489,11 +489,11 @@ def _bag(stage: Stage, place: FloatArray, down: float, fetched: float, people: l
     times = np.arange(stage.frames) / stage.fps
     position = np.tile([*place, 0.0], (stage.frames, 1))
     shown = (times >= down) & (times < fetched)
-    for actor, moment, sign in zip(people, (down, fetched), (-1, 1), strict=False):
+    for actor, second, sign in zip(people, (down, fetched), (-1, 1), strict=False):
         frames = np.arange(actor.first, actor.last)
-        held = frames[(frames / stage.fps - moment) * sign > 0]
+        held = frames[(frames / stage.fps - second) * sign > 0]
         beside = np.stack([np.sin(actor.heading), -np.cos(actor.heading)], -1) * 0.3
-        weight = np.clip(np.abs(held / stage.fps - moment) / 0.5, 0, 1)[:, None]
+        weight = np.clip(np.abs(held / stage.fps - second) / 0.5, 0, 1)[:, None]
         hand = np.column_stack([actor.position[:, :2] + beside, np.full(len(frames), 0.3)])[held - actor.first]
         position[held] += weight * (hand - position[held])
         shown[held] = True
@@ -503,18 +503,18 @@ def _bag(stage: Stage, place: FloatArray, down: float, fetched: float, people: l
     return Actor("bag", begin, position[begin:stop], heading, stage.appearance())
 
 
-def _fetching(stage: Stage, place: FloatArray, moment: float) -> list[Actor]:
-    if moment >= stage.seconds + 1:
+def _fetching(stage: Stage, place: FloatArray, second: float) -> list[Actor]:
+    if second >= stage.seconds + 1:
         return []
     line, pace = stage.walkway()
     way = np.stack([line[0], place + 0.05, line[-1]])
     reach = float(np.linalg.norm(place - line[0]))
-    first, times, speed = _profile(stage, way, pace, moment - reach / pace, 1.0)
-    speed *= 1 - ramp(times, moment - 0.6, moment + 0.5, 0.3)
-    path = stroll(stage, way, speed, first, (int(moment * stage.fps) - first, reach - 0.3))
+    first, times, speed = _profile(stage, way, pace, second - reach / pace, 1.0)
+    speed *= 1 - ramp(times, second - 0.6, second + 0.5, 0.3)
+    path = stroll(stage, way, speed, first, (int(second * stage.fps) - first, reach - 0.3))
     if not len(path.spots):
         return []
-    bend = Act("bend", ramp(path.times(stage.fps), moment - 0.6, moment + 0.5, 0.4))
+    bend = Act("bend", ramp(path.times(stage.fps), second - 0.6, second + 0.5, 0.4))
     return [person(stage, path, replace(stage.appearance(), carries="nothing"), [bend])]
 
 

@@ -362,16 +362,16 @@ def _visits(stage: Stage, place: Place) -> Iterator[tuple[float, float]]:
 
 
 def _visitors(stage: Stage, place: Place, arrival: float, leaving: float) -> list[Actor]:
-    ahead = np.array([np.cos(place.facing), np.sin(place.facing)])
+    forward = np.array([np.cos(place.facing), np.sin(place.facing)])
     spot = np.array([place.x, place.y])
     if place.posture == "hug":
-        return [visitor(stage, spot + side * 0.24 * ahead, place.facing + np.pi * (side > 0), arrival, leaving, "hug")
+        return [visitor(stage, spot + side * 0.24 * forward, place.facing + np.pi * (side > 0), arrival, leaving, "hug")
                 for side in (-1, 1)]  # fmt: skip
     if place.posture == "talk":
-        return [visitor(stage, spot + side * 0.45 * ahead, place.facing + np.pi * (side > 0), arrival, leaving, "talk")
-                for side in (-1, 1)]  # fmt: skip
+        return [visitor(stage, spot + side * 0.45 * forward, place.facing + np.pi * (side > 0), arrival, leaving,
+                        "talk") for side in (-1, 1)]  # fmt: skip
     if place.posture == "play":
-        return _ball_game(stage, spot, ahead, arrival, leaving)
+        return _ball_game(stage, spot, forward, arrival, leaving)
     return [visitor(stage, spot, place.facing, arrival, leaving, place.posture)]
 
 
@@ -407,9 +407,9 @@ def laid_down(actor: Actor, now: FloatArray, arrival: float, leaving: float) -> 
     return actor
 
 
-def _ball_game(stage: Stage, spot: FloatArray, ahead: FloatArray, arrival: float, leaving: float) -> list[Actor]:
-    facing = float(np.arctan2(ahead[1], ahead[0]))
-    ends = [spot + side * 2.0 * ahead for side in (-1, 1)]
+def _ball_game(stage: Stage, spot: FloatArray, forward: FloatArray, arrival: float, leaving: float) -> list[Actor]:
+    facing = float(np.arctan2(forward[1], forward[0]))
+    ends = [spot + side * 2.0 * forward for side in (-1, 1)]
     players = [
         visitor(stage, end, facing + np.pi * number, arrival, leaving, "stand") for number, end in enumerate(ends)
     ]

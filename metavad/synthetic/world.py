@@ -510,9 +510,9 @@ def _prop_faces(prop: Prop) -> list[tuple[list[FloatArray], list[Colour]]]:
 
 
 def _shifted(
-    made: tuple[list[FloatArray], list[Colour]], ahead: float, left: float, up: float
+    made: tuple[list[FloatArray], list[Colour]], forward: float, left: float, up: float
 ) -> tuple[list[FloatArray], list[Colour]]:
-    return [face + np.array([ahead, left, up]) for face in made[0]], made[1]
+    return [face + np.array([forward, left, up]) for face in made[0]], made[1]
 
 
 def _legged(prop: Prop) -> list[tuple[list[FloatArray], list[Colour]]]:

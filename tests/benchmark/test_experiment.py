@@ -378,7 +378,7 @@ def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
 
 
 @pytest.mark.parametrize(
-    ("change", "error", "said"),
+    ("change", "error", "message"),
     [
         ({"shots": (999,)}, ShotsError, "999 distinct clips"),
         ({"methods": ("adaptd",)}, UsageError, "did you mean 'adapted'"),
@@ -390,18 +390,18 @@ def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
         ({"shot_frames": 999_999}, UsageError, "shot-frames >= 2 and <= 1000"),
     ],
 )
-def test_refused_before_anything_is_computed(scenes, tiny_base, monkeypatch, change, error, said):
+def test_refused_before_anything_is_computed(scenes, tiny_base, monkeypatch, change, error, message):
     monkeypatch.setattr(part_files, "_score_part", lambda *_: pytest.fail("computed"))
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         run_benchmark(scenes, tiny_base, **{**ASKED, **change})
 
 
 def test_labels_must_fit(copied, tiny_base):
     labels = copied / "camera-000" / "labels" / "test-00.npy"
-    for wrong, said in ((np.zeros(3), "3"), (np.full(len(np.load(labels)), 7), "7")):
+    for wrong, message in ((np.zeros(3), "3"), (np.full(len(np.load(labels)), 7), "7")):
         kept = np.load(labels)
         np.save(labels, wrong)
-        with pytest.raises(LabelError, match=said):
+        with pytest.raises(LabelError, match=message):
             run_benchmark(load_suite(str(copied)).scenes[:1], tiny_base, **ASKED)
         np.save(labels, kept)
 

@@ -19,8 +19,8 @@ class Result:
     @property
     def line(self) -> str:
         """The one line of an error: nothing else, no traceback."""
-        said = [line for line in self.err.splitlines() if line.startswith("metavad: ")]
-        lines = [line for line in said if not line.startswith("metavad: warning: ")] or said
+        message = [line for line in self.err.splitlines() if line.startswith("metavad: ")]
+        lines = [line for line in message if not line.startswith("metavad: warning: ")] or message
         assert len(lines) == 1, self.err
         assert "Traceback" not in self.err
         return lines[0]

@@ -104,19 +104,19 @@ def test_normal_footage_that_alarms_is_named_and_can_be_shown(metavad, camera, t
     arguments = ["adapt", "--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--alarms-per-day", 25_000]
     first = metavad(*arguments, "--check", "--out", "first")
     assert (first.code, "of normal footage that was not shown: " in first.out) == (0, True)
-    moments = first.out.split("adapt again with --show ")[1].split()[0]
-    assert metavad(*arguments, "--show", moments, "--out", "second").code == 0
+    shown = first.out.split("adapt again with --show ")[1].split()[0]
+    assert metavad(*arguments, "--show", shown, "--out", "second").code == 0
     one, two = (json.loads((tmp_path / name / "detector.json").read_text())["shots"] for name in ("first", "second"))
     assert two[:2] == one
-    assert 2 < len(two) <= 2 + len(moments.split(","))
+    assert 2 < len(two) <= 2 + len(shown.split(","))
     clips = {(shot["video"], shot["first"], shot["first"] + shot["length"]) for shot in two}
     rate = json.loads((tmp_path / "second" / "detector.json").read_text())["camera"]["fps"]
-    for video, second in (moment.split("@") for moment in moments.split(",")):
+    for video, second in (each.split("@") for each in shown.split(",")):
         assert any(name == video and begin <= float(second) * rate + 1 and float(second) * rate - 1 <= end
                    for name, begin, end in clips)  # fmt: skip
 
 
-def test_clips_of_one_moment_are_called_so(metavad, camera, tiny_run):
+def test_clips_close_in_time_are_called_so(metavad, camera, tiny_run):
     one = next((camera / "normal").glob("*.mp4"))
     close = metavad("adapt", "--normal", one, "--shots", 12, "--base", tiny_run, "--out", "close")
     assert (close.code, "give longer normal footage: the" in close.out) == (0, True)
@@ -125,7 +125,7 @@ def test_clips_of_one_moment_are_called_so(metavad, camera, tiny_run):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["--shots", "1"], 2, "--target or --normal"),
         (["--normal", "nowhere.mp4", "--shots", "1"], 1, "nowhere.mp4"),
@@ -160,12 +160,12 @@ def test_clips_of_one_moment_are_called_so(metavad, camera, tiny_run):
         (["--normal", "VIDEOS", "--shots", "3", "--show", "normal-00@900"], 2, "s of normal footage"),
     ],
 )
-def test_adapt_refuses(metavad, cameras, camera, tiny_run, tmp_path, arguments, code, said):
+def test_adapt_refuses(metavad, cameras, camera, tiny_run, tmp_path, arguments, code, message):
     words = {"VIDEOS": str(camera / "normal"), "SUITE:camera-00": f"{cameras}:camera-00"}
     given = [words.get(text, text) for text in arguments]
     result = metavad("adapt", *given, *([] if "--base" in given else ["--base", tiny_run]))
     assert result.code == code, result.err
-    assert said in result.line
+    assert message in result.line
     assert not list(tmp_path.rglob("detector.json"))
 
 
@@ -238,13 +238,13 @@ def _bad_inputs(folder, good):
 
 
 def test_bad_videos(metavad, camera, detector, tiny_run, tmp_path):
-    for name, said in _bad_inputs(tmp_path, camera / "test" / "test-00.mp4").items():
+    for name, message in _bad_inputs(tmp_path, camera / "test" / "test-00.mp4").items():
         result = metavad("score", name, "--detector", detector, "--out", "out")
-        assert (result.code, said in result.line) == (1, True), (name, result.err)
+        assert (result.code, message in result.line) == (1, True), (name, result.err)
         assert not (tmp_path / "out").exists(), name
         if name != "wide.mp4":
             result = metavad("adapt", "--normal", name, "--shots", 1, "--base", tiny_run, "--out", "made")
-            assert (result.code, said in result.line) == (1, True), (name, result.err)
+            assert (result.code, message in result.line) == (1, True), (name, result.err)
             assert not (tmp_path / "made").exists(), name
 
 
@@ -252,9 +252,9 @@ def test_a_damaged_or_missing_detector(metavad, camera, detector, tmp_path):
     shutil.copytree(detector, tmp_path / "bad")
     (tmp_path / "bad" / "detector.json").write_text("{")
     video = camera / "test" / "test-00.mp4"
-    for folder, said in (("bad", "damaged"), ("nowhere", "metavad adapt")):
+    for folder, message in (("bad", "damaged"), ("nowhere", "metavad adapt")):
         result = metavad("score", video, "--detector", folder)
-        assert (result.code, said in result.line) == (1, True)
+        assert (result.code, message in result.line) == (1, True)
 
 
 def test_a_full_disk_leaves_nothing(metavad, camera, detector, tiny_run, tmp_path, monkeypatch):

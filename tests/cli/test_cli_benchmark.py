@@ -69,7 +69,7 @@ def test_names_are_never_cut(metavad, cameras, tiny_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         ([], 2, "--target"),
         (["--target", "SITE", "--methods", "adaptd"], 2, "did you mean 'adapted'"),
@@ -91,13 +91,13 @@ def test_names_are_never_cut(metavad, cameras, tiny_run, tmp_path):
         (["--target", "void.toml"], 1, "void"),
     ],
 )
-def test_refused(metavad, cameras, tiny_run, tmp_path, arguments, code, said):
+def test_refused(metavad, cameras, tiny_run, tmp_path, arguments, code, message):
     (tmp_path / "odd.toml").write_text('[[scenes]]\nname = "a"\nlabls = 3\n')
     (tmp_path / "void.toml").write_text('[[scenes]]\nname = "a"\nroot = "x"\nnormal = ["*.mp4"]\n')
     given = [text.replace("SITE", str(cameras)) for text in arguments]
     result = metavad("benchmark", *given, "--base", tiny_run, "--json", "out.json")
     assert result.code == code, result.err
-    assert said in result.line
+    assert message in result.line
     assert not (tmp_path / "out.json").exists()
 
 
@@ -157,11 +157,11 @@ def record(cameras, tiny_run, tmp_path_factory):
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_differs_is_named(metavad, record, what):
-    change, said = CHANGES[what]
+    change, message = CHANGES[what]
     other = rewritten(record, change)
     result = metavad("benchmark", "--reproduce", other)
     assert result.code == 1
-    assert said in result.out
+    assert message in result.out
     assert "other.json: does not match" in result.out
 
 
@@ -227,9 +227,9 @@ def test_two_processes_give_what_one_gives(metavad, cameras, tiny_run, tmp_path)
 @pytest.mark.parametrize("style", ["markdown", "latex", "table", "csv"])
 def test_columns_that_look_at_the_test_set_are_printed_and_say_so(metavad, cameras, tiny_run, style):
     asked = ["benchmark", "--target", f"{cameras}:camera-000", "--base", tiny_run, *ASKED, "--format", style]
-    said = "looks_at_test_set_micro_auc" if style == "csv" else "micro AUC that LOOKS AT THE TEST SET"
-    assert said in metavad(*asked, "--paper-protocol").out.replace("Micro", "micro")
-    assert said not in metavad(*asked).out.replace("Micro", "micro")
+    message = "looks_at_test_set_micro_auc" if style == "csv" else "micro AUC that LOOKS AT THE TEST SET"
+    assert message in metavad(*asked, "--paper-protocol").out.replace("Micro", "micro")
+    assert message not in metavad(*asked).out.replace("Micro", "micro")
 
 
 def test_a_test_video_that_cannot_be_read_is_one_line(metavad, cameras, tiny_run, tmp_path):
@@ -241,13 +241,14 @@ def test_a_test_video_that_cannot_be_read_is_one_line(metavad, cameras, tiny_run
 
 
 @pytest.mark.parametrize(
-    ("low", "certain", "said"), [(0.002, False, "(too few)"), (-0.002, False, "(not certain)"), (0.002, True, "scenes")]
+    ("low", "certain", "message"),
+    [(0.002, False, "(too few)"), (-0.002, False, "(not certain)"), (0.002, True, "scenes")],
 )
-def test_an_interval_above_zero_over_too_few_scenes_is_called_so(low, certain, said):
+def test_an_interval_above_zero_over_too_few_scenes_is_called_so(low, certain, message):
     numbers = {"value": 0.01, "low": low, "high": 0.02}
     one = difference_of("adapted", 10, "zero-shot", certain=certain, suite="", scene="mean", scenes=4, **numbers)
     (line,) = _differences([one])
-    assert line.endswith(said)
+    assert line.endswith(message)
 
 
 def test_a_base_is_known_by_the_name_that_it_had_before_its_file_changed_form():

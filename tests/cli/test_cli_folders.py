@@ -48,7 +48,7 @@ def test_a_single_picture_says_what_to_name(metavad, detector, tiny_run, tmp_pat
     assert not (tmp_path / "made").exists()
 
 
-def test_odd_frames_are_said_once(metavad, detector, tmp_path):
+def test_odd_frames_are_reported_once(metavad, detector, tmp_path):
     for number in (0, 1, 2, 5, 6):
         write_image(tmp_path / "clip" / f"{number:03d}.png", numbered(number, *SIZE))
     result = metavad("score", "clip", "--fps", 10, "--detector", detector)
@@ -56,7 +56,7 @@ def test_odd_frames_are_said_once(metavad, detector, tmp_path):
     assert "warning: clip: 2 numbers are missing (3 to 4)" in result.line
 
 
-def test_a_dark_camera_is_told_by_score_and_adapt(metavad, detector, tiny_run, tmp_path):
+def test_a_dark_camera_is_reported_by_score_and_adapt(metavad, detector, tiny_run, tmp_path):
     write_video(tmp_path / "a.mp4", [*range(1, 30), *[0] * 40], size=SIZE)
     result = metavad("score", "a.mp4", "--detector", detector)
     assert (result.code, "a.mp4: the picture is black, or one even grey, from " in result.line) == (0, True)
@@ -89,7 +89,7 @@ def test_without_asking_an_ambiguous_unit_is_left_open(metavad, site):
 
 
 @pytest.mark.parametrize(("unit", "abnormal"), [("seconds", 20), ("frames", 2)])
-def test_the_unit_can_be_said(metavad, site, unit, abnormal):
+def test_the_unit_can_be_given(metavad, site, unit, abnormal):
     from metavad.scenes.labels import frame_labels
     from metavad.scenes.suite import load_suite
 
@@ -116,21 +116,21 @@ def test_a_person_is_asked_for_the_unit(metavad, site, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("given", "stop", "code", "said"),
+    ("given", "stop", "code", "message"),
     [
         ([], EOFError, 2, "found the end of the input; say --unit frames or --unit seconds"),
         (["--unit", "frames"], EOFError, 2, "found the end of the input; say --yes"),
         (["--unit", "frames"], KeyboardInterrupt, 130, "interrupted; the same command starts over"),
     ],
 )
-def test_where_nobody_answers_the_option_is_named(metavad, site, monkeypatch, given, stop, code, said):
+def test_where_nobody_answers_the_option_is_named(metavad, site, monkeypatch, given, stop, code, message):
     class Nobody(io.StringIO):
         def readline(self, *_):
             raise stop
 
     monkeypatch.setattr("sys.stdin", Nobody())
     result = metavad("data", "import", "site", *given)
-    assert (result.code, said in result.err.splitlines()[-1]) == (code, True), result.err
+    assert (result.code, message in result.err.splitlines()[-1]) == (code, True), result.err
     assert not (site / "suite.toml").exists()
 
 

@@ -71,7 +71,7 @@ def test_a_finished_run_is_opened_by_the_settings_that_made_it(metavad, cameras,
     before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
     arguments = ["meta-train", "--scenes", cameras, *_settings(finished), "--resume", "--out", finished]
     assert metavad(*arguments).code == 0
-    for change, said in (
+    for change, message in (
         (["--set", "meta.outer_steps=3"], "meta.outer_steps = 3, begun with 2"),
         (["--set", "flow_density.cells=127"], "flow_density.cells = 127, begun with 128"),
         (["--set", "scoring.top=0.01"], "scoring.top = 0.01, begun with 0.005"),
@@ -79,7 +79,7 @@ def test_a_finished_run_is_opened_by_the_settings_that_made_it(metavad, cameras,
         (["--seed", "1"], "seed = 1, begun with 0"),
     ):
         result = metavad(*arguments, *change)
-        assert (result.code, f"found {said}" in result.line) == (2, True), result.line
+        assert (result.code, f"found {message}" in result.line) == (2, True), result.line
         assert "begin a new run with another --out" in result.line
     assert before == {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
 
@@ -128,7 +128,7 @@ def test_nothing_to_resume(train):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["--set", "meta.iner_steps=3"], 2, "did you mean 'meta.inner_steps'"),
         (["--set", "meta.inner_steps"], 2, "expected section.key=value"),
@@ -137,11 +137,11 @@ def test_nothing_to_resume(train):
         (["--scenes", "synthetc"], 2, "did you mean 'synthetic'"),
     ],
 )
-def test_mistyped(metavad, cameras, arguments, code, said, tmp_path):
+def test_mistyped(metavad, cameras, arguments, code, message, tmp_path):
     given = arguments if "--scenes" in arguments else ["--scenes", cameras, *arguments]
     result = metavad("meta-train", "--out", "run", *given)
     assert result.code == code
-    assert said in result.line
+    assert message in result.line
     assert not (tmp_path / "run").exists()
 
 

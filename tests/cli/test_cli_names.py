@@ -91,11 +91,11 @@ labels = { format = "intervals", path = "l.csv", unit = "frames" }
 """
 
 
-def test_moments_with_commas_between_are_taken_too(metavad, tiny_run, tmp_path):
+def test_seconds_with_commas_between_are_taken_too(metavad, tiny_run, tmp_path):
     videos = _normal(tmp_path / "v", "a, b", "c")
     given = ["--normal", *videos, "--no-pictures"]
-    for number, moments in enumerate((["--show", "a, b@1,c@2.5"], ["--show", "a, b@1", "--show", "c@2.5"])):
-        result = _adapt(metavad, tiny_run, *given, *moments, "--out", f"made{number}")
+    for number, shown in enumerate((["--show", "a, b@1,c@2.5"], ["--show", "a, b@1", "--show", "c@2.5"])):
+        result = _adapt(metavad, tiny_run, *given, *shown, "--out", f"made{number}")
         assert result.code == 0, result.err
     one, two = (json.loads((tmp_path / f"made{n}" / "detector.json").read_text())["shots"] for n in (0, 1))
     assert one == two
@@ -128,7 +128,7 @@ def _labelled(site, scene, content):
     )
 
 
-def test_a_benchmark_of_any_name_is_told_to_its_end(metavad, tiny_run, tmp_path):
+def test_a_benchmark_of_any_name_is_reported_to_its_end(metavad, tiny_run, tmp_path):
     """A name in brackets crashed the bar once everything had been computed; a backslash the page."""
     scene = "[/y] a\\1b=<b>"
     _labelled(tmp_path / "site", scene, "video,start,end\n[b],10,20\n")
@@ -178,7 +178,7 @@ def test_a_mistyped_command_of_several_lines_is_one_line(metavad):
         assert "\x1b" not in result.err + result.out
 
 
-def test_scenes_that_nobody_labelled_are_said_beside_others(metavad, cameras, tiny_run, tmp_path):
+def test_scenes_that_nobody_labelled_are_reported_beside_others(metavad, cameras, tiny_run, tmp_path):
     site = shutil.copytree(cameras.parent, tmp_path / "site")
     for labels in (site / "camera-000" / "labels").glob("*.npy"):
         np.save(labels, np.zeros_like(np.load(labels)))

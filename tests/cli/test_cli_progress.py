@@ -41,8 +41,8 @@ def test_bars_on_a_terminal_and_lines_where_it_is_piped(monkeypatch):
 def test_json_lines_are_all_that_stands_on_standard_error(metavad):
     result = metavad(*SYNTHESIZE, "--test-videos", 0, "--out", "cameras", "--progress", "json")
     assert result.code == 0, result.err
-    told = [json.loads(line) for line in result.err.splitlines()]
-    assert [(told[0]["task"], told[0]["state"]), (told[-1]["state"], told[-1]["done"])] == [
+    records = [json.loads(line) for line in result.err.splitlines()]
+    assert [(records[0]["task"], records[0]["state"]), (records[-1]["state"], records[-1]["done"])] == [
         ("generate cameras", "begun"),
         ("over", 2),
     ]

@@ -120,7 +120,7 @@ def test_the_same_for_papers_and_again(metavad, suite, base, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said_in_file", "arguments", "code", "said"),
+    ("file_text", "arguments", "code", "message"),
     [
         (SUITE.replace("dark", "drak"), [], 1, "no 'drak'; did you mean 'dark'"),
         ('[recognition]\nroot = "clips"\nallowed = []\n', [], 1, "expected at least one class, found none"),
@@ -136,13 +136,13 @@ def test_the_same_for_papers_and_again(metavad, suite, base, tmp_path):
         (SUITE, ["--target", "gym.toml,ped2"], 2, "gym: expected cameras, found folders of classes"),
     ],
 )
-def test_refused(metavad, suite, base, tmp_path, said_in_file, arguments, code, said):
-    suite.write_text(said_in_file)
+def test_refused(metavad, suite, base, tmp_path, file_text, arguments, code, message):
+    suite.write_text(file_text)
     result = metavad(
         "benchmark", "--target", "gym.toml", "--base", base, "--shots", "1", *arguments, "--json", "a.json"
     )
     assert result.code == code, result.err
-    assert said in result.line
+    assert message in result.line
     assert not (tmp_path / "a.json").exists()
 
 

@@ -86,7 +86,7 @@ UNCALIBRATED = {"offset": 0.0, "is_active": True}
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"threshold": "high"}, "damaged"),
         ({"threshold": None}, "damaged"),
@@ -99,13 +99,13 @@ UNCALIBRATED = {"offset": 0.0, "is_active": True}
     ],
     ids=str,
 )
-def test_facts_that_do_not_fit(metavad, detector, video, tmp_path, change, said):
+def test_facts_that_do_not_fit(metavad, detector, video, tmp_path, change, message):
     shutil.copytree(detector, tmp_path / "bad")
     facts = json.loads((tmp_path / "bad" / "detector.json").read_text())
     (tmp_path / "bad" / "detector.json").write_text(json.dumps(facts | change))
     kept = load_bundle(detector, KIND)
     save_bundle(tmp_path / "worse", replace(KIND, version=change.get("format", KIND.version)), merged(kept, change))
-    for name, words in (("bad", said if "format" in change else "detector.json was changed"), ("worse", said)):
+    for name, words in (("bad", message if "format" in change else "detector.json was changed"), ("worse", message)):
         result = metavad("score", video, "--detector", name, "--out", "made")
         assert (result.code, words in result.line) == (1, True), result.line
         assert not (tmp_path / "made").exists()

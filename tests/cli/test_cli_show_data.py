@@ -59,10 +59,10 @@ def test_algorithms_are_shown(metavad):
     assert "did you mean 'maml'" in metavad("show", "algorithms", "mamll").line
 
 
-@pytest.mark.parametrize(("what", "said"), [("suite", "did you mean 'suites'"), ("configs", "did you mean 'quick'")])
-def test_show_refuses(metavad, what, said):
+@pytest.mark.parametrize(("what", "message"), [("suite", "did you mean 'suites'"), ("configs", "did you mean 'quick'")])
+def test_show_refuses(metavad, what, message):
     result = metavad("show", what, "quik")
-    assert (result.code, said in result.line) == (2, True)
+    assert (result.code, message in result.line) == (2, True)
 
 
 def test_synthesize_check_and_a_taken_folder(metavad, tmp_path):
@@ -153,11 +153,11 @@ def test_the_label_file_is_called_as_its_suite_would(metavad, cameras, tmp_path)
         (tmp_path / "mine" / "gate" / side).mkdir(parents=True)
         shutil.copy(cameras.parent / "camera-000" / "test" / "test-00.mp4", tmp_path / "mine" / "gate" / side)
     assert metavad("data", "import", "mine", "--yes").code == 0
-    said = metavad("data", "label", "mine/gate/test/test-00.mp4").out
-    assert 'path = "test/intervals.csv"' in said
+    message = metavad("data", "label", "mine/gate/test/test-00.mp4").out
+    assert 'path = "test/intervals.csv"' in message
     suite = tmp_path / "mine" / "suite.toml"
     marked = re.sub(
-        "# no labels found; for example: .*", said.partition("in the suite: ")[2].strip(), suite.read_text()
+        "# no labels found; for example: .*", message.partition("in the suite: ")[2].strip(), suite.read_text()
     )
     suite.write_text(marked)
     with (tmp_path / "mine" / "gate" / "test" / "intervals.csv").open("a") as file:

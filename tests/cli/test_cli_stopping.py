@@ -140,7 +140,7 @@ main(sys.argv[1:])
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("detector", "those of another detector"),
         ("video", "those of another video of this name"),
@@ -149,7 +149,7 @@ main(sys.argv[1:])
         ("damage", "found something"),
     ],
 )
-def test_scores_of_something_else_are_taken(metavad, camera, detector, tiny_run, tmp_path, change, said):
+def test_scores_of_something_else_are_taken(metavad, camera, detector, tiny_run, tmp_path, change, message):
     import cv2
 
     from metavad.scenes.scene import Video
@@ -175,7 +175,7 @@ def test_scores_of_something_else_are_taken(metavad, camera, detector, tiny_run,
         (tmp_path / "scores" / "a" / "result.json").write_text("{")
     before = tree(tmp_path / "scores")
     taken = metavad(*arguments)
-    assert (taken.code, "free place for scores" in taken.line, said in taken.line) == (1, True, True)
+    assert (taken.code, "free place for scores" in taken.line, message in taken.line) == (1, True, True)
     assert tree(tmp_path / "scores") == before
 
 
@@ -256,11 +256,11 @@ def test_a_fresh_benchmark_keeps_nothing(metavad, cameras, tiny_run, monkeypatch
     from metavad.benchmark import experiment
 
     asked = ["benchmark", "--target", cameras, "--base", tiny_run, "--shots", 0, "--methods", "position,motion"]
-    for options, said in (([], "goes on where it stopped"), (["--fresh"], "starts over")):
+    for options, message in (([], "goes on where it stopped"), (["--fresh"], "starts over")):
         with monkeypatch.context() as patched:
             after(patched, experiment, "scored_part", 1, lambda: signal.raise_signal(signal.SIGTERM))
             stopped = metavad(*asked, *options)
-        assert (stopped.code, stopped.line) == (143, f"metavad: interrupted; the same command {said}")
+        assert (stopped.code, stopped.line) == (143, f"metavad: interrupted; the same command {message}")
 
 
 def full_after(monkeypatch, files, number=errno.ENOSPC):
@@ -287,14 +287,14 @@ ROOM = {
 @pytest.mark.parametrize("name", ROOM)
 def test_out_of_room_says_what_is_true(metavad, camera, detector, videos, tiny_run, tmp_path, monkeypatch, name):
     """What the line advises works once there is room."""
-    given, files, said = ROOM[name]
+    given, files, message = ROOM[name]
     words = {"DETECTOR": detector, "NORMAL": camera / "normal", "BASE": tiny_run}
     arguments = [words.get(word, word) for word in given]
     before = sorted(tmp_path.iterdir())
     with monkeypatch.context() as patched:
         full_after(patched, files)
         result = metavad(*arguments)
-    assert (result.code, f"make room, then the same command {said}" in result.line) == (1, True), result.line
+    assert (result.code, f"make room, then the same command {message}" in result.line) == (1, True), result.line
     assert "run the same command again" not in result.line
     assert not hidden(tmp_path)
     assert sorted(tmp_path.iterdir()) == before or name == "score"

@@ -36,8 +36,8 @@ def test_each_player_has_the_gradient_of_its_own_loss():
     found = torch.autograd.grad(loss, [predicted, *weights])
     convinced = (discriminator(predicted) - 1).square().mean((-1, -2)).sum() / 2
     torch.testing.assert_close(found[0], torch.autograd.grad(convinced, predicted)[0])
-    told = (discriminator(true) - 1).square() + discriminator(predicted.detach()).square()
-    expected = torch.autograd.grad(told.mean((-1, -2)).sum() / 2, weights)
+    distinguished = (discriminator(true) - 1).square() + discriminator(predicted.detach()).square()
+    expected = torch.autograd.grad(distinguished.mean((-1, -2)).sum() / 2, weights)
     for mine, theirs in zip(found[1:], expected, strict=True):
         torch.testing.assert_close(mine, theirs)
 

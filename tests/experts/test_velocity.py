@@ -71,7 +71,7 @@ def test_what_stands_says_nothing(expert):
 
 
 @pytest.mark.parametrize(
-    ("one", "said"),
+    ("one", "sentence"),
     [
         (region(speed=0.48), "moves 3.0 times as fast as anything shown at this place"),
         (region(speed=0.15, way=4), "moves left, which nothing shown did at this place"),
@@ -82,27 +82,27 @@ def test_what_stands_says_nothing(expert):
         (region(box=(0.0, 0.0, 0.2, 0.15), speed=0.48), "moves where nothing shown ever moved"),
     ],
 )
-def test_it_says_why(expert, one, said):
+def test_it_says_why(expert, one, sentence):
     memory = expert.condition(walkers(5))
     middle = tuple(float(length) for length in (one[[2, 1]] + one[[4, 3]]) / 2 / torch.tensor([1.0, 4 / 3]))
     reason = expert.explain(sample_of_regions([[one]]), memory, middle)
-    assert reason.text == said
-    nearest = [0.12 + 0.01 * n for n in range(5)] if "this place" in said else [0.0] * 5
-    if "hardly" not in said:
+    assert reason.text == sentence
+    nearest = [0.12 + 0.01 * n for n in range(5)] if "this place" in sentence else [0.0] * 5
+    if "hardly" not in sentence:
         assert reason.distances == pytest.approx([abs(each - float(one[6])) for each in nearest], abs=1e-6)
     assert expert.explain(sample_of_regions([[one]]), memory, (0.95, 0.95)) is None
 
 
 def test_it_says_so_where_the_clips_show_no_motion_or_there_are_none(expert):
     still = sample_of_regions([[region(speed=0.0)], []])
-    said = expert.explain(sample_of_regions([[region()]]), expert.condition(still), (0.6, 0.375)).text
-    assert said == "moves where nothing shown ever moved"
-    said = expert.explain(sample_of_regions([[region()]]), expert.condition(still.select([])), (0.6, 0.375)).text
-    assert said == "moves unlike what other cameras show"
+    sentence = expert.explain(sample_of_regions([[region()]]), expert.condition(still), (0.6, 0.375)).text
+    assert sentence == "moves where nothing shown ever moved"
+    sentence = expert.explain(sample_of_regions([[region()]]), expert.condition(still.select([])), (0.6, 0.375)).text
+    assert sentence == "moves unlike what other cameras show"
 
 
 def test_what_was_fast_elsewhere_is_no_measure_here(expert):
     shown = sample_of_regions([[region(speed=0.15), region(box=(1.0, 0.7, 1.2, 0.9), speed=1.35, way=4)]])
     memory = expert.condition(shown)
-    said = expert.explain(sample_of_regions([[region(speed=0.45, way=4)]]), memory, (0.6, 0.375)).text
-    assert said == "moves 3.0 times as fast as anything shown at this place"
+    sentence = expert.explain(sample_of_regions([[region(speed=0.45, way=4)]]), memory, (0.6, 0.375)).text
+    assert sentence == "moves 3.0 times as fast as anything shown at this place"

@@ -246,7 +246,7 @@ def test_where_it_is_cut():
 
 
 @pytest.mark.parametrize(
-    ("name", "unfrozen", "said"),
+    ("name", "unfrozen", "message"),
     [
         ("mvit_v2_s", 1, "expected 0 for mvit_v2_s, whose blocks do not follow one another, found 1; choose tiny"),
         ("slowfast_r50", 2, "expected 0 for slowfast_r50"),
@@ -254,8 +254,8 @@ def test_where_it_is_cut():
         ("r3d_18", 9, "expected 0 to 8 for r3d_18, found 9"),
     ],
 )
-def test_what_cannot_be_cut(name, unfrozen, said):
-    with pytest.raises(ConfigError, match=f"embedding.unfrozen: {said}") as caught:
+def test_what_cannot_be_cut(name, unfrozen, message):
+    with pytest.raises(ConfigError, match=f"embedding.unfrozen: {message}") as caught:
         cut_of(name, "random", unfrozen)
     assert "\n" not in str(caught.value)
 

@@ -28,7 +28,7 @@ def test_rows_are_the_network_s_vectors_as_half_floats(frames):
     assert feature.tensor(rows[:0]).shape == (0, feature.backbone.dimension, 1, 1)
 
 
-def test_a_row_depends_on_the_last_moments_alone(frames):
+def test_a_row_depends_on_the_last_ticks_alone(frames):
     feature = EmbeddingsFeature(EmbeddingConfig(weights="random", horizon=0.3))
     seconds = np.arange(12) / 10
     whole = rows_of(feature, frames, seconds)

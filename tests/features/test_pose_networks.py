@@ -107,10 +107,10 @@ def finder_of(people):
 def test_what_a_network_finds_gives_the_rows_that_a_file_gives(tmp_path):
     people = [walker(24), walker(24, start=(50.0, 25.0), speed=-5.0, height=18.0)]
     reading = reading_of(write_people(tmp_path / "a.npz", people), 24)
-    told = rows_of(PosesFeature(SMALL).of(reading), 24)
+    from_file = rows_of(PosesFeature(SMALL).of(reading), 24)
     found = rows_of(PosesFeature(SMALL, finder=finder_of(people)).of(reading), 24)
-    assert (told[12, :, 0] > 0).sum() == 2
-    torch.testing.assert_close(found, told, atol=2e-3, rtol=0)
+    assert (from_file[12, :, 0] > 0).sum() == 2
+    torch.testing.assert_close(found, from_file, atol=2e-3, rtol=0)
 
 
 def test_a_network_that_misses_somebody_for_a_tick_bridges_it_and_forgets_who_left():

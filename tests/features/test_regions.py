@@ -241,19 +241,19 @@ def test_a_yolox_sees_colours_in_its_order_in_a_letter_box(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("layout", "result", "said"),
+    ("layout", "result", "message"),
     [
         ("yolox", (1, 20, 6), "the outputs of a YOLOX"),
         ("fastestdet", (1, 5, 4, 6), "the outputs of a FastestDet"),
         ("rows", (1, 15, 8), r"boxes \(M, 5\)"),
     ],
 )
-def test_outputs_of_another_layout_are_refused_in_a_line(tmp_path, monkeypatch, layout, result, said):
+def test_outputs_of_another_layout_are_refused_in_a_line(tmp_path, monkeypatch, layout, result, message):
     monkeypatch.setenv("METAVAD_NETWORKS", str(tmp_path))
     (tmp_path / "toy.toml").write_text(YOLOX.replace('layout = "yolox"', f'layout = "{layout}"'))
     write_line(tmp_path / "toy.onnx", np.zeros((3072, 120)), np.zeros(120), side=32, result=result)
     detect = box_detector("toy", 416)
-    with pytest.raises(ConfigError, match=rf"toy\.onnx: expected {said}.*, found \(1, ") as caught:
+    with pytest.raises(ConfigError, match=rf"toy\.onnx: expected {message}.*, found \(1, ") as caught:
         detect(np.zeros((32, 32), np.uint8))
     assert "\n" not in str(caught.value)
 

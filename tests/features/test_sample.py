@@ -17,7 +17,7 @@ def clips(*origins):
     )
 
 
-def test_clips_of_one_moment_are_one_and_of_many_videos_many():
+def test_clips_of_one_time_are_one_and_of_many_videos_many():
     assert clips((0.0, 7.0), (0.0, 7.0)).effective_sample_size(5.0) == 1.0
     assert clips((0.0, 0.0), (1.0, 0.0), (2.0, 0.0)).effective_sample_size(5.0) == 3.0
     assert clips((0.0, 0.0), (0.0, 1.0), (0.0, 2.0)).effective_sample_size(5.0) == 1.4

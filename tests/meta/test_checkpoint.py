@@ -96,7 +96,7 @@ def program(*arguments):
     return subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, check=True).stdout
 
 
-def test_killed_at_any_moment_a_run_ends_with_the_same_bits(tmp_path):
+def test_killed_at_any_time_a_run_ends_with_the_same_bits(tmp_path):
     """kill -9 in an inner step, in an outer step, saving (flushing, dropping an old state) and evaluating."""
     generator = random.Random(11)
     kills = [("*", generator.randint(500, 3000)), ("inner_gradients", 5), ("descend", 2), ("_flush", 3)]

@@ -148,7 +148,7 @@ def test_resuming_asks_for_the_same_settings_seed_and_experts():
     state = run("meta.outer_steps=1")[0].state()
     run(resume=state)
     run("meta.outer_steps=2", "meta.before_every=1", "scoring.top=0.1", resume=state)
-    said = "same settings, seed and experts, found "
+    message = "same settings, seed and experts, found "
     for settings, options, what in (
         ([], {"seed": 1}, "seed = 1, begun with 0"),
         ([], {"resume": replace(state, settings={})}, ""),
@@ -156,7 +156,7 @@ def test_resuming_asks_for_the_same_settings_seed_and_experts():
         (["flow_density.cells=77"], {}, "flow_density.cells = 77, begun with 2048"),
         ([], {"experts": toy_experts([Level])}, "foresight"),
     ):
-        with pytest.raises(BundleError, match=said + what):
+        with pytest.raises(BundleError, match=message + what):
             run(*settings, **{"resume": state, **options})
 
 

@@ -10,32 +10,32 @@ from metavad.normality.accumulation import smooth, stream_smooth, strongest
 scores_of = some.lists(some.one_of(some.floats(-5, 20), some.just(float("nan"))), min_size=1, max_size=40)
 
 
-def by_hand(scores, seconds, past, ahead):
+def by_hand(scores, seconds, past, future):
     means = []
     for now in seconds:
         inside = [
             score
             for score, time in zip(scores, seconds, strict=True)
-            if now - past - 1e-6 <= time <= now + ahead + 1e-6 and not np.isnan(score)
+            if now - past - 1e-6 <= time <= now + future + 1e-6 and not np.isnan(score)
         ]
         means.append(np.mean(inside) if inside else 0.0)
     return np.array(means)
 
 
 @given(scores_of, some.sampled_from([0.0, 0.3, 0.9]), some.sampled_from([0.0, 0.5]))
-def test_smooth_is_the_mean_of_the_window(scores, past, ahead):
+def test_smooth_is_the_mean_of_the_window(scores, past, future):
     seconds = np.arange(len(scores)) / 10
     np.testing.assert_allclose(
-        smooth(np.array(scores), seconds, past, ahead), by_hand(scores, seconds, past, ahead), atol=1e-9
+        smooth(np.array(scores), seconds, past, future), by_hand(scores, seconds, past, future), atol=1e-9
     )
 
 
 @given(scores_of, some.sampled_from([0.0, 0.5]))
-def test_the_stream_gives_the_same(scores, ahead):
+def test_the_stream_gives_the_same(scores, future):
     seconds = np.cumsum(np.resize([0.08, 0.12], len(scores)))
     ticks = [(float(time), score, number) for number, (time, score) in enumerate(zip(seconds, scores, strict=True))]
-    found = list(stream_smooth(ticks, 0.9, ahead))
-    np.testing.assert_allclose([mean for mean, _ in found], smooth(np.array(scores), seconds, 0.9, ahead), atol=1e-9)
+    found = list(stream_smooth(ticks, 0.9, future))
+    np.testing.assert_allclose([mean for mean, _ in found], smooth(np.array(scores), seconds, 0.9, future), atol=1e-9)
     assert [item for _, item in found] == list(range(len(scores)))
 
 
@@ -48,7 +48,7 @@ def test_no_mean_is_of_two_recordings(before, after, past):
     np.testing.assert_allclose(found, np.concatenate(alone), atol=1e-9)
 
 
-def test_the_stream_waits_no_longer_than_its_look_ahead():
+def test_the_stream_waits_no_longer_than_its_lookahead():
     read = []
 
     def ticks():

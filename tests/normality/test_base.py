@@ -34,7 +34,7 @@ def test_one_changed_byte_is_found(tiny_base, tmp_path):
         load_base(tmp_path / "base")
 
 
-def test_an_expert_alone_says_what_it_said_among_the_others(tiny_base, cameras):
+def test_an_expert_alone_says_what_it_says_among_the_others(tiny_base, cameras):
     scene = load_suite(str(cameras)).scenes[0]
     library = Library([scene], tiny_base.config.data, tiny_base.features, Store())
     span = library.spans(scene.key)[0]
@@ -93,10 +93,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_tensors_are_those_of_the_settings(tiny_run, tmp_path, what):
-    change, said = BROKEN[what]
+    change, message = BROKEN[what]
     kept = load_bundle(tiny_run / "base", KIND)
     save_bundle(tmp_path / "base", KIND, Bundle(change(dict(kept.tensors)), kept.facts))
-    with pytest.raises(BundleError, match=f"expected a base as it was written, .*{said}.*metavad meta-train"):
+    with pytest.raises(BundleError, match=f"expected a base as it was written, .*{message}.*metavad meta-train"):
         load_base(tmp_path / "base")
 
 

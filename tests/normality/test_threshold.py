@@ -73,7 +73,7 @@ def test_neighbours_are_one_peak_and_what_was_shown_parts_them(model):
     assert one == two != three
 
 
-def test_what_the_footage_can_prove_is_said(model):
+def test_what_the_footage_can_prove_is_reported(model):
     peaks = np.random.default_rng(4).exponential(1.0, 1000)
     least = 3 * daily(model, 1 / 1000)
     for alarms, proven in ((1.1 * least, True), (0.5 * least, False)):

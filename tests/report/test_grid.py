@@ -49,14 +49,14 @@ def test_a_scene_called_mean_is_not_the_mean():
     assert [scene for scene, _ in pivot(record).groups] == ["held-out/mean", "lawn", "mean"]
 
 
-def test_what_is_undefined_is_a_dash_and_leads_nothing(record):
+def test_what_is_undefined_is_a_dash_and_never_best(record):
     cells = lines_of(record, "lawn", "macro_auc")["adapted"]
     assert [str(cell) for cell in cells[1:]] == ["–", "–"]
     assert not any(cell.best for cell in cells[1:])
     assert lines_of(record, "mean", "macro_auc")["adapted"][1].value is None
 
 
-def test_lower_leads_where_lower_is_better(record):
+def test_lower_is_best_where_lower_is_better(record):
     assert lines_of(record, "lawn", "eer")["adapted"][1].best
     assert "lower is better" in caption(pivot(record, "eer"))
 

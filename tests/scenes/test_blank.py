@@ -20,7 +20,7 @@ VIDEO = Video("a", Path("a.mp4"))
 
 
 @contextmanager
-def told():
+def warned():
     """What is warned of inside."""
     texts: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -84,7 +84,7 @@ def frames(*parts) -> list[Frame]:
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("parts", "message"),
     [
         ([(alive, 4), (black, 4)], "the picture is black, or one even grey, from 4.0 s to the end at 7.9 s"),
         ([(alive, 4), (frozen, 4)], "the picture is frozen, the same again and again, from 4.0 s to the end at 7.9 s"),
@@ -98,10 +98,10 @@ def frames(*parts) -> list[Frame]:
     ],
     ids=["goes black", "freezes", "black", "frozen", "long", "several"],
 )
-def test_a_video_that_ends_in_nothing_is_said(parts, said):
-    with told() as texts:
+def test_a_video_that_ends_in_nothing_is_reported(parts, message):
+    with warned() as texts:
         seen = list(watched(VIDEO, frames(*parts)))
-    assert texts == [f"a.mp4: {said}"]
+    assert texts == [f"a.mp4: {message}"]
     assert [frame.index for frame in seen] == list(range(len(seen)))
 
 
@@ -155,7 +155,7 @@ def test_compressed_video(tmp_path, codec, suffix, options, what, word):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, format="gray")))
         container.mux(stream.encode(None))
     video = Video("a", path)
-    with told() as texts:
+    with warned() as texts:
         for _ in watched(video, read_frames(video, short_side=None, every=tick_frames(probe(video).seconds, 10))):
             pass
     assert [word for text in texts if word and word in text] == ([word] if word else [])
@@ -181,7 +181,7 @@ def glances(*kinds: str) -> dict[tuple[str, float], Glance]:
 
 
 @pytest.mark.parametrize(
-    ("kinds", "said"),
+    ("kinds", "message"),
     [
         ("....", []),
         (".b..", ["1 of 4 normal clips show nothing (black, or one even grey): a at 1.0 s"]),
@@ -197,10 +197,10 @@ def glances(*kinds: str) -> dict[tuple[str, float], Glance]:
         ("", []),
     ],
 )
-def test_clips_that_show_nothing(kinds, said):
-    with told() as texts:
+def test_clips_that_show_nothing(kinds, message):
+    with warned() as texts:
         warn_of_nothing(glances(kinds))
-    assert [text.partition("; give footage")[0] for text in texts] == said
+    assert [text.partition("; give footage")[0] for text in texts] == message
 
 
 def written(path: Path, what) -> Path:
@@ -215,12 +215,12 @@ def written(path: Path, what) -> Path:
 
 
 @pytest.mark.parametrize(("what", "word"), [(black, "black"), (frozen, "frozen"), (alive, "")])
-def test_normal_footage_that_shows_nothing_is_said_when_adapting(tmp_path, tiny_base, what, word):
+def test_normal_footage_that_shows_nothing_is_reported_when_adapting(tmp_path, tiny_base, what, word):
     from metavad.scenes.listing import scene_of_files
     from metavad.workflows.few_shot import adapt
 
     scene = scene_of_files([written(tmp_path / "a.mp4", what)])
-    with told() as texts:
+    with warned() as texts:
         adapt(tiny_base, scene, shots=3, shot_frames=12, pictures=False)
     assert [f"3 of 3 normal clips show nothing ({word}" in text for text in texts] == [True] * bool(word)
 

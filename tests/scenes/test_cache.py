@@ -160,8 +160,8 @@ def test_a_pickle_in_the_cache_is_not_run(store, tmp_path):
 def use(store: Store, key: int, age: float) -> None:
     """Make an array of about a kilobyte that was last used ``age`` seconds ago."""
     store.array({"key": key}, lambda: np.full(1024, key, np.uint8))
-    moment = time.time() - age
-    os.utime(store._path({"key": key}), (moment, moment))
+    second = time.time() - age
+    os.utime(store._path({"key": key}), (second, second))
 
 
 def test_what_was_not_used_for_longest_goes_first(tmp_path):
@@ -295,7 +295,7 @@ def test_a_rate_that_is_stated_is_other_content(tmp_path):
     assert content_key(Video("a", path, 5)) != content_key(Video("a", path)) != content_key(Video("a", path, 6))
 
 
-def test_what_is_to_be_said_of_a_video_is_said_each_time(store, tmp_path):
+def test_what_is_to_be_reported_of_a_video_is_reported_each_time(store, tmp_path):
     video = Video("a", write_video(tmp_path / "a.mjpeg", range(5), codec="mjpeg"))
     for _ in range(2):
         with pytest.warns(FootageWarning, match=r"a\.mjpeg: its format has no times"):
@@ -314,7 +314,7 @@ def test_content_of_folders(tmp_path):
 
 
 @pytest.mark.parametrize("size", [12, 500])
-def test_folders_that_agree_in_names_sizes_and_ends_are_told_apart(tmp_path, size):
+def test_folders_that_agree_in_names_sizes_and_ends_are_distinguished(tmp_path, size):
     """Pictures without compression are all of one size; 500 pixels a side take more bytes than are read of each."""
     folders = [tmp_path / name for name in "ab"]
     for folder in folders:
@@ -339,7 +339,7 @@ def test_pictures_of_one_folder_are_not_those_of_another(store, tmp_path):
     assert (one[3].max(), two[3].max()) == (10, 200)
 
 
-def test_files_that_agree_in_size_and_ends_are_told_apart(tmp_path):
+def test_files_that_agree_in_size_and_ends_are_distinguished(tmp_path):
     """As videos without compression do, of a camera that is empty at first and at last."""
     content = bytes(5 << 20)
     paths = [tmp_path / "a.y4m", tmp_path / "b.y4m"]

@@ -91,7 +91,7 @@ def test_labels_of_the_same_videos_that_are_not_those_known(lobby):
     assert_only(findings(lobby), "error", "expected 3 abnormal frames, found 2")
 
 
-def test_a_part_of_the_videos_is_told_once(lobby):
+def test_a_part_of_the_videos_is_reported_once(lobby):
     text = SUITE.replace("test_lengths = [6]", "test_lengths = [6, 9]").replace(
         "abnormal_frames = 2", "abnormal_frames = 4"
     )
@@ -99,7 +99,7 @@ def test_a_part_of_the_videos_is_told_once(lobby):
     assert_only(findings(lobby), "warning", "expected 2 test videos, found 1")
 
 
-def test_rows_about_no_video_are_told(lobby):
+def test_rows_about_no_video_are_reported(lobby):
     """A misspelt name makes its video normal throughout."""
     (lobby / "marks.csv").write_text("video,start,end\nB,2,4\nb,2,3\nb.mp4,3,4\n")
     intervals = 'format = "intervals", path = "marks.csv", unit = "frames"'
@@ -107,7 +107,7 @@ def test_rows_about_no_video_are_told(lobby):
     assert_only(findings(lobby), "error", "marks.csv, line 2: expected the name of a video such as 'b', found 'B'")
 
 
-def test_a_video_that_no_row_is_about_is_told(lobby):
+def test_a_video_that_no_row_is_about_is_reported(lobby):
     (lobby / "marks.csv").write_text("video,start,end\n")
     lines = SUITE.partition("pixel_masks")[0].splitlines()[:-1]
     labels = 'labels = { format = "intervals", path = "marks.csv", unit = "frames"'
@@ -122,7 +122,7 @@ def test_a_video_that_cannot_be_read(lobby):
     assert_only(findings(lobby), "error", "lobby/a", "expected a video")
 
 
-def test_damage_inside_a_video_is_told(tmp_path):
+def test_damage_inside_a_video_is_reported(tmp_path):
     path = write_video(tmp_path / "a.mp4", range(40), options={"g": "5", "bf": "0"})
     with av.open(str(path)) as container:
         packet = [packet for packet in container.demux(video=0) if packet.size][10]
@@ -136,7 +136,7 @@ def test_damage_inside_a_video_is_told(tmp_path):
     assert any("40 frames, of which 39 decode without damage" in line for line in found)
 
 
-def test_frames_of_different_sizes_are_told(tmp_path):
+def test_frames_of_different_sizes_are_reported(tmp_path):
     write_image(write_frames(tmp_path / "a", 3) / "003.png", box_mask(0, 8, 8))
     (tmp_path / "suite.toml").write_text('[[scenes]]\nname = "x"\nnormal = ["*"]\nfps = 5\n')
     assert_only(findings(tmp_path), "error", "found 8x8")

@@ -214,7 +214,7 @@ def test_a_still_that_is_not_marked_as_one_is_no_video_either(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
 @pytest.mark.parametrize("first", [True, False])
-def test_of_two_videos_the_larger_is_read_and_said(tmp_path, name, first):
+def test_of_two_videos_the_larger_is_read_and_reported(tmp_path, name, first):
     large, small = (LARGE, SHOWN, None), (SMALL, OTHER, None)
     path = several(tmp_path / name, *((large, small) if first else (small, large)))
     with pytest.warns(FootageWarning, match=rf"a\.\w+: holds 2 videos .*; the one of stream {int(not first)} is read"):

@@ -250,7 +250,7 @@ def test_compressed_tar_of_zeros_stops_early(tmp_path):
         extract(tmp_path / "bomb.tgz", tmp_path / "data", SMALL)
 
 
-def large_directory(path: Path, members: int, said: int) -> None:
+def large_directory(path: Path, members: int, message: int) -> None:
     """A .zip of so many empty files, whose end says another number of them."""
     letters = np.char.zfill(np.arange(members).astype("S7"), 7).view(np.uint8).reshape(-1, 7)
     heads = np.zeros((members, 46), np.uint8)
@@ -261,7 +261,7 @@ def large_directory(path: Path, members: int, said: int) -> None:
     body = np.hstack([first, letters]).tobytes()
     directory = np.hstack([heads, letters]).tobytes()
     start = len(body) + len(directory)
-    wide = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, said, said, len(directory), len(body))
+    wide = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, message, message, len(directory), len(body))
     place = b"PK\x06\x07" + struct.pack("<IQI", 0, start, 1)
     end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 65535, 65535, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     path.write_bytes(body + directory + wide + place + end)
@@ -275,9 +275,9 @@ def test_a_million_members_are_refused_before_they_are_read(tmp_path, monkeypatc
     assert list((tmp_path / "data").iterdir()) == []
 
 
-@pytest.mark.parametrize("said", [3, 300])
-def test_members_are_counted_whatever_the_archive_says(tmp_path, said):
-    large_directory(tmp_path / "a.zip", 300, said)
+@pytest.mark.parametrize("message", [3, 300])
+def test_members_are_counted_whatever_the_archive_says(tmp_path, message):
+    large_directory(tmp_path / "a.zip", 300, message)
     with pytest.raises(DataError, match="at most 50 members"):
         extract(tmp_path / "a.zip", tmp_path / "data", SMALL)
     assert list((tmp_path / "data").iterdir()) == []
@@ -554,7 +554,7 @@ def test_more_than_any_dataset_has_is_refused(tmp_path, server, suite, impatient
     assert not (tmp_path / "data").exists()
 
 
-def test_no_room_is_said_before_anything_comes(tmp_path, server, suite, impatient):
+def test_no_room_is_reported_before_anything_comes(tmp_path, server, suite, impatient):
     impatient(bytes=1 << 60)
     server.odd = sends(1 << 55, b"")
     with pytest.raises(FullDiskError, match=r"expected room for .* make room") as caught:
@@ -583,9 +583,9 @@ SLOW = {
 
 @pytest.mark.parametrize("kind", SLOW)
 def test_nothing_is_waited_for_for_ever(tmp_path, server, suite, impatient, kind):
-    server.odd, limits, said = SLOW[kind]
+    server.odd, limits, message = SLOW[kind]
     impatient(**limits)
-    with pytest.raises(DataError, match=said) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         fetch("any", tmp_path / "data")
     assert ONCE_MORE in str(caught.value)
 

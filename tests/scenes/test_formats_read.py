@@ -372,16 +372,16 @@ def test_codecs_that_are_known_are_used():
 
 def test_what_is_found_in_folders_is_on_the_page():
     tested = {suffix for suffix, *_ in rows("Videos")}
-    said = re.search(r"All but (.+?) are also found in folders .*?\. So are (.+?), which are not tested", PAGE)
-    alone, untested = (set(re.findall(r"`(\.\w+)`", part)) for part in said.groups())
+    stated = re.search(r"All but (.+?) are also found in folders .*?\. So are (.+?), which are not tested", PAGE)
+    alone, untested = (set(re.findall(r"`(\.\w+)`", part)) for part in stated.groups())
     assert tested - VIDEO_SUFFIXES == alone
     assert VIDEO_SUFFIXES - tested == untested
     assert {suffix for suffix, *_ in rows("Folders of pictures")} == IMAGE_SUFFIXES
 
 
 def test_what_states_no_rate_is_on_the_page():
-    said = re.search(r"\n\n.*? state\. (.+?) state none", PAGE)
-    assert set(re.findall(r"`(\.\w+)`", said[1])) == set(ASSUMED)
+    stated = re.search(r"\n\n.*? state\. (.+?) state none", PAGE)
+    assert set(re.findall(r"`(\.\w+)`", stated[1])) == set(ASSUMED)
 
 
 def test_pixel_formats_on_the_page_are_those_tested():
@@ -394,8 +394,8 @@ def test_pictures_on_the_page_are_those_tested():
 
 def test_label_formats_on_the_page_are_those_there():
     tables = {"frames": FORMATS, "masks": MASK_FORMATS, "tracks": TRACK_FORMATS}
-    said = sorted((form, kind) for form, kind, *_ in rows("Labels"))
-    assert said == sorted((form, kind) for kind, table in tables.items() for form in table)
+    stated = sorted((form, kind) for form, kind, *_ in rows("Labels"))
+    assert stated == sorted((form, kind) for kind, table in tables.items() for form in table)
 
 
 def test_trees_on_the_page_are_those_tested():

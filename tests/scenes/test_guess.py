@@ -217,7 +217,7 @@ def with_intervals(folder: Path, *rows: str) -> Path:
         (["a,0.5,2"], "seconds"),
     ],
 )
-def test_the_unit_is_told_by_what_can_be(tmp_path, rows, unit):
+def test_the_unit_is_known_by_what_can_be(tmp_path, rows, unit):
     assert f'path = "marks.csv", unit = "{unit}" }}' in import_folder(with_intervals(tmp_path, *rows))
     (scene,) = imported(tmp_path)
     assert scene.labels.unit == unit

@@ -269,7 +269,7 @@ def test_dots_in_a_name_are_no_suffix(site):
     assert np.flatnonzero(frame_labels(scene, replace(scene.test[0], name="cam.2024"), FRAMES)).tolist() == RIGHT[0]
 
 
-def test_labels_made_of_another_length_are_said(site):
+def test_labels_made_of_another_length_are_reported(site):
     (site / "t").write_text("name,total frames,starting frame of anomaly,ending frame of anomaly\nmonday,77,11,20\n")
     with pytest.warns(FootageWarning, match="line 2: monday has 40 frames, its labels were made of 77"):
         assert labelled(scene_of(site, "msad", "t")) == RIGHT

@@ -127,7 +127,7 @@ def test_avenue_by_intervals(tmp_path):
     assert all_abnormal("avenue-intervals", tmp_path) == {"avenue/01": [1, 2, 4, 5], "avenue/02": []}
 
 
-def test_the_other_avenue_mat_is_told_by_its_variables(tmp_path):
+def test_the_other_avenue_mat_is_known_by_its_variables(tmp_path):
     avenue_videos(tmp_path)
     labels = {"01": np.array([[0, 1, 1, 0, 0, 1]], np.int32), "02": np.ones((1, 5), np.int32)}
     mat(tmp_path / "avenue.mat", **labels)
@@ -217,7 +217,7 @@ def test_ubnormal_abnormal_video_without_labels_is_not_normal(tmp_path):
         all_abnormal("ubnormal", tmp_path)
 
 
-def test_arrays_named_txt_are_told_and_inverted(tmp_path):
+def test_arrays_named_txt_are_reported_and_inverted(tmp_path):
     root = ubnormal(tmp_path)
     path = (
         root / "Scene1" / "abnormal_scene_1_scenario_3_fog_annotations" / "abnormal_scene_1_scenario_3_fog_tracks.txt"

@@ -72,7 +72,7 @@ def test_what_lies_in_a_folder_of_frames_is_named(tmp_path):
         assert names(scene_of_files([tmp_path / "clip"], fps=5).normal) == ["clip"]
 
 
-def test_a_folder_of_one_picture_is_said(tmp_path):
+def test_a_folder_of_one_picture_is_reported(tmp_path):
     write_frames(tmp_path / "clip", 1)
     with pytest.warns(FootageWarning, match=r"holds a single picture \(000\.png\)"):
         assert names(scene_of_files([tmp_path / "clip"], fps=5).normal) == ["clip"]
@@ -86,7 +86,7 @@ def test_a_single_picture_is_no_video(tmp_path, name):
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_without_footage_is_said_beside_one_with(tmp_path):
+def test_a_folder_without_footage_is_reported_beside_one_with(tmp_path):
     """What is left out of many that are named is missed."""
     write_video(tmp_path / "a" / "a.mp4", range(3))
     touch(tmp_path, "b/0001.jp2", "b/0002.jp2")
@@ -238,7 +238,7 @@ def test_no_two_videos_share_a_place_for_their_scores(tmp_path_factory, parts):
 @pytest.mark.parametrize(
     ("file", "name"), [("...mp4", "mp4"), ("..mp4", "mp4"), (".mp4", ".mp4"), ("a.b.mp4", "a.b"), ("a", "a")]
 )
-def test_no_name_leads_out_of_a_folder(tmp_path, file, name):
+def test_no_name_goes_out_of_a_folder(tmp_path, file, name):
     touch(tmp_path, file)
     assert names(scene_of_files([tmp_path / file]).normal) == [name]
 

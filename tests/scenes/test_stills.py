@@ -33,7 +33,7 @@ def folder_of(folder: Path, pictures, *, suffix: str = ".png") -> Video:
 
 
 @contextmanager
-def told():
+def warned():
     """What is warned of inside, each text once."""
     texts: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -107,7 +107,7 @@ def test_no_picture_depends_on_one_more_than_half_a_second_later(tmp_path):
     usual = [RAMP * 4] * 9
     with pytest.warns(FootageWarning, match="0 to 1024"):
         before = read(folder_of(tmp_path / "a", usual))
-    with told() as texts:
+    with warned() as texts:
         after = read(folder_of(tmp_path / "b", [*usual[:6], *[RAMP * 16] * 3]))
     assert texts[1].startswith("75% of 0006.png lie beyond the values 0 to 1024 that the first pictures use")
     np.testing.assert_array_equal(before[:6], after[:6])
@@ -127,7 +127,7 @@ def test_of_video_files_too(tmp_path):
     """Of 16 bits a thermal camera uses few: what begins black is no white video, and what is lost is said."""
     counts = (29000 + RAMP * 8).astype(np.uint16)
     video = grey_file(tmp_path / "a.mkv", [np.zeros_like(RAMP)] * 12 + [counts] * 6 + [counts + 9000] * 2)
-    with told() as texts:
+    with warned() as texts:
         images = read(video)
     assert [text.partition(" that the first pictures use")[0] for text in texts] == [
         "pictures of 16 bits; grey 0 to 255 stands for the values 28160 to 31744, by the first 6",
@@ -137,7 +137,7 @@ def test_of_video_files_too(tmp_path):
 
 
 def test_what_is_dark_throughout_is_of_one_grey(tmp_path):
-    with told():
+    with warned():
         images = read(grey_file(tmp_path / "a.mkv", [np.full_like(RAMP, 900)] * 300))
     assert len(images) == 300
     assert len(np.unique(images)) == 1
@@ -181,7 +181,7 @@ def test_grey_video_files_of_more_than_8_bits(tmp_path, pixels, range_):
     values = RAMP * np.uint16(16 if pixels == "gray12le" or range_ else 256)
     content = values if pixels == "gray16le" else values * np.uint16(16)
     video = grey_file(tmp_path / "a.mkv", [content] * 8, pixels)
-    with told() as texts:
+    with warned() as texts:
         images, colour = read(video), read_colour(video, 3)
     expected = f"pictures of 16 bits; grey 0 to 255 stands for the values {range_}, by the first 6"
     assert texts == ([expected] if range_ else [])
@@ -238,16 +238,16 @@ def test_names_that_count_are_silent_and_in_order(tmp_path, names):
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"),
+    ("missing", "message"),
     [
         ({10, 11, 12, 15}, r"4 numbers are missing \(10 to 12, 15\)"),
         ({2, 4, 6, 8}, r"4 numbers are missing \(2, 4, 6, \.\.\.\)"),
     ],
 )
-def test_numbers_that_are_missing_are_said(tmp_path, missing, said):
+def test_numbers_that_are_missing_are_reported(tmp_path, missing, message):
     names = [name for number, name in enumerate(numbers(20)) if number not in missing]
     video = named(tmp_path / "a", *names)
-    with pytest.warns(FootageWarning, match=said):
+    with pytest.warns(FootageWarning, match=message):
         assert probe(video).frames == 20 - len(missing)
 
 
@@ -268,21 +268,21 @@ def test_two_pictures_of_one_number_are_refused(tmp_path, other):
     assert "\n" not in str(caught.value)
 
 
-def test_masks_between_the_frames_are_said(tmp_path):
+def test_masks_between_the_frames_are_reported(tmp_path):
     video = named(tmp_path / "a", *[f"{number:04d}{end}.png" for number in range(3) for end in ("", "_mask")])
     with pytest.warns(FootageWarning, match=r"names of 2 kinds \(# 3 times, #_mask 3 times\); all 6 pictures"):
         probe(video)
 
 
 @pytest.mark.parametrize("prefix", ["", "frame_"])
-def test_hexadecimal_names_are_in_their_order_and_said(tmp_path, prefix):
+def test_hexadecimal_names_are_in_their_order_and_reported(tmp_path, prefix):
     video = named(tmp_path / "a", *[f"{prefix}{number:04x}.png" for number in range(20)])
-    with told() as texts:
+    with warned() as texts:
         assert [number_of(image) for image in read(video)] == list(range(20))
     in_order = f"names count in hexadecimal ({prefix}0000 to {prefix}0013), and the frames are ordered by that"
     assert texts == [in_order]
     (tmp_path / "a" / f"{prefix}000b.png").unlink()
-    with told() as texts:
+    with warned() as texts:
         probe(video)
     assert texts == [in_order, "1 number is missing (11); later frames move up, and labels by number no longer fit"]
 

@@ -436,7 +436,7 @@ def test_natural_order_of_letters_accents_and_other_digits(names):
     assert all(natural(one) < natural(other) for one, other in pairwise(names))
 
 
-def test_frames_that_were_shown_are_told_where_a_video_is_on_both_sides():
+def test_frames_that_were_shown_are_reported_where_a_video_is_on_both_sides():
     both, other = Video("a", Path("a.mp4")), Video("b", Path("b.mp4"))
     scene = Scene("s", "x", Path(), normal=(both,), test=(both, other), normal_frames=(0, 300))
     assert scene.shown(both) == (0, 300)

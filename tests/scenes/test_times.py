@@ -29,9 +29,9 @@ def changed(**stamps):
 
 def test_rising_stamps_are_the_times_bit_for_bit():
     pts = np.array([7, 47, 90, 127, 5000, 5040])
-    seconds, said = of(pts)
+    seconds, notes = of(pts)
     np.testing.assert_array_equal(seconds, (pts - 7) * MILLISECOND)
-    assert said == ()
+    assert notes == ()
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_rising_stamps_are_the_times_bit_for_bit():
     ids=str,
 )
 def test_a_wrong_stamp_costs_no_other_its_own(pts):
-    seconds, said = of(pts)
+    seconds, notes = of(pts)
     np.testing.assert_allclose(seconds, EVEN * MILLISECOND, atol=1e-9)
-    assert len(said) == 1
-    assert "of 100 frames" in said[0]
+    assert len(notes) == 1
+    assert "of 100 frames" in notes[0]
 
 
 def test_of_two_equal_stamps_the_one_that_leaves_time_even_stays():
@@ -66,9 +66,9 @@ def test_of_two_equal_stamps_the_one_that_leaves_time_even_stays():
 
 
 def test_stamps_of_whole_seconds_are_spread():
-    seconds, said = of(np.arange(100) // 25 * 1000)
+    seconds, notes = of(np.arange(100) // 25 * 1000)
     np.testing.assert_allclose(seconds, EVEN * MILLISECOND, atol=1e-9)
-    assert len(said) == 1
+    assert len(notes) == 1
 
 
 def test_stamps_around_a_gap_stay_where_they_are():
@@ -99,43 +99,43 @@ def test_stamps_out_of_order_throughout_give_way_to_those_of_decoding():
     """H.264 in AVI and ASF: the stamps of presentation are made up, in the order of decoding."""
     made_up = EVEN.reshape(-1, 4)[:, [0, 2, 3, 1]].ravel()
     dts = np.append(EVEN[2:], [UNKNOWN, UNKNOWN])
-    seconds, said = of(made_up, dts)
+    seconds, notes = of(made_up, dts)
     np.testing.assert_allclose(seconds, EVEN * MILLISECOND, atol=1e-9)
-    assert said == ("its times of presentation are out of order; those of decoding are used",)
-    seconds, said = of(np.full(100, UNKNOWN), dts)
+    assert notes == ("its times of presentation are out of order; those of decoding are used",)
+    seconds, notes = of(np.full(100, UNKNOWN), dts)
     np.testing.assert_allclose(seconds, EVEN * MILLISECOND, atol=1e-9)
-    assert said == ()
+    assert notes == ()
 
 
 @pytest.mark.parametrize("pts", [np.full(100, UNKNOWN), EVEN[::-1], np.full(100, 2**62)], ids=["none", "back", "wild"])
-def test_without_usable_stamps_the_rate_is_a_guess_and_said(pts):
-    seconds, said = of(pts, period=0.04)
+def test_without_usable_stamps_the_rate_is_a_guess_and_reported(pts):
+    seconds, notes = of(pts, period=0.04)
     np.testing.assert_allclose(seconds, EVEN * MILLISECOND)
-    assert "25 frames a second are assumed" in said[0]
+    assert "25 frames a second are assumed" in notes[0]
 
 
 @pytest.mark.parametrize(("later", "spelled"), [(1.7e9, "53.9 years"), (3 * 86400, "3.0 days")])
 def test_a_clock_that_is_set_leaves_no_gap(later, spelled):
-    seconds, said = of(EVEN + round(later * 1000) * (EVEN >= 200))
+    seconds, notes = of(EVEN + round(later * 1000) * (EVEN >= 200))
     np.testing.assert_allclose(seconds, EVEN * MILLISECOND, atol=1e-6)
-    assert len(said) == 1
-    assert f"ahead by {spelled} at frame 5 (0.2 s)" in said[0]
+    assert len(notes) == 1
+    assert f"ahead by {spelled} at frame 5 (0.2 s)" in notes[0]
 
 
 @pytest.mark.parametrize(("back", "spelled"), [(2, "2.0 s"), (4 * 3600, "4.0 hours")])
 def test_time_that_begins_anew_goes_on(back, spelled):
     pts = np.concatenate([EVEN, EVEN + EVEN[-1] - 1000 * back])
-    seconds, said = of(pts)
+    seconds, notes = of(pts)
     np.testing.assert_allclose(seconds, np.arange(200) * 0.04, atol=1e-6)
-    assert len(said) == 1
-    assert f"its clock jumps back by {spelled} at frame 100 (4.0 s)" in said[0]
+    assert len(notes) == 1
+    assert f"its clock jumps back by {spelled} at frame 100 (4.0 s)" in notes[0]
 
 
 def test_a_counter_that_wraps_goes_on():
     ticks = (np.arange(100) * 3600 + 2**33 - 180_000) % 2**33
-    seconds, said = frame_seconds(ticks, np.full(100, UNKNOWN), 1 / 90_000, 0.1)
+    seconds, notes = frame_seconds(ticks, np.full(100, UNKNOWN), 1 / 90_000, 0.1)
     np.testing.assert_allclose(seconds, np.arange(100) * 0.04, atol=1e-6)
-    assert said == ()
+    assert notes == ()
 
 
 def test_a_gap_of_hours_is_kept():
@@ -150,12 +150,12 @@ def test_a_gap_of_hours_is_kept():
 )
 def test_whatever_the_stamps_time_rises_from_zero(pts, seed):
     dts = np.random.default_rng(seed).permutation(np.array(pts, np.int64))
-    seconds, said = of(pts, dts)
+    seconds, notes = of(pts, dts)
     assert seconds.shape == (len(pts),)
     assert seconds[0] == 0
     assert np.isfinite(seconds).all()
     assert (np.diff(seconds) > 0).all()
-    assert all("\n" not in text for text in said)
+    assert all("\n" not in text for text in notes)
 
 
 @given(st.lists(st.integers(1, 500), min_size=6, max_size=60), st.data())
@@ -197,12 +197,12 @@ def test_frames_that_are_crowded_into_no_time_are_given_theirs(count):
     """What an MP4 holds behind a clock that was set: a unit from one frame to the next."""
     pts = EVEN.copy()
     pts[100 - count :] = pts[100 - count] + np.arange(count)
-    seconds, said = of(pts, pts)
+    seconds, notes = of(pts, pts)
     np.testing.assert_allclose(seconds, EVEN * MILLISECOND, atol=1e-6)
-    assert f"holds no usable time for {count - 1} of 100 frames" in said[0]
+    assert f"holds no usable time for {count - 1} of 100 frames" in notes[0]
 
 
 def test_a_thousand_frames_a_second_may_lie_one_unit_apart():
-    seconds, said = frame_seconds(np.arange(100), np.arange(100), MILLISECOND, 0.001)
+    seconds, notes = frame_seconds(np.arange(100), np.arange(100), MILLISECOND, 0.001)
     np.testing.assert_allclose(seconds, np.arange(100) * 0.001)
-    assert said == ()
+    assert notes == ()

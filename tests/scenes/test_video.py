@@ -153,7 +153,7 @@ def test_pictures_without_times_have_the_rate_that_they_state(tmp_path, suffix, 
     np.testing.assert_allclose(facts.seconds, np.arange(20) / fps)
 
 
-def test_a_rate_that_is_a_guess_is_said_and_may_be_given(tmp_path):
+def test_a_rate_that_is_a_guess_is_reported_and_may_be_given(tmp_path):
     path = write_video(tmp_path / "a.mjpeg", range(20), fps=10, codec="mjpeg")
     with pytest.warns(FootageWarning, match=r"a\.mjpeg: its format has no times; 25 frames a second are assumed"):
         assert probe(video(path)).rate == pytest.approx(25)
@@ -200,11 +200,11 @@ def test_a_wrong_stamp_freezes_no_picture_and_moves_no_other(tmp_path, wrong):
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
 def test_a_wrong_stamp_among_pictures_that_refer_to_both_sides(tmp_path, name):
-    def ahead(number, packet):
+    def jumped(number, packet):
         if number == 30:
             packet.pts += round(1.013 / packet.time_base)
 
-    path = remuxed(write_video(tmp_path / "0.mp4", range(100), fps=25, options=B_FRAMES), tmp_path / name, ahead)
+    path = remuxed(write_video(tmp_path / "0.mp4", range(100), fps=25, options=B_FRAMES), tmp_path / name, jumped)
     with pytest.warns(FootageWarning, match="holds no usable time for 1 of 100 frames"):
         facts = probe(video(path))
     np.testing.assert_allclose(facts.seconds, np.arange(100) / 25, atol=2e-3)
@@ -212,16 +212,16 @@ def test_a_wrong_stamp_among_pictures_that_refer_to_both_sides(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("jump", "said"),
+    ("jump", "message"),
     [
         (lambda number, stamp: stamp + 1_400_000_000 * (number >= 5), "ahead by 16.2 days at frame 5"),
         (lambda number, stamp: stamp - 2000 * (number >= 50), "back by 2.0 s at frame 50"),
     ],
 )
-def test_a_clock_that_is_set_is_said_and_costs_nothing(tmp_path, jump, said):
+def test_a_clock_that_is_set_is_reported_and_costs_nothing(tmp_path, jump, message):
     path = write_video(tmp_path / "a.flv", range(100), fps=25, options={"g": "20", "bf": "0"})
     restamped(path, jump)
-    with pytest.warns(FootageWarning, match=f"its clock jumps {said}"):
+    with pytest.warns(FootageWarning, match=f"its clock jumps {message}"):
         facts = probe(video(path))
     np.testing.assert_allclose(facts.seconds, np.arange(100) / 25, atol=2e-3)
     assert numbers(read_frames(video(path), short_side=None)) == list(range(100))

@@ -115,7 +115,7 @@ def test_a_threshold_is_taken_from_enough_footage_only(detector, scene):
     assert "of this camera's normal footage" in other.promise.text
 
 
-def test_moments_are_shown_beside_the_drawn_clips(detector, scene, tiny_base):
+def test_seconds_are_shown_beside_the_drawn_clips(detector, scene, tiny_base):
     video = scene.normal[0].name
     more = adapt(tiny_base, scene, shots=2, show=[(video, 1.0), (video, 1.0)], pictures=False)
     assert more.shots[:2] == detector.shots
@@ -126,7 +126,9 @@ def test_moments_are_shown_beside_the_drawn_clips(detector, scene, tiny_base):
     assert none.model.support.clips == 1
 
 
-@pytest.mark.parametrize(("moment", "said"), [(("normal-99", 1.0), "did you mean"), (("normal-00", 99.0), "0.0 to ")])
-def test_a_moment_that_is_not_there_is_refused(scene, tiny_base, moment, said):
-    with pytest.raises(UsageError, match=said):
-        adapt(tiny_base, scene, shots=1, show=[moment])
+@pytest.mark.parametrize(
+    ("second", "message"), [(("normal-99", 1.0), "did you mean"), (("normal-00", 99.0), "0.0 to ")]
+)
+def test_a_second_that_is_not_there_is_refused(scene, tiny_base, second, message):
+    with pytest.raises(UsageError, match=message):
+        adapt(tiny_base, scene, shots=1, show=[second])

@@ -37,39 +37,39 @@ def direction(tiny_config):
     return Direction.build(tiny_config)
 
 
-def said(expert, support, event, place=HERE):
+def sentence(expert, support, event, place=HERE):
     return expert.explain(event, expert.condition(support), place)
 
 
 @pytest.mark.parametrize(("times", "number"), [(3, "3.0"), (3.14, "3.1"), (1.2, "1.2"), (10, "10.0")])
 def test_three_times_the_speed_is_called_three_times(flow_density, times, number):
-    reason = said(flow_density, moving((0.1, 0), (0.2, 0)), moving((-0.2 * times, 0)))
+    reason = sentence(flow_density, moving((0.1, 0), (0.2, 0)), moving((-0.2 * times, 0)))
     assert reason.text == f"moves {number} times as fast as anything shown at this place"
 
 
 def test_the_nearest_shot_is_the_one_of_the_nearest_speed(flow_density):
-    reason = said(flow_density, moving((0.1, 0), (0.5, 0), (0.2, 0)), moving((1.0, 0)))
+    reason = sentence(flow_density, moving((0.1, 0), (0.5, 0), (0.2, 0)), moving((1.0, 0)))
     assert min(range(3), key=lambda shot: reason.distances[shot]) == 1
     assert reason.distances == pytest.approx((0.9, 0.5, 0.8))
 
 
 def test_no_faster_than_shown_is_not_called_faster(flow_density):
-    reason = said(flow_density, moving((0.3, 0)), moving((0.3, 0)))
+    reason = sentence(flow_density, moving((0.3, 0)), moving((0.3, 0)))
     assert "times" not in reason.text
     assert "no faster than all that was shown" in reason.text
 
 
 def test_where_nothing_moved_nothing_is_compared(flow_density):
     elsewhere = moving((0.5, 0), cell=(1, 1))
-    assert said(flow_density, elsewhere, moving((0.5, 0))).text == "moves where nothing shown ever moved"
+    assert sentence(flow_density, elsewhere, moving((0.5, 0))).text == "moves where nothing shown ever moved"
     nearby = moving((0.5, 0), cell=(6, 9))
-    assert "1.0 times" not in said(flow_density, nearby, moving((0.5, 0))).text
+    assert "1.0 times" not in sentence(flow_density, nearby, moving((0.5, 0))).text
 
 
 def test_without_shots_other_cameras_are_meant(flow_density, direction):
     nothing = moving((0.1, 0)).select([])
-    assert "other cameras" in said(flow_density, nothing, moving((1.0, 0))).text
-    assert said(direction, nothing, moving((1.0, 0))) is None
+    assert "other cameras" in sentence(flow_density, nothing, moving((1.0, 0))).text
+    assert sentence(direction, nothing, moving((1.0, 0))) is None
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,11 @@ def test_without_shots_other_cameras_are_meant(flow_density, direction):
     ],
 )
 def test_directions(direction, shown, now, text):
-    assert said(direction, moving(*shown), moving(now)).text == text
+    assert sentence(direction, moving(*shown), moving(now)).text == text
 
 
 def test_what_barely_moved_shows_no_direction(direction):
-    assert said(direction, moving((0.01, 0)), moving((-0.3, 0))) is None
+    assert sentence(direction, moving((0.01, 0)), moving((-0.3, 0))) is None
 
 
 def test_what_is_remembered_is_the_most_of_the_neighbourhood():
@@ -175,7 +175,7 @@ def test_an_explanation_depends_on_no_later_tick(scored):
     assert explain(model, sample, whole, 12).text == explain(model, cut, model.score(cut), 12).text
 
 
-def test_nothing_is_said_of_what_does_not_surprise(scored):
+def test_nothing_is_reported_of_what_does_not_surprise(scored):
     model, sample = scored[4]
     found = model.score(sample)
     nothing = Surprise(found.maps, found.fused * 0, found.known)

@@ -13,7 +13,7 @@ def test_the_same_items_in_their_order():
     assert list(prefetch([], 3)) == []
 
 
-def test_no_more_than_asked_is_made_ahead():
+def test_no_more_than_asked_is_prefetched():
     made = []
 
     def items():

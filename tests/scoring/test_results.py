@@ -51,7 +51,7 @@ def test_in_an_outline_gaps_take_no_room(tmp_path):
     np.testing.assert_allclose(outline.gaps, [[5.0, 3605.0]])
 
 
-def test_memory_is_that_of_a_moment(tmp_path):
+def test_memory_is_that_of_a_few_frames(tmp_path):
     def frames_to(count):
         tracemalloc.reset_peak()  # times of all frames are looked through before the first
         yield from (FrameScore(n, n * FRAME, float(n % 7), False, None) for n in range(count))

@@ -91,7 +91,7 @@ def footage(library, scene):
 
 @pytest.mark.filterwarnings("ignore:.*too short to be scored")
 @pytest.mark.parametrize("rate", RATES)
-def test_no_score_depends_on_frames_beyond_the_look_ahead(detector, footage, tmp_path, rate):
+def test_no_score_depends_on_frames_beyond_the_lookahead(detector, footage, tmp_path, rate):
     """The same video, cut after half a second more: scores are the same bits, and so are events that were over."""
     times = np.concatenate([[0], np.cumsum(RATES[rate])])
     whole, events = scored(detector, retimed(footage, tmp_path / "whole.mkv", times.tolist()))
@@ -125,7 +125,7 @@ def test_each_recording_of_a_file_is_scored_as_a_file_of_its_own(detector, foota
     assert all(event.end - event.start < 2 for event in events)
 
 
-def test_recordings_that_are_too_short_to_be_scored_are_said(detector, footage, tmp_path):
+def test_recordings_that_are_too_short_to_be_scored_are_reported(detector, footage, tmp_path):
     times = [60_000 * (number // 3) + 67 * (number % 3) for number in range(48)]
     with pytest.warns(FootageWarning, match=r"short\.mkv: 48 of 48 frames are in recordings too short to be scored"):
         found, events = scored(detector, retimed(footage, tmp_path / "short.mkv", times))

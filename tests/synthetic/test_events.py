@@ -71,13 +71,13 @@ def test_kinds_are_balanced_over_cameras():
     assert counts.max() < 1.7 * counts.min()
 
 
-def test_every_moment_of_a_video_is_equally_likely_to_be_abnormal():
+def test_every_second_of_a_video_is_equally_likely_to_be_abnormal():
     covered = np.zeros(10)
     for number in range(200):
         for video in plan_videos(sample_camera(0, number, "tiny"), 0, 6, 4.0, 8.0)[1]:
             if video.event:
-                moments = (np.arange(10) + 0.5) / 10 * video.frames / 10.0
-                covered += (moments >= video.start) & (moments < video.start + video.seconds)
+                seconds = (np.arange(10) + 0.5) / 10 * video.frames / 10.0
+                covered += (seconds >= video.start) & (seconds < video.start + video.seconds)
     assert covered.max() < 1.25 * covered.min()
 
 

@@ -83,7 +83,7 @@ def test_without_test_videos_or_labels_there_is_nothing_to_learn_from(site):
     assert generated(site / "mine.toml") + generated(site / "more.toml") == [False, False]
 
 
-def test_labels_of_a_dataset_train_nothing_and_it_is_said(dataset, tiny_config):
+def test_labels_of_a_dataset_train_nothing_and_it_is_reported(dataset, tiny_config):
     scenes = load_suite(str(dataset)).scenes
     with pytest.warns(FootageWarning, match="site:camera-000: says that it was generated, but is not"):
         found = training_footage(scenes, tiny_config, Store(), 0, SILENT)

@@ -56,7 +56,7 @@ def test_another_seed_gives_other_footage(suite, tmp_path):
     assert contents(suite.parent / "camera-000") != contents(other.parent / "camera-000")
 
 
-def test_the_suite_file_leads_to_videos_labels_and_masks(suite):
+def test_the_suite_file_names_videos_labels_and_masks(suite):
     scenes = tomllib.loads(suite.read_text())["scenes"]
     assert [scene["name"] for scene in scenes] == ["camera-000", "camera-001"]
     for scene in scenes:
@@ -81,8 +81,8 @@ def test_tracks_and_keypoints_tell_of_the_same_people(suite):
         table = rows(path)
         points = np.load(path.parents[1] / "keypoints" / f"{path.stem}.npz")
         known = {(int(row["track"]), int(row["frame"])) for row in table if row["kind"] in ("person", "cyclist")}
-        told = set(zip(points["tracks"].tolist(), points["frames"].tolist(), strict=True))
-        assert known <= told
+        listed = set(zip(points["tracks"].tolist(), points["frames"].tolist(), strict=True))
+        assert known <= listed
         assert points["points"].shape == (len(points["tracks"]), 17, 2)
         labels = path.parents[1] / "labels" / f"{path.stem}.npy"
         abnormal = {int(row["frame"]) for row in table if row["abnormal"] == "1"}

@@ -98,12 +98,12 @@ def train_tiny(
     optimiser = torch.optim.Adam([*network.parameters(), *head.parameters()], lr=2e-3)
     for _ in range(steps):
         clips, ways = _drawn(long, batch, generator)
-        told = head(network(clips))
-        loss = functional.cross_entropy(told, ways)
+        logits = head(network(clips))
+        loss = functional.cross_entropy(logits, ways)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        yield network, float((told.argmax(1) == ways).float().mean())
+        yield network, float((logits.argmax(1) == ways).float().mean())
 
 
 def _drawn(videos: Sequence[ByteArray], batch: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:

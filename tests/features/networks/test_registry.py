@@ -98,14 +98,14 @@ def test_a_package_s_file_is_found_without_running_the_package(folder):
 
 def test_a_missing_network_is_one_line_that_says_how_to_get_it(folder):
     write_toy(folder)
-    for name, said in (
+    for name, message in (
         ("toy", "metavad networks fetch toy"),
         ("movenet-lightning", "put it into the folder that METAVAD_NETWORKS names"),
         ("r3d_18", "metavad networks fetch r3d_18"),
         ("timesformer", "pip install transformers"),
     ):
         assert find_file(name) is None
-        with pytest.raises(DataError, match=rf"^{name}: expected its file.*, found none; {said}") as caught:
+        with pytest.raises(DataError, match=rf"^{name}: expected its file.*, found none; {message}") as caught:
             required_file(name)
         assert "\n" not in str(caught.value)
 
@@ -140,7 +140,7 @@ def test_a_setting_names_a_network_or_a_file(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (('gives = "boxes"', 'gives = "flow"'), "'gives'"),
         (('file = "toy.onnx"', 'file = "../toy.onnx"'), "'file'"),
@@ -149,8 +149,8 @@ def test_a_setting_names_a_network_or_a_file(folder, tmp_path):
         (("height = 8", "height ="), "expected TOML"),
     ],
 )
-def test_mistakes_in_a_table_of_one_s_own_are_named(folder, change, said):
+def test_mistakes_in_a_table_of_one_s_own_are_named(folder, change, message):
     (folder / "toy.toml").write_text(TABLE.format(digest="0" * 64).replace(*change))
-    with pytest.raises(DataError, match=rf"toy\.toml: .*{said}") as caught:
+    with pytest.raises(DataError, match=rf"toy\.toml: .*{message}") as caught:
         network_named("toy")
     assert "\n" not in str(caught.value)

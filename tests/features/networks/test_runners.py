@@ -152,7 +152,7 @@ def test_without_onnxruntime_there_is_one_line(tmp_path, monkeypatch):
         OnnxRunner(tmp_path / "a.onnx", "pose.network")
 
 
-def test_a_gpu_that_onnxruntime_cannot_use_is_said(tmp_path):
+def test_a_gpu_that_onnxruntime_cannot_use_is_reported(tmp_path):
     import onnxruntime
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
