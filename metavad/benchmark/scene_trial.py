@@ -38,7 +38,8 @@ class SceneTrial:
     """One scene under test; what is read of it is read once, whatever is scored on it."""
 
     scene: Scene
-    suite: Sequence[Scene]
+    scenes: Sequence[Scene]
+    """All scenes of the experiment, from which another one is taken."""
     base: Base
     settings: Settings
     store: Store
@@ -53,7 +54,7 @@ class SceneTrial:
     @cached_property
     def other_scene(self) -> Library:
         """Of another scene of the suite with enough footage, else of a generated camera."""
-        others = [scene for scene in self.suite if scene.suite == self.scene.suite and scene.key != self.scene.key]
+        others = [scene for scene in self.scenes if scene.suite == self.scene.suite and scene.key != self.scene.key]
         start = next((n for n, scene in enumerate(others) if scene.key > self.scene.key), 0)
         for scene in [*others[start:], *others[:start]]:
             library = Library([scene], self.base.config.data, self.base.features, self.store, whole=False)
