@@ -24,7 +24,7 @@ from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted, method_of
 from metavad.normality.model import SceneModel
 from metavad.normality.threshold import promise_threshold
-from metavad.scenes.arrays import archived_arrays
+from metavad.scenes.array_files import archived_arrays
 from metavad.scenes.cache import cache_folder, data_digest
 from metavad.scoring.baselines import motion, position
 from metavad.scoring.regions import detect

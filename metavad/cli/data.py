@@ -8,7 +8,7 @@ import typer
 from metavad.cli.options import Data, ProgressKind, Seed, between
 
 if TYPE_CHECKING:
-    from metavad.scenes.guess import Unit
+    from metavad.scenes.datasets.importing import Unit
     from metavad.scenes.scene import Suite
 
 __all__ = ["register"]
@@ -107,7 +107,7 @@ def _listed(name: str, data: Path | None) -> tuple[str, ...]:
 
 def _present(suite: "Suite", videos: int) -> str:
     """Such as ``1 scene, 28 videos (official)``, and whether labels are missing."""
-    from metavad.scenes.download import still_missing
+    from metavad.scenes.datasets.download import still_missing
 
     counted = [f"{n} {noun}{'s' * (n != 1)}" for n, noun in ((len(suite.scenes), "scene"), (videos, "video"))]
     layout = f" ({suite.layout})" if suite.layout else ""
@@ -136,8 +136,8 @@ def fetch(
 
     from metavad.cli.terminal import progress_of, resuming, say
     from metavad.errors import UsageError
-    from metavad.scenes.download import by_hand, still_missing
-    from metavad.scenes.download import fetch as fetched
+    from metavad.scenes.datasets.download import by_hand, still_missing
+    from metavad.scenes.datasets.download import fetch as fetched
     from metavad.scenes.suite import about, load_suite
 
     reporter = progress_of(progress)
@@ -170,7 +170,7 @@ def check(
 
     from metavad.cli.terminal import console, progress_of, say
     from metavad.errors import printable
-    from metavad.scenes.check import check_suite
+    from metavad.scenes.datasets.check import check_suite
     from metavad.workflows.suites import open_suite
 
     reporter = progress_of(progress)
@@ -206,7 +206,7 @@ def import_(
     from metavad.cli.terminal import answering, say, say_text
     from metavad.errors import DataError, OutputError, printable
     from metavad.files import write_text
-    from metavad.scenes.guess import import_folder
+    from metavad.scenes.datasets.importing import import_folder
 
     path = folder / "suite.toml"
     if not folder.is_dir():
@@ -237,7 +237,7 @@ def _unit(answer: str | None) -> "Unit | None":
     from typing import get_args
 
     from metavad.errors import UsageError
-    from metavad.scenes.guess import Unit
+    from metavad.scenes.datasets.importing import Unit
 
     units: dict[str | None, Unit] = {unit: unit for unit in get_args(Unit)}
     if answer is not None and answer not in units:
@@ -263,7 +263,7 @@ def label(
     from metavad.cli.terminal import say
     from metavad.errors import OutputError
     from metavad.files import write_text
-    from metavad.scenes.check import empty_intervals
+    from metavad.scenes.datasets.check import empty_intervals
     from metavad.scenes.listing import scene_of_files
 
     place = out or videos[0].absolute().parent / "intervals.csv"

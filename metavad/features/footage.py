@@ -15,9 +15,9 @@ from metavad.features.base import Feature
 from metavad.features.library import Library, side_by_side, stretches
 from metavad.features.sample import Sample
 from metavad.progress import SILENT, Progress
-from metavad.scenes.blank import Glance
 from metavad.scenes.scene import Crop
 from metavad.scenes.video import read_colours
+from metavad.scenes.video.black_or_frozen import Glance
 from metavad.types import ByteArray
 
 __all__ = ["Camera", "Footage", "gather", "regridded"]

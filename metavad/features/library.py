@@ -23,10 +23,10 @@ from metavad.features.regions import RegionsFeature
 from metavad.features.sample import Sample, gathered, join
 from metavad.progress import SILENT, Progress
 from metavad.recordings import recordings
-from metavad.scenes.blank import Glance, Glancing
 from metavad.scenes.cache import Store, content_key, ticks_key, video_facts, working_frames
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.video import Frame, VideoFacts, read_frames, tick_frames, working_size
+from metavad.scenes.video.black_or_frozen import Glance, Glancing
 from metavad.types import ByteArray, FloatArray, IntArray
 
 __all__ = [

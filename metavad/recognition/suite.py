@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metavad.errors import SuiteError, VideoError, nearest
+from metavad.scenes.encoding import spelt
 from metavad.scenes.listing import is_junk, natural, videos_under
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import Place, place_of, roots_of
 from metavad.scenes.suite_file import table_of
-from metavad.scenes.text import spelt
 
 __all__ = ["ClassSuite", "ClipClass", "class_suite_of"]
 

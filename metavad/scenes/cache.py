@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from metavad.errors import ConfigError, OutputError
 from metavad.files import atomic_path
-from metavad.scenes.arrays import ArrayError, mapped_array
-from metavad.scenes.blank import watched
-from metavad.scenes.container import file_status
+from metavad.scenes.array_files import ArrayError, mapped_array
 from metavad.scenes.listing import frame_files
 from metavad.scenes.scene import Crop, Scene, Video
 from metavad.scenes.video import VideoFacts, probe, read_frames, tell, tick_frames
+from metavad.scenes.video.black_or_frozen import watched
+from metavad.scenes.video.container import file_status
 from metavad.types import ByteArray, FloatArray, IntArray
 
 __all__ = ["Store", "cache_folder", "content_key", "data_digest", "ticks_key", "video_facts", "working_frames"]

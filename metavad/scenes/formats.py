@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metavad.errors import FootageWarning, LabelError
-from metavad.scenes.arrays import ArrayError, archived_arrays, mapped_array
+from metavad.scenes.array_files import ArrayError, archived_arrays, mapped_array
+from metavad.scenes.encoding import text_of
 from metavad.scenes.listing import VIDEO_SUFFIXES, frame_files, is_junk, natural
 from metavad.scenes.scene import LabelSource, Video
-from metavad.scenes.text import text_of
 from metavad.scenes.video import probe
 from metavad.types import BoolArray
 

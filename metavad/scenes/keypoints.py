@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from metavad.errors import VideoError
-from metavad.scenes.arrays import archived_arrays
+from metavad.scenes.array_files import archived_arrays
+from metavad.scenes.encoding import text_of
 from metavad.scenes.listing import VIDEO_SUFFIXES, frame_files
 from metavad.scenes.scene import Video
-from metavad.scenes.text import text_of
 from metavad.types import FloatArray, IntArray
 
 __all__ = ["JOINTS", "Keypoints", "keypoints_file", "read_keypoints"]

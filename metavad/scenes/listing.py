@@ -12,8 +12,8 @@ from natsort import natsort_keygen, ns
 
 from metavad.arguments import checked
 from metavad.errors import FootageWarning, UsageError, VideoError
+from metavad.scenes.encoding import spelt
 from metavad.scenes.scene import RATES, Scene, Video
-from metavad.scenes.text import spelt
 
 __all__ = [
     "FILES",

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metavad.errors import SuiteError, UsageError, nearest
+from metavad.scenes.encoding import spelt
 from metavad.scenes.listing import name_of, natural, videos_under
-from metavad.scenes.lists import chosen_by
-from metavad.scenes.patterns import matched_groups
+from metavad.scenes.regex import matched_groups
 from metavad.scenes.scene import Labels, LabelSource, Scene, Suite, Video, filled, words_of
 from metavad.scenes.suite_file import LayoutTable, SceneTable, SuiteTable, table_of
-from metavad.scenes.text import spelt
+from metavad.scenes.video_lists import chosen_by
 from metavad.shipped import shipped
 
 __all__ = ["Place", "about", "load_suite", "place_of", "roots_of"]

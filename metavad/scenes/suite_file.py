@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from metavad.errors import SuiteError, nearest
+from metavad.scenes.encoding import text_of
 from metavad.scenes.formats import FORMATS, MASK_FORMATS, TRACK_FORMATS
 from metavad.scenes.scene import RATES, ROLES, Archive, Crop, Expect, GeneratedCameras, Labels, Role, Table, Template
-from metavad.scenes.text import text_of
 
 __all__ = ["LayoutTable", "SceneTable", "SuiteTable", "table_of"]
 

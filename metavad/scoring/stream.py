@@ -19,9 +19,9 @@ from metavad.normality.accumulation import smooth, stream_smooth, strongest
 from metavad.normality.detector import Detector
 from metavad.normality.model import SceneModel, Surprise
 from metavad.progress import SILENT, Progress, Task
-from metavad.scenes.blank import watched
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import Frame, VideoFacts, probe, read_frames, tick_frames
+from metavad.scenes.video.black_or_frozen import watched
 from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.frames import FrameScore, TickScore
 from metavad.scoring.prefetch import prefetch

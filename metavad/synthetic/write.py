@@ -21,9 +21,9 @@ from metavad.arguments import checked
 from metavad.errors import OutputError, UsageError, nearest
 from metavad.files import atomic_directory, write_text
 from metavad.progress import SILENT, Progress
-from metavad.scenes.arrays import mapped_array
-from metavad.scenes.container import file_address
+from metavad.scenes.array_files import mapped_array
 from metavad.scenes.scene import MOST_CAMERAS, CameraSize
+from metavad.scenes.video.container import file_address
 from metavad.synthetic.bodies import KEYPOINTS
 from metavad.synthetic.camera import CameraSpec, sample_camera
 from metavad.synthetic.events import VideoPlan, abnormal_kinds, plan_videos

@@ -15,9 +15,9 @@ from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
 from metavad.normality.threshold import check_alarms
 from metavad.progress import SILENT, Progress
-from metavad.scenes.blank import warn_of_nothing
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
+from metavad.scenes.video.black_or_frozen import warn_of_nothing
 from metavad.threads import one_thread
 
 __all__ = ["adapt"]

@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metavad.errors import ConfigError, FootageWarning, OutputError, VideoError
-from metavad.scenes import video as reading
 from metavad.scenes.cache import Store, cache_folder, content_key, video_facts, working_frames
 from metavad.scenes.scene import Crop, Video
-from metavad.scenes.video import probe, read_frames, tick_frames
+from metavad.scenes.video import probe, read_frames, reader, tick_frames
 from tests.footage import number_of, turned, write_frames, write_image, write_video
 
 
@@ -397,7 +396,7 @@ def test_the_second_epoch_decodes_nothing(store, tmp_path, monkeypatch):
     def fail(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(reading, "opened", fail)
+    monkeypatch.setattr(reader, "opened", fail)
     again, *_ = working_frames(store, video, short_side=16, rate=10, crop=Crop(top=2))
     np.testing.assert_array_equal(first, again)
 

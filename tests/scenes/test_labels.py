@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from metavad.errors import LabelError
 from metavad.scenes import formats, labels
 from metavad.scenes import suite as suites
-from metavad.scenes.check import check_suite
+from metavad.scenes.datasets.check import check_suite
 from metavad.scenes.labels import frame_labels, pixel_masks, region_tracks
 from metavad.scenes.scene import Crop, LabelSource, Scene, Video
 from metavad.scenes.suite import load_suite

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metavad.errors import FootageWarning, UsageError, VideoError
-from metavad.scenes.check import check_suite
+from metavad.scenes.datasets.check import check_suite
 from metavad.scenes.listing import VIDEO_SUFFIXES, name_of, scene_of_files, videos_under
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite

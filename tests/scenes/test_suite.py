@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metavad.errors import SuiteError, UsageError, VideoError
-from metavad.scenes import patterns
+from metavad.scenes import regex
 from metavad.scenes.listing import natural, scene_of_files, videos_under
 from metavad.scenes.scene import Crop, LabelSource, Scene, Video
 from metavad.scenes.suite import about, load_suite
@@ -345,7 +345,7 @@ def test_a_name_of_unbalanced_braces(tmp_path, name, reason):
 
 @pytest.mark.parametrize("pattern", ["(?P<scene>(.+)+)#", "(?P<scene>(.|.)*)#", "(?P<scene>.*).*.*.*.*.*.*.*.*#"])
 def test_a_pattern_that_backtracks_for_ever_ends(tmp_path, pattern, monkeypatch):
-    monkeypatch.setattr(patterns, "PATIENCE", 0.5)
+    monkeypatch.setattr(regex, "PATIENCE", 0.5)
     touch(tmp_path, f"train/{'2' * 200}.avi", "test/2_3.avi")
     (tmp_path / "s.toml").write_text(PATTERN.replace(r"(?P<scene>\d+)_\d+", pattern))
     with pytest.raises(SuiteError, match=r"expected a regex, it backtracks for more than 0\.5 s on 2 names"):

@@ -14,7 +14,7 @@ from metavad.features.networks.registry import (
 )
 from metavad.files import claimed
 from metavad.progress import SILENT, Progress
-from metavad.scenes.download import retrieve
+from metavad.scenes.datasets.download import retrieve
 
 __all__ = ["fetch_network"]
 

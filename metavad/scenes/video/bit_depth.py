@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from metavad.types import ByteArray
 
-__all__ = ["BEFOREHAND", "DARK", "FIRST", "Depth", "depth_of", "from_light"]
+__all__ = ["BEFOREHAND", "DARK", "FIRST", "GreyRange", "from_light", "grey_range_of"]
 
 Item = TypeVar("Item")
 
@@ -30,7 +30,7 @@ LEAST = 1 / 8
 
 
 @dataclass(frozen=True)
-class Depth:
+class GreyRange:
     """Values from ``low`` to ``low + span`` are grey 0 to 255; what is beyond is black or white."""
 
     low: float
@@ -83,7 +83,7 @@ def _is_dark(picture: NDArray[np.generic]) -> bool:
     return bool(picture.min() == picture.max())
 
 
-def depth_of(pictures: Iterable[NDArray[np.generic]]) -> Depth:
+def grey_range_of(pictures: Iterable[NDArray[np.generic]]) -> GreyRange:
     """The range of a camera by its first ``pictures``, which are not of bytes.
 
     Of whole numbers: all values of 8, 10, 12, 14 or 16 bits, whichever are the fewest that hold them, where the
@@ -93,12 +93,12 @@ def depth_of(pictures: Iterable[NDArray[np.generic]]) -> Depth:
     """
     values = np.concatenate([_some(picture) for picture in pictures])
     if not len(values):
-        return Depth(0.0, 1.0)
+        return GreyRange(0.0, 1.0)
     low, high = (float(value) for value in np.quantile(values, (0.001, 0.999), method="nearest"))
     if not np.issubdtype(values.dtype, np.integer):
         return _used(low, high)
     bits = next((bits for bits in (8, 10, 12, 14, 16) if high < 2**bits), 32)
-    return Depth(0.0, 2.0**bits) if low >= 0 and high - low >= LEAST * 2**bits else _used(low, high, floor=low >= 0)
+    return GreyRange(0.0, 2.0**bits) if low >= 0 and high - low >= LEAST * 2**bits else _used(low, high, floor=low >= 0)
 
 
 def _some(picture: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -108,11 +108,11 @@ def _some(picture: NDArray[np.generic]) -> NDArray[np.generic]:
     return values[np.isfinite(values)]
 
 
-def _used(low: float, high: float, *, floor: bool = False) -> Depth:
+def _used(low: float, high: float, *, floor: bool = False) -> GreyRange:
     """The range [low, high] and a step more at each side, in steps of a power of two."""
     if low == high:
-        return Depth(low - 0.5, 1.0)
+        return GreyRange(low - 0.5, 1.0)
     step = 2.0 ** math.floor(math.log2((high - low) / 2))
     first, last = (math.floor(low / step) - 1) * step, (math.floor(high / step) + 2) * step
     first = max(first, 0.0) if floor else first
-    return Depth(first, last - first)
+    return GreyRange(first, last - first)

@@ -6,8 +6,8 @@ import pytest
 
 from metavad.errors import SuiteError
 from metavad.scenes.listing import videos_under
-from metavad.scenes.lists import chosen_by
 from metavad.scenes.suite import load_suite
+from metavad.scenes.video_lists import chosen_by
 from tests.footage import write_frames
 
 FILES = ("01.mp4", "02.mp4", "03 x.mp4", "05.MP4", "cam2.2024.mp4", "a/07.mp4", "b/07.mp4", "both.avi", "both.mkv")

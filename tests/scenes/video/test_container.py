@@ -15,9 +15,9 @@ import pytest
 from av.stream import Disposition
 
 from metavad.errors import FootageWarning, VideoError
-from metavad.scenes.container import OpenVideo
 from metavad.scenes.scene import Video
 from metavad.scenes.video import probe, read_frames
+from metavad.scenes.video.container import OpenVideo
 from tests.footage import number_of, numbered, write_image, write_video
 
 

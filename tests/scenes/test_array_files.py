@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metavad.errors import DataError
-from metavad.scenes.arrays import ArrayError, archived_arrays, mapped_array
+from metavad.scenes.array_files import ArrayError, archived_arrays, mapped_array
 from metavad.scenes.cache import Store
 from metavad.scenes.keypoints import read_keypoints
 from metavad.scenes.labels import frame_labels

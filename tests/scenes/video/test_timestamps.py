@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metavad.scenes.times import LONGEST_GAP, MOST, UNKNOWN, frame_seconds, in_shown_order
+from metavad.scenes.video.timestamps import LONGEST_GAP, MOST, UNKNOWN, frame_seconds, in_shown_order
 
 MILLISECOND = 1e-3
 EVEN = np.arange(0, 4000, 40)

@@ -11,10 +11,10 @@ from joblib import Parallel, delayed
 
 from metavad.errors import DataError, FootageWarning, printable
 from metavad.progress import SILENT, Progress
-from metavad.scenes.blank import watched
 from metavad.scenes.labels import check_rows, frame_labels, pixel_masks, region_tracks, unlabelled
 from metavad.scenes.scene import Expect, Scene, Suite, Video
 from metavad.scenes.video import VideoFacts, decodable_frames, probe, read_frames
+from metavad.scenes.video.black_or_frozen import watched
 from metavad.types import BoolArray
 
 __all__ = ["Finding", "Level", "check_suite", "empty_intervals"]

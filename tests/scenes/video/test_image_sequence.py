@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from metavad.errors import FootageWarning, VideoError
-from metavad.scenes.check import check_suite
-from metavad.scenes.depth import Depth, depth_of
+from metavad.scenes.datasets.check import check_suite
 from metavad.scenes.listing import frame_files, hexadecimal
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe, read_colour, read_frames
+from metavad.scenes.video.bit_depth import GreyRange, grey_range_of
 from tests.footage import number_of, numbered, write_huge_image, write_image, write_video
 
 RAMP = np.tile(np.arange(0, 256, 4, dtype=np.uint16), (32, 1))
@@ -91,15 +91,15 @@ def test_a_thermal_camera_is_seen(tmp_path, suffix, dtype):
 
 def test_folders_of_one_camera_mostly_have_one_range():
     """A little warmer or colder is another grey, not another scale."""
-    ranges = {depth_of([np.uint16(29000 + shift) + RAMP * np.uint16(8)]) for shift in range(0, 400, 40)}
+    ranges = {grey_range_of([np.uint16(29000 + shift) + RAMP * np.uint16(8)]) for shift in range(0, 400, 40)}
     assert len(ranges) <= 3
-    assert {depth.low for depth in ranges} <= {28160.0, 28672.0}
+    assert {grey_range.low for grey_range in ranges} <= {28160.0, 28672.0}
 
 
 def test_dead_and_hot_pixels_do_not_say_the_range():
     counts = (29000 + RAMP * 8).astype(np.uint16)
     counts[0, 0], counts[0, 1] = 0, 65535
-    assert depth_of([counts]) == Depth(28160.0, 3584.0)
+    assert grey_range_of([counts]) == GreyRange(28160.0, 3584.0)
 
 
 def test_no_picture_depends_on_one_more_than_half_a_second_later(tmp_path):
@@ -154,11 +154,11 @@ def test_the_range_is_the_same_however_the_frames_are_asked_for(tmp_path):
     arrays(np.uint16, (8, 8)) | arrays(np.int32, (8, 8)) | arrays(np.float32, (8, 8), elements=st.floats(width=32)),
 )
 def test_any_numbers_are_grey(picture):
-    depth = depth_of([picture])
-    assert depth.span > 0
-    grey = depth.grey(picture)
+    grey_range = grey_range_of([picture])
+    assert grey_range.span > 0
+    grey = grey_range.grey(picture)
     assert (grey.dtype, grey.shape) == (np.uint8, picture.shape)
-    assert 0 <= depth.lost(picture) <= 1
+    assert 0 <= grey_range.lost(picture) <= 1
 
 
 def grey_file(path: Path, pictures, pixels: str = "gray16le") -> Video:

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metavad.errors import FootageWarning, VideoError
-from metavad.scenes import video as reading
-from metavad.scenes.container import OpenVideo, opened
 from metavad.scenes.scene import Crop, Video
-from metavad.scenes.video import probe, read_colour, read_frames, tick_frames, working_size
+from metavad.scenes.video import probe, read_colour, read_frames, reader, tick_frames, working_size
+from metavad.scenes.video.container import OpenVideo, opened
 from tests.footage import (
     B_FRAMES,
     HEIGHT,
@@ -102,15 +101,15 @@ def test_a_span_is_half_open(footage, name):
 @pytest.mark.parametrize("name", EVERY)
 def test_the_quick_index_agrees_with_decoding_everything(footage, name):
     with opened(footage / name) as file:
-        quick = reading._demuxed_index(file)
+        quick = reader._demuxed_index(file)
     with opened(footage / name) as file:
-        whole = reading._decoded_index(file)
+        whole = reader._decoded_index(file)
     assert quick is None or quick == whole
 
 
 def test_the_quick_index_is_used_where_it_can_be(footage):
     with opened(footage / "a.mp4") as file:
-        assert reading._demuxed_index(file) is not None
+        assert reader._demuxed_index(file) is not None
 
 
 def test_a_seek_that_goes_astray_is_noticed(footage, monkeypatch):
@@ -320,7 +319,7 @@ def test_colours_in_a_space_that_nobody_knows_are_read_all_the_same():
     frame.colorspace = 65
     with pytest.raises(OSError, match="not supported"):
         frame.reformat(format="gray")
-    picture = reading._converted(video(Path("a")), VideoReformatter(), frame, "gray")
+    picture = reader._converted(video(Path("a")), VideoReformatter(), frame, "gray")
     assert number_of(picture) == 5
 
 

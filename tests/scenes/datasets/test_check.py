@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from metavad.errors import DataError
-from metavad.scenes.check import check_suite, empty_intervals
-from metavad.scenes.guess import import_folder
+from metavad.scenes.datasets.check import check_suite, empty_intervals
+from metavad.scenes.datasets.importing import import_folder
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import load_suite

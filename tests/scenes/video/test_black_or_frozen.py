@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from metavad.errors import FootageWarning
-from metavad.scenes.blank import Glance, Glancing, warn_of_nothing, watched
-from metavad.scenes.check import check_suite
+from metavad.scenes.datasets.check import check_suite
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import Frame, probe, read_frames, tick_frames
+from metavad.scenes.video.black_or_frozen import Glance, Glancing, warn_of_nothing, watched
 
 RATE, SIZE = 10, (192, 256)
 VIDEO = Video("a", Path("a.mp4"))

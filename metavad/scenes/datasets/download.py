@@ -21,7 +21,7 @@ from typing import Any
 from metavad.errors import DataError, FullDiskError, OutputError, UsageError
 from metavad.files import claimed, full_disk_named
 from metavad.progress import SILENT, Progress
-from metavad.scenes.archive import Limits, extract
+from metavad.scenes.datasets.archive import Limits, extract
 from metavad.scenes.scene import Archive, Suite
 from metavad.scenes.suite import about
 

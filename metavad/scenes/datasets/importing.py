@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from metavad.errors import DataError
-from metavad.scenes.arrays import ArrayError, mapped_array
+from metavad.scenes.array_files import ArrayError, mapped_array
 from metavad.scenes.formats import table_rows
 from metavad.scenes.listing import frame_files, is_junk, matching_videos, natural, videos_under
 from metavad.scenes.scene import Video

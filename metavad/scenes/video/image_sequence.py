@@ -17,59 +17,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metavad.errors import FootageWarning, VideoError
-from metavad.scenes.depth import BEFOREHAND, DARK, FIRST, Depth, depth_of, from_light
 from metavad.scenes.listing import frame_files, hexadecimal, natural
+from metavad.scenes.video.bit_depth import BEFOREHAND, DARK, FIRST, GreyRange, from_light, grey_range_of
 from metavad.types import ByteArray
 
-__all__ = ["Stills", "read_stills", "stills_of"]
+__all__ = ["ImageSequence", "image_sequence_of", "read_images"]
 
 _SETTLED = 2 * 10**9  # nanoseconds after which a folder that changes again shows it in its time
 _CLOCK = re.compile(r"((19|20)\d\d(0[1-9]|1[0-2])[0-3]\d)?[0-2]\d[0-5]\d[0-5]\d")
 
 
 @dataclass(frozen=True)
-class Stills:
+class ImageSequence:
     """The frames of a folder in order, their size, and the range of values that they have where not of 8 bits."""
 
     files: tuple[Path, ...]
     height: int
     width: int
-    depth: Depth | None
+    grey_range: GreyRange | None
 
 
-def stills_of(folder: Path, rate: float) -> Stills:
+def image_sequence_of(folder: Path, rate: float) -> ImageSequence:
     """The frames of ``folder``, shown ``rate`` a second; warns of what is odd about their names or values.
 
     Raises :class:`VideoError` where there is none, where two are one frame, or where one holds many pictures.
     """
     files, notes = _listed(folder)
     first = files[: 1 + int(min(BEFOREHAND * rate, FIRST))]
-    height, width, depth, note = _first(files[: len(first) + DARK], len(first), _stamps(first))
+    height, width, grey_range, note = _first(files[: len(first) + DARK], len(first), _stamps(first))
     for text in filter(None, (*notes, note)):
         warnings.warn(f"{folder}: {text}", FootageWarning, stacklevel=2)
-    return Stills(files, height, width, depth)
+    return ImageSequence(files, height, width, grey_range)
 
 
-def read_stills(stills: Stills, wanted: Sequence[int], form: str) -> Iterator[tuple[int, ByteArray]]:
+def read_images(sequence: ImageSequence, wanted: Sequence[int], form: str) -> Iterator[tuple[int, ByteArray]]:
     """Wanted frames with their numbers, ``form`` gray (H, W) or bgr24 (H, W, 3)."""
     warned = False
     for index in wanted:
-        path = stills.files[index]
+        path = sequence.files[index]
         picture = _picture(path, form)
-        if picture.shape[:2] != (stills.height, stills.width):
+        if picture.shape[:2] != (sequence.height, sequence.width):
             found = f"{picture.shape[1]}x{picture.shape[0]}"
             raise VideoError(
-                f"{path}: expected {stills.width}x{stills.height} pixels as in frame 0, found {found}; "
+                f"{path}: expected {sequence.width}x{sequence.height} pixels as in frame 0, found {found}; "
                 "make a folder of each size"
             )
         if picture.dtype == np.uint8:
             yield index, np.asarray(picture, np.uint8)
             continue
-        depth = stills.depth or Depth(0.0, 2.0**16)
-        if not warned and (text := depth.loss_note(picture, path.name)):
+        grey_range = sequence.grey_range or GreyRange(0.0, 2.0**16)
+        if not warned and (text := grey_range.loss_note(picture, path.name)):
             warnings.warn(f"{path.parent}: {text}", FootageWarning, stacklevel=2)
             warned = True
-        yield index, depth.grey(picture)
+        yield index, grey_range.grey(picture)
 
 
 # --- which pictures, in which order --------------------------------------------------------------------------
@@ -170,15 +170,15 @@ def _stamps(files: Sequence[Path]) -> tuple[tuple[int, int], ...]:
 @lru_cache(maxsize=64)
 def _first(
     files: tuple[Path, ...], count: int, stamps: tuple[tuple[int, int], ...]
-) -> tuple[int, int, Depth | None, str]:
+) -> tuple[int, int, GreyRange | None, str]:
     """Size and range of the first ``count`` pictures; ``stamps`` are there so that changed ones are read again."""
     picture = _picture(files[0], "gray")
     height, width = picture.shape
     if picture.dtype == np.uint8:
         return height, width, None, ""
     shown = list(islice(from_light((_picture(file, "gray") for file in files), lambda each: each), count))
-    depth = depth_of(each for each in shown if each.dtype != np.uint8)
-    return height, width, depth, depth.note(8 * picture.dtype.itemsize, len(shown))
+    grey_range = grey_range_of(each for each in shown if each.dtype != np.uint8)
+    return height, width, grey_range, grey_range.note(8 * picture.dtype.itemsize, len(shown))
 
 
 def _picture(path: Path, form: str) -> NDArray[np.generic]:

@@ -7,9 +7,9 @@ import av
 import numpy as np
 import pytest
 
-from metavad.scenes.display import shown
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import probe, read_colour, read_frames
+from metavad.scenes.video.orientation import shown
 from tests.footage import displayed, numbered
 
 CORNERED = numbered(5)

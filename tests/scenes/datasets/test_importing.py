@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from metavad.errors import DataError, FootageWarning
-from metavad.scenes.check import check_suite
-from metavad.scenes.guess import import_folder
+from metavad.scenes.datasets.check import check_suite
+from metavad.scenes.datasets.importing import import_folder
 from metavad.scenes.labels import frame_labels, pixel_masks
 from metavad.scenes.suite import load_suite
 from tests.footage import touch, write_frames, write_masks, write_video

@@ -13,7 +13,7 @@ import numpy as np
 
 from metavad.errors import FootageWarning
 from metavad.scenes.scene import Video
-from metavad.scenes.video import Frame
+from metavad.scenes.video.reader import Frame
 from metavad.types import ByteArray, IntArray
 
 __all__ = ["Glance", "Glancing", "warn_of_nothing", "watched"]

@@ -1,4 +1,4 @@
-"""Text files as people save them, and names of files as text."""
+"""Encodings: text files as people save them, names of files that are not UTF-8."""
 
 import re
 from pathlib import Path

@@ -19,8 +19,8 @@ import pytest
 
 from metavad.errors import DataError, FullDiskError, OutputError, UsageError
 from metavad.files import claimed
-from metavad.scenes import download
-from metavad.scenes.download import Limits, extract, fetch
+from metavad.scenes.datasets import download
+from metavad.scenes.datasets.download import Limits, extract, fetch
 from metavad.scenes.scene import Archive, Suite
 
 # --- honest archives -----------------------------------------------------------------------------------------

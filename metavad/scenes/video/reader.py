@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from metavad.errors import FootageWarning, VideoError
 from metavad.recordings import ROUNDING, recordings, without_gaps
-from metavad.scenes.container import OpenVideo, file_status, opened
-from metavad.scenes.depth import BEFOREHAND, FIRST, Depth, depth_of, from_light
-from metavad.scenes.display import display_matrix, shown, shown_size
 from metavad.scenes.scene import Crop, Video
-from metavad.scenes.stills import read_stills, stills_of
-from metavad.scenes.times import UNKNOWN, frame_seconds, in_shown_order
+from metavad.scenes.video.bit_depth import BEFOREHAND, FIRST, GreyRange, from_light, grey_range_of
+from metavad.scenes.video.container import OpenVideo, file_status, opened
+from metavad.scenes.video.image_sequence import image_sequence_of, read_images
+from metavad.scenes.video.orientation import display_matrix, shown, shown_size
+from metavad.scenes.video.timestamps import UNKNOWN, frame_seconds, in_shown_order
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = [
@@ -245,12 +245,12 @@ def _frame_rate(video: Video) -> float:
 
 def _folder_facts(video: Video) -> VideoFacts:
     rate = _frame_rate(video)
-    stills = stills_of(video.path, rate)
-    return VideoFacts(len(stills.files), stills.height, stills.width, np.arange(len(stills.files)) / rate, rate)
+    sequence = image_sequence_of(video.path, rate)
+    return VideoFacts(len(sequence.files), sequence.height, sequence.width, np.arange(len(sequence.files)) / rate, rate)
 
 
 def _folder_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple[int, ByteArray]]:
-    return read_stills(stills_of(video.path, _frame_rate(video)), wanted, form)
+    return read_images(image_sequence_of(video.path, _frame_rate(video)), wanted, form)
 
 
 def _file_facts(video: Video) -> VideoFacts:
@@ -434,29 +434,29 @@ class _Flat:
 
     def __call__(self, frame: VideoFrame, number: int) -> ByteArray:
         path, deep = self._video.path, frame.format.name.startswith("gray16")
-        depth = _file_depth(path, file_status(path).st_mtime_ns) if deep else None
-        if depth is None:
+        grey_range = _file_grey_range(path, file_status(path).st_mtime_ns) if deep else None
+        if grey_range is None:
             return _converted(self._video, self._converter, frame, self._form)
         picture = self._converter.reformat(frame, format="gray16le").to_ndarray()
-        if not self._warned and (text := depth.loss_note(picture, f"frame {number}")):
+        if not self._warned and (text := grey_range.loss_note(picture, f"frame {number}")):
             warnings.warn(f"{path}: {text}", FootageWarning, stacklevel=5)
             self._warned = True
-        grey = depth.grey(picture)
+        grey = grey_range.grey(picture)
         return grey if self._form == "gray" else np.repeat(grey[..., None], 3, axis=2)
 
 
 @lru_cache(maxsize=64)
-def _file_depth(path: Path, changed: int) -> Depth | None:
+def _file_grey_range(path: Path, changed: int) -> GreyRange | None:
     """The range of values that the first half second uses, said once; ``None`` where that is all of 16 bits."""
     with opened(path) as file:
         read = ((frame.time or 0.0, frame.reformat(format="gray16le").to_ndarray()) for frame in file.frames())
         first = list(islice(from_light(read, lambda each: each[1]), FIRST))
         begun = [picture for seconds, picture in first if seconds - first[0][0] <= BEFOREHAND]
-        depth = depth_of(begun)
-    if depth == Depth(0.0, 2.0**16):
+        grey_range = grey_range_of(begun)
+    if grey_range == GreyRange(0.0, 2.0**16):
         return None
-    warnings.warn(f"{path}: {depth.note(16, len(begun))}", FootageWarning, stacklevel=2)
-    return depth
+    warnings.warn(f"{path}: {grey_range.note(16, len(begun))}", FootageWarning, stacklevel=2)
+    return grey_range
 
 
 def _converted(video: Video, converter: VideoReformatter, frame: VideoFrame, form: str) -> ByteArray:

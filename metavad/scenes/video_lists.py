@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from metavad.errors import SuiteError
+from metavad.scenes.encoding import text_of
 from metavad.scenes.listing import VIDEO_SUFFIXES
 from metavad.scenes.scene import Video
-from metavad.scenes.text import text_of
 
 __all__ = ["chosen_by"]
 
