@@ -344,16 +344,8 @@ def _what_matters(config: Config) -> dict[str, Any]:
     return settings | {"meta": {key: value for key, value in settings["meta"].items() if key not in _MAY_CHANGE}}
 
 
-def _completed(settings: dict[str, Any]) -> dict[str, Any]:
-    """With the defaults of settings that came later than the state; as they are where they fit no longer."""
-    try:
-        return _what_matters(Config.model_validate(settings))
-    except ValueError:
-        return settings
-
-
 def _check(resume: TrainingState, fresh: Initialisation, settings: dict[str, Any], seed: int) -> None:
-    begun = {"seed": resume.seed, **_completed(resume.settings)}
+    begun = {"seed": resume.seed, **resume.settings}
     found = first_difference(begun, {"seed": seed, **settings}) or _misfit(resume, fresh)
     if found is not None:
         raise BundleError(

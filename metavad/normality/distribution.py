@@ -7,7 +7,8 @@ Every score s becomes a surprise in nats, -log P(score >= s | normal), under thr
 2. the *camera*'s, from the shots' own scores (cross-fitted), shrunk towards the population's;
 3. each *location*'s, from the shots' scores near it, shrunk towards the camera's.
 
-How strongly a level is shrunk is a count of clips: few clips correct the level above, they do not replace it.
+How strongly a level is shrunk is a count of clips: few clips correct the level above, they do not replace it. This is
+empirical Bayes (Efron and Morris 1973, https://doi.org/10.1080/01621459.1973.10481350), on distributions.
 """
 
 from collections.abc import Sequence
@@ -174,7 +175,10 @@ def population_everywhere(grid: tuple[int, int]) -> ScoreDistribution:
 
 
 def _shrunk(exceedance: Tensor, clips: Tensor, above: Tensor, strength: float) -> Tensor:
-    """Survival at each level: what the clips show, and the level above as ``strength`` clips more."""
+    """Survival at each level: what the clips show, and the level above as ``strength`` clips more.
+
+    The posterior mean of each share under a beta prior with the mean ``above``, worth that many clips.
+    """
     return (exceedance + strength * above) / (clips + strength)
 
 

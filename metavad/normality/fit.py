@@ -1,4 +1,8 @@
-"""Clips of a camera to its scene model: inner steps, memory, and calibration by clips that are held out in turn."""
+"""Clips of a camera to its scene model: inner steps, memory, and calibration by clips that are held out in turn.
+
+Cross-fitting: each fold of the clips is scored by a model of the others, and all these scores calibrate the model of
+all clips, as in cross-conformal prediction (Vovk 2015, https://arxiv.org/abs/1208.0806).
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

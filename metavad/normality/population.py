@@ -45,7 +45,7 @@ class _Camera:
     windows: tuple[Sample, ...]
 
 
-_Fitted = tuple[Uncalibrated, Sequence[Sample]]
+_Learned = tuple[Uncalibrated, Sequence[Sample]]
 """What was learned of a camera, and the windows of its other footage."""
 
 
@@ -62,7 +62,7 @@ def fit_population(
     """The base with its experts' populations, fusion weights (where there are labelled cases) and frame scores.
 
     ``spans`` are the normal videos of meta-training scenes, ``grids`` the cells (h, w) of their score maps;
-    ``base.config.population`` says for which K. Raises
+    ``base.config.population`` says for which K. The control was shown nothing (K = 0), whatever K is. Raises
     :class:`NonFiniteError` naming the scene where adapting or scoring leaves the finite numbers.
     """
     settings = base.config.population
@@ -77,7 +77,7 @@ def fit_population(
         plain = [_raw_scores(FineTuned(base), each) for each in along(progress, "Scenes", unseen)]
         base = _with_scores(base, raw, plain)
         task.advance(note="control")
-        fitted: dict[int, list[_Fitted]] = {}
+        fitted: dict[int, list[_Learned]] = {}
         for count in settings.shots:
             scenes = along(progress, "Scenes", cameras[count])
             fitted[count] = [(uncalibrated(Adapted(base), each.support, each.grid), each.windows) for each in scenes]
@@ -111,7 +111,7 @@ def _with_scores(
     return replace(base, population=population, control=replace(base.control, population=control))
 
 
-def _with_frames_of_experts(base: Base, fitted: Mapping[int, Sequence[_Fitted]], unseen: Sequence[_Camera]) -> Base:
+def _with_frames_of_experts(base: Base, fitted: Mapping[int, Sequence[_Learned]], unseen: Sequence[_Camera]) -> Base:
     """The base with the distribution of each expert's own frame scores.
 
     Those of an expert that is not active after few clips begin where it is; of one that never is nothing is known, and
