@@ -67,7 +67,7 @@ def gather(
     facts = library.facts(scene, "normal", first)
     camera = Camera(facts.height, facts.width, facts.rate, library.scenes[scene].crop)
     small = _thumbnails(library, shots.clips, progress) if thumbnails else ()
-    return Footage(scene, camera, shots, support, library.grid(scene), small, dict(library.glances))
+    return Footage(scene, camera, shots, support, library.grid_of(facts), small, dict(library.glances))
 
 
 def _check_shape(library: Library, shots: Shots) -> None:

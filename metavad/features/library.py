@@ -145,15 +145,21 @@ class Library:
 
     def nothing(self, scene: str, side: str = "normal") -> Sample:
         """A sample of no clip (B = 0) with this camera's shapes: what zero-shot is shown."""
-        return blank_sample(self.features, self._size(scene, side)).select([])
+        return blank_sample(self.features, self._size(self._first(scene, side))).select([])
 
     def grid(self, scene: str, side: str = "normal") -> tuple[int, int]:
-        """Cells (h, w) of a camera's score maps."""
-        return grid_of(*self._size(scene, side), self._data.rows)
+        """Cells (h, w) of a camera's score maps, by its first video."""
+        return self.grid_of(self._first(scene, side))
 
-    def _size(self, scene: str, side: str) -> tuple[int, int]:
-        """Height and width of a camera's working pictures, as its first video has them."""
-        facts = self.facts(scene, side, getattr(self.scenes[scene], side)[0].name)
+    def grid_of(self, facts: VideoFacts) -> tuple[int, int]:
+        """Cells (h, w) of the score maps of one video."""
+        return grid_of(*self._size(facts), self._data.rows)
+
+    def _first(self, scene: str, side: str) -> VideoFacts:
+        return self.facts(scene, side, getattr(self.scenes[scene], side)[0].name)
+
+    def _size(self, facts: VideoFacts) -> tuple[int, int]:
+        """Height and width of the working pictures."""
         return working_size(facts.height, facts.width, self._data.short_side)
 
     def part(self, features: VideoFeatures, start: int, stop: int, *, fresh: bool = False) -> Sample:

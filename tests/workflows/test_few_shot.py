@@ -6,18 +6,25 @@ import numpy as np
 import pytest
 import torch
 
+from metavad.episodes import Clip, Shots
 from metavad.features.embeddings import EmbeddingsFeature
 from metavad.features.flow import FlowFeature, FlowFieldFeature
+from metavad.features.footage import gather
 from metavad.features.frames import FramesFeature
 from metavad.features.library import Library
 from metavad.features.poses import PosesFeature
 from metavad.features.regions import RegionsFeature
 from metavad.normality.detector import load_detector, save_detector
+from metavad.normality.fit import fit
+from metavad.normality.methods import Adapted
 from metavad.normality.outliers import outlying_shots
 from metavad.normality.threshold import FEWEST, checked_threshold
+from metavad.scenes.cache import Store
+from metavad.scenes.listing import scene_of_files
 from metavad.scenes.suite import load_suite
 from metavad.scoring.explain import explain
 from metavad.workflows import few_shot
+from tests.footage import write_video
 
 FEATURES = (EmbeddingsFeature, FlowFeature, FlowFieldFeature, FramesFeature, PosesFeature, RegionsFeature)
 
@@ -91,3 +98,15 @@ def test_every_clip_is_read_once(tiny_base, scene, monkeypatch):
     few_shot.adapt(tiny_base, scene, shots=3)
     assert watch.before.count("Library.sample") == 1
     assert watch.before.count("FlowFeature.start") == 3
+
+
+def test_the_grid_is_that_of_the_videos_that_are_shown(tiny_base, tmp_path):
+    """Of normal videos with pictures of several sizes, where all shots are of one."""
+    videos = [write_video(tmp_path / f"{size[1]}.mp4", range(30), size=size) for size in ((96, 64), (64, 96))]
+    camera = scene_of_files(videos)
+    library = Library([camera], tiny_base.config.data, tiny_base.features, Store(), whole=False)
+    for video, grid in zip(camera.normal, ((12, 8), (8, 12)), strict=True):
+        footage = gather(library, camera.key, Shots((Clip(camera.key, video.name, 4, 16),), 1))
+        assert footage.grid == grid
+        model = fit(Adapted(tiny_base), footage.support, footage.grid)
+        assert model.score(footage.support).fused.shape[-2:] == grid
