@@ -286,6 +286,8 @@ def read_record(path: Path, *kinds: type[R]) -> R:
     except (OSError, ValidationError) as error:
         found = _first(error) if isinstance(error, ValidationError) else str(error)
         raise DataError(f"{path}: {_expected(known)}, found {found}") from None
+    if head.kind is None or head.schema_version is None:
+        raise DataError(f"{path}: {_expected(known)}, found a file that does not say both; make it again")
     raise DataError(
         f"{path}: {_expected(known)}, found kind {head.kind!r} of schema {head.schema_version}; read it with the "
         "version of metavad that wrote it, or run its command again"
