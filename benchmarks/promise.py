@@ -35,9 +35,10 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from record import ScriptRecord, begin, command_line, options, read, record_of, write
+from record import ScriptRecord, begin, command_line, options, record_of, write
 from scipy import stats
 
+from metavad.benchmark.record import read_record
 from metavad.episodes import Clip, Shots, VideoSpan, draw_shots
 from metavad.features.library import Library
 from metavad.features.sample import Sample
@@ -161,7 +162,7 @@ def _begun(path: Path | None, base: Base, seed: int) -> ScriptRecord:
     """What was counted before with this base, and by which commands, or an empty record."""
     if not path or not path.exists():
         return record_of({}, base=base.digest, seed=seed, alarms_per_day=ALARMS)
-    record = read(path)
+    record = read_record(path, ScriptRecord)
     if record.base != base.digest:
         raise SystemExit(f"{path}: expected counts of base {base.digest}, found {record.base}; name another file")
     before = [record.command] if isinstance(record.command, str) else record.command

@@ -1,7 +1,8 @@
 """What every script here begins and ends with: its options, its threads, and the record that it writes.
 
 A record is one JSON object, the same whichever script wrote it; what only that script says stands in ``facts``, and
-``rows``, what was measured, comes last. `metavad benchmark --json` writes the same names for the same things, and more.
+``rows``, what was measured, comes last. It is written and read as those of `metavad benchmark` are, which have the same
+names for the same things, and more.
 """
 
 import argparse
@@ -16,19 +17,17 @@ import cv2
 import torch
 from pydantic import JsonValue
 
-from metavad.benchmark.record import Frozen
-from metavad.files import write_text
+from metavad.benchmark.record import SCHEMA, Frozen, write_record
 from metavad.workflows.machine import describe_machine
 
-__all__ = ["SCHEMA", "ScriptRecord", "begin", "busy", "command_line", "options", "read", "record_of", "write"]
-
-SCHEMA = 1
+__all__ = ["ScriptRecord", "begin", "busy", "command_line", "options", "record_of", "write"]
 
 
 class ScriptRecord(Frozen):
     """What a script measured."""
 
     schema_version: Literal[1]
+    kind: Literal["script"]
     what: str
     """First line of the script's docstring."""
     command: str | list[str]
@@ -66,6 +65,7 @@ def record_of(rows: Any, *, base: str | None, seed: int | None = 0, device: str 
     """The record of the script that is running; ``base`` is the digest of the base that was measured."""
     return ScriptRecord(
         schema_version=SCHEMA,
+        kind="script",
         what=(sys.modules["__main__"].__doc__ or "").partition("\n")[0],
         command=command_line(),
         date=datetime.now(UTC).date().isoformat(),
@@ -90,9 +90,4 @@ def busy() -> dict[str, Any]:
 def write(path: Path | None, record: ScriptRecord) -> None:
     """To the file that was asked for, if one was."""
     if path:
-        write_text(path, record.model_dump_json(indent=1) + "\n")
-
-
-def read(path: Path) -> ScriptRecord:
-    """What :func:`write` wrote."""
-    return ScriptRecord.model_validate_json(path.read_bytes(), strict=True)
+        write_record(path, record)

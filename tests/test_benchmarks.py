@@ -28,10 +28,8 @@ def scripts():
 
 
 def read(path, scripts):
-    """By whoever wrote it: `metavad benchmark`, or a script."""
-    if b'"kind": "benchmark"' in path.read_bytes():
-        return read_record(path, BenchmarkRecord)
-    return scripts["record.py"]["read"](path)
+    """Written by `metavad benchmark` or by a script, in the same way."""
+    return read_record(path, BenchmarkRecord, scripts["record.py"]["ScriptRecord"])
 
 
 def commands_of(record):
@@ -90,6 +88,6 @@ def test_a_record_of_a_script_is_read_as_it_was_written(scripts, monkeypatch, tm
     assert record.command == "python benchmarks/some.py --json 'a b.json'"
     assert record.facts == {"cores": 2}
     shared["write"](tmp_path / "some.json", record)
-    assert shared["read"](tmp_path / "some.json") == record
+    assert read(tmp_path / "some.json", scripts) == record
     assert list(json.loads((tmp_path / "some.json").read_text()))[-1] == "rows"
     shared["write"](None, record)
