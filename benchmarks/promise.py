@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from record import ScriptRecord, begin, command_line, options, record_of, write
+from record import ScriptRecord, begin, command_line, options, record_of, with_rows, write
 from scipy import stats
 
 from metavad.benchmark.record import read_record
@@ -126,7 +126,7 @@ def _count_alarms(given: argparse.Namespace, base: Base) -> None:
     for name, counted in rows.items():
         print(name)
         _table([Count(**each) for each in counted])
-    write(given.json, begun.model_copy(update={"rows": rows}))
+    write(given.json, with_rows(begun, rows))
 
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -145,7 +145,7 @@ def _generated(given: argparse.Namespace, shots: Sequence[int], begun: ScriptRec
     for number, counts in zip(left, found, strict=True):
         counted += [asdict(each) for each in counts]
         print(f"camera {number + 1} of {given.generate}", flush=True)
-        write(given.json, begun.model_copy(update={"rows": rows}))
+        write(given.json, with_rows(begun, rows))
 
 
 def _simulate(given: argparse.Namespace, base: Base) -> None:

@@ -6,6 +6,7 @@ names for the same things, and more.
 """
 
 import argparse
+import json
 import os
 import shlex
 import sys
@@ -20,7 +21,7 @@ from pydantic import JsonValue
 from metavad.benchmark.record import SCHEMA, Frozen, write_record
 from metavad.workflows.machine import describe_machine
 
-__all__ = ["ScriptRecord", "begin", "busy", "command_line", "options", "record_of", "write"]
+__all__ = ["ScriptRecord", "begin", "busy", "command_line", "options", "record_of", "with_rows", "write"]
 
 
 class ScriptRecord(Frozen):
@@ -72,9 +73,19 @@ def record_of(rows: Any, *, base: str | None, seed: int | None = 0, device: str 
         **describe_machine(device),
         base=base,
         seed=seed,
-        facts=facts,
-        rows=rows,
+        facts=_as_read(facts),
+        rows=_as_read(rows),
     )
+
+
+def with_rows(record: ScriptRecord, rows: Any) -> ScriptRecord:
+    """The same with what was measured by now."""
+    return record.model_copy(update={"rows": _as_read(rows)})
+
+
+def _as_read(value: Any) -> Any:
+    """As JSON has it: tuples are lists, keys are texts."""
+    return json.loads(json.dumps(value))
 
 
 def command_line() -> str:

@@ -84,10 +84,11 @@ def test_every_finding_has_its_figure_and_its_commit():
 def test_a_record_of_a_script_is_read_as_it_was_written(scripts, monkeypatch, tmp_path):
     shared = scripts["record.py"]
     monkeypatch.setattr("sys.argv", ["benchmarks/some.py", "--json", "a b.json"])
-    record = shared["record_of"]({"speed": 1}, base=None, cores=2)
+    record = shared["record_of"]({"speed": {10: 1.5}}, base=None, cores=2, compared=(1, 2))
     assert record.command == "python benchmarks/some.py --json 'a b.json'"
-    assert record.facts == {"cores": 2}
+    assert record.facts == {"cores": 2, "compared": [1, 2]}
     shared["write"](tmp_path / "some.json", record)
     assert read(tmp_path / "some.json", scripts) == record
     assert list(json.loads((tmp_path / "some.json").read_text()))[-1] == "rows"
+    assert shared["with_rows"](record, [(1, 2)]).rows == [[1, 2]]
     shared["write"](None, record)
