@@ -43,8 +43,8 @@ class TrainingState:
     best: Best | None = None
 
 
-def save_state(run: Path, state: TrainingState, *, keep: int = 2) -> Path:
-    """Write ``run/state-<step>`` in one piece and drop all but the newest ``keep``; gives the folder.
+def save_state(run: Path, state: TrainingState) -> Path:
+    """Write ``run/state-<step>`` in one piece and drop all but the newest two; gives the folder.
 
     Killed at any moment, the run still has its earlier states. What a kill left behind is swept up here.
     """
@@ -53,7 +53,7 @@ def save_state(run: Path, state: TrainingState, *, keep: int = 2) -> Path:
     if folder.exists():
         _drop(folder)
     save_bundle(folder, KIND, Bundle(_flat(state), _facts(state)))
-    for older in _states(run)[:-keep]:
+    for older in _states(run)[:-2]:
         _drop(older)
     return folder
 

@@ -28,15 +28,15 @@ def steadied(flow: FloatArray, how: Steadying) -> FloatArray:
     return np.asarray(flow - applied(global_motion(flow), height, width), dtype=flow.dtype)
 
 
-def global_motion(flow: FloatArray, seed: int = 0) -> FloatArray:
+def global_motion(flow: FloatArray) -> FloatArray:
     """The similarity (4,) = (a, b, right, down) that most pixels of a flow (H, W, 2) follow.
 
     u = a x - b y + right and v = b x + a y + down, x and y in pixels from the picture's middle: shift, turn and
     zoom. Models through two random pixels each; the one that most pixels agree with is fitted to all of these by
     least squares (RANSAC: Fischler and Bolles 1981, https://doi.org/10.1145/358669.358692). The pixels are the
-    same for the same ``seed``.
+    same every time.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     height, width = flow.shape[:2]
     at = generator.integers(0, [height, width], (POINTS, 2))
     places = _centred(at, height, width)
