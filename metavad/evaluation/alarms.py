@@ -1,7 +1,7 @@
 """What an operator feels: false alarms per hour, how late an alarm comes, how late a score comes.
 
 Alarms are one array (N, 2) for each video: half-open intervals of frames, as :func:`metavad.runs.runs` gives
-them (say with which threshold, merge and shortest). Labels are (T,) for each video, true = abnormal; seconds
+them (say with which threshold and merge). Labels are (T,) for each video, true = abnormal; seconds
 (T,) for each video are the times of its frames, so that variable frame rates are right. The definitions are
 ours.
 """

@@ -21,6 +21,7 @@ from metavad.arguments import checked
 from metavad.errors import OutputError, UsageError, nearest
 from metavad.files import atomic_directory, write_text
 from metavad.progress import SILENT, Progress
+from metavad.runs import runs
 from metavad.scenes.array_files import mapped_array
 from metavad.scenes.scene import MOST_CAMERAS, CameraSize
 from metavad.scenes.video.container import file_address
@@ -262,16 +263,7 @@ def _write_video(
         (folder / "labels").mkdir(exist_ok=True)
         np.save(folder / "labels" / f"{video.name}.npy", labels)
         _write_abnormal(folder / "abnormal_tracks" / f"{video.name}.txt", tracks)
-    return [(start, end, kind) for start, end in _runs(labels > 0, round(BRIDGE * spec.fps))]
-
-
-def _runs(labels: BoolArray, bridge: int) -> Iterator[tuple[int, int]]:
-    """Runs of true as (start, end), the end excluded; gaps of at most ``bridge`` frames are closed."""
-    frames = np.flatnonzero(labels)
-    if len(frames):
-        cuts = np.flatnonzero(np.diff(frames) > bridge + 1)
-        starts, ends = np.concatenate([[0], cuts + 1]), np.concatenate([cuts, [len(frames) - 1]])
-        yield from ((int(frames[a]), int(frames[b]) + 1) for a, b in zip(starts, ends, strict=True))
+    return [(start, end, kind) for start, end in runs(labels > 0, merge=round(BRIDGE * spec.fps)).tolist()]
 
 
 def _write_mask(path: Path, mask: BoolArray) -> None:

@@ -66,7 +66,5 @@ def _around(library: Library, scene: Scene, video: str, second: float, length: i
     seconds = library.facts(scene.key, span.side, video).seconds
     begin, end = float(seconds[span.first]), float(seconds[span.frames - 1])
     if not begin <= second <= end + 1 / span.rate:
-        raise UsageError(
-            f"--show {video}@{second:g}: expected {begin:.1f} to {end:.1f} s of normal footage, found none"
-        )
+        raise UsageError(f"--show {video}@{second:g}: expected a second of normal footage, {begin:.1f} to {end:.1f}")
     return span.around(int(np.searchsorted(seconds, second)), length)

@@ -12,7 +12,6 @@ from joblib import Parallel, delayed
 
 from metavad.errors import OutputError, UsageError
 from metavad.synthetic import EVENT_KINDS, write, write_suite
-from metavad.synthetic.write import _runs
 
 SETTINGS = {"seed": 11, "size": "tiny", "normal_seconds": 1.0, "test_seconds": 2.0}
 
@@ -186,13 +185,6 @@ def test_only_normal_footage_can_be_long(tmp_path):
 def test_what_makes_no_sense_is_refused(tmp_path, change, words):
     with pytest.raises(UsageError, match=words):
         write_suite(tmp_path, **{"scenes": 1, **SETTINGS, **change})
-
-
-def test_short_gaps_do_not_split_an_event():
-    labels = np.array([0, 1, 1, 0, 1, 0, 0, 0, 1, 0], dtype=bool)
-    assert list(_runs(labels, 1)) == [(1, 5), (8, 9)]
-    assert list(_runs(labels, 0)) == [(1, 3), (4, 5), (8, 9)]
-    assert list(_runs(labels & False, 1)) == []
 
 
 def test_the_ordinary_loaders_read_it(suite):
