@@ -325,7 +325,7 @@ def _held_out_frames(
     clip: float,
 ) -> Tensor:
     """Fused frame score (K, T) of every clip under the calibrations of the other clips; NaN where not known."""
-    flags = torch.stack(list(known.values()))
+    flags = torch.stack([each for name, each in known.items() if calibrations[name].is_active])
     some = flags.any(2).any(1)  # an expert that knows nothing here has no part in it
     sure = flags[some].all(0) & some.any()
     found = torch.full(sure.shape, torch.nan)

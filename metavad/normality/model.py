@@ -19,7 +19,10 @@ __all__ = ["SceneModel", "SupportScores", "Surprise"]
 
 @dataclass(frozen=True)
 class Surprise:
-    """Scores of B clips: each expert's map and the fused one (B, T, h, w) in nats; known (B, T)."""
+    """Scores of B clips: each expert's map and the fused one (B, T, h, w) in nats.
+
+    A tick is ``known`` (B, T) where every active expert knows it; one that takes no part blinds no other.
+    """
 
     maps: Mapping[str, Tensor]
     fused: Tensor
@@ -67,7 +70,8 @@ class SceneModel:
             for name, score in self._scores(sample, since).items():
                 nats = self.calibrations[name].surprise(score)
                 maps[name] = torch.where(known[name][:, :, None, None], nats, nats.new_zeros(()))
-        return Surprise(maps, fuse(self.calibrations, maps), torch.stack(list(known.values())).all(0))
+        active = [flags for name, flags in known.items() if self.calibrations[name].is_active]
+        return Surprise(maps, fuse(self.calibrations, maps), torch.stack(active).all(0))
 
     @property
     def lookback(self) -> dict[str, int]:

@@ -93,6 +93,14 @@ def test_until_it_was_checked_only_what_works_zero_shot_is_active(library, scene
     assert all(each.shape == found.fused.shape for each in found.maps.values())
 
 
+def test_what_is_not_active_blinds_no_other(library, scene, tiny_base):
+    """`prediction` needs four ticks of past, the flow two: without shots only the flow's count."""
+    video, experts = video_of(library, scene), dict(tiny_base.experts.each())
+    assert not torch.equal(experts["prediction"].known(video), experts["flow_density"].known(video))
+    alone = adapt(tiny_base, library.nothing(scene)).score(video)
+    assert torch.equal(alone.known, experts["flow_density"].known(video))
+
+
 def test_one_shot_of_what_knows_only_the_shots_leaves_nothing_to_judge_it_by(library, scene, tiny_base):
     model = adapt(tiny_base.only(["direction"]), support_of(library, scene, 1))
     assert model.support.frames.isnan().all()
