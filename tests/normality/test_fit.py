@@ -93,7 +93,7 @@ def test_until_it_was_checked_only_what_works_zero_shot_is_active(library, scene
     assert all(each.shape == found.fused.shape for each in found.maps.values())
 
 
-def test_what_is_not_active_blinds_no_other(library, scene, tiny_base):
+def test_what_is_not_active_leaves_no_tick_unknown(library, scene, tiny_base):
     """`prediction` needs four ticks of past, the flow two: without shots only the flow's count."""
     video, experts = video_of(library, scene), dict(tiny_base.experts.each())
     assert not torch.equal(experts["prediction"].known(video), experts["flow_density"].known(video))
