@@ -1,5 +1,6 @@
 """Every ``--help`` loads nothing heavy, so that it answers at once, and shows an example."""
 
+import re
 import subprocess
 import sys
 
@@ -42,6 +43,12 @@ def test_help_is_light(command):
     assert loaded == "[]"
     assert f"Usage: {' '.join(['metavad', *command])} " in done.stdout
     assert "Example: metavad" in done.stdout or command in ([], ["data"], ["networks"])
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "metavad")
+def test_help_names_no_type_of_python_and_cuts_no_sentence(command):
+    done, _ = _run([*command, "--help"])
+    assert re.findall(r"<(?:list|str|int|Path|path)\b|\w\.\.\.$", done.stdout, re.MULTILINE) == []
 
 
 def test_version():

@@ -12,11 +12,12 @@ import typer
 
 from metavad import __version__
 from metavad.cli import adapt, benchmark, data, demo, meta_train, networks, score, show
+from metavad.cli.options import Commands
 from metavad.cli.terminal import STARTS_OVER, STOPPED, Interrupted, resuming, signals_as_interrupts
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
+app = Commands(
     name="metavad",
     help="Few-shot video anomaly detection: show it K clips of a camera it has never seen, and it detects what "
     "does not belong there.",

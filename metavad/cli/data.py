@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import Data, ProgressKind, Seed, between
+from metavad.cli.options import Commands, Data, ProgressKind, Seed, between
 
 if TYPE_CHECKING:
     from metavad.scenes.datasets.importing import Unit
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-app = typer.Typer(
+app = Commands(
     name="data", help="Make, list, fetch, check, import and label footage.", no_args_is_help=True, rich_markup_mode=None
 )
 
@@ -23,7 +23,7 @@ def register(root: typer.Typer) -> None:
     root.add_typer(app, name="data")
 
 
-@app.command(epilog="Example: metavad data synthesize --scenes 20 --out cameras")
+@app.command(epilog="Example: metavad data synthesize --scenes 20 --out cameras", short_help="Write generated cameras.")
 def synthesize(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to; suite.toml there is the suite.")],
     scenes: Annotated[int, typer.Option(metavar="N", help="Cameras.")] = 20,
@@ -71,7 +71,9 @@ def synthesize(
     say(f"{scenes} cameras: {path}", f"next: metavad meta-train --scenes {path}")
 
 
-@app.command("list", epilog="Example: metavad data list --data /datasets")
+@app.command(
+    "list", epilog="Example: metavad data list --data /datasets", short_help="What ships, and what of it is here."
+)
 def list_suites(data: Data = None) -> None:
     """What ships, what of it is present, where, its size and terms."""
     from metavad.cli.terminal import say_table
@@ -124,9 +126,11 @@ def _bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-@app.command(epilog="Example: metavad data fetch ped2 --data /datasets")
+@app.command(
+    epilog="Example: metavad data fetch ped2 --data /datasets", short_help="Download a dataset that is public."
+)
 def fetch(
-    name: Annotated[str, typer.Argument(help="A suite that ships.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A suite that ships.")],
     data: Data = None,
     keep: Annotated[bool, typer.Option(help="Keep the archive after unpacking.")] = True,
     progress: ProgressKind = "auto",
@@ -156,7 +160,10 @@ def fetch(
     say(f"next: metavad data check {name}")
 
 
-@app.command(epilog="Example: metavad data check ped2; metavad data check mysite.toml")
+@app.command(
+    epilog="Example: metavad data check ped2; metavad data check mysite.toml",
+    short_help="Decode all videos; are labels and counts right?",
+)
 def check(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A suite.")],
     data: Data = None,
@@ -193,7 +200,11 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command("import", epilog="Example: metavad data import mysite --yes")
+@app.command(
+    "import",
+    epilog="Example: metavad data import mysite --yes",
+    short_help="Make a suite file of your own footage.",
+)
 def import_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folders of videos.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write the guess without asking.")] = False,
@@ -245,7 +256,10 @@ def _unit(answer: str | None) -> "Unit | None":
     return units.get(answer)
 
 
-@app.command(epilog="Example: metavad data label test/01.mp4 --out intervals.csv")
+@app.command(
+    epilog="Example: metavad data label test/01.mp4 --out intervals.csv",
+    short_help="Write an empty label file to fill in.",
+)
 def label(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Videos to label.")],
     out: Annotated[

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from metavad.cli.options import ProgressKind
+from metavad.cli.options import Commands, ProgressKind
 
 __all__ = ["register"]
 
-app = typer.Typer(
+app = Commands(
     name="networks",
     help="List, fetch and check the pretrained networks of others that experts can use.",
+    short_help="List, fetch and check pretrained networks.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -21,7 +22,9 @@ def register(root: typer.Typer) -> None:
     root.add_typer(app, name="networks")
 
 
-@app.command("list", epilog="Example: metavad networks list")
+@app.command(
+    "list", epilog="Example: metavad networks list", short_help="What each gives, its licence, and where it is."
+)
 def list_networks() -> None:
     """What each gives, its licence, and where its file is."""
     from metavad.cli.terminal import say_table
@@ -39,7 +42,7 @@ def list_networks() -> None:
 
 @app.command(epilog="Example: metavad networks fetch yolox-nano")
 def fetch(
-    name: Annotated[str, typer.Argument(help="A network that is known.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A network that is known.")],
     progress: ProgressKind = "auto",
 ) -> None:
     """Download one with a public address, and check its digest.
@@ -54,7 +57,7 @@ def fetch(
         say(f"{name}: {fetch_network(name, reporter)}")
 
 
-@app.command(epilog="Example: metavad networks check yolox-nano")
+@app.command(epilog="Example: metavad networks check yolox-nano", short_help="Compare the digest, and run it once.")
 def check(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Networks, else all that are here.")] = None,
 ) -> None:

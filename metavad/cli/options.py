@@ -2,12 +2,25 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["BaseFolder", "Data", "ManyPaths", "ProgressKind", "Scenes", "Seed", "ShotFrames", "between", "numbers"]
+__all__ = [
+    "BaseFolder",
+    "Commands",
+    "Data",
+    "ManyPaths",
+    "ProgressKind",
+    "Scenes",
+    "Seed",
+    "ShotFrames",
+    "between",
+    "numbers",
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def between(least: int, most: int) -> Callable[[int], int]:
@@ -50,7 +63,29 @@ ProgressKind = Annotated[
 Scenes = "SUITE[:SCENE][,...]"
 
 
-class ManyPaths(TyperCommand):
+class PlainHelp(TyperCommand):
+    """A command whose help names its arguments for people: ``VIDEO``, not ``VIDEO <list[Path]>``."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The sections of arguments and of options."""
+        for kind, title in (("argument", "Arguments"), ("option", "Options")):
+            params = [param for param in self.get_params(ctx) if param.param_type_name == kind]
+            if records := [record for param in params if (record := param.get_help_record(ctx))]:
+                with formatter.section(title):
+                    formatter.write_dl([(name.partition(" <")[0], text) for name, text in records])
+
+
+class Commands(typer.Typer):
+    """Commands with a plain help."""
+
+    def command(
+        self, name: str | None = None, *, cls: type[TyperCommand] | None = PlainHelp, **more: Any
+    ) -> Callable[[Command], Command]:
+        """As :class:`typer.Typer` registers one."""
+        return super().command(name, cls=cls, **more)
+
+
+class ManyPaths(PlainHelp):
     """A command whose ``--normal`` takes several paths, as a shell's glob gives them."""
 
     several = "--normal"

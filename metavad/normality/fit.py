@@ -24,7 +24,7 @@ from metavad.meta.objective import support_loss
 from metavad.normality.accumulation import strongest
 from metavad.normality.calibration import Calibration, compress, fuse, on_grid, weight_after
 from metavad.normality.distribution import ScoreDistribution, location_distribution, population_everywhere
-from metavad.normality.methods import CalibratedMethod, Method
+from metavad.normality.methods import Method
 from metavad.normality.model import SceneModel, SupportScores
 from metavad.progress import SILENT, Progress, Task
 from metavad.threads import one_thread, workers
@@ -61,7 +61,7 @@ class Uncalibrated:
     sample_size: float
     """Effective sample size: clips of one moment count as one."""
     surprises: Mapping[str, Tensor]
-    """Of each clip (K, T, h, w) under the population, by a model that was not shown it; empty where none is held."""
+    """Of each clip (K, T, h, w) under the population, by a model that was not shown it; empty where none is kept."""
     known: Mapping[str, Tensor]
     """(K, T)."""
 
@@ -70,7 +70,7 @@ class Uncalibrated:
 def uncalibrated(method: Method, support: Sample, grid: tuple[int, int], progress: Progress = SILENT) -> Uncalibrated:
     """Parameters and memory from all clips, and the surprise of each clip held out."""
     size = _sample_size(method, support)
-    if isinstance(method, CalibratedMethod) and support.clips:
+    if method.remembered(support).clips:
         params, memory, surprises, known = _cross_fitted(method, support, grid, progress)
         _stop_unless_finite(surprises, support.clips)
         return Uncalibrated(params, memory, grid, support.clips, size, surprises, known)
@@ -80,7 +80,7 @@ def uncalibrated(method: Method, support: Sample, grid: tuple[int, int], progres
 @one_thread()
 def calibrate(method: Method, found: Uncalibrated) -> SceneModel:
     """The scene model of what :func:`uncalibrated` found, under the population as the method's base has it."""
-    if isinstance(method, CalibratedMethod) and found.clips:
+    if found.surprises:
         calibrations, frames = _by_clips(method, found)
     else:
         calibrations, frames = _by_population(method, found), torch.zeros(0, 1)
@@ -157,7 +157,7 @@ def _by_population(method: Method, found: Uncalibrated) -> dict[str, Calibration
     }
 
 
-def _by_clips(method: CalibratedMethod, found: Uncalibrated) -> tuple[dict[str, Calibration], Tensor]:
+def _by_clips(method: Method, found: Uncalibrated) -> tuple[dict[str, Calibration], Tensor]:
     """Calibrations from all clips, and the fused frame scores (K, T) of each under those from the others."""
     size, known = found.sample_size, found.known
     clip = size / found.clips
@@ -182,13 +182,13 @@ class _CrossFit:
     known: Mapping[str, Tensor]
     task: Task
 
-    def whole(self, method: CalibratedMethod) -> tuple[Parameters, Memory]:
+    def whole(self, method: Method) -> tuple[Parameters, Memory]:
         """Inner steps and memory on all clips."""
         found = fit_parameters(method, self.support)
         self.task.advance(self.support.clips)
         return found
 
-    def fold(self, held: range, rest: Sequence[int], method: CalibratedMethod) -> None:
+    def fold(self, held: range, rest: Sequence[int], method: Method) -> None:
         """Those held out, by a model of the rest."""
         shown, place = self.support.select(rest), held.start
         params, memory = fit_parameters(method, shown)
@@ -207,7 +207,7 @@ PART = 64
 
 
 def _cross_fitted(
-    method: CalibratedMethod, support: Sample, grid: tuple[int, int], progress: Progress
+    method: Method, support: Sample, grid: tuple[int, int], progress: Progress
 ) -> tuple[Parameters, Memory, dict[str, Tensor], dict[str, Tensor]]:
     """Inner steps and memory on all clips; their population surprise, cross-fitted, and known, by expert."""
     shape, folds = support.seconds.shape, _folds(method, support.clips)
@@ -220,9 +220,9 @@ def _cross_fitted(
 
 
 def _side_by_side(
-    method: CalibratedMethod,
-    first: Callable[[CalibratedMethod], Found],
-    others: Sequence[Callable[[CalibratedMethod], None]],
+    method: Method,
+    first: Callable[[Method], Found],
+    others: Sequence[Callable[[Method], None]],
 ) -> Found:
     """Jobs at the same time, each on one core and with experts of its own, in whose place it puts other parameters."""
     with ThreadPoolExecutor(min(workers(), 1 + len(others))) as pool:
@@ -232,7 +232,7 @@ def _side_by_side(
         return pending.result()
 
 
-def _copied(method: CalibratedMethod) -> CalibratedMethod:
+def _copied(method: Method) -> Method:
     return replace(method, base=replace(method.base))
 
 
@@ -260,7 +260,7 @@ def _held_out_size(method: Method, clips: int, size: float) -> float:
 
 
 def _scored_by(
-    method: CalibratedMethod,
+    method: Method,
     params: Parameters,
     memory: Memory,
     support: Sample,
@@ -281,7 +281,7 @@ def _scored_by(
     return surprises, {name: expert.known(held) & usable[name] for name, expert in experts.each()}
 
 
-def _surprises_of_others(method: CalibratedMethod, surprises: Tensor, known: Tensor, clip: float) -> Tensor:
+def _surprises_of_others(method: Method, surprises: Tensor, known: Tensor, clip: float) -> Tensor:
     """An expert's surprise (K, T, h, w) of every clip under the locations' distributions from the other clips."""
     found = torch.empty_like(surprises)
     for held, rest in _folds(method, len(surprises)):
@@ -302,7 +302,7 @@ def _frames(method: Method, maps: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, scores, torch.nan)
 
 
-def _offset(method: CalibratedMethod, name: str, size: float, frames: Tensor) -> float:
+def _offset(method: Method, name: str, size: float, frames: Tensor) -> float:
     """By how many compressed nats an expert's frame scores (K, T) are higher here than at the base's cameras.
 
     A high quantile of those of the clips held out, less that of the population after as many clips; the more of it,
@@ -317,7 +317,7 @@ def _offset(method: CalibratedMethod, name: str, size: float, frames: Tensor) ->
 
 
 def _held_out_frames(
-    method: CalibratedMethod,
+    method: Method,
     maps: Mapping[str, Tensor],
     frames: Mapping[str, Tensor],
     known: Mapping[str, Tensor],

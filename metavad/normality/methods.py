@@ -15,7 +15,7 @@ from metavad.meta.inner import StepSizes
 from metavad.normality.base import Base, ExpertPopulation
 from metavad.normality.distribution import SHRINKAGE, Shrinkage
 
-__all__ = ["Adapted", "CalibratedMethod", "FineTuned", "Method", "Refit", "Start", "method_of"]
+__all__ = ["Adapted", "FineTuned", "Method", "Refit", "Start", "method_of"]
 
 REFIT_STEPS, REFIT_STEP = 8, 0.003
 
@@ -31,10 +31,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """A way to learn a camera by gradient steps; its scores are calibrated by the population alone.
-
-    So it keeps no memory of the clips, and to its calibration there were none.
-    """
+    """A way to learn a camera: gradient steps on its clips, a memory of them, and calibration by them."""
 
     base: Base
 
@@ -53,13 +50,18 @@ class Method(ABC):
         """From score maps to frame scores."""
         return self.base.config.scoring
 
+    @property
+    def shrinkage(self) -> Shrinkage:
+        """How the clips' own scores are shrunk towards the population's."""
+        return SHRINKAGE
+
     def remembered(self, support: Sample) -> Sample:
-        """The clips of which a memory is kept."""
-        return support.select([])
+        """The clips of which a memory is kept, and by which it is calibrated: all of them."""
+        return support
 
     def calibrated_by(self, sample_size: float) -> float:
-        """The effective sample size of what it calibrates by, of clips of this effective sample size."""
-        return 0.0
+        """The effective sample size of the remembered clips, where that of all is ``sample_size``."""
+        return sample_size
 
     @property
     @abstractmethod
@@ -72,24 +74,7 @@ class Method(ABC):
         """What the base's cameras say about each expert's scores under this method."""
 
 
-class CalibratedMethod(Method):
-    """A way that also remembers the clips in closed form, and calibrates by them."""
-
-    def remembered(self, support: Sample) -> Sample:
-        """All of them."""
-        return support
-
-    def calibrated_by(self, sample_size: float) -> float:
-        """All of it."""
-        return sample_size
-
-    @property
-    def shrinkage(self) -> Shrinkage:
-        """How the clips' own scores are shrunk towards the population's."""
-        return SHRINKAGE
-
-
-class Adapted(CalibratedMethod):
+class Adapted(Method):
     """The base: learned initialisation and step sizes, memory, calibration."""
 
     @property
@@ -104,7 +89,18 @@ class Adapted(CalibratedMethod):
 
 
 class FineTuned(Method):
-    """The jointly trained control: gradient steps on the clips, its step sizes chosen on training scenes."""
+    """The jointly trained control: gradient steps on the clips, its step sizes chosen on training scenes.
+
+    It remembers no clips, and is calibrated by the population alone.
+    """
+
+    def remembered(self, support: Sample) -> Sample:
+        """None of them."""
+        return support.select([])
+
+    def calibrated_by(self, sample_size: float) -> float:
+        """Nothing."""
+        return 0.0
 
     @property
     def start(self) -> Start:
@@ -118,7 +114,7 @@ class FineTuned(Method):
 
 
 @dataclass(frozen=True)
-class Refit(CalibratedMethod):
+class Refit(Method):
     """Fitted on the clips alone: random networks trained on them, distributions without a prior."""
 
     seed: int
