@@ -9,18 +9,10 @@ import cv2
 import numpy as np
 
 from metavad.errors import LabelError, nearest
-from metavad.scenes.formats import (
-    FORMATS,
-    MASK_FORMATS,
-    TRACK_FORMATS,
-    Row,
-    TrackedBox,
-    checked_labels,
-    has_rows,
-    interval_rows,
-    is_of_one_video,
-    names_of,
-)
+from metavad.scenes.formats import FORMATS, MASK_FORMATS, TRACK_FORMATS, has_rows
+from metavad.scenes.formats.intervals import interval_rows, names_of
+from metavad.scenes.formats.reading import Row, checked_labels, is_of_one_video
+from metavad.scenes.formats.tracks import TrackedBox
 from metavad.scenes.listing import VIDEO_SUFFIXES
 from metavad.scenes.scene import Crop, LabelSource, Scene, Video
 from metavad.scenes.video import probe

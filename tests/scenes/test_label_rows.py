@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from metavad.errors import FootageWarning, LabelError
-from metavad.scenes import formats
+from metavad.scenes.formats import reading
 from metavad.scenes.labels import check_rows, frame_labels, pixel_masks, region_tracks, unlabelled
 from metavad.scenes.scene import Expect, LabelSource, Scene, Video
 from metavad.scenes.suite import load_suite
@@ -235,7 +235,7 @@ def test_intervals_of_matlab_that_cannot_be_frames(site, cell, reason):
 @pytest.mark.parametrize(("place", "number"), [(144, 6), (160, 0x7FFFFFFF)], ids=["crash", "hang"])
 def test_damage_that_ends_its_reader_is_a_line(site, place, number, monkeypatch):
     """scipy's reader is C: one wild number in a header ended the whole command without a word, or held it for ever."""
-    monkeypatch.setattr(formats, "_PATIENCE", 5.0)
+    monkeypatch.setattr(reading, "_PATIENCE", 5.0)
     content = bytearray(mat(site / "t.mat", gt=cells([np.array([[1], [3]])])).read_bytes())
     content[place : place + 4] = number.to_bytes(4, "little")
     (site / "t.mat").write_bytes(content)

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from metavad.errors import DataError
 from metavad.scenes.array_files import ArrayError, mapped_array
-from metavad.scenes.formats import table_rows
+from metavad.scenes.formats.reading import table_rows
 from metavad.scenes.listing import frame_files, is_junk, matching_videos, natural, videos_under
 from metavad.scenes.scene import Video
 from metavad.scenes.video import probe
