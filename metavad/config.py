@@ -35,6 +35,7 @@ __all__ = [
     "FlowDensityConfig",
     "FlowPatchesConfig",
     "MetaConfig",
+    "PatchesConfig",
     "PopulationConfig",
     "PoseConfig",
     "PredictionConfig",
@@ -152,6 +153,23 @@ class EmbeddingConfig(_Section):
     centroids: Count = 8
     unfrozen: Annotated[int, Field(ge=0)] = 0
     """Last blocks of the backbone that ``embedding`` has as its own: they are meta-learned and adapt. 0: frozen."""
+
+
+class PatchesConfig(_Section):
+    """What is there, patch by patch, to a network that has seen real pictures."""
+
+    short_side: Annotated[int, Field(ge=16, le=2048)] = 240
+    """Pixels of the shorter side of what the network sees; rounded to whole patches of 16."""
+    rate: Positive = 5.0
+    """Times a second at most that the network looks."""
+    dimension: Annotated[int, Field(ge=1, le=152)] = 32
+    """Numbers that the learned projection leaves of a patch's 152."""
+    memory: Count = 128
+    """Vectors that are remembered at each place; of more, those that lie farthest apart."""
+    stays: Seconds = 2.0
+    """Seconds over which the lowest distance at a place counts: what only passes through is not meant."""
+    cells: Annotated[int, Field(ge=2, le=4096)] = 64
+    """Patches drawn of a sample for one evaluation of the loss."""
 
 
 class PredictionConfig(_Section):
@@ -349,6 +367,7 @@ class Config(_Section):
     flow_patches: FlowPatchesConfig = FlowPatchesConfig()
     embedding: EmbeddingConfig = EmbeddingConfig()
     flow_density: FlowDensityConfig = FlowDensityConfig()
+    patches: PatchesConfig = PatchesConfig()
     prediction: PredictionConfig = PredictionConfig()
     dissociation: DissociationConfig = DissociationConfig()
     regions: RegionsConfig = RegionsConfig()

@@ -13,6 +13,7 @@ from metavad.experts.dissociation import Dissociation
 from metavad.experts.embedding import Embedding, EmbeddingMemory
 from metavad.experts.flow_density import FlowDensity
 from metavad.experts.flow_patches import FlowPatches
+from metavad.experts.patches import Patches
 from metavad.experts.pose import Pose, PosePrediction
 from metavad.experts.prediction import Prediction
 from metavad.experts.presence import Presence, Stillness
@@ -33,6 +34,7 @@ EXPERTS: dict[str, type[Expert]] = {
         Direction,
         Presence,
         Stillness,
+        Patches,
         Velocity,
         Appearance,
         Pose,

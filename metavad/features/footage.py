@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import cv2
+import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
@@ -120,8 +121,11 @@ def regridded(sample: Sample, features: Mapping[str, Feature], own: tuple[int, i
     def stretched(tensor: Tensor) -> Tensor:
         size = round(tensor.shape[-2] * grid[0] / own[0]), round(tensor.shape[-1] * grid[1] / own[1])
         flat = tensor.reshape(-1, 1, *tensor.shape[-2:])
-        back: Tensor = functional.interpolate(flat, size=size, mode="bilinear", align_corners=False)
-        return back.reshape(*tensor.shape[:-2], *size)
+        whole = flat.dtype if flat.is_floating_point() else torch.float32
+        back: Tensor = functional.interpolate(flat.to(whole), size=size, mode="bilinear", align_corners=False)
+        if not flat.is_floating_point():
+            back = back.round()
+        return back.to(flat.dtype).reshape(*tensor.shape[:-2], *size)
 
     if own == grid:
         return sample

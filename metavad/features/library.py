@@ -18,6 +18,7 @@ from metavad.features.base import Feature, Reading, grid_of
 from metavad.features.embeddings import EmbeddingsFeature
 from metavad.features.flow import FlowFeature, FlowFieldFeature
 from metavad.features.frames import FramesFeature
+from metavad.features.patches import PatchesFeature
 from metavad.features.poses import PosesFeature
 from metavad.features.regions import RegionsFeature
 from metavad.features.sample import Sample, gathered, join
@@ -52,6 +53,7 @@ def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
         "flow_field": lambda: _flow_field(config),
         "embeddings": lambda: EmbeddingsFeature(config.embedding),
         "frames": lambda: FramesFeature(config.prediction.short_side),
+        "patches": lambda: PatchesFeature(config.patches),
         "poses": lambda: PosesFeature(config.pose),
         "regions": lambda: RegionsFeature(config.regions, config.flow, config.appearance),
     }

@@ -16,6 +16,7 @@ SAYS = {
     "embedding": "adapts",
     "flow-levels": "adapts",
     "flow-patches": "adapts",
+    "patches": "adapts",
     "pose": "adapts",
     "prototypes": "adapts 228 of 3,636 parameters (6.3%)",
     "shaking": "(100.0%)",
@@ -33,6 +34,7 @@ SMALLER = {
         "data.clip_frames=16",
     ],
     "flow-patches": ["flow_patches.hidden=4", "flow_patches.patches=16", "flow_patches.steps=1"],
+    "patches": ["patches.short_side=48", "patches.cells=16"],
 }
 METHODS = ["zero-shot", "fine-tune", "refit", "wrong-scene", "adapted"]
 

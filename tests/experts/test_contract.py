@@ -24,7 +24,11 @@ from metavad.meta.outer import Task, initialise, loop_engine, plan_at
 from metavad.shipped import shipped
 from tests.people import reading_of, walker, write_people
 
-FEW = {"data": {"rows": 6}, "prediction": {"short_side": 12, "channels": 4}}
+FEW = {
+    "data": {"rows": 6},
+    "prediction": {"short_side": 12, "channels": 4},
+    "patches": {"short_side": 48, "cells": 16},
+}
 SMALL = Config.model_validate(FEW)
 SEEN = Config.model_validate({**FEW, "embedding": {"unfrozen": 1}, "flow_patches": {"stacking": "bidirectional"}})
 """Features with what every option reads."""
@@ -57,6 +61,7 @@ OPTIONS = {
     "embedding_memory-centroids": {"embedding": {"memory": "centroids", "centroids": 3}},
     # A network gives twice 48 numbers, as many as there are of gradients: to the expert they are numbers.
     "appearance-network": {"appearance": {"features": "network", "numbers": 48}},
+    "patches-coreset": {"patches": {"memory": 2}},
     **preset_options(),
 }
 """Settings under which an expert is another model, by a name that begins with the expert's."""

@@ -65,6 +65,10 @@ class Output(_Strict):
 
     layout: Literal["grids", "vector", "rows", "yolox", "fastestdet", "movenet"]
     shape: str
+    mean: tuple[float, ...] = ()
+    """Of each channel over ordinary pictures, where patches are measured by it."""
+    deviation: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Standard deviation of each channel, likewise."""
 
 
 class Address(_Strict):
