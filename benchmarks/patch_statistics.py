@@ -34,7 +34,7 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def moments(scene: Scene, runner: TorchRunner, frames: int) -> FloatArray:
+def means(scene: Scene, runner: TorchRunner, frames: int) -> FloatArray:
     """Mean of each channel and of its square (2, C) over a camera's patches."""
     pictures = np.concatenate(
         [working_frames(Store(), video, short_side=240, rate=1.0, crop=scene.crop)[0] for video in scene.normal]
@@ -53,7 +53,7 @@ def main() -> None:
     wanted = given.scenes.split(",") if given.scenes else [scene.key for scene in scenes]
     used = [scene for scene in scenes if scene.key in wanted or scene.name in wanted]
     runner = TorchRunner(patch_network(), network_named("efficientnet-lite0").input)
-    mean, square = np.mean([moments(scene, runner, given.frames) for scene in used], axis=0)
+    mean, square = np.mean([means(scene, runner, given.frames) for scene in used], axis=0)
     deviation = np.sqrt(square - mean**2)
     for name, values in (("mean", mean), ("deviation", deviation)):
         print(f"{name} = [{', '.join(f'{value:.3g}' for value in values)}]")

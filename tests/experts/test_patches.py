@@ -179,7 +179,7 @@ def test_it_names_the_shot_that_is_nearest():
     assert patches.explain(sample_of(video), nothing, (0.4, 0.4)) is None
 
 
-def test_nothing_shown_is_nothing_said():
+def test_without_shots_every_score_is_the_floor():
     patches, sample = expert(), sample_of(room(1, 5))
     assert patches.needs_support
     assert not patches.zero_shot
