@@ -16,7 +16,7 @@ from metavad.features.sample import Sample
 
 __all__ = ["Patches", "coreset"]
 
-CANDIDATES = 2048
+CANDIDATES = 1024
 """Ticks of the shots that a memory is chosen from at most."""
 AT_ONCE = 64
 """Ticks that are projected or measured at once."""
@@ -70,8 +70,7 @@ class Patches(Expert):
         At most ``patches.memory`` at a place; of more, a coreset. The shot of one that nothing is known of is -1.
         {"clips": (K,)}: zeros, one for each shot.
         """
-        rows, known, shots = self._ticks(support)
-        memory = self._remembered(rows, torch.where(known, shots, -1))
+        memory = self._remembered(support, *self._ticks(support))
         return memory | {"clips": memory["vectors"].new_zeros(support.clips)}
 
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
@@ -81,14 +80,16 @@ class Patches(Expert):
         halves of them put over its own; of a patch, its own place against the other ones. Without a memory every other
         tick of the sample stands in for one.
         """
-        rows, known, _ = self._ticks(sample)
+        clips, ticks = self._ticks(sample)
         if len(memory["vectors"]) == 0:
-            memory = self._remembered(rows[::2], torch.where(known[::2], 0, -1))
-            rows, known = (each[1::2] if len(rows) > 1 else each for each in (rows, known))
-        ticks, down, across = self._drawn(rows)
-        vectors = self._projected(rows[ticks, :, down, across])
-        whole, half = self._nearness(vectors, *_around(_on_grid(memory, rows.shape[-2:]), down, across))
-        known = known[ticks]
+            memory = self._remembered(sample, clips[::2], ticks[::2])
+            clips, ticks = (each[1::2] if len(each) > 1 else each for each in (clips, ticks))
+        grid = sample["patches"].shape[-2:]
+        number, down, across = self._drawn(len(clips), *grid)
+        clips, ticks = clips[number], ticks[number]
+        vectors = self._projected(sample["patches"][clips, ticks, :, down, across])
+        whole, half = self._nearness(vectors, *_around(_on_grid(memory, grid), down, across))
+        known = sample.known["patches"][clips, ticks]
         apart = torch.maximum((down[:, None] - down).abs(), (across[:, None] - across).abs()) > max(NEAR)
         others = torch.where(apart & known[:, None], whole, NEVER)
         halves = torch.where(apart & known[:, None], half, NEVER)
@@ -124,36 +125,41 @@ class Patches(Expert):
         distances = tuple(nearest.sqrt().detach().tolist())
         return Reason(_sentence(distances, self._varies(vectors[0], beyond[0], shots)), distances)
 
-    def _ticks(self, sample: Sample) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows (N, 152, h, w) of ticks that may differ, whether known (N,), and the clip of each (N,)."""
+    def _ticks(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        """Clip and tick (N,) of those of its ticks that may differ, or of some of these."""
         clips, ticks = sample.seconds.shape
         each = -(-ticks // self.step)
         number = torch.arange(0, clips * each, max(1, -(-clips * each // CANDIDATES)), device=sample.seconds.device)
-        clip, tick = torch.div(number, each, rounding_mode="floor"), number % each * self.step
-        return sample["patches"][clip, tick], sample.known["patches"][clip, tick], clip
+        return torch.div(number, each, rounding_mode="floor"), number % each * self.step
 
-    def _remembered(self, rows: Tensor, shots: Tensor) -> Memory:
-        """Vectors and shots of rows (N, 152, h, w) that come from these (N,), -1 where not known."""
-        shots = shots.to(self.projection)[:, None, None].expand(-1, *rows.shape[-2:])
-        if len(rows) > self.settings.memory:
+    def _remembered(self, sample: Sample, clips: Tensor, ticks: Tensor) -> Memory:
+        """Vectors and shots of these ticks of these clips (N,), by place."""
+        patches, known = sample["patches"], sample.known["patches"][clips, ticks]
+        height, width = patches.shape[-2:]
+        if len(clips) > self.settings.memory:
             with torch.no_grad():
-                vectors = torch.cat([self._projected(part) for part in torch.split(rows, AT_ONCE)])
-                kept = coreset(vectors, shots >= 0, self.settings.memory)
-            rows = rows.gather(0, kept[:, None].expand(-1, CHANNELS, -1, -1))
-            shots = shots.gather(0, kept)
+                parts = zip(torch.split(clips, AT_ONCE), torch.split(ticks, AT_ONCE), strict=True)
+                vectors = torch.cat([self._projected(patches[part]) for part in parts])
+                kept = coreset(vectors, known, self.settings.memory)
+            down, across = (torch.arange(side, device=clips.device) for side in (height, width))
+            rows = patches[clips[kept], ticks[kept], :, down[:, None], across].movedim(-1, 1)
+            clips, known = clips[kept], known[kept]
+        else:
+            rows = patches[clips, ticks]
+            clips, known = (each[:, None, None].expand(-1, height, width) for each in (clips, known))
+        shots = torch.where(known, clips, -1).to(self.projection)
         return {"vectors": self._projected(rows).contiguous(), "shots": shots.contiguous()}
 
     def _projected(self, rows: Tensor) -> Tensor:
         """Stored rows (N, 152, ...) as vectors (N, D, ...)."""
         return torch.einsum("dc,nc...->nd...", self.projection / STEPS, rows.to(self.projection))
 
-    def _drawn(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Tick, row and column of patches spread over all: which, only the shape says."""
-        height, width = rows.shape[-2:]
-        count = len(rows) * height * width
+    def _drawn(self, ticks: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Tick, row and column of patches spread over all: which, only these sizes say."""
+        count = ticks * height * width
         step = max(1, count // self.settings.cells)
         step += step % 2 == 0  # odd, so that rows of even length do not give the same column again and again
-        number = torch.arange(0, count, step, device=rows.device)
+        number = torch.arange(0, count, step, device=self.projection.device)
         cell = number % (height * width)
         tick, down = (
             torch.div(each, by, rounding_mode="floor") for each, by in ((number, height * width), (cell, width))
@@ -212,13 +218,13 @@ class Patches(Expert):
 def coreset(vectors: Tensor, known: Tensor, count: int) -> Tensor:
     """Which ``count`` of N vectors (N, D, h, w) stand for all at each place: (count, h, w) numbers of vectors.
 
-    Greedy k-center (Sener and Savarese 2018, https://arxiv.org/abs/1708.00489): the first known one (N, h, w), then
-    the farthest from those that were chosen, again and again.
+    Greedy k-center (Sener and Savarese 2018, https://arxiv.org/abs/1708.00489): the first known one (N,), then the
+    farthest from those that were chosen, again and again.
     """
     height, width = vectors.shape[-2:]
     places = vectors.flatten(2).permute(2, 0, 1).contiguous()
     squares = places.square().sum(-1)
-    away = torch.where(known.flatten(1).T, torch.inf, -1.0).to(places)
+    away = torch.where(known, torch.inf, -1.0).to(places).expand(len(places), -1)
     chosen = []
     for _ in range(count):
         farthest = away.argmax(1)

@@ -107,7 +107,7 @@ def test_the_coreset_keeps_extremes():
     far = 20 * torch.eye(8)[:4]
     vectors[[20, 90, 91, 170], :, 0, 0] = far
     vectors[[3, 33, 133, 193], :, 0, 1] = -far
-    kept = coreset(vectors, torch.ones(200, 1, 2, dtype=torch.bool), 6)
+    kept = coreset(vectors, torch.ones(200, dtype=torch.bool), 6)
     assert {20, 90, 91, 170} <= set(kept[:, 0, 0].tolist())
     assert {3, 33, 133, 193} <= set(kept[:, 0, 1].tolist())
 
@@ -117,7 +117,7 @@ def test_the_coreset_reaches_as_far_as_is_proven():
     generator = torch.Generator().manual_seed(1)
     for _ in range(5):
         points = torch.randn(9, 2, generator=generator)
-        kept = coreset(points[:, :, None, None], torch.ones(9, 1, 1, dtype=torch.bool), 3)[:, 0, 0]
+        kept = coreset(points[:, :, None, None], torch.ones(9, dtype=torch.bool), 3)[:, 0, 0]
         away = torch.cdist(points, points)
         best = min(float(away[:, list(some)].amin(1).amax()) for some in combinations(range(9), 3))
         assert len(set(kept.tolist())) == 3
