@@ -1,7 +1,6 @@
 """Mean and standard deviation of each channel of the patches, over cameras, for networks/efficientnet-lite0.toml.
 
-    python benchmarks/patch_statistics.py --suite cameras/suite.toml,benchmarks/suites/normal.toml --data DATA \\
-        --scenes cars-above,doorway --json FILE
+    python benchmarks/patch_statistics.py --suite benchmarks/suites/licensed.toml --data DATA --json FILE
 
 Every camera counts the same, by so many frames spread evenly over its normal videos.
 """
@@ -27,8 +26,7 @@ from metavad.workflows.suites import open_suite
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = options(__doc__, base=False)
-    parser.add_argument("--suite", required=True, help="suites, with commas")
-    parser.add_argument("--scenes", help="only these, with commas")
+    parser.add_argument("--suite", required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--frames", type=int, default=24, help="of each camera")
     return parser
@@ -49,16 +47,14 @@ def means(scene: Scene, runner: TorchRunner, frames: int) -> FloatArray:
 def main() -> None:
     """Measure, print the table, write the record."""
     given = begin(arguments())
-    scenes = [scene for suite in given.suite.split(",") for scene in open_suite(suite, data=given.data).scenes]
-    wanted = given.scenes.split(",") if given.scenes else [scene.key for scene in scenes]
-    used = [scene for scene in scenes if scene.key in wanted or scene.name in wanted]
+    scenes = open_suite(given.suite, data=given.data).scenes
     runner = TorchRunner(patch_network(), network_named("efficientnet-lite0").input)
-    mean, square = np.mean([means(scene, runner, given.frames) for scene in used], axis=0)
+    mean, square = np.mean([means(scene, runner, given.frames) for scene in scenes], axis=0)
     deviation = np.sqrt(square - mean**2)
     for name, values in (("mean", mean), ("deviation", deviation)):
         print(f"{name} = [{', '.join(f'{value:.3g}' for value in values)}]")
     rows = {"mean": mean.tolist(), "deviation": deviation.tolist()}
-    write(given.json, record_of(rows, base=None, scenes=[scene.key for scene in used], frames=given.frames))
+    write(given.json, record_of(rows, base=None, scenes=[scene.key for scene in scenes], frames=given.frames))
 
 
 if __name__ == "__main__":
