@@ -12,9 +12,17 @@ import reprlib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from metavad.arguments import checked
 from metavad.errors import ConfigError, nearest
@@ -44,8 +52,10 @@ __all__ = [
     "config_of",
     "first_difference",
     "load_config",
+    "plugin_settings",
 ]
 
+Settings = TypeVar("Settings", bound=BaseModel)
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -377,6 +387,16 @@ class Config(_Section):
     population: PopulationConfig = PopulationConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
     scoring: ScoringConfig = ScoringConfig()
+    plugins: dict[str, dict[str, Any]] = {}
+    """Settings of experts from other packages, by the expert's name; :func:`plugin_settings` checks them."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without plugins the settings are written as if there were none."""
+        values: dict[str, Any] = handler(self)
+        if not self.plugins:
+            values.pop("plugins", None)
+        return values
 
     @property
     def digest(self) -> str:
@@ -399,7 +419,23 @@ def config_of(values: Mapping[str, Any], source: str) -> Config:
     try:
         return Config.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigError(f"{source}: {_first_problem(error)}") from None
+        raise ConfigError(f"{source}: {_first_problem(error, Config)}") from None
+
+
+def plugin_settings(config: Config, name: str, kind: type[Settings]) -> Settings:
+    """The table ``[plugins.name]`` as the model ``kind`` of the package that the expert comes from.
+
+    Raises :class:`ConfigError` on a value that the model refuses, and on a setting that it does not have.
+    """
+    values, prefix = config.plugins.get(name, {}), f"plugins.{name}."
+    try:
+        settings = kind.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_first_problem(error, kind, prefix)) from None
+    for key in values if kind.model_config.get("extra", "ignore") == "ignore" else ():
+        if key not in kind.model_fields:
+            raise ConfigError(_unknown(prefix + key, kind, prefix))
+    return settings
 
 
 def first_difference(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
@@ -456,12 +492,16 @@ def _value(text: str) -> Any:
         return text
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, kind: type[BaseModel], prefix: str = "") -> str:
     problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
+    where = prefix + ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"unknown setting {where!r}; {nearest(where, _names(Config))}"
+        return _unknown(where, kind, prefix)
     return f"{where} = {reprlib.repr(problem['input'])}: {problem['msg'].lower()}"
+
+
+def _unknown(where: str, kind: type[BaseModel], prefix: str) -> str:
+    return f"unknown setting {where!r}; {nearest(where, _names(kind, prefix))}"
 
 
 def _names(section: type[BaseModel], prefix: str = "") -> list[str]:

@@ -8,12 +8,15 @@ import typer
 from metavad.cli.options import BaseFolder
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from metavad.benchmark.record import BaseFigures
+    from metavad.experts.base import Expert
 
 __all__ = ["register"]
 
-EPILOG = "Example: metavad show suites; metavad show configs quick --out mine.toml; metavad show base"
-KINDS = ("configs", "suites", "base", "algorithms")
+EPILOG = "Example: metavad show suites; metavad show configs quick --out mine.toml; metavad show experts"
+KINDS = ("configs", "suites", "base", "algorithms", "experts")
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show(
-    what: Annotated[str, typer.Argument(metavar="configs|suites|base|algorithms", help="What to show.")],
+    what: Annotated[str, typer.Argument(metavar="configs|suites|base|algorithms|experts", help="What to show.")],
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="One of them, in full.", show_default=False)
     ] = None,
@@ -31,7 +34,7 @@ def show(
     ] = None,
     base: BaseFolder = None,
 ) -> None:
-    """List, print, or copy what ships: presets, suites, the base, algorithms."""
+    """List, print, or copy what ships: presets, suites, the base, algorithms, experts."""
     from metavad.errors import UsageError, nearest
 
     if what not in KINDS:
@@ -40,6 +43,8 @@ def show(
         _show_base(Path(name) if name is not None else base)
     elif what == "algorithms":
         _show_algorithms(name)
+    elif what == "experts":
+        _show_experts(name)
     else:
         _show_files("tasks" if what == "suites" else "configs", name, out)
 
@@ -146,3 +151,38 @@ def _show_algorithms(name: str | None) -> None:
         say(f"{algorithm.name:<10} {algorithm.summary}", f"{'':<10} {algorithm.paper}")
         if name is not None:
             say(f"{'':<10} {algorithm.equation}")
+
+
+def _show_experts(name: str | None) -> None:
+    """Those that ship and those of other packages; one that cannot be loaded says so in its line."""
+    from metavad.cli.terminal import say
+    from metavad.errors import UsageError, nearest
+    from metavad.experts import EXPERTS
+    from metavad.experts.plugins import plugins
+
+    found = {**{key: _expert_row(kind, "metavad") for key, kind in EXPERTS.items()}}
+    found |= {key: _plugin_row(point) for key, point in plugins(taken=EXPERTS).items()}
+    if name is not None and name not in found:
+        raise UsageError(f"show: expected an expert, found {name!r}; {nearest(name, found)}")
+    chosen = found if name is None else {name: found[name]}
+    rows = [("name", "reads", "clips", "package", ""), *((key, *row) for key, row in chosen.items())]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False))
+        say(f"{'  '.join(cells)}  {row[4]}".rstrip())
+
+
+def _expert_row(kind: "type[Expert]", package: str) -> tuple[str, str, str, str]:
+    """What it reads, whether it needs clips, its package, one line."""
+    clips = "not needed" if kind.zero_shot else "needed" if kind.needs_support else "a few"
+    return ", ".join(kind.reads), clips, package, (kind.__doc__ or "").strip().splitlines()[0]
+
+
+def _plugin_row(point: "EntryPoint") -> tuple[str, str, str, str]:
+    from metavad.errors import ConfigError
+    from metavad.experts.plugins import loaded, package_of
+
+    try:
+        return _expert_row(loaded(point), package_of(point))
+    except ConfigError as error:
+        return "?", "?", package_of(point), str(error)

@@ -10,18 +10,25 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from metavad.config import Config
 from metavad.features.sample import Sample
 
-__all__ = ["Expert", "Memory", "Parameters", "Reason", "call"]
+__all__ = ["Expert", "Memory", "NoSettings", "Parameters", "Reason", "call"]
 
 Parameters: TypeAlias = dict[str, Tensor]
 """Names to tensors; what the inner loop changes."""
 Memory: TypeAlias = dict[str, Tensor]
 """What an expert knows of the support in closed form; ``{}`` when it needs none."""
+
+
+class NoSettings(BaseModel):
+    """Of an expert without settings of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Expert(nn.Module, ABC):
     """The key of its settings, its tensors and its column."""
     reads: ClassVar[tuple[str, ...]]
     """Names of the features that must be computed for it."""
+    settings_model: ClassVar[type[BaseModel]] = NoSettings
+    """Of an expert from another package: the model of ``[plugins.<name>]``, frozen, with a default for everything."""
     fixed: ClassVar[tuple[str, ...]] = ()
     """Patterns of its parameters that no inner step changes."""
     head: ClassVar[tuple[str, ...]] = ()

@@ -25,8 +25,9 @@ WINDOWS = 24
 
 
 class Dissociation(Expert):
-    """Two autoencoders and clusters over their codes (Chang et al. 2022,
-    https://doi.org/10.1016/j.patcog.2021.108213; first as Chang et al. 2020, ECCV).
+    """Two autoencoders and clusters over their codes.
+
+    Chang et al. 2022, https://doi.org/10.1016/j.patcog.2021.108213; first as Chang et al. 2020, ECCV.
 
     The spatial one sees the first frame of a clip and gives it back; the motion one sees the clip without its last
     frame and predicts last - first. Deep k-means on both codes together. Score: of a cell's worst patch, the mean

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from metavad.config import Config, DataConfig
 from metavad.episodes import Clip, VideoSpan
+from metavad.errors import ConfigError, nearest
 from metavad.features.base import Feature, Reading, grid_of
 from metavad.features.embeddings import EmbeddingsFeature
 from metavad.features.flow import FlowFeature, FlowFieldFeature
@@ -47,7 +48,7 @@ Item = TypeVar("Item")
 
 
 def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
-    """The features of these names with the config's settings."""
+    """The features of these names with the config's settings; raises :class:`ConfigError` on an unknown name."""
     makers: dict[str, Callable[[], Feature]] = {
         "flow": lambda: FlowFeature(config.data.rows, config.flow),
         "flow_field": lambda: _flow_field(config),
@@ -57,6 +58,8 @@ def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
         "poses": lambda: PosesFeature(config.pose),
         "regions": lambda: RegionsFeature(config.regions, config.flow, config.appearance),
     }
+    if unknown := [name for name in names if name not in makers]:
+        raise ConfigError(f"reads: unknown feature {unknown[0]!r}; {nearest(unknown[0], makers)}")
     return {name: makers[name]() for name in names}
 
 

@@ -25,8 +25,8 @@ from metavad.bundle import (
     save_bundle,
 )
 from metavad.config import Config
-from metavad.errors import ConfigError
-from metavad.experts import build_experts
+from metavad.errors import BundleError, ConfigError
+from metavad.experts import build_experts, expert_type
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.base import Feature
@@ -107,7 +107,7 @@ class Base:
         )
         return replace(
             self,
-            config=self.config.model_copy(update={"experts": tuple(names)}),
+            config=self._config_of(names),
             params=kept(self.params),
             step_sizes=kept(self.step_sizes),
             buffers=kept(self.buffers),
@@ -115,6 +115,10 @@ class Base:
             weights={name: self.weights[name] for name in names},
             control=control,
         )
+
+    def _config_of(self, names: Sequence[str]) -> Config:
+        plugins = {name: table for name, table in self.config.plugins.items() if name in names}
+        return self.config.model_copy(update={"experts": tuple(names), "plugins": plugins})
 
     @property
     def digest(self) -> str:
@@ -246,12 +250,23 @@ def _check_scores(folder: Path, kind: Kind, group: str, tensors: Mapping[str, Te
 
 def known_experts(folder: Path, kind: Kind, config: Config, buffers: Mapping[str, Tensor]) -> ExpertSet:
     """The experts that a folder's settings name; raises :class:`BundleError` where they cannot be made."""
+    for name in config.plugins:
+        _check_installed(folder, name)
     try:
         plain = build_experts(config)
         check_tensors(folder, kind, "buffers", buffers, plain.kept_buffers)
         return build_experts(config, buffers).requires_grad_(False)
     except ConfigError as error:
         raise damaged(folder, kind, str(error)) from None
+
+
+def _check_installed(folder: Path, name: str) -> None:
+    try:
+        expert_type(name)
+    except ConfigError as error:
+        raise BundleError(
+            f"{folder}: expected the package that its expert {name!r} comes from to be installed, found: {error}"
+        ) from None
 
 
 def _check(folder: Path, config: Config, groups: Mapping[str, Parameters]) -> None:

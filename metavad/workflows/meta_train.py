@@ -18,7 +18,7 @@ from metavad.arguments import checked
 from metavad.config import Config, first_difference
 from metavad.episodes import EpisodeSampler, VideoSpan, draw_shots
 from metavad.errors import BundleError, DataError, FootageWarning, OutputError, UsageError
-from metavad.experts import build_experts
+from metavad.experts import build_experts, with_plugin_settings
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.library import Library, features_of
@@ -76,7 +76,7 @@ def meta_train(
     events beside them. Raises :class:`OutputError` when ``run`` holds a run and ``resume`` is not set,
     :class:`UsageError` when it is set and there is none, or one that was begun with other settings or footage.
     """
-    run = Path(run)
+    run, config = Path(run), with_plugin_settings(config)
     with joined(device_of(device)) as group, claimed(run) if group.rank == 0 else nullcontext():
         _begin(run, scenes, config, seed, resume=resume, group=group)
         if (run / BASE).is_dir():

@@ -166,3 +166,17 @@ def test_the_label_file_is_called_as_its_suite_would(metavad, cameras, tmp_path)
     assert (checked.code, "1 scene; 0 errors, 0 warnings" in checked.out) == (0, True), checked.out
     scene = load_suite(str(tmp_path / "mine")).scenes[0]
     assert frame_labels(scene, scene.test[0], 50).nonzero()[0].tolist() == [3, 4, 5, 6]
+
+
+def test_experts_are_shown_with_what_they_read_and_whether_they_need_clips(metavad):
+    from metavad.experts import EXPERTS
+
+    lines = metavad("show", "experts").out.splitlines()
+    assert lines[0].split() == ["name", "reads", "clips", "package"]
+    assert [line.split()[0] for line in lines[1:]] == list(EXPERTS)
+    assert [re.split("  +", line)[1:4] for line in lines if line.startswith(("flow_density", "stillness"))] == [
+        ["flow", "not needed", "metavad"],
+        ["frames, flow", "needed", "metavad"],
+    ]
+    assert metavad("show", "experts", "presence").out.splitlines()[1].startswith("presence")
+    assert "did you mean 'presence'" in metavad("show", "experts", "presense").line

@@ -9,7 +9,7 @@ from metavad.experts.pose import Pose, PosePrediction, _windows
 from metavad.features.poses import FACTS, JOINTS, STEP
 from metavad.features.sample import Sample
 from metavad.meta.inner import inner_loop
-from tests.people import walker
+from metavad.testing import walker
 
 CONFIG = Config.model_validate(
     {"data": {"rows": 6}, "pose": {"steps": 8, "people": 2, "flow_steps": 2, "hidden": 6, "channels": 8, "windows": 16}}

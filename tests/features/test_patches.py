@@ -9,7 +9,7 @@ from metavad.errors import ConfigError
 from metavad.features import patches
 from metavad.features.networks.registry import network_named
 from metavad.features.patches import CHANNELS, STEPS, PatchesFeature, average_patches
-from tests.people import reading_of
+from metavad.testing import reading_of
 
 SMALL = PatchesConfig(short_side=48)
 

@@ -12,8 +12,8 @@ from metavad.experts.pose import Pose
 from metavad.features.library import features_of, sample_of
 from metavad.features.pose_networks import decode_poses, onnx_poses
 from metavad.features.poses import FACTS, STEP, PosesFeature
+from metavad.testing import JOINTS, reading_of, walker, write_people
 from tests.onnx_files import write_line
-from tests.people import JOINTS, reading_of, walker, write_people
 
 SMALL = PoseConfig(people=3, steps=6, seconds=0.5)
 SIDE, SQUARE, FIGURE = 32, 4, np.column_stack([np.linspace(-3, 3, JOINTS), np.linspace(-6, 6, JOINTS)])

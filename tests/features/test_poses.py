@@ -13,7 +13,7 @@ from metavad.features.poses import FACTS, STEP, PosesFeature
 from metavad.scenes.keypoints import keypoints_file, read_keypoints
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.suite import load_suite
-from tests.people import JOINTS, reading_of, walker, write_people
+from metavad.testing import JOINTS, reading_of, walker, write_people
 
 SMALL = PoseConfig(people=3, steps=6, seconds=0.5)
 BLANK = np.zeros((48, 64), np.uint8)
