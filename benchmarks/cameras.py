@@ -16,7 +16,8 @@ from metavad.normality.accumulation import smooth
 from metavad.normality.model import SceneModel
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
-from metavad.scoring.stream import CHUNK, hold, overlap
+from metavad.scoring.chunks import CHUNK, overlap
+from metavad.scoring.stream import hold
 from metavad.types import BoolArray, FloatArray
 
 __all__ = ["Maps", "Seen", "auc_of", "maps_of", "on_frames", "seen_of"]

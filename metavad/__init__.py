@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from metavad.scenes.listing import scene_of_files
     from metavad.scoring.checking import check
     from metavad.scoring.events import find_events
+    from metavad.scoring.live import Live
     from metavad.scoring.stream import score
     from metavad.synthetic import write_suite
     from metavad.workflows.few_shot import adapt
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Detector": "metavad.normality.detector",
+    "Live": "metavad.scoring.live",
     "MetavadError": "metavad.errors",
     "adapt": "metavad.workflows.few_shot",
     "check": "metavad.scoring.checking",
@@ -43,6 +45,7 @@ _HOMES = {
 
 __all__ = [
     "Detector",
+    "Live",
     "MetavadError",
     "adapt",
     "check",

@@ -48,12 +48,17 @@ def _check(function: Callable[..., Any], arguments: tuple[Any, ...], named: dict
     except TypeError:
         return  # as Python says it
     for name, value in given.items():
-        if not _fits(value, annotations[name]):
+        if name in annotations and not _fits(value, annotations[name]):
+            called = _called(function)
             made = [_MADE[each.__name__] for each in _classes(annotations[name]) if each.__name__ in _MADE]
-            mend = made[0] if made else f"see help(metavad.{function.__name__})"
-            raise UsageError(
-                f"{function.__name__}: expected {_words(annotations[name])} as {name}, found {_found(value)}; {mend}"
-            )
+            mend = made[0] if made else f"see help(metavad.{called})"
+            raise UsageError(f"{called}: expected {_words(annotations[name])} as {name}, found {_found(value)}; {mend}")
+
+
+def _called(function: Callable[..., Any]) -> str:
+    """What a caller writes: of a constructor, the name of its class."""
+    name = function.__qualname__.removesuffix(".__init__")
+    return name.rpartition(".")[2]
 
 
 @cache
@@ -139,6 +144,7 @@ _PLAIN = {
     "NoneType": "None",
     "Mapping": "a dict",
     "ndarray": "an array",
+    "Iterable": "an iterable",
 }
 
 

@@ -4,11 +4,13 @@ A file may hold several recordings one after the other: those of a camera that r
 No picture lies between two of them, so nothing may reach from one to the next, and each begins like a file of its own.
 """
 
+from collections import deque
+
 import numpy as np
 
 from metavad.types import FloatArray, IntArray
 
-__all__ = ["ROUNDING", "frame_ends", "median_frame", "recordings", "without_gaps"]
+__all__ = ["ROUNDING", "Gaps", "frame_ends", "median_frame", "recordings", "without_gaps"]
 
 GAP, FRAMES = 1.0, 5.0
 """Seconds, and usual frames of the file, that a gap is longer than: a slow camera has none."""
@@ -33,6 +35,28 @@ def recordings(seconds: FloatArray) -> IntArray:
     starts = [int(n) + 1 for n in np.flatnonzero(apart > GAP + ROUNDING) if apart[n] > _longest(apart[:n])]
     edges = np.unique([0, *starts, len(seconds)])
     return np.column_stack([edges[:-1], edges[1:]])
+
+
+class Gaps:
+    """The same for frames that come one by one: which of them begin a recording. Holds a few times."""
+
+    def __init__(self) -> None:
+        self.last: float | None = None
+        """Seconds of the last frame; none before the first."""
+        self._past = deque[float](maxlen=PAST)
+
+    def is_before(self, seconds: float) -> bool:
+        """Whether a frame that comes next, at this time, begins a recording; as the first one does."""
+        if self.last is None:
+            return True
+        apart = seconds - self.last
+        return apart > GAP + ROUNDING and apart > _longest(np.array(self._past))
+
+    def add(self, seconds: float) -> None:
+        """The next frame has come."""
+        if self.last is not None:
+            self._past.append(seconds - self.last)
+        self.last = seconds
 
 
 def frame_ends(seconds: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ import metavad
 
 NAMES = [
     "Detector",
+    "Live",
     "MetavadError",
     "adapt",
     "check",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metavad.recordings import frame_ends, median_frame, recordings, without_gaps
+from metavad.recordings import Gaps, frame_ends, median_frame, recordings, without_gaps
 
 times = st.lists(st.sampled_from([0.033, 0.04, 0.1, 0.5, 0.9, 1.2, 2.0, 3.0, 3600.0, 1.7e9]), max_size=40).map(
     lambda apart: np.cumsum([0.0, *apart])
@@ -45,6 +45,15 @@ def test_a_gap_is_known_by_the_times_before_it(seconds):
     for frames in range(1, len(seconds) + 1):
         starts = recordings(seconds[:frames])[:, 0]
         np.testing.assert_array_equal(starts, whole[whole[:, 0] < frames, 0])
+
+
+@given(times)
+def test_frames_that_come_one_by_one_begin_the_same_recordings(seconds):
+    gaps, starts = Gaps(), []
+    for place, time in enumerate(seconds.tolist()):
+        starts += [place] if gaps.is_before(time) else []
+        gaps.add(time)
+    assert starts == recordings(seconds)[:, 0].tolist()
 
 
 @given(times)

@@ -45,6 +45,11 @@ class Feature(ABC):
     picture: ClassVar[bool] = True
     """Whether the last two axes of a row are down and across the frame; else it is a list of things."""
 
+    @property
+    def needs_files(self) -> bool:
+        """Whether it reads what lies beside the video, so that pictures alone are not enough."""
+        return False
+
     def of(self, reading: Reading) -> Self:
         """The same for one video, where more than its pictures counts (a file of poses beside it)."""
         return self

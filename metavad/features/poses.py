@@ -65,6 +65,11 @@ class PosesFeature(Feature):
         self.settings, self.reading, self.finder = settings, reading, finder
         self.past = settings.seconds * _ENOUGH
 
+    @property
+    def needs_files(self) -> bool:
+        """Where no network looks for people."""
+        return not self._looks
+
     def of(self, reading: Reading) -> "PosesFeature":
         """For one video; raises :class:`VideoError` where it has no file of poses and no network finds any."""
         if not self._looks:

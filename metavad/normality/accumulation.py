@@ -1,8 +1,8 @@
 """From surprise maps to frame scores: over cells, then over time."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from metavad.types import FloatArray, IntArray
 
-__all__ = ["smooth", "stream_smooth", "strongest"]
+__all__ = ["Smoothing", "smooth", "strongest"]
 
 Item = TypeVar("Item")
 
@@ -40,29 +40,31 @@ def smooth(
     return np.asarray((total[last] - total[first]) / np.maximum(count[last] - count[first], 1))
 
 
-def stream_smooth(
-    ticks: Iterable[tuple[float, float, Item]], past: float, future: float
-) -> Iterator[tuple[float, Item]]:
-    """The same over (seconds, score, anything) as they come; a tick leaves once its look-ahead is over."""
-    window: deque[tuple[float, float]] = deque()
-    waiting: deque[tuple[float, Item]] = deque()
-    for seconds, score, item in ticks:
-        while waiting and waiting[0][0] + future + _SLACK < seconds:
-            yield _leave(window, waiting, past, future)
-        window.append((seconds, score))
-        waiting.append((seconds, item))
-    while waiting:
-        yield _leave(window, waiting, past, future)
+class Smoothing(Generic[Item]):
+    """The same for ticks that come one by one; each leaves with its mean once its look-ahead is over."""
 
+    def __init__(self, past: float, future: float) -> None:
+        self._past, self._future = past, future
+        self._window = deque[tuple[float, float]]()
+        self._waiting = deque[tuple[float, Item]]()
 
-def _leave(
-    window: deque[tuple[float, float]], waiting: deque[tuple[float, Item]], past: float, future: float
-) -> tuple[float, Item]:
-    seconds, item = waiting.popleft()
-    while window[0][0] < seconds - past - _SLACK:
-        window.popleft()
-    inside = [score for time, score in window if time <= seconds + future + _SLACK and not np.isnan(score)]
-    return float(np.mean(inside)) if inside else 0.0, item
+    def push(self, seconds: float, score: float, item: Item) -> None:
+        """The next tick, and anything that is to leave with it."""
+        self._window.append((seconds, score))
+        self._waiting.append((seconds, item))
+
+    def until(self, seconds: float) -> Iterator[tuple[float, Item]]:
+        """Mean and item of the ticks that are final when no tick comes any more before ``seconds``; each once."""
+        while self._waiting and self._waiting[0][0] + self._future + _SLACK < seconds:
+            yield self._leave()
+
+    def _leave(self) -> tuple[float, Item]:
+        seconds, item = self._waiting.popleft()
+        while self._window[0][0] < seconds - self._past - _SLACK:
+            self._window.popleft()
+        last = seconds + self._future + _SLACK
+        inside = [score for time, score in self._window if time <= last and not np.isnan(score)]
+        return float(np.mean(inside)) if inside else 0.0, item
 
 
 _SLACK = 1e-6

@@ -95,6 +95,11 @@ class EventMerger:
         self._open: _Open | None = None
         self._waiting: list[FrameScore] = []
 
+    @property
+    def open(self) -> FoundEvent | None:
+        """The event that still goes on, up to its last alarm by now."""
+        return None if self._open is None else self._open.found(self._open.last.seconds)
+
     def push(self, frame: FrameScore) -> list[tuple[FrameScore, bool]]:
         """The frames of which it is known by now whether they lie in an event, in order of time.
 

@@ -1,52 +1,51 @@
-"""Frames of a video to scores, in bounded memory; each frame's score looks ahead at most half a second."""
+"""Frames to scores, in bounded memory: of a video as it is read, and of frames as they are given.
 
+Each frame's score looks ahead at most half a second.
+"""
+
+import math
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
 from itertools import islice
+from numbers import Real
+from pathlib import Path
 
 import numpy as np
-import torch
 
 from metavad.arguments import checked
-from metavad.errors import FootageWarning, VideoError
+from metavad.errors import FootageWarning, UsageError, VideoError
 from metavad.features.base import Feature, Reading
-from metavad.features.library import Library, VideoFeatures, features_of, sample_of
-from metavad.features.sample import Sample
-from metavad.normality.accumulation import smooth, stream_smooth, strongest
+from metavad.features.library import Library, VideoFeatures, features_of
+from metavad.normality.accumulation import smooth
 from metavad.normality.detector import Detector
-from metavad.normality.model import SceneModel, Surprise
+from metavad.normality.model import SceneModel
 from metavad.progress import SILENT, Progress, Task
+from metavad.recordings import Gaps, recordings
+from metavad.scenes.listing import scene_of_files
 from metavad.scenes.scene import Crop, Video
-from metavad.scenes.video import Frame, VideoFacts, probe, read_frames, tick_frames
+from metavad.scenes.video import (
+    CameraPictures,
+    Frame,
+    Picture,
+    Ticks,
+    VideoFacts,
+    probe,
+    read_frames,
+    tick_frames,
+    working_size,
+)
 from metavad.scenes.video.black_or_frozen import watched
+from metavad.scoring.chunks import CHUNK, RecordingScorer, Row, chunks, overlap, score_chunk
 from metavad.scoring.explain import Explanation, explain
-from metavad.scoring.frames import FrameScore, TickScore
+from metavad.scoring.frames import FrameScore
 from metavad.scoring.prefetch import prefetch
-from metavad.scoring.regions import find_regions
-from metavad.types import Box, ByteArray, FloatArray, IntArray
+from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["VideoScores", "check_video", "explain_peak", "hold", "score", "score_features"]
-
-CHUNK = 32
-"""Ticks scored at once."""
+__all__ = ["PushedFrames", "VideoScores", "check_video", "explain_peak", "hold", "score", "score_features"]
 
 _SILENT = 0.1
 """Share of frames that nothing can be said of from which that is said."""
-
-
-@dataclass(frozen=True)
-class _Explainable:
-    """A tick, and its chunk while somebody may still ask why."""
-
-    tick: TickScore
-    explain: Callable[[], Explanation | None]
-
-    @cached_property
-    def explained(self) -> TickScore:
-        return replace(self.tick, why=self.explain())
 
 
 @dataclass(frozen=True)
@@ -66,17 +65,25 @@ class VideoScores:
 
 @checked
 def score(
-    detector: Detector, video: Video, *, crop: Crop | None = None, progress: Progress = SILENT
+    detector: Detector,
+    video: str | Path | Video | Iterable[tuple[Picture, float]],
+    *,
+    crop: Crop | None = None,
+    progress: Progress = SILENT,
 ) -> Iterator[FrameScore]:
-    """Score every frame of a video of the detector's camera, as it is read; what is wrong is raised at once.
+    """Score every frame of a video of the detector's camera, as it is read; what is wrong with it is raised at once.
 
-    ``crop`` defaults to what the camera was cropped by. Raises :class:`VideoError` when the pictures have
-    another shape than the camera's.
+    ``video`` may be its path, or its frames, each with its seconds: see :meth:`metavad.Live.push`. ``crop`` defaults
+    to what the camera was cropped by. Raises :class:`VideoError` when the pictures have another shape than the
+    camera's.
     """
     crop = detector.camera.crop if crop is None else crop
+    if not isinstance(video, str | Path | Video):
+        return _pushed(PushedFrames(detector, crop), video)
+    video = video if isinstance(video, Video) else _video_at(video)
     facts = probe(video, crop)
     _check_shape(detector, facts, video)
-    return _frames(detector, video, crop, facts, progress)
+    return _frames(detector, Reading(video, facts, crop, tick_frames(facts.seconds, detector.model.rate)), progress)
 
 
 def check_video(detector: Detector, video: Video) -> None:
@@ -84,62 +91,154 @@ def check_video(detector: Detector, video: Video) -> None:
     _check_shape(detector, probe(video, detector.camera.crop), video)
 
 
-def _frames(
-    detector: Detector, video: Video, crop: Crop, facts: VideoFacts, progress: Progress
-) -> Iterator[FrameScore]:
-    rate = detector.model.rate
-    reading = Reading(video, facts, crop, tick_frames(facts.seconds, rate))
-    ticks, parts = _stream(detector, reading, progress), reading.recordings()
-    ends = [*(int(part.frames[0]) for part in parts[1:]), facts.frames]
+class PushedFrames:
+    """Frames of the detector's camera, as a caller gives them, to their scores; holds what the next ones need.
+
+    Where there is a gap in time, another recording begins. ``wait`` is that of
+    :class:`~metavad.scoring.chunks.RecordingScorer`.
+    """
+
+    def __init__(self, detector: Detector, crop: Crop, *, wait: float = math.inf) -> None:
+        self.recordings = 0
+        """How many have begun."""
+        self._detector, self._wait = detector, wait
+        cropped = detector.camera.height, detector.camera.width
+        self._pictures = CameraPictures(cropped, crop, working_size(*cropped, detector.config.data.short_side))
+        self._features = features_of(detector.config, detector.model.experts.reads)
+        if beside := [name for name, feature in self._features.items() if feature.needs_files]:
+            raise UsageError(
+                f"expected a detector of what pictures show, found one that reads {beside[0]} from files; "
+                "score the videos, or adapt a detector with a network that finds them"
+            )
+        self._count, self._gaps = 0, Gaps()
+        self._recording: _Recording | None = None
+
+    def push(self, picture: Picture, seconds: float) -> list[FrameScore]:
+        """The next frame, and its time; the scores that are final by now.
+
+        Raises :class:`VideoError` for what is no frame of the camera, or comes before the last one: nothing has changed
+        then.
+        """
+        self._pictures.check(picture)
+        seconds = self._checked(seconds)
+        begins = self._recording is None or self._gaps.is_before(seconds)
+        recording = self._begun() if begins or self._recording is None else self._recording
+        image = self._pictures.working(picture) if recording.ticks.is_tick(seconds) else None
+        scores = self._over() if begins else []
+        self._recording = recording
+        self.recordings += begins
+        self._gaps.add(seconds)
+        scores += recording.push(self._count, seconds, image)
+        self._count += 1
+        return scores
+
+    def finish(self) -> list[FrameScore]:
+        """The other scores; what comes next begins another recording, on a clock of its own."""
+        self._gaps = Gaps()
+        return self._over()
+
+    def _begun(self) -> "_Recording":
+        scorer = RecordingScorer(self._detector, self._features, self.recordings, wait=self._wait)
+        makers = {name: feature.start() for name, feature in self._features.items()}
+        return _Recording(scorer, Ticks(self._detector.model.rate), makers)
+
+    def _over(self) -> list[FrameScore]:
+        recording, self._recording = self._recording, None
+        return [] if recording is None else recording.scorer.finish()
+
+    def _checked(self, seconds: object) -> float:
+        """The time of a frame, where it can be that of the next one."""
+        if isinstance(seconds, bool) or not isinstance(seconds, Real) or not math.isfinite(seconds):
+            raise VideoError(f"expected the seconds of a frame, found {seconds!r}; give a finite number")
+        last = self._gaps.last
+        if last is not None and seconds < last:
+            raise VideoError(
+                f"expected a frame at {last:g} s or later, where the last one was, found one at {float(seconds):g} s; "
+                "leave it out, or flush where the clock was set back"
+            )
+        return float(seconds)
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """One that goes on: what scores it, its clock of ticks, and what each feature makes of a tick."""
+
+    scorer: RecordingScorer
+    ticks: Ticks
+    makers: Mapping[str, Callable[[ByteArray, float], ByteArray]]
+
+    def push(self, index: int, seconds: float, image: ByteArray | None) -> list[FrameScore]:
+        """The next frame, with its working picture where it is a tick."""
+        self.ticks.add(seconds)
+        row = None if image is None else _row(self.makers, image, seconds)
+        return self.scorer.push(index, seconds, row)
+
+
+def _pushed(stream: PushedFrames, frames: Iterable[tuple[Picture, float]]) -> Iterator[FrameScore]:
+    for each in frames:
+        if not isinstance(each, tuple) or len(each) != 2:
+            raise UsageError(f"expected (frame, seconds) of each frame, found a {type(each).__name__}; give pairs")
+        yield from stream.push(*each)
+    yield from stream.finish()
+
+
+def _video_at(path: str | Path) -> Video:
+    videos = scene_of_files([path]).normal
+    if len(videos) != 1:
+        raise VideoError(f"{path}: expected one video, found {len(videos)}; score them one by one")
+    return videos[0]
+
+
+def _frames(detector: Detector, reading: Reading, progress: Progress) -> Iterator[FrameScore]:
+    """Every frame of a file, recording by recording; the next chunk is read meanwhile."""
+    features, facts, data = (
+        features_of(detector.config, detector.model.experts.reads),
+        reading.facts,
+        detector.config.data,
+    )
+    read = read_frames(reading.video, short_side=data.short_side, crop=reading.crop, every=reading.frames)
+    rows = prefetch(_rows(features, reading, watched(reading.video, read)), CHUNK)
+    is_tick = np.zeros(facts.frames, bool)
+    is_tick[reading.frames] = True
     unknown = 0
-    for number, (part, end) in enumerate(zip(parts, ends, strict=True)):
-        known = False
-        for frame in _held(detector, islice(ticks, len(part.frames)), part, end, number):
-            known = known or frame.cause is not None
-            yield frame
-        unknown += 0 if known else end - int(part.frames[0])
+    with progress.task(f"Scoring {reading.video.name}", len(reading.frames)) as task:
+        for number, (start, stop) in enumerate(recordings(facts.seconds).tolist()):
+            scorer, known = RecordingScorer(detector, features, number), False
+            for frame in _read(scorer, reading, range(start, stop), is_tick, rows, task):
+                known = known or frame.cause is not None
+                yield frame
+            unknown += 0 if known else stop - start
     if unknown > _SILENT * facts.frames:
         warnings.warn(
-            f"{video.path}: {unknown} of {facts.frames} frames are in recordings too short to be scored, about half a "
-            "second and less; their score is 0",
+            f"{reading.video.path}: {unknown} of {facts.frames} frames are in recordings too short to be scored, about "
+            "half a second and less; their score is 0",
             FootageWarning,
             stacklevel=2,
         )
 
 
-def _held(
-    detector: Detector, ticks: Iterator[_Explainable], reading: Reading, stop: int, number: int
+def _read(
+    scorer: RecordingScorer, reading: Reading, frames: range, is_tick: BoolArray, rows: Iterator[Row], task: Task
 ) -> Iterator[FrameScore]:
-    """The frames of a recording up to ``stop``: the score of each tick holds until the next one."""
-    settings, seconds = detector.model.scoring, reading.facts.seconds
-    ends = [*reading.frames[1:].tolist(), stop]
-    recent: deque[_Explainable] = deque()
-    smoothed = stream_smooth(_noted(ticks, recent), settings.past, settings.future)
-    for (mean, tick), end in zip(smoothed, ends, strict=True):
-        alarm = mean > detector.threshold
-        highest = _highest(recent, tick.seconds - settings.past, tick.seconds + settings.future)
-        cause = None if highest is None else highest.explained if alarm else highest.tick
-        for index in range(tick.index, end):
-            yield FrameScore(index, float(seconds[index]), mean, alarm, tick.box, cause, number)
+    """The frames of one recording of a file; ``rows`` are those of its ticks."""
+    for index in frames:
+        row = next(rows) if is_tick[index] else None
+        task.advance(row is not None)
+        yield from scorer.push(index, float(reading.facts.seconds[index]), row)
+    yield from scorer.finish()
 
 
-def _noted(ticks: Iterator[_Explainable], recent: deque[_Explainable]) -> Iterator[tuple[float, float, TickScore]]:
-    """What smoothing wants of each tick, which is also put down."""
-    for each in ticks:
-        recent.append(each)
-        yield each.tick.seconds, each.tick.raw, each.tick
+def _rows(features: Mapping[str, Feature], reading: Reading, frames: Iterator[Frame]) -> Iterator[Row]:
+    """What is computed of each tick; after a gap every feature begins anew."""
+    for part in reading.recordings():
+        makers = {name: feature.of(part).start() for name, feature in features.items()}
+        for frame, time in zip(islice(frames, len(part.frames)), part.seconds, strict=True):
+            yield _row(makers, frame.image, float(time))
+    next(frames, None)  # whoever watches the frames learns that they are over
 
 
-def _highest(recent: deque[_Explainable], first: float, last: float) -> _Explainable | None:
-    """The highest of the ticks between two times; those before the first are forgotten."""
-    while recent and recent[0].tick.seconds < first - _SLACK:
-        recent.popleft()
-    inside = [each for each in recent if each.tick.seconds <= last + _SLACK and not np.isnan(each.tick.raw)]
-    return max(inside, key=lambda each: each.tick.raw, default=None)
-
-
-_SLACK = 1e-6
-"""Seconds, as in smoothing."""
+def _row(makers: Mapping[str, Callable[[ByteArray, float], ByteArray]], image: ByteArray, seconds: float) -> Row:
+    return {name: make(image, seconds) for name, make in makers.items()}
 
 
 def score_features(model: SceneModel, library: Library, features: VideoFeatures, *, maps: bool = False) -> VideoScores:
@@ -147,10 +246,8 @@ def score_features(model: SceneModel, library: Library, features: VideoFeatures,
     settings = model.scoring
     parts = []
     for first, end in features.recordings.tolist():
-        for start in range(first, end, CHUNK):
-            before = max(first, start - overlap(model))
-            sample = library.part(features, before, min(start + CHUNK, end))
-            parts.append(_chunk(model, sample, start - before))
+        for before, start, stop in chunks(model, first, end):
+            parts.append(score_chunk(model, library.part(features, before, stop), start - before))
     raw = np.concatenate([part[0] for part in parts])
     smoothed = smooth(raw, features.seconds, settings.past, settings.future, features.recordings)
     fused = np.concatenate([part[1] for part in parts]) if maps else None
@@ -180,102 +277,6 @@ def hold(ticks: IntArray, values: FloatArray, frames: int) -> FloatArray:
     """
     place = np.searchsorted(ticks, np.arange(frames), side="right") - 1
     return np.asarray(values[np.maximum(place, 0)])
-
-
-def overlap(model: SceneModel) -> int:
-    """Ticks before a chunk that its experts look back on."""
-    return max(model.lookback.values())
-
-
-def _chunk(model: SceneModel, sample: Sample, skip: int) -> tuple[FloatArray, FloatArray]:
-    """Frame scores (T,), NaN where not known, and maps (T, h, w) of one clip's ticks after the first ``skip``."""
-    found = model.score(_whole(sample, skip), skip)
-    ticks = int(sample.seconds.shape[1]) - skip
-    return _frame_scores(model, found)[:ticks], found.fused[0, :ticks].numpy()
-
-
-def _whole(sample: Sample, skip: int) -> Sample:
-    """A sample with a whole chunk after its first ``skip`` ticks.
-
-    The last bits of what a network says depend on how much it is asked at once, so a score would tell that the file
-    ends; and of a clip shorter than its past, an expert knows the last tick, of which there is none before the end.
-    """
-    return sample.lasting(skip + CHUNK)
-
-
-def _frame_scores(model: SceneModel, found: Surprise) -> FloatArray:
-    """Frame scores (T,) of one clip, NaN where not known."""
-    scores = strongest(found.fused, model.scoring.top)
-    return np.asarray(torch.where(found.known, scores, torch.nan)[0].numpy())
-
-
-def _ticks(detector: Detector, sample: Sample, frames: IntArray, seconds: FloatArray) -> Iterator[_Explainable]:
-    """The last ticks of a clip, as many as ``frames`` and ``seconds`` (T,) name."""
-    model, skip = detector.model, int(sample.seconds.shape[1]) - len(frames)
-    whole = _whole(sample, skip)
-    found = model.score(whole, skip)
-    scores, boxes = _frame_scores(model, found), _boxes(detector, found.fused[0, : len(frames)].numpy())
-    for number, (index, time) in enumerate(zip(frames.tolist(), seconds.tolist(), strict=True)):
-        tick = TickScore(index, time, float(scores[number]), boxes[number])
-        yield _Explainable(tick, partial(explain, model, whole, found, skip + number))
-
-
-def _stream(detector: Detector, reading: Reading, progress: Progress) -> Iterator[_Explainable]:
-    """Every tick, recording by recording; holds one chunk and its overlap."""
-    config, ticks = detector.config, reading.frames
-    features = features_of(config, detector.model.experts.reads)
-    read = read_frames(reading.video, short_side=config.data.short_side, crop=reading.crop, every=ticks)
-    made = prefetch(_rows(features, reading, watched(reading.video, read)), CHUNK)
-    with progress.task(f"Scoring {reading.video.name}", len(ticks)) as task:
-        for part in reading.recordings():
-            yield from _recording(detector, features, part, made, task)
-
-
-def _rows(features: Mapping[str, Feature], reading: Reading, frames: Iterator[Frame]) -> Iterator[dict[str, ByteArray]]:
-    """What is computed of each tick; after a gap every feature begins anew."""
-    for part in reading.recordings():
-        streams = {name: feature.of(part).start() for name, feature in features.items()}
-        for frame, time in zip(islice(frames, len(part.frames)), part.seconds, strict=True):
-            yield {name: row(frame.image, float(time)) for name, row in streams.items()}
-    next(frames, None)  # whoever watches the frames learns that they are over
-
-
-def _recording(
-    detector: Detector,
-    features: Mapping[str, Feature],
-    reading: Reading,
-    made: Iterator[dict[str, ByteArray]],
-    task: Task,
-) -> Iterator[_Explainable]:
-    ticks, seconds = reading.frames, reading.seconds
-    rows: deque[dict[str, ByteArray]] = deque(maxlen=overlap(detector.model) + CHUNK)
-    for start in range(0, len(ticks), CHUNK):
-        these = slice(start, min(start + CHUNK, len(ticks)))
-        for row in islice(made, these.stop - start):
-            rows.append(row)
-            task.advance()
-        yield from _ticks(detector, _sample(features, rows, seconds[: these.stop]), ticks[these], seconds[these])
-
-
-def _sample(features: Mapping[str, Feature], rows: Iterable[dict[str, ByteArray]], seconds: FloatArray) -> Sample:
-    stacked = {name: np.stack([row[name] for row in rows]) for name in features}
-    times = seconds[-len(next(iter(stacked.values()))) :]
-    return sample_of(features, stacked, times - times[0], times - seconds[0], over=False)
-
-
-def _boxes(detector: Detector, maps: FloatArray) -> list[Box | None]:
-    """In pixels of the file, the region around each tick's strongest cell: what is at least half as high."""
-    camera = detector.camera
-    boxes: list[Box | None] = []
-    for each in maps:
-        regions = find_regions(each, float(each.max()) / 2, (camera.height, camera.width)) if each.max() > 0 else []
-        boxes.append(_uncropped(regions[0].box, camera.crop) if regions else None)
-    return boxes
-
-
-def _uncropped(box: Box, crop: Crop) -> Box:
-    x0, y0, x1, y1 = box
-    return x0 + crop.left, y0 + crop.top, x1 + crop.left, y1 + crop.top
 
 
 def _check_shape(detector: Detector, facts: VideoFacts, video: Video) -> None:

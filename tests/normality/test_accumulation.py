@@ -1,11 +1,13 @@
 """Smoothing in one go and as a stream, against plain loops."""
 
+import math
+
 import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
-from metavad.normality.accumulation import smooth, stream_smooth, strongest
+from metavad.normality.accumulation import Smoothing, smooth, strongest
 
 scores_of = some.lists(some.one_of(some.floats(-5, 20), some.just(float("nan"))), min_size=1, max_size=40)
 
@@ -33,8 +35,11 @@ def test_smooth_is_the_mean_of_the_window(scores, past, future):
 @given(scores_of, some.sampled_from([0.0, 0.5]))
 def test_the_stream_gives_the_same(scores, future):
     seconds = np.cumsum(np.resize([0.08, 0.12], len(scores)))
-    ticks = [(float(time), score, number) for number, (time, score) in enumerate(zip(seconds, scores, strict=True))]
-    found = list(stream_smooth(ticks, 0.9, future))
+    smoothing, found = Smoothing(0.9, future), []
+    for number, (time, score) in enumerate(zip(seconds, scores, strict=True)):
+        found += smoothing.until(float(time))
+        smoothing.push(float(time), score, number)
+    found += smoothing.until(math.inf)
     np.testing.assert_allclose([mean for mean, _ in found], smooth(np.array(scores), seconds, 0.9, future), atol=1e-9)
     assert [item for _, item in found] == list(range(len(scores)))
 
@@ -49,16 +54,11 @@ def test_no_mean_is_of_two_recordings(before, after, past):
 
 
 def test_the_stream_waits_no_longer_than_its_lookahead():
-    read = []
-
-    def ticks():
-        for number in range(100):
-            read.append(number)
-            yield number / 10, 0.0, number
-
-    stream = stream_smooth(ticks(), 0.9, 0.5)
-    for _, number in stream:
-        assert read[-1] <= number + 6
+    smoothing = Smoothing(0.9, 0.5)
+    for number in range(100):
+        final = [tick for _, tick in smoothing.until(number / 10)]
+        assert final == ([number - 6] if number >= 6 else [])
+        smoothing.push(number / 10, 0.0, number)
 
 
 def test_strongest_is_the_mean_of_the_top_cells():

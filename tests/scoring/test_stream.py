@@ -13,7 +13,7 @@ from metavad.normality.methods import Adapted
 from metavad.scenes.cache import Store, ticks_key
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
-from metavad.scoring import stream
+from metavad.scoring import chunks
 from metavad.scoring.events import find_events
 from metavad.scoring.stream import hold, score, score_features
 from tests.footage import retimed, write_video
@@ -38,7 +38,7 @@ def detector(library, scene, tiny_base):
 
 @pytest.fixture(params=[3, 7, 32])
 def chunk(request, monkeypatch):
-    monkeypatch.setattr(stream, "CHUNK", request.param)
+    monkeypatch.setattr(chunks, "CHUNK", request.param)
 
 
 def test_the_stream_and_the_cache_agree_whatever_the_chunk(detector, library, scene, chunk):

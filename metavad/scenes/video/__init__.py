@@ -1,7 +1,9 @@
 """Pixels and times of a video, whether it is a file or a folder of frames."""
 
+from metavad.scenes.video.pictures import CameraPictures, Picture
 from metavad.scenes.video.reader import (
     Frame,
+    Ticks,
     VideoFacts,
     decodable_frames,
     probe,
@@ -14,7 +16,10 @@ from metavad.scenes.video.reader import (
 )
 
 __all__ = [
+    "CameraPictures",
     "Frame",
+    "Picture",
+    "Ticks",
     "VideoFacts",
     "decodable_frames",
     "probe",

@@ -15,12 +15,9 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-import av
-import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, VideoReformatter
-from numpy.typing import NDArray
+from av.video.reformatter import VideoReformatter
 
 from metavad.errors import FootageWarning, VideoError
 from metavad.recordings import ROUNDING, recordings, without_gaps
@@ -29,11 +26,13 @@ from metavad.scenes.video.bit_depth import BEFOREHAND, FIRST, GreyRange, from_li
 from metavad.scenes.video.container import OpenVideo, file_status, opened
 from metavad.scenes.video.image_sequence import image_sequence_of, read_images
 from metavad.scenes.video.orientation import display_matrix, shown, shown_size
+from metavad.scenes.video.pictures import converted, resized
 from metavad.scenes.video.timestamps import UNKNOWN, frame_seconds, in_shown_order
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = [
     "Frame",
+    "Ticks",
     "VideoFacts",
     "decodable_frames",
     "probe",
@@ -137,12 +136,39 @@ def tick_frames(seconds: FloatArray, rate: float) -> IntArray:
 
 
 def _recording_ticks(seconds: FloatArray, rate: float) -> IntArray:
-    since, frames = np.asarray(seconds) - seconds[0], np.maximum(np.arange(len(seconds)), 1)
-    # A mean of n frames is known to a rounding over n; beyond half a tick, grace would be none.
-    grace = np.minimum(since / frames, 1 / rate) / 2 + ROUNDING * (1 + 0.5 / frames)
-    due = np.floor((since + grace) * rate)
+    due = _due(np.asarray(seconds) - seconds[0], np.arange(len(seconds)), rate)
     due[0] = 0
     return np.append(0, 1 + np.flatnonzero(due[1:] > np.maximum.accumulate(due)[:-1]))
+
+
+def _due(since: FloatArray, frames: IntArray, rate: float) -> FloatArray:
+    """The ticks (T,) that are due at frames of these numbers, these seconds after the first."""
+    count = np.maximum(frames, 1)
+    # A mean of n frames is known to a rounding over n; beyond half a tick, grace would be none.
+    grace = np.minimum(since / count, 1 / rate) / 2 + ROUNDING * (1 + 0.5 / count)
+    return np.asarray(np.floor((since + grace) * rate))
+
+
+class Ticks:
+    """:func:`tick_frames` for the frames of one recording that come one by one."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate, self._begin, self._frames, self._highest = rate, 0.0, 0, -1.0
+
+    def is_tick(self, seconds: float) -> bool:
+        """Whether a frame that comes next, at this time, is a tick."""
+        return self._due(seconds) > self._highest
+
+    def add(self, seconds: float) -> None:
+        """The next frame has come."""
+        self._begin = self._begin if self._frames else seconds
+        self._highest = max(self._highest, self._due(seconds))
+        self._frames += 1
+
+    def _due(self, seconds: float) -> float:
+        if not self._frames:
+            return 0.0
+        return float(_due(np.array([seconds - self._begin]), np.array([self._frames]), self._rate)[0])
 
 
 def probe(video: Video, crop: Crop = Crop()) -> VideoFacts:
@@ -195,7 +221,7 @@ def read_frames(
     size = working_size(facts.height, facts.width, short_side)
     wanted = _wanted(video, facts.frames, every)
     for index, picture in _pictures(video, wanted, "gray"):
-        image = _resized(crop.apply(picture), size)
+        image = resized(crop.apply(picture), size)
         yield Frame(index, float(facts.seconds[index]), image)
 
 
@@ -219,14 +245,6 @@ def _wanted(video: Video, frames: int, every: Sequence[int] | IntArray | None) -
         bad = wanted[0] if wanted[0] < 0 else wanted[-1]
         raise VideoError(f"{video.path}: expected a frame from 0 to {frames - 1}, found {bad}; ask for less")
     return wanted
-
-
-def _resized(picture: NDArray[np.generic], size: tuple[int, int]) -> ByteArray:
-    image = np.ascontiguousarray(picture).astype(np.uint8, copy=False)
-    if image.shape == size:
-        return image
-    method = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=method), np.uint8)
 
 
 def _pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple[int, ByteArray]]:
@@ -436,7 +454,7 @@ class _Flat:
         path, deep = self._video.path, frame.format.name.startswith("gray16")
         grey_range = _file_grey_range(path, file_status(path).st_mtime_ns) if deep else None
         if grey_range is None:
-            return _converted(self._video, self._converter, frame, self._form)
+            return converted(str(path), self._converter, frame, self._form)
         picture = self._converter.reformat(frame, format="gray16le").to_ndarray()
         if not self._warned and (text := grey_range.loss_note(picture, f"frame {number}")):
             warnings.warn(f"{path}: {text}", FootageWarning, stacklevel=5)
@@ -459,16 +477,6 @@ def _file_grey_range(path: Path, changed: int) -> GreyRange | None:
     return grey_range
 
 
-def _converted(video: Video, converter: VideoReformatter, frame: VideoFrame, form: str) -> ByteArray:
-    """The picture of ``frame`` as numbers; colours in a space that is not known are taken for those of television."""
-    for space in (None, Colorspace.ITU601):
-        try:
-            return np.asarray(converter.reformat(frame, format=form, src_colorspace=space).to_ndarray(), np.uint8)
-        except av.FFmpegError as error:
-            reason = str(error.strerror).lower()
-    raise VideoError(f"{video.path}: expected pictures, found {frame.format.name} that does not convert ({reason})")
-
-
 def _fitted(video: Video, picture: ByteArray, shape: tuple[int, int], frame: int, *, again: bool) -> ByteArray:
     """A picture of another size brought to that of the first, where it can be the same view; said unless ``again``."""
     found, first = f"{picture.shape[1]}x{picture.shape[0]}", f"{shape[1]}x{shape[0]}"
@@ -481,7 +489,7 @@ def _fitted(video: Video, picture: ByteArray, shape: tuple[int, int], frame: int
     if not again:
         text = f"its pictures change from {first} to {found}; they are brought to the first size"
         warnings.warn(f"{video.path}: {text}", FootageWarning, stacklevel=5)
-    return _resized(picture, shape)
+    return resized(picture, shape)
 
 
 def _wanted_frames(path: Path, index: _Index, wanted: list[int]) -> Iterator[tuple[int, int, VideoFrame]]:

@@ -13,6 +13,7 @@ from metavad.errors import FootageWarning, VideoError
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import probe, read_colour, read_frames, reader, tick_frames, working_size
 from metavad.scenes.video.container import OpenVideo, opened
+from metavad.scenes.video.pictures import converted
 from tests.footage import (
     B_FRAMES,
     HEIGHT,
@@ -319,7 +320,7 @@ def test_colours_in_a_space_that_nobody_knows_are_read_all_the_same():
     frame.colorspace = 65
     with pytest.raises(OSError, match="not supported"):
         frame.reformat(format="gray")
-    picture = reader._converted(video(Path("a")), VideoReformatter(), frame, "gray")
+    picture = converted("a", VideoReformatter(), frame, "gray")
     assert number_of(picture) == 5
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from metavad.recordings import recordings
 from metavad.scenes.scene import Video
-from metavad.scenes.video import probe, tick_frames
+from metavad.scenes.video import Ticks, probe, tick_frames
 from tests.footage import write_video
 
 
@@ -42,6 +42,17 @@ def test_whether_a_frame_is_a_tick_depends_on_no_later_frame(apart):
     ticks = tick_frames(seconds, 10)
     for frames in range(1, len(seconds) + 1):
         np.testing.assert_array_equal(tick_frames(seconds[:frames], 10), ticks[ticks < frames])
+
+
+@given(variable, st.sampled_from([0.5, 10.0, 29.97]))
+def test_frames_that_come_one_by_one_are_the_same_ticks(apart, rate):
+    seconds, found = np.cumsum([0.0, *apart]), []
+    for start, stop in recordings(seconds).tolist():
+        ticks = Ticks(rate)
+        for place, time in enumerate(seconds[start:stop].tolist(), start):
+            found += [place] if ticks.is_tick(time) else []
+            ticks.add(time)
+    assert found == tick_frames(seconds, rate).tolist()
 
 
 @given(variable)

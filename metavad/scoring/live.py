@@ -1,0 +1,111 @@
+"""A camera whose frames come one by one: scores and events while they happen."""
+
+from collections import deque
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+
+from metavad.arguments import checked
+from metavad.errors import UsageError
+from metavad.normality.detector import Detector
+from metavad.recordings import median_frame
+from metavad.scenes.video import Picture
+from metavad.scoring.events import Event, EventMerger
+from metavad.scoring.frames import FrameScore
+from metavad.scoring.stream import PushedFrames
+
+__all__ = ["Live", "LiveEvent"]
+
+WAIT = 0.5
+"""Seconds that a tick waits for others, to be scored with them."""
+_TIMES = 1000
+"""Last times of a recording, by which it is known how long its last frame lasts."""
+
+
+@dataclass(frozen=True)
+class LiveEvent:
+    """An event that opened or closed."""
+
+    number: int
+    """Of the event, counted from 1; the same when it opens and when it closes."""
+    is_over: bool
+    event: Event
+    """While it goes on, what is known by then."""
+
+
+class Live:
+    """The scores of :func:`metavad.score`, of frames that are pushed in while they happen.
+
+    The score of a frame comes with the first frame that is ``wait`` + 0.5 seconds later or more: half a second is
+    what every score looks ahead (``scoring.future``), ``wait`` (seconds) is how long a tick may wait for others to be
+    scored with. A shorter wait changes no score and takes more time: a chunk of 32 ticks is computed however few are
+    new. Memory does not grow with time; events are kept until they are asked for. It may be used by several threads.
+    """
+
+    @checked
+    def __init__(self, detector: Detector, *, wait: float = WAIT) -> None:
+        if not wait >= 0:
+            raise UsageError(f"Live: expected a wait of 0 seconds or more, found {wait:g}; {WAIT:g} is usual")
+        self._frames = PushedFrames(detector, detector.camera.crop, wait=wait)
+        self._merger = EventMerger(detector.model.scoring.merge)
+        self._last: FrameScore | None = None
+        self._times = deque[float](maxlen=_TIMES)
+        self._events = list[LiveEvent]()
+        self._number, self._is_open = 0, False
+        self._lock = Lock()
+
+    def push(self, frame: Picture, seconds: float) -> list[FrameScore]:
+        """The next frame of the camera; the frames whose scores are final by now, in order of time.
+
+        ``frame`` is an ``av.VideoFrame``, or a uint8 array, grey (H, W) or red-green-blue (H, W, 3), as large as the
+        camera's pictures; ``seconds`` its time on any clock that does not go back. Where nothing came for a while (more
+        than a second, and than five usual frames), what went on is over, as in a file. An ``av.VideoFrame`` of a file,
+        or a grey array of a grey one, gives the very bits of that file's scores; colours give nearly the same, as they
+        were rounded.
+
+        Raises :class:`VideoError` for what is no frame of the camera, or comes before the last one. Nothing has changed
+        then: go on with the next frame.
+        """
+        with self._lock:
+            return self._taken(self._frames.push(frame, seconds), self._frames.recordings - 1)
+
+    def flush(self) -> list[FrameScore]:
+        """The other frames, where the stream ends: events close. What is pushed next may be on another clock."""
+        with self._lock:
+            return self._taken(self._frames.finish(), self._frames.recordings)
+
+    def events(self) -> list[LiveEvent]:
+        """The events that opened or closed since this was last asked for, in order; each is there twice in the end."""
+        with self._lock:
+            found, self._events = self._events, []
+            return found
+
+    def _taken(self, frames: list[FrameScore], recording: int) -> list[FrameScore]:
+        """The same frames, merged to events; those before the recording of this number are over."""
+        for frame in frames:
+            self._end(frame.recording)
+            self._merger.push(frame)
+            self._last = frame
+            self._times.append(frame.seconds)
+            self._note()
+        self._end(recording)
+        return frames
+
+    def _end(self, recording: int) -> None:
+        """What went on is over where it was in an earlier recording."""
+        if self._last is not None and self._last.recording < recording:
+            self._merger.finish(self._last.seconds + median_frame(np.array(self._times)))
+            self._last = None
+            self._times.clear()
+            self._note()
+
+    def _note(self) -> None:
+        """Put down what the merger has closed, and opened since."""
+        for found in self._merger.events:
+            self._events.append(LiveEvent(self._number, True, found.event))
+            self._is_open = False
+        self._merger.events.clear()
+        if not self._is_open and (begun := self._merger.open) is not None:
+            self._number, self._is_open = self._number + 1, True
+            self._events.append(LiveEvent(self._number, False, begun.event))
