@@ -1,5 +1,6 @@
 """``metavad score``: what does not belong in a video."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,9 @@ if TYPE_CHECKING:
     from metavad.normality.detector import Detector
     from metavad.progress import Progress
     from metavad.scenes.scene import Video
-    from metavad.scoring.results import EventRecord, Outline, Result
+    from metavad.scoring.results import EventRecord, EventsRecord, Outline, PeakRecord, Result
 
-__all__ = ["register"]
+__all__ = ["rate_text", "register"]
 
 MARKS = 16
 """Gaps between recordings that are marked on a timeline, about."""
@@ -40,6 +41,8 @@ def score(
     progress: ProgressKind = "auto",
 ) -> None:
     """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event.
+
+    Without an event, pictures of the highest scores, and how many alarms a day a threshold there would mean.
 
     What is scored already, by the same detector and settings, is left as it is.
     """
@@ -73,9 +76,9 @@ def _score(videos: list[Path], detector: Path, out: Path, fps: float | None, pro
             if check_place(place, result):
                 say(f"{video.name}: scored already; {place}")
                 continue
-            events = _score_video(found, video, place, result, progress)
-        number = "1 event" if len(events) == 1 else f"{len(events)} events"
-        say(f"{video.name}: {number}; {place}", *(_line(event) for event in events))
+            record = _score_video(found, video, place, result, progress)
+        number = "1 event" if len(record.events) == 1 else f"{len(record.events)} events"
+        say(f"{video.name}: {number}; {place}", *map(_line, record.events), *_highest(record, place))
 
 
 def _check_paths(videos: list[Path]) -> None:
@@ -89,7 +92,7 @@ def _check_paths(videos: list[Path]) -> None:
 
 def _score_video(
     detector: "Detector", video: "Video", place: Path, result: "Result", progress: "Progress"
-) -> "tuple[EventRecord, ...]":
+) -> "EventsRecord":
     """All that is written of one video; what was found."""
     from metavad.files import atomic_directory
     from metavad.scoring.results import write_result
@@ -97,11 +100,38 @@ def _score_video(
     with atomic_directory(place) as beside:
         found, outline = write_result(beside, detector, video, result, progress=progress)
         (beside / "timeline.png").write_bytes(_timeline(outline, detector.threshold))
-    return found.events
+    return found
 
 
 def _line(event: "EventRecord") -> str:
     return f"  {event.start:8.1f} s to {event.end:8.1f} s, score {event.score:.1f}: {event.reason}"
+
+
+def _highest(record: "EventsRecord", place: Path) -> list[str]:
+    """Of a video without an event, where the score is highest, and what a threshold there would mean."""
+    if not record.highest:
+        return []
+    head = (
+        f"  nothing is over the threshold, {record.threshold:.1f}; the highest, and what a threshold there would mean:"
+    )
+    return [head, *(_peak(peak, place) for peak in record.highest)]
+
+
+def _peak(peak: "PeakRecord", place: Path) -> str:
+    return f"  {peak.second:8.1f} s, score {peak.score:.1f}, {rate_text(peak.alarms_per_day)}: {place / peak.picture}"
+
+
+def rate_text(alarms_per_day: float) -> str:
+    """A rate of alarms to two digits, since it is an estimate.
+
+    >>> rate_text(12345), rate_text(3.14), rate_text(0.001)
+    ('about 12,000 alarms a day', 'about 3.1 alarms a day', 'under 0.1 alarms a day')
+    """
+    if alarms_per_day < 0.1:
+        return "under 0.1 alarms a day"
+    digits = 1 - math.floor(math.log10(alarms_per_day))
+    rounded = round(alarms_per_day, digits)
+    return f"about {rounded:,.{max(digits, 0)}f} alarms a day"
 
 
 def _timeline(outline: "Outline", threshold: float) -> bytes:

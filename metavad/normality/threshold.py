@@ -20,6 +20,7 @@ __all__ = [
     "SECONDS_PER_DAY",
     "SURE",
     "Promise",
+    "alarms_at",
     "check_alarms",
     "checked_threshold",
     "own_nats",
@@ -66,6 +67,17 @@ def promise_threshold(model: SceneModel, alarms_per_day: float, *, normal_ticks:
     score = _frames(model).value(nats * scale)
     supported = nats <= reach and model.support.sample_size >= FEWEST_CLIPS
     return score, Promise(alarms_per_day, supported, _sentence(model, alarms_per_day, nats, reach))
+
+
+def alarms_at(model: SceneModel, score: float, threshold: float, alarms_per_day: float) -> float:
+    """False alarms a day that a threshold of ``score`` would mean, where ``threshold`` means ``alarms_per_day``.
+
+    From there on by the base's tail of normal frame scores, spread as this camera's shots are; at most one alarm lasts
+    at a time. An estimate from other cameras, whatever the threshold itself was taken from.
+    """
+    tail, scale = _frames(model).surprise(torch.tensor([score, threshold])).double(), _spread(model)
+    most = math.log(SECONDS_PER_DAY / window_seconds(model))
+    return math.exp(min(math.log(alarms_per_day) + float(tail[1] - tail[0]) / scale, most))
 
 
 def check_alarms(alarms_per_day: float) -> None:

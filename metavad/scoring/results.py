@@ -1,6 +1,6 @@
 """What scoring writes of a video: a folder of scores, events with pictures, and what they are the result of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,14 +13,14 @@ from metavad import __version__
 from metavad.errors import OutputError
 from metavad.files import atomic_path, is_free, write_text
 from metavad.normality.detector import Detector
-from metavad.normality.threshold import Promise
+from metavad.normality.threshold import Promise, alarms_at
 from metavad.progress import SILENT, Progress
 from metavad.recordings import recordings, without_gaps
 from metavad.scenes.cache import content_key
 from metavad.scenes.scene import Video
 from metavad.scenes.video import probe
 from metavad.scoring.events import EventMerger, FoundEvent, in_events
-from metavad.scoring.frames import FrameScore
+from metavad.scoring.frames import FrameScore, TickScore
 from metavad.scoring.pictures import event_picture
 from metavad.scoring.stream import score
 from metavad.types import Box, FloatArray
@@ -31,6 +31,7 @@ __all__ = [
     "EventsRecord",
     "NearestShot",
     "Outline",
+    "PeakRecord",
     "PixelBox",
     "Result",
     "check_place",
@@ -44,6 +45,8 @@ RESULT = "result.json"
 
 COLUMNS = 1000
 """Columns of a timeline: about its pixels."""
+PEAKS, APART = 3, 2.0
+"""Highest frames that are kept of a video without an event, and seconds between two of them."""
 SCORES_HEADER = "frame,seconds,score,alarm"
 
 
@@ -80,22 +83,45 @@ class _Columns:
         return Outline(seconds / number, self._highest[self._sums[0] > 0], scores / number, self._gaps)
 
 
+class _Peaks:
+    """The highest frames of those that come, each the highest for ``APART`` seconds; only those with a cause."""
+
+    def __init__(self) -> None:
+        self._closed: list[FrameScore] = []
+        self._open: FrameScore | None = None
+
+    def add(self, frame: FrameScore) -> None:
+        if frame.cause is None:
+            return
+        last = self._open
+        if last is not None and frame.recording == last.recording and frame.seconds < last.seconds + APART:
+            self._open = frame if frame.score > last.score else last
+        else:
+            self._closed, self._open = self.highest(), frame
+
+    def highest(self) -> list[FrameScore]:
+        """Highest first."""
+        found = self._closed if self._open is None else [*self._closed, self._open]
+        return sorted(found, key=lambda frame: -frame.score)[:PEAKS]
+
+
 def write_stream(
     path: Path, frames: Iterable[FrameScore], *, seconds: FloatArray, merge: float
-) -> tuple[list[FoundEvent], Outline]:
-    """Write scores.csv while the scores come; give the events, in order of time, and an outline of all scores.
+) -> tuple[list[FoundEvent], Outline, list[FrameScore]]:
+    """Write scores.csv while the scores come; give the events, in order of time, an outline, and the highest frames.
 
     Columns ``frame, seconds, score, alarm``, a row for each frame of the file; whole or not at all. ``seconds`` (T,)
     are the times of all frames that will come, ``merge`` the seconds between alarms of one event. Nothing here grows
     with the video's length but the list of events.
     """
-    merger, columns = EventMerger(merge), _Columns(seconds)
+    merger, columns, peaks = EventMerger(merge), _Columns(seconds), _Peaks()
     with atomic_path(path) as beside, beside.open("w", encoding="utf-8") as table:
         table.write(SCORES_HEADER + "\n")
         for frame, inside in in_events(frames, merger, seconds):
             table.write(f"{frame.index},{frame.seconds:.3f},{frame.score:.9g},{int(inside)}\n")
             columns.add(frame)
-    return merger.events, columns.outline()
+            peaks.add(frame)
+    return merger.events, columns.outline(), peaks.highest()
 
 
 class _Form(BaseModel):
@@ -146,6 +172,20 @@ class EventRecord(_Form):
     """Path in the folder of the result."""
 
 
+class PeakRecord(_Form):
+    """Where the score is high and no alarm; times are seconds in the file, to the millisecond."""
+
+    second: float
+    score: float
+    """Of that frame; higher = more anomalous."""
+    alarms_per_day: float
+    """False alarms that a threshold there would mean: an estimate from the normal footage of other cameras."""
+    box: PixelBox | None
+    """None where nobody knows."""
+    picture: str
+    """Path in the folder of the result."""
+
+
 class EventsRecord(_Form):
     """``events.json``."""
 
@@ -157,6 +197,8 @@ class EventsRecord(_Form):
     """Score over which a frame alarms."""
     promise: Promise
     events: tuple[EventRecord, ...]
+    highest: tuple[PeakRecord, ...] = ()
+    """Where there is no event, the highest frames, highest first."""
 
 
 class Result(_Form):
@@ -180,18 +222,20 @@ def write_result(
 ) -> tuple[EventsRecord, Outline]:
     """Score a video of the detector's camera into a folder that is there; what was found, and an outline of all scores.
 
-    Writes ``scores.csv``, ``events.json``, a picture of each event and ``result.json``. Raises
+    Writes ``scores.csv``, ``events.json``, a picture of each event, or of the highest frames where there is none, and
+    ``result.json``. Raises
     :class:`VideoError` as :func:`~metavad.scoring.stream.score` does.
     """
     frames, seconds = score(detector, video, progress=progress), probe(video, detector.camera.crop).seconds
     merge = detector.model.scoring.merge
-    found, outline = write_stream(folder / "scores.csv", frames, seconds=seconds, merge=merge)
+    found, outline, highest = write_stream(folder / "scores.csv", frames, seconds=seconds, merge=merge)
     events = EventsRecord(
         video=video.name,
         detector=detector.digest,
         threshold=round(detector.threshold, 3),
         promise=detector.promise,
         events=tuple(_recorded(folder, detector, video, each, number) for number, each in enumerate(found)),
+        highest=() if found else tuple(_peaks(folder, detector, video, highest)),
     )
     write_text(folder / "events.json", events.model_dump_json(indent=1, by_alias=True) + "\n")
     write_text(folder / RESULT, result.model_dump_json(indent=1))
@@ -203,9 +247,7 @@ def _recorded(folder: Path, detector: Detector, video: Video, found: FoundEvent,
     event, path, nearest = found.event, None, None
     if found.cause is not None:
         path = f"events/{number:03d}.jpg"
-        picture, nearest = event_picture(detector, video, found.cause)
-        (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+        nearest = _write_picture(folder / path, detector, video, found.cause)
     return EventRecord(
         start=round(event.start, 3),
         end=round(event.end, 3),
@@ -217,6 +259,31 @@ def _recorded(folder: Path, detector: Detector, video: Video, found: FoundEvent,
         nearest_shot=None if nearest is None else _shot(detector, nearest),
         picture=path,
     )
+
+
+def _peaks(folder: Path, detector: Detector, video: Video, highest: Iterable[FrameScore]) -> Iterator[PeakRecord]:
+    """The highest frames as they are kept, with their pictures on disk."""
+    threshold, promised = detector.threshold, detector.promise.alarms_per_day
+    for number, frame in enumerate(highest):
+        if frame.cause is None:
+            continue
+        path = f"highest/{number:03d}.jpg"
+        _write_picture(folder / path, detector, video, frame.cause)
+        yield PeakRecord(
+            second=round(frame.seconds, 3),
+            score=round(frame.score, 3),
+            alarms_per_day=round(alarms_at(detector.model, frame.score, threshold, promised), 3),
+            box=None if frame.cause.box is None else _pixels(frame.cause.box),
+            picture=path,
+        )
+
+
+def _write_picture(path: Path, detector: Detector, video: Video, cause: TickScore) -> int | None:
+    """Gives the clip shown that is nearest, from 0, where there is one."""
+    picture, nearest = event_picture(detector, video, cause)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+    return nearest
 
 
 def _pixels(box: Box) -> PixelBox:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from metavad.cli.score import rate_text
 from tests.footage import retimed
 
 
@@ -75,6 +76,28 @@ def test_scores_of_every_frame(metavad, camera, detector, tmp_path):
     (tmp_path / "scores" / videos[0].stem / "events.json").unlink()
     again = metavad("score", videos[0], "--detector", detector)
     assert (again.code, "expected whole scores, found no events.json" in again.err) == (1, True)
+
+
+def test_no_event_is_not_silence(metavad, camera, tiny_run, tmp_path):
+    shown = ["--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--out", "d"]
+    assert metavad("adapt", *shown, "--alarms-per-day", 1e-6).code == 0
+    result = metavad("score", camera / "test" / "test-00.mp4", "--detector", "d")
+    first, head, *peaks = result.out.splitlines()
+    assert (first, "nothing is over the threshold" in head) == ("test-00: 0 events; scores/test-00", True)
+    found = json.loads((tmp_path / "scores" / "test-00" / "events.json").read_text())["highest"]
+    assert len(found) == len(peaks) > 0
+    for line, peak in zip(peaks, found, strict=True):
+        assert f"{peak['second']:.1f} s, score {peak['score']:.1f}, {rate_text(peak['alarms_per_day'])}" in line
+        assert (tmp_path / line.rpartition(": ")[2]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(12_345, "about 12,000 alarms a day"), (99.9, "about 100 alarms a day"), (3.14, "about 3.1 alarms a day"),
+     (0.14, "about 0.14 alarms a day"), (0.01, "under 0.1 alarms a day")],
+)  # fmt: skip
+def test_a_rate_has_two_digits(rate, text):
+    assert rate_text(rate) == text
 
 
 def test_a_video_of_several_recordings_has_no_event_over_the_gap(metavad, camera, tiny_run, tmp_path):
@@ -157,7 +180,7 @@ def test_clips_close_in_time_are_called_so(metavad, camera, tiny_run):
         (["--normal", "VIDEOS", "--shots", "3", "--leave-out", "one"], 2, "3,7"),
         (["--normal", "VIDEOS", "--shots", "3", "--show", "normal-00"], 2, "monday@12.5"),
         (["--normal", "VIDEOS", "--shots", "3", "--show", "normal-07@1"], 2, "did you mean"),
-        (["--normal", "VIDEOS", "--shots", "3", "--show", "normal-00@900"], 2, "s of normal footage"),
+        (["--normal", "VIDEOS", "--shots", "3", "--show", "normal-00@900"], 2, "a second of normal footage"),
     ],
 )
 def test_adapt_refuses(metavad, cameras, camera, tiny_run, tmp_path, arguments, code, message):

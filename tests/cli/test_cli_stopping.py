@@ -277,7 +277,7 @@ def full_after(monkeypatch, files, number=errno.ENOSPC):
 
 
 ROOM = {
-    "score": (["score", "a.mp4", "b.mp4", "--detector", "DETECTOR"], 7, "goes on with the videos that are left"),
+    "score": (["score", "a.mp4", "b.mp4", "--detector", "DETECTOR"], 10, "goes on with the videos that are left"),
     "adapt": (["adapt", "--normal", "NORMAL", "--shots", 1, "--base", "BASE"], 0, "starts over"),
     "label": (["data", "label", "a.mp4", "--out", "labels.csv"], 0, "starts over"),
     "cameras": (["data", "synthesize", "--scenes", 1, "--size", "tiny", "--out", "site"], 0, "keeps the cameras that"),

@@ -12,7 +12,7 @@ from metavad.features.library import Library
 from metavad.normality.distribution import PopulationScores
 from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
-from metavad.normality.threshold import checked_threshold, window_seconds
+from metavad.normality.threshold import SECONDS_PER_DAY, alarms_at, checked_threshold, promise_threshold, window_seconds
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 
@@ -82,3 +82,15 @@ def test_what_the_footage_can_prove_is_reported(model):
         assert promise.alarms_per_day == alarms
         assert "23.3 min of this camera's normal footage" in promise.text
         assert ("an estimate" in promise.text) is not proven
+
+
+@pytest.mark.parametrize("alarms", [5000.0, 10.0, 0.01])
+def test_the_alarms_of_a_threshold_are_what_a_promise_of_so_many_would_set(model, alarms):
+    """There and back, from a threshold of any other promise."""
+    threshold, _ = promise_threshold(model, 100.0, normal_ticks=1000)
+    score, _ = promise_threshold(model, alarms, normal_ticks=1000)
+    assert alarms_at(model, score, threshold, 100.0) == pytest.approx(alarms, rel=1e-3)
+
+
+def test_no_more_alarms_fit_into_a_day_than_windows(model):
+    assert alarms_at(model, -5.0, 1e6, 10.0) == pytest.approx(SECONDS_PER_DAY / window_seconds(model))

@@ -11,7 +11,7 @@ import pytest
 from metavad.errors import OutputError
 from metavad.recordings import recordings
 from metavad.scenes.suite import load_suite
-from metavad.scoring.frames import FrameScore
+from metavad.scoring.frames import FrameScore, TickScore
 from metavad.scoring.results import COLUMNS, EventsRecord, NearestShot, PixelBox, result_of, write_result, write_stream
 from metavad.workflows.few_shot import adapt
 
@@ -30,7 +30,7 @@ def frames_of(scores, threshold=0.0, seconds=None):
 def test_scores_csv_and_outline(tmp_path):
     scores = np.random.default_rng(0).normal(size=2500).astype(np.float32)
     frames = frames_of(scores.astype(float).tolist())
-    _, outline = write_stream(tmp_path / "scores.csv", frames, seconds=np.arange(2500) * FRAME, merge=0.0)
+    _, outline, _ = write_stream(tmp_path / "scores.csv", frames, seconds=np.arange(2500) * FRAME, merge=0.0)
     with (tmp_path / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["frame", "seconds", "score", "alarm"]
@@ -46,7 +46,7 @@ def test_scores_csv_and_outline(tmp_path):
 def test_in_an_outline_gaps_take_no_room(tmp_path):
     seconds = np.concatenate([np.arange(50) / 10, 3605 + np.arange(50) / 10])
     frames = frames_of(np.zeros(100).tolist(), seconds=seconds)
-    _, outline = write_stream(tmp_path / "scores.csv", frames, seconds=seconds, merge=1.0)
+    _, outline, _ = write_stream(tmp_path / "scores.csv", frames, seconds=seconds, merge=1.0)
     np.testing.assert_allclose(outline.seconds, np.arange(100) / 10)
     np.testing.assert_allclose(outline.gaps, [[5.0, 3605.0]])
 
@@ -95,10 +95,11 @@ def test_events_json_says_what_was_found_where_and_by_which_promise(detector, sc
     video = scene.test[0]
     written, _ = write_result(tmp_path, detector, video, result_of(detector, video))
     found = json.loads((tmp_path / "events.json").read_text())
-    assert list(found) == ["schema", "video", "detector", "threshold", "promise", "events"]
+    assert list(found) == ["schema", "video", "detector", "threshold", "promise", "events", "highest"]
     assert (found["schema"], found["video"], found["detector"]) == (1, video.name, detector.digest)
     assert (found["threshold"], found["promise"]["alarms_per_day"]) == (-1.0, 10.0)
     (event,) = found["events"]
+    assert found["highest"] == []
     assert set(event["box"]) == {"x", "y", "width", "height"}
     assert (tmp_path / event["picture"]).read_bytes().startswith(b"\xff\xd8")
     assert sum(event["shares"].values()) == pytest.approx(1, abs=0.01)
@@ -112,7 +113,36 @@ def test_where_nothing_alarms_there_are_no_events(detector, scene, tmp_path):
     silent = replace(detector, threshold=1e6)
     written, _ = write_result(tmp_path, silent, scene.test[0], result_of(silent, scene.test[0]))
     assert written.events == ()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.json", "result.json", "scores.csv"]
+    folders = {path.parent.name for path in tmp_path.rglob("*.jpg")}
+    assert folders == {"highest"}
+
+
+def test_where_nothing_alarms_the_highest_frames_are_kept_with_what_a_threshold_there_would_mean(
+    detector, scene, tmp_path
+):
+    silent = replace(detector, threshold=1e6)
+    written, _ = write_result(tmp_path, silent, scene.test[0], result_of(silent, scene.test[0]))
+    scores = np.genfromtxt(tmp_path / "scores.csv", delimiter=",", names=True)
+    first, *others = written.highest
+    assert first.score == pytest.approx(scores["score"].max(), abs=1e-3)
+    assert first.second == pytest.approx(scores["seconds"][scores["score"].argmax()], abs=1e-3)
+    assert 1 <= len(others) <= 2
+    rates = [peak.alarms_per_day for peak in written.highest]
+    assert rates == sorted(rates)
+    for peak in written.highest:
+        assert (tmp_path / peak.picture).read_bytes().startswith(b"\xff\xd8")
+    assert EventsRecord.model_validate_json((tmp_path / "events.json").read_bytes()) == written
+
+
+def test_the_highest_frames_lie_apart_and_know_their_cause(tmp_path):
+    scores = np.zeros(1000)
+    scores[[100, 120, 400, 700, 900]] = 5.0, 6.0, 3.0, 4.0, 2.0
+    cause = TickScore(0, 0.0, 1.0, None)
+    frames = [replace(frame, cause=cause, alarm=False) for frame in frames_of(scores.tolist())]
+    _, _, highest = write_stream(tmp_path / "a.csv", frames, seconds=np.arange(1000) * FRAME, merge=1.0)
+    assert [frame.index for frame in highest] == [120, 700, 400]
+    nothing = [replace(frame, cause=None) for frame in frames]
+    assert write_stream(tmp_path / "b.csv", nothing, seconds=np.arange(1000) * FRAME, merge=1.0)[2] == []
 
 
 def test_a_shot_counts_from_1_and_numbers_are_finite():
