@@ -1,7 +1,7 @@
 """Generated cameras: a test bed with known answers, and a source of cameras to learn from."""
 
 from metavad.synthetic.camera import CameraSpec, sample_camera
-from metavad.synthetic.events import EVENT_KINDS, VideoPlan, abnormal_kinds, plan_videos
+from metavad.synthetic.plan import EVENT_KINDS, VideoPlan, abnormal_kinds, plan_videos
 from metavad.synthetic.register import is_generated
 from metavad.synthetic.render import RenderedFrame, render
 from metavad.synthetic.world import build_world

@@ -1,13 +1,12 @@
-"""What does not belong: kinds of event, where they are abnormal, how they are played; and plans of videos.
+"""What does not belong: how each kind of event is played.
 
-A kind is abnormal on a camera only where its habits do not include it (:func:`abnormal_kinds`). Rules for
-what begins as ordinary: somebody who stands counts as loitering after :data:`PATIENCE` seconds, a thing put
+Rules for what begins as ordinary: somebody who stands counts as loitering after :data:`PATIENCE` seconds, a thing put
 down counts as left once its owner has been gone for :data:`PATIENCE` seconds, a walker is out of place
 beyond :data:`MARGIN` metres from every route and place.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,98 +29,22 @@ from metavad.synthetic.life import (
     travel,
     turned,
 )
-from metavad.synthetic.world import free_spot, off_routes, things
+from metavad.synthetic.plan import VideoPlan, abnormal_kinds, strange_vehicles
+from metavad.synthetic.props import free_spot, off_routes, things
 from metavad.types import BoolArray, FloatArray
 
-__all__ = ["EVENT_KINDS", "MARGIN", "PATIENCE", "VideoPlan", "abnormal_kinds", "perform", "plan_videos"]
+__all__ = ["MARGIN", "PATIENCE", "perform"]
+
 
 PATIENCE = 2.0
 """Seconds that standing still, or a thing without its owner, stays ordinary."""
+
+
 MARGIN = 0.8
 """Metres beside a way that still belong to it."""
+
+
 ATTEMPTS = 10
-
-
-@dataclass(frozen=True)
-class VideoPlan:
-    """One video to render: ``event`` (or ``None``) is planned from ``start`` for ``seconds``."""
-
-    name: str
-    stream: int
-    number: int
-    frames: int
-    event: str | None = None
-    start: float = 0.0
-    seconds: float = 0.0
-
-
-PREVALENCE = {
-    "fast": 0.85, "wrong-way": 0.48, "wrong-place": 0.4, "vehicle": 0.95, "lying": 0.85, "loitering": 0.32,
-    "close": 0.9, "climbing": 1.0, "scattering": 0.85, "thrown": 0.9, "left": 1.0, "fighting": 1.0,
-}  # fmt: skip
-"""Share of cameras on which a kind is abnormal, roughly: rarer ones are drawn more often where they are."""
-
-EVENT_KINDS = tuple(PREVALENCE)
-CROWDED_ROOMS = frozenset({"room", "shop"})
-
-
-def abnormal_kinds(spec: CameraSpec) -> tuple[str, ...]:
-    """The kinds of event that this camera's normality does not include."""
-    includes = spec.habits.includes
-    habits = {"fast": "running", "lying": "lying", "close": "close", "thrown": "throwing"}
-    habits |= {"loitering": "pausing", "wrong-place": "roaming"}
-    normal = {kind for kind, habit in habits.items() if habit in includes}
-    if not _strange_vehicles(spec):
-        normal.add("vehicle")
-    if "one-way" not in includes:
-        normal.add("wrong-way")
-    if spec.kind in CROWDED_ROOMS:
-        normal |= {"loitering", "wrong-place"}
-    if spec.kind in ("corridor", "room"):
-        normal |= {"wrong-place", "scattering"} if spec.kind == "room" else {"wrong-place"}
-    return tuple(kind for kind in EVENT_KINDS if kind not in normal)
-
-
-def _strange_vehicles(spec: CameraSpec) -> list[str]:
-    strange = [] if "cycling" in spec.habits.includes else ["cyclist"]
-    if not spec.indoor and "driving" not in spec.habits.includes:
-        strange.append("car")
-    return strange
-
-
-def plan_videos(
-    spec: CameraSpec, normal: int, test: int, normal_seconds: float, test_seconds: float
-) -> tuple[list[VideoPlan], list[VideoPlan]]:
-    """Plans of the normal and of the test videos; at least a fifth of the latter has no event."""
-    rng = spec.generator(2)
-    frames = max(round(normal_seconds * spec.fps), 8)
-    ordinary = [VideoPlan(f"normal-{number:02d}", 3, number, frames) for number in range(normal)]
-    kinds = _order(spec, rng)
-    quiet = set(rng.permutation(test)[: -(-test // 5) if test > 1 else 0].tolist())
-    tests, used = [], 0
-    for number in range(test):
-        length = test_seconds * float(rng.uniform(0.75, 1.25))
-        start, seconds = _window(rng, length)
-        event = None if number in quiet else kinds[used % len(kinds)]
-        used += event is not None
-        count = max(round(length * spec.fps), 8)
-        tests.append(VideoPlan(f"test-{number:02d}", 4, number, count, event, start, seconds))
-    return ordinary, tests
-
-
-def _order(spec: CameraSpec, rng: np.random.Generator) -> list[str]:
-    kinds = abnormal_kinds(spec)
-    weights = np.array([1 / PREVALENCE[kind] ** 1.5 for kind in kinds])
-    ranks = np.log(weights) + rng.gumbel(size=len(kinds))
-    return [kinds[number] for number in np.argsort(-ranks)]
-
-
-def _window(rng: np.random.Generator, length: float) -> tuple[float, float]:
-    """Start and duration: every moment of a video is equally likely to be within, its edges included."""
-    longest = max(0.7 * length, 1.2)
-    seconds = float(rng.uniform(4, 8) if rng.random() < 0.15 else rng.uniform(1.2, 4))
-    seconds = min(seconds, longest)
-    return float(rng.uniform(0.4 - seconds, length - 0.4)), seconds
 
 
 def perform(spec: CameraSpec, video: VideoPlan) -> list[Actor]:
@@ -245,7 +168,7 @@ def _fast(stage: Stage, start: float, end: float, cast: list[Actor]) -> list[Act
 
 def _vehicle(stage: Stage, start: float, end: float, cast: list[Actor]) -> list[Actor] | None:
     """A bicycle or a car where none belongs."""
-    strange = _strange_vehicles(stage.spec)
+    strange = strange_vehicles(stage.spec)
     kind = strange[int(stage.rng.integers(len(strange)))]
     pace = float(stage.rng.uniform(2.5, 5.5)) if not stage.spec.indoor else float(stage.rng.uniform(2, 3))
     aimed = _aimed(stage, _middle(stage, start, end), pace)
@@ -557,6 +480,8 @@ def _fighter(stage: Stage, centre: FloatArray, angle: float, start: float, end: 
 
 
 Play = Callable[[Stage, float, float, list[Actor]], list[Actor] | None]
+
+
 EVENTS: dict[str, Play] = {
     "fast": _fast, "wrong-way": _wrong_way, "wrong-place": _wrong_place, "vehicle": _vehicle, "lying": _lying,
     "loitering": _loitering, "close": _close, "climbing": _climbing, "scattering": _scattering,

@@ -9,7 +9,7 @@ import numpy as np
 from metavad.synthetic.actors import Actor, Appearance, sample_appearance
 from metavad.synthetic.bodies import cadence, cycling, gait, posture
 from metavad.synthetic.camera import CameraSpec, Place, Route
-from metavad.synthetic.world import entrances, roaming_spots
+from metavad.synthetic.props import entrances, roaming_spots
 from metavad.types import FloatArray
 
 __all__ = [

@@ -9,7 +9,8 @@ import numpy as np
 
 from metavad.synthetic.actors import BITS, Actor, Shapes, fixed, shapes
 from metavad.synthetic.camera import CameraSpec
-from metavad.synthetic.events import VideoPlan, perform
+from metavad.synthetic.events import perform
+from metavad.synthetic.plan import VideoPlan
 from metavad.synthetic.world import Patch, World, build_world
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 

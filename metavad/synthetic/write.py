@@ -27,7 +27,7 @@ from metavad.scenes.scene import MOST_CAMERAS, CameraSize
 from metavad.scenes.video.container import file_address
 from metavad.synthetic.bodies import KEYPOINTS
 from metavad.synthetic.camera import CameraSpec, sample_camera
-from metavad.synthetic.events import VideoPlan, abnormal_kinds, plan_videos
+from metavad.synthetic.plan import VideoPlan, abnormal_kinds, plan_videos
 from metavad.synthetic.register import Print, is_noted, note, print_of
 from metavad.synthetic.render import RenderedFrame, TrackBox, render
 from metavad.synthetic.world import World, build_world

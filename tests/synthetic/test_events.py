@@ -4,7 +4,7 @@ from sklearn.metrics import roc_auc_score
 
 from metavad.synthetic import EVENT_KINDS, VideoPlan, abnormal_kinds, plan_videos, render, sample_camera
 from metavad.synthetic.events import MARGIN, PATIENCE, perform
-from metavad.synthetic.world import off_routes
+from metavad.synthetic.props import off_routes
 
 
 def camera_for(kind, seed=4):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from metavad.synthetic.camera import sample_camera
-from metavad.synthetic.events import abnormal_kinds
 from metavad.synthetic.life import Stage, everyday
-from metavad.synthetic.world import off_routes
+from metavad.synthetic.plan import abnormal_kinds
+from metavad.synthetic.props import off_routes
 
 
 def cameras(habit, wanted=True, count=4):
