@@ -24,7 +24,7 @@ from metavad.episodes import Episode
 from metavad.errors import BundleError, UsageError
 from metavad.experts.base import Expert, Memory, Parameters, call
 from metavad.experts.set import ExpertSet, under
-from metavad.features.base import Feature, Reading, grid_of
+from metavad.features.feature import Feature, Reading, grid_of
 from metavad.features.library import blank_sample, features_of, sample_of
 from metavad.features.sample import Sample, join
 from metavad.meta.batched import batched_engine

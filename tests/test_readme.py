@@ -103,7 +103,7 @@ def test_the_python_of_the_readme_finds_events_with_the_base_that_ships(site, ca
     exec(python_blocks("README.md"), names)
     detector, frames = names["detector"], names["frames"]
     assert (detector.base, len(detector.shots)) == (metavad.load_base().digest, 10)
-    assert (detector.scene, detector.promise.alarms_per_day) == ("files:lobby", 5)
+    assert (detector.scene, detector.promise.alarms_per_day) == ("lobby", 5)
     over = max(frame.score for frame in frames) > detector.threshold
     assert bool(capsys.readouterr().out) == over
 
@@ -122,7 +122,7 @@ def test_the_python_how_to_runs_to_its_end(site, cameras, tiny_base, monkeypatch
     ((scenes, config, run),) = made
     assert (len(scenes), config, run) == (3, load_config("quick"), Path("runs/first"))
     detector = metavad.load_detector(site / "detectors" / "lobby")
-    assert (detector.scene, len(detector.shots), detector.promise.alarms_per_day) == ("files:lobby", 10, 5)
+    assert (detector.scene, len(detector.shots), detector.promise.alarms_per_day) == ("lobby", 10, 5)
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[-2:]]
     assert [row[:3] for row in rows] == [["camera-000", "zero-shot", "0"], ["camera-000", "adapted", "10"]]
     assert all(0 <= float(row[3]) <= 1 for row in rows)

@@ -14,7 +14,7 @@ from metavad.benchmark.region_truth import RegionTruth, region_truth_of
 from metavad.benchmark.settings import Settings
 from metavad.episodes import Shots, draw_shots
 from metavad.errors import DataError, FootageWarning
-from metavad.features.base import grid_of
+from metavad.features.feature import grid_of
 from metavad.features.library import Library, VideoFeatures, features_of, stream
 from metavad.features.sample import Sample
 from metavad.normality.base import Base

@@ -11,7 +11,7 @@ from metavad.config import Config, DissociationConfig
 from metavad.experts.base import Expert, Memory
 from metavad.experts.layers import VarianceAttention, block, huber
 from metavad.experts.prototypes import on_sphere, soft_distance
-from metavad.features.base import grid_of
+from metavad.features.feature import grid_of
 from metavad.features.sample import Sample
 
 __all__ = ["Dissociation"]

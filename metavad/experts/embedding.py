@@ -10,7 +10,7 @@ from torch.nn import functional
 from metavad.config import Config, EmbeddingConfig
 from metavad.experts.base import Expert, Memory
 from metavad.features.backbones import backbone_of, cut_of
-from metavad.features.base import grid_of
+from metavad.features.feature import grid_of
 from metavad.features.sample import Sample
 
 __all__ = ["Embedding", "EmbeddingMemory"]

@@ -12,7 +12,7 @@ from metavad.config import Config, FlowPatchesConfig
 from metavad.errors import ConfigError
 from metavad.experts.base import Expert, Memory
 from metavad.experts.glow import Glow
-from metavad.features.base import grid_of
+from metavad.features.feature import grid_of
 from metavad.features.flow import SCALE, bidirectional_stack, plain_stack, trajectory_stack
 from metavad.features.sample import Sample
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from metavad.features.base import grid_of
+from metavad.features.feature import grid_of
 from metavad.features.sample import Sample
 
 __all__ = ["cells_of", "place", "thing_at"]

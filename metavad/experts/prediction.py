@@ -12,7 +12,7 @@ from metavad.experts.base import Expert, Memory, Reason
 from metavad.experts.layers import ChannelAttention, SelfAttention, block, huber
 from metavad.experts.lucas_kanade import flow_difference
 from metavad.experts.prototypes import Prototypes
-from metavad.features.base import grid_of
+from metavad.features.feature import grid_of
 from metavad.features.sample import Sample
 
 __all__ = ["Prediction"]

@@ -11,7 +11,7 @@ from metavad.experts.background import background_of, residual
 from metavad.experts.base import Expert, Memory, Reason
 from metavad.experts.parts import by_parts
 from metavad.experts.shown import cell_at, largest, share_word
-from metavad.features.base import grid_of
+from metavad.features.feature import grid_of
 from metavad.features.sample import Sample
 
 __all__ = ["Presence", "Stillness"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from metavad.config import EmbeddingConfig
 from metavad.features.backbones import Backbone, Cut, backbone_of, clip_of, cut_of
-from metavad.features.base import Feature
+from metavad.features.feature import Feature
 from metavad.features.networks.registry import digest_of
 from metavad.types import ByteArray
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from metavad.episodes import Clip, Shots
 from metavad.errors import VideoError
-from metavad.features.base import Feature
+from metavad.features.feature import Feature
 from metavad.features.library import Library, side_by_side, stretches
 from metavad.features.sample import Sample
 from metavad.progress import SILENT, Progress

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metavad.features.base import Feature
+from metavad.features.feature import Feature
 from metavad.types import ByteArray
 
 __all__ = ["FramesFeature"]

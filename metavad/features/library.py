@@ -15,8 +15,8 @@ from torch import Tensor
 from metavad.config import Config, DataConfig
 from metavad.episodes import Clip, VideoSpan
 from metavad.errors import ConfigError, nearest
-from metavad.features.base import Feature, Reading, grid_of
 from metavad.features.embeddings import EmbeddingsFeature
+from metavad.features.feature import Feature, Reading, grid_of
 from metavad.features.flow import FlowFeature, FlowFieldFeature
 from metavad.features.frames import FramesFeature
 from metavad.features.patches import PatchesFeature

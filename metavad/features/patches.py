@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from metavad.config import PatchesConfig
 from metavad.errors import ConfigError
-from metavad.features.base import Feature, Reading
+from metavad.features.feature import Feature, Reading
 from metavad.features.networks.efficientnet_lite import patch_network
 from metavad.features.networks.registry import Output, digest_named, network_named
 from metavad.features.networks.torch_runner import TorchRunner

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from metavad.config import PoseConfig
 from metavad.errors import FootageWarning
-from metavad.features.base import Feature, Reading
+from metavad.features.feature import Feature, Reading
 from metavad.features.networks.registry import digest_named
 from metavad.features.pose_networks import PoseFinder, onnx_poses
 from metavad.features.tracking import Follower

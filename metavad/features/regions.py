@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from metavad.config import AppearanceConfig, FlowConfig, RegionsConfig
-from metavad.features.base import Feature
 from metavad.features.boxes import BoxDetector, box_detector
+from metavad.features.feature import Feature
 from metavad.features.flow.feature import speed_of, way_of
 from metavad.features.flow.horizon import HorizonFlow, Motion, horizon_past
 from metavad.features.looks import LOOKS, Looks, looks_key, looks_of

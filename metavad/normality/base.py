@@ -29,7 +29,7 @@ from metavad.errors import BundleError, ConfigError
 from metavad.experts import build_experts, expert_type
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
-from metavad.features.base import Feature
+from metavad.features.feature import Feature
 from metavad.features.library import features_of
 from metavad.meta.outer import step_size
 from metavad.normality.distribution import PopulationScores

@@ -29,7 +29,7 @@ from metavad.config import Config
 from metavad.episodes import Clip
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet, under
-from metavad.features.base import grid_of
+from metavad.features.feature import grid_of
 from metavad.features.footage import Camera, Footage
 from metavad.features.library import blank_sample, features_of
 from metavad.normality.base import Base, known_experts

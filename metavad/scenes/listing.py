@@ -29,8 +29,8 @@ __all__ = [
     "videos_under",
 ]
 
-FILES = "files"
-"""The suite of a scene of files that are in none."""
+FILES = ""
+"""The suite of files that are in none: no name."""
 
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})

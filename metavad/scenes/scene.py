@@ -213,8 +213,8 @@ class Scene:
 
     @property
     def key(self) -> str:
-        """``"suite:scene"``, as selections and records write it."""
-        return f"{self.suite}:{self.name}"
+        """``"suite:scene"``, as selections and records write it; the name alone where it is of no suite."""
+        return f"{self.suite}:{self.name}" if self.suite else self.name
 
     def shown(self, video: Video) -> tuple[int, int] | None:
         """Frames [first, last) of test video ``video`` that support may come from: never scored."""

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
-from metavad.features.base import Feature
+from metavad.features.feature import Feature
 from metavad.features.library import sample_of
 from metavad.features.sample import Sample
 from metavad.normality.accumulation import Smoothing, strongest

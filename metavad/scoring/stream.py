@@ -15,7 +15,7 @@ import numpy as np
 
 from metavad.arguments import checked
 from metavad.errors import FootageWarning, UsageError, VideoError
-from metavad.features.base import Feature, Reading
+from metavad.features.feature import Feature, Reading
 from metavad.features.library import Library, VideoFeatures, features_of
 from metavad.normality.accumulation import smooth
 from metavad.normality.detector import Detector

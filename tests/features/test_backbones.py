@@ -11,7 +11,7 @@ from torch import nn
 
 from metavad.errors import BundleError, ConfigError, DataError
 from metavad.features.backbones import backbone_of, cut_of
-from metavad.features.backbones.base import Preprocessing, clip_of
+from metavad.features.backbones.backbone import Preprocessing, clip_of
 from metavad.features.backbones.slowfast import ALPHA, SlowFast, slowfast_backbone
 from metavad.features.backbones.tiny import SHIPPED, Tiny, train_tiny
 from metavad.features.networks.registry import digest_of

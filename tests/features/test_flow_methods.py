@@ -7,7 +7,7 @@ import torch
 
 from metavad.config import FlowConfig
 from metavad.errors import ConfigError
-from metavad.features.base import grid_of
+from metavad.features.feature import grid_of
 from metavad.features.flow import FlowFeature, FlowFieldFeature, flow_method
 from metavad.features.flow.methods import raft_of
 

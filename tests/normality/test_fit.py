@@ -11,7 +11,7 @@ from metavad.config import load_config
 from metavad.episodes import draw_shots
 from metavad.errors import NonFiniteError, UsageError
 from metavad.experts import build_experts
-from metavad.features.base import grid_of
+from metavad.features.feature import grid_of
 from metavad.features.footage import regridded
 from metavad.features.library import Library
 from metavad.normality.distribution import PopulationScores

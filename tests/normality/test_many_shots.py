@@ -6,7 +6,7 @@ import torch
 from metavad.episodes import Clip, draw_shots
 from metavad.experts import parts
 from metavad.experts.prediction import Prediction
-from metavad.features.base import grid_of
+from metavad.features.feature import grid_of
 from metavad.features.footage import gather
 from metavad.features.library import Library, stretches
 from metavad.normality.detector import make_detector

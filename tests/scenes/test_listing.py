@@ -166,7 +166,7 @@ def test_names_that_are_no_text_are_spelt_out(tmp_path):
     found = videos_under(tmp_path, ["*", "*/*"])
     assert sorted(names(found)) == [r"a\xff", r"b\xfe.avi", r"b\xfe.mp4", r"c/d\xfd", r"d\xfd"]
     assert all(video.path.exists() for video in found)
-    assert scene_of_files([tmp_path / "a\udcff.mp4"]).key == r"files:a\xff"
+    assert scene_of_files([tmp_path / "a\udcff.mp4"]).key == r"a\xff"
     assert scene_of_files([tmp_path / "a\udcff.mp4"], "lobby\udcff").name == r"lobby\xff"
 
 

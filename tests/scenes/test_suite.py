@@ -384,7 +384,7 @@ def test_scene_of_files_takes_files_folders_of_frames_and_folders_of_videos(tmp_
     write_frames(tmp_path / "x" / "frames", 2)
     paths = [tmp_path / "x" / "a.mp4", tmp_path / "x" / "frames", tmp_path / "x" / "more"]
     scene = scene_of_files(paths, "door", folder_fps=5)
-    assert (scene.key, names(scene.normal)) == ("files:door", ["a", "frames", "b"])
+    assert (scene.key, names(scene.normal)) == ("door", ["a", "frames", "b"])
     assert [video.fps for video in scene.normal] == [None, 5, None]
     assert [video.fps for video in scene_of_files(paths, "door", fps=7, folder_fps=5).normal] == [7, 7, 7]
     assert scene_of_files(paths[:1]).name == "a"

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from metavad.errors import ConfigError, nearest
-from metavad.features.backbones.base import Backbone, Cut, Preprocessing, clip_of, cut
+from metavad.features.backbones.backbone import Backbone, Cut, Preprocessing, clip_of, cut
 from metavad.features.networks.registry import digest_of
 
 __all__ = ["Backbone", "Cut", "Preprocessing", "backbone_of", "clip_of", "cut_of"]
@@ -38,7 +38,7 @@ def backbone_of(name: str, weights: str) -> Backbone:
 def cut_of(name: str, weights: str, unfrozen: int) -> Cut:
     """The backbone of this name before and after the start of its last ``unfrozen`` blocks; not to be changed.
 
-    Raises what :func:`backbone_of` and :func:`metavad.features.backbones.base.cut` raise.
+    Raises what :func:`backbone_of` and :func:`metavad.features.backbones.backbone.cut` raise.
     """
     backbone = backbone_of(name, weights)
     return _cut(name, weights, unfrozen, digest_of(backbone.weights))

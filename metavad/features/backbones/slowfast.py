@@ -12,7 +12,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from metavad.features.backbones.base import Backbone, preprocessing_of, seeded
+from metavad.features.backbones.backbone import Backbone, preprocessing_of, seeded
 from metavad.features.networks.weights import load_weights, weights_of
 
 __all__ = ["SlowFast", "slowfast_backbone"]

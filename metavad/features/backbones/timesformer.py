@@ -10,7 +10,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from metavad.errors import ConfigError, DataError
-from metavad.features.backbones.base import Backbone, preprocessing_of, seeded
+from metavad.features.backbones.backbone import Backbone, preprocessing_of, seeded
 from metavad.features.networks.registry import Hub, network_named
 from metavad.features.networks.weights import load_weights, read_weights
 

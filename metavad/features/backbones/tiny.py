@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metavad.errors import DataError
-from metavad.features.backbones.base import Backbone, Preprocessing, clip_of, seeded
+from metavad.features.backbones.backbone import Backbone, Preprocessing, clip_of, seeded
 from metavad.features.networks.weights import load_weights, read_weights
 from metavad.types import ByteArray
 

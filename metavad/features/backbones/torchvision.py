@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from metavad.errors import ConfigError
-from metavad.features.backbones.base import Backbone, preprocessing_of, seeded
+from metavad.features.backbones.backbone import Backbone, preprocessing_of, seeded
 from metavad.features.networks.weights import load_weights, weights_of
 
 __all__ = ["imported", "names", "torchvision_backbone"]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metavad.config import FlowConfig
-from metavad.features.base import Feature, grid_of
+from metavad.features.feature import Feature, grid_of
 from metavad.features.flow.horizon import HorizonFlow, horizon_past
 from metavad.features.flow.storage import FASTEST, compress, expand
 from metavad.features.networks.registry import digest_of

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metavad.config import FlowConfig
-from metavad.features.base import Feature, grid_of
+from metavad.features.feature import Feature, grid_of
 from metavad.features.flow.feature import way_of
 from metavad.features.flow.methods import FlowMethod, flow_method
 from metavad.features.flow.steadying import steadied
