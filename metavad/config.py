@@ -347,7 +347,7 @@ class AdaptationConfig(_Section):
     folds: Annotated[int, Field(ge=1, le=1000)] = 2
     """Cross-fitting folds of the shots: stretches of time."""
     apart: Seconds = 5.0
-    """Seconds after which a camera shows something else: clips of one video that are closer are less evidence."""
+    """Seconds after which a camera shows something else: clips of one video that are closer count for less."""
     alarms_per_day: Alarms = 10.0
 
 

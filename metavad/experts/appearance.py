@@ -41,7 +41,7 @@ class Appearance(Expert):
 
     name: ClassVar[str] = "appearance"
     reads: ClassVar[tuple[str, ...]] = ("frames", "regions")
-    head: ClassVar[tuple[str, ...]] = ("prototypes", "shares", "evidence", "leak")
+    head: ClassVar[tuple[str, ...]] = ("prototypes", "shares", "log_prior_count", "leak")
     floor: float = 0.0
 
     def __init__(self, rows: int, horizon: float, settings: AppearanceConfig = AppearanceConfig()) -> None:
@@ -55,7 +55,7 @@ class Appearance(Expert):
         """The base's memory: what regions of many cameras are like."""
         self.shares = nn.Parameter(torch.zeros(settings.prototypes))
         """Logits of the prototypes' weights."""
-        self.evidence = nn.Parameter(torch.zeros(()))
+        self.log_prior_count = nn.Parameter(torch.zeros(()))
         """Log of the clips that the prototypes count for."""
         self.leak = nn.Parameter(torch.tensor(-6.0))
         """Log density of what is like nothing: the highest surprise."""
@@ -139,11 +139,11 @@ class Appearance(Expert):
 
     def _log_density(self, codes: Tensor, memory: Memory) -> Tensor:
         """Log kernel density (...,), relative to its peak, mixed of shots, prototypes and the leak."""
-        prior = self.evidence.exp()
+        prior = self.log_prior_count.exp()
         total = torch.log(memory["weights"].sum() + prior)
         known = torch.cat([memory["codes"], self.prototypes])
         weights = torch.cat(
-            [memory["weights"].clamp_min(1e-12).log(), torch.log_softmax(self.shares, 0) + self.evidence]
+            [memory["weights"].clamp_min(1e-12).log(), torch.log_softmax(self.shares, 0) + self.log_prior_count]
         )
         near = -0.5 * _squares(codes, known) + weights - total
         return torch.logaddexp(torch.logsumexp(near, dim=-1), self.leak)

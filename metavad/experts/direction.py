@@ -24,20 +24,20 @@ MOVING = 0.05
 class Direction(Expert):
     """A von Mises kernel density of direction by place, shrunk towards no preference.
 
-    The evidence at a place is the number of clips in which something moved there; what was never seen moving has
+    Clips in which something moved at a place are counted there; what was never seen moving has
     no preferred direction. Score: nats by which this direction is rarer here than chance, where something moves
-    (higher = more anomalous); 0 without evidence.
+    (higher = more anomalous); 0 where nothing was seen moving.
     """
 
     name: ClassVar[str] = "direction"
     reads: ClassVar[tuple[str, ...]] = ("flow",)
-    head: ClassVar[tuple[str, ...]] = ("evidence", "leak")
+    head: ClassVar[tuple[str, ...]] = ("log_prior_count", "leak")
     needs_support: ClassVar[bool] = True
 
     def __init__(self, horizon: float) -> None:
         super().__init__()
         self.history = horizon
-        self.evidence = nn.Parameter(torch.zeros(()))
+        self.log_prior_count = nn.Parameter(torch.zeros(()))
         """Log of the clips that "no preference" counts for."""
         self.sharpness = nn.Parameter(torch.tensor(1.0))
         """Log concentration of the kernel."""
@@ -83,7 +83,7 @@ class Direction(Expert):
 
     def _density(self, memory: Memory) -> Tensor:
         """Probability (8, h, w) of each octant at a place."""
-        ways, prior = memory["ways"], self.evidence.exp()
+        ways, prior = memory["ways"], self.log_prior_count.exp()
         density: Tensor = (ways + prior / OCTANTS) / (ways.sum(0) + prior)
         return density
 

@@ -118,13 +118,13 @@ class EmbeddingMemory(_OfClips):
 
     A kernel density in which every number has its own learned width, so that the base learns over cameras which
     directions of the embedding vary within one camera's normal life; what was shown counts against a prior over
-    all cameras, with learned evidence. Score: minus the log density in nats per dimension, a soft minimum over
+    all cameras, of a learned count. Score: minus the log density in nats per dimension, a soft minimum over
     neighbours (higher = more anomalous). Distance to neighbours: Reiss and Hoshen 2022,
     https://arxiv.org/abs/2212.00789.
     """
 
     name: ClassVar[str] = "embedding_memory"
-    head: ClassVar[tuple[str, ...]] = ("middle", "log_spread", "evidence")
+    head: ClassVar[tuple[str, ...]] = ("middle", "log_spread", "log_prior_count")
     floor: float = -2.0
 
     def __init__(self, settings: EmbeddingConfig, *, dimension: int, rows: int = 30) -> None:
@@ -134,7 +134,7 @@ class EmbeddingMemory(_OfClips):
         self.middle = nn.Parameter(torch.zeros(dimension))
         self.log_spread = nn.Parameter(torch.zeros(dimension))
         """Mean and log deviation over all cameras."""
-        self.evidence = nn.Parameter(torch.zeros(()))
+        self.log_prior_count = nn.Parameter(torch.zeros(()))
         """Log of the clips that the prior counts for."""
 
     def condition(self, support: Sample) -> Memory:
@@ -152,7 +152,7 @@ class EmbeddingMemory(_OfClips):
         shown = _normal(embeddings[..., None, :] - memory["places"], self.log_width)
         usual = _normal(embeddings - self.middle, self.log_spread)[..., None]
         parts = torch.cat([shown, usual], dim=-1) * SHARPNESS
-        counts = torch.cat([(memory["weights"] + 1e-6).log(), self.evidence[None]])
+        counts = torch.cat([(memory["weights"] + 1e-6).log(), self.log_prior_count[None]])
         total = torch.logsumexp(counts, 0)
         return -torch.logsumexp(parts + counts - total, -1) / SHARPNESS
 

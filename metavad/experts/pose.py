@@ -61,7 +61,7 @@ class Pose(Expert):
         super().__init__()
         self.settings, self.rows, self.history = settings, rows, settings.seconds
         self.couplings = nn.ModuleList(_Coupling(step, settings.hidden) for step in range(settings.flow_steps))
-        self.evidence = nn.Parameter(torch.zeros(()))
+        self.log_prior_count = nn.Parameter(torch.zeros(()))
         """Log of the clips that the latent's prior counts for."""
         self.register_buffer("noise", _noise(settings), persistent=False)
 
@@ -78,7 +78,7 @@ class Pose(Expert):
         latents, _ = self._latents(windows.poses.flatten(0, 2)[chosen])
         held = clips.flatten()[chosen]
         held = held * (clips.sum() / held.sum().clamp_min(1e-6))
-        prior = self.evidence.exp()
+        prior = self.log_prior_count.exp()
         total = held.sum() + prior
         mean = torch.einsum("n,nsc->sc", held, latents) / total
         spread = torch.einsum("n,nsc->sc", held, (latents - mean).square()) + prior * (1 + mean.square())

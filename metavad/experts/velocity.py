@@ -36,7 +36,7 @@ class Velocity(Expert):
 
     name: ClassVar[str] = "velocity"
     reads: ClassVar[tuple[str, ...]] = ("frames", "regions")
-    head: ClassVar[tuple[str, ...]] = ("shares", "evidence", "rarity")
+    head: ClassVar[tuple[str, ...]] = ("shares", "log_prior_count", "rarity")
     floor: float = -20.0
 
     def __init__(self, rows: int, horizon: float) -> None:
@@ -47,7 +47,7 @@ class Velocity(Expert):
         """Free scales: variance = softplus squared + ``LEAST`` squared."""
         self.shares = nn.Parameter(torch.zeros(COMPONENTS))
         """Logits of the components' weights."""
-        self.evidence = nn.Parameter(torch.zeros(()))
+        self.log_prior_count = nn.Parameter(torch.zeros(()))
         """Log of the clips that a component of the prior counts for."""
         self.rarity = nn.Parameter(torch.zeros(()))
         """Log of the clips that the prior's weights count for."""
@@ -66,7 +66,7 @@ class Velocity(Expert):
         clips = weight / weight.sum((1, 2), keepdim=True).clamp_min(1.0)  # a clip counts once, however full it is
         prior = self._prior()
         held = clips[..., None] * torch.softmax(_components(values, prior), dim=-1)
-        count, prior_count = held.sum((0, 1, 2)), self.evidence.exp()
+        count, prior_count = held.sum((0, 1, 2)), self.log_prior_count.exp()
         total = (count + prior_count)[:, None]
         means = (torch.einsum("btnc,btnd->cd", held, values) + prior_count * prior["means"]) / total
         apart = (values[..., None, :] - means).square()

@@ -147,7 +147,7 @@ class Shrinkage:
     """Standard deviation of the neighbourhood from which a location borrows."""
 
     def against(self, clip: float) -> "Shrinkage":
-        """The same where a clip is only a part of the evidence that it would be by itself."""
+        """The same where each clip counts for only ``clip`` of an independent one."""
         return replace(self, location=self.location / clip, camera=self.camera / clip)
 
 
@@ -157,8 +157,8 @@ SHRINKAGE = Shrinkage(location=0.2, camera=2.0, down=0.1, across=0.233)
 def location_distribution(surprises: Tensor, known: Tensor, shrinkage: Shrinkage) -> ScoreDistribution:
     """A camera's distribution at each location, from its shots.
 
-    ``surprises`` (K, T, h, w) of the shots under the population, cross-fitted; ``known`` (K, T). One clip is one unit
-    of evidence, however long. With K = 0 the population's.
+    ``surprises`` (K, T, h, w) of the shots under the population, cross-fitted; ``known`` (K, T). One clip counts
+    once, however long. With K = 0 the population's.
     """
     share, clips = _exceedance(surprises, known)
     population = torch.exp(-levels(surprises))

@@ -276,7 +276,7 @@ def _scored_by(
         name: method.population[name].scores.after(size).surprise(on_grid(score, grid))
         for name, score in scores.items()
     }
-    # What an expert scores that needs support and has none is no evidence of what is normal here.
+    # What an expert scores that needs support and has none says nothing of what is normal here.
     usable = {name: support.clips > 0 or not expert.needs_support for name, expert in experts.each()}
     return surprises, {name: expert.known(held) & usable[name] for name, expert in experts.each()}
 

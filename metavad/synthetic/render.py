@@ -14,7 +14,7 @@ from metavad.synthetic.plan import VideoPlan
 from metavad.synthetic.world import Patch, World, build_world
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["RenderedFrame", "TrackBox", "render"]
+__all__ = ["RenderedBox", "RenderedFrame", "render"]
 
 LEAST = {"tiny": 3, "small": 6, "full": 8}
 """Fewest visible pixels with which an abnormal actor counts."""
@@ -22,7 +22,7 @@ STEPS = 24  # of light between dark and full
 
 
 @dataclass(frozen=True)
-class TrackBox:
+class RenderedBox:
     """One actor in one frame: half-open box in pixels, cut to the frame; hidden parts count."""
 
     track: int
@@ -42,7 +42,7 @@ class RenderedFrame:
 
     image: ByteArray
     mask: BoolArray
-    tracks: tuple[TrackBox, ...]
+    tracks: tuple[RenderedBox, ...]
     keypoints: dict[int, FloatArray]
     event: str | None
 
@@ -119,7 +119,7 @@ def _in_frame(one: _Drawn, frame: int, spec: CameraSpec) -> bool:
     return bool(x1 > 0 and y1 > 0 and x0 < spec.lens.width and y0 < spec.lens.height)
 
 
-def _box(one: _Drawn, frame: int, spec: CameraSpec, shift: FloatArray, counted: set[int]) -> TrackBox | None:
+def _box(one: _Drawn, frame: int, spec: CameraSpec, shift: FloatArray, counted: set[int]) -> RenderedBox | None:
     x0, y0, x1, y1 = one.boxes[frame - one.actor.first]
     across, down = shift.tolist()
     # anti-aliased edges and a shaken frame spread by a pixel
@@ -127,7 +127,7 @@ def _box(one: _Drawn, frame: int, spec: CameraSpec, shift: FloatArray, counted: 
     right, bottom = min(ceil(x1 + across) + 2, spec.lens.width), min(ceil(y1 + down) + 2, spec.lens.height)
     if right <= left or bottom <= top:
         return None
-    return TrackBox(one.actor.track, left, top, right, bottom, one.actor.kind, one.actor.track in counted)
+    return RenderedBox(one.actor.track, left, top, right, bottom, one.actor.kind, one.actor.track in counted)
 
 
 # ---------------------------------------------------------------- drawing

@@ -29,7 +29,7 @@ from metavad.synthetic.bodies import KEYPOINTS
 from metavad.synthetic.camera import CameraSpec, sample_camera
 from metavad.synthetic.plan import VideoPlan, abnormal_kinds, plan_videos
 from metavad.synthetic.register import Print, is_noted, note, print_of
-from metavad.synthetic.render import RenderedFrame, TrackBox, render
+from metavad.synthetic.render import RenderedBox, RenderedFrame, render
 from metavad.synthetic.world import World, build_world
 from metavad.types import BoolArray, FloatArray
 
@@ -242,7 +242,7 @@ def _write_video(
 ) -> list[tuple[int, int, str | None]]:
     """One video and all that is known of it; gives the runs of abnormal frames with their kind."""
     kind: str | None = None
-    tracks: list[tuple[int, TrackBox]] = []
+    tracks: list[tuple[int, RenderedBox]] = []
     points: list[tuple[int, int, FloatArray]] = []
     labels = np.zeros(video.frames, dtype=np.uint8)
     masks = folder / "pixel_masks" / video.name if side == "test" else None
@@ -290,13 +290,13 @@ def _write_rows(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object
         table.writerows(rows)
 
 
-def _write_tracks(path: Path, tracks: list[tuple[int, TrackBox]]) -> None:
+def _write_tracks(path: Path, tracks: list[tuple[int, RenderedBox]]) -> None:
     header = ("track", "frame", "x0", "y0", "x1", "y1", "kind", "abnormal")
     rows = ((b.track, frame, b.x0, b.y0, b.x1, b.y1, b.kind, int(b.abnormal)) for frame, b in tracks)
     _write_rows(path, header, rows)
 
 
-def _write_abnormal(path: Path, tracks: list[tuple[int, TrackBox]]) -> None:
+def _write_abnormal(path: Path, tracks: list[tuple[int, RenderedBox]]) -> None:
     """Boxes of what is abnormal alone, without a header, last pixels inside: what region metrics read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [(b.track, frame, b.x0, b.y0, b.x1 - 1, b.y1 - 1) for frame, b in tracks if b.abnormal]

@@ -35,7 +35,7 @@ def test_the_density_is_that_of_neighbours_among_the_shots_and_the_memory_of_the
     """Against a sum of kernels in NumPy: three clips of one region each, four prototypes that count for e^0.7 clips."""
     torch.manual_seed(0)
     expert = Appearance.build(Config.model_validate({"data": {"rows": 6}, "appearance": {"prototypes": 4}}))
-    expert.evidence.fill_(0.7)
+    expert.log_prior_count.fill_(0.7)
     expert.shares.copy_(torch.tensor([0.0, 1.0, -1.0, 0.5]))
     shown, one = people(3), people(4).select([3])
     codes = [expert._codes(*_facts(clips["regions"][:, 0, 0])).double().numpy() for clips in (shown, one)]

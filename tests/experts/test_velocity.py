@@ -38,7 +38,7 @@ def test_nothing_shown_is_the_prior_and_much_shown_is_the_shots(expert):
     for key in prior:
         torch.testing.assert_close(nothing[key], prior[key], rtol=1e-4, atol=1e-5)
     with torch.no_grad():
-        expert.evidence.fill_(-12.0)
+        expert.log_prior_count.fill_(-12.0)
     memory = expert.condition(walkers(50))
     values, weight = _drawn(walkers(50))
     mean = (values * weight[..., None]).sum((0, 1, 2)) / weight.sum()
