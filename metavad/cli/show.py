@@ -1,5 +1,6 @@
 """``metavad show``: what ships, and which base is used."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,8 +58,7 @@ def _show_files(kind: str, name: str | None, out: Path | None) -> None:
 
     files = shipped("tasks") if kind == "tasks" else shipped("configs")
     if name is None:
-        width = max(map(len, files), default=0)
-        say(*(f"{key:<{width}}  {_title(path)}" for key, path in files.items()))
+        say(*_columns({key: _title(path) for key, path in files.items()}))
         return
     if name not in files:
         raise UsageError(f"show: expected the name of what ships, found {name!r}; {nearest(name, files)}")
@@ -69,6 +69,27 @@ def _show_files(kind: str, name: str | None, out: Path | None) -> None:
         _free(out)
         write_text(out, text)
         say(f"{out}: a copy of {name}")
+
+
+def _columns(texts: Mapping[str, str]) -> list[str]:
+    """Lines of names, each beside its text, which goes on below itself where the terminal ends."""
+    from textwrap import wrap
+
+    from metavad.cli.terminal import console
+
+    width = max(map(len, texts), default=0) + 2
+    lines: list[str] = []
+    for name, text in texts.items():
+        first, rest = f"{name:<{width}}", " " * width
+        lines += wrap(
+            text,
+            max(console().width - 2, 40),
+            initial_indent=first,
+            subsequent_indent=rest,
+            break_on_hyphens=False,
+            break_long_words=False,
+        ) or [name]
+    return lines
 
 
 def _free(out: Path) -> None:
@@ -93,13 +114,14 @@ def _show_base(given: Path | None) -> None:
 
     base, where = open_base(given)
     facts = base.facts
-    say(f"{where}", f"  digest    {base.digest}", f"  experts   {', '.join(base.config.experts)}")
-    for name in ("scenes", "steps", "seed", "seconds", "device", "versions"):
-        if name in facts:
-            say(f"  {name:<9} {_plain(facts[name])}")
+    known = {"digest": base.digest, "experts": ", ".join(base.config.experts)}
+    known |= {name: _plain(facts[name]) for name in MADE if name in facts}
+    say(f"{where}", *(f"  {line}" for line in _columns(known)))
     _show_figures(where / FIGURES, {base.digest, base.facts.get("converted_from")})
 
 
+MADE = ("scenes", "steps", "seed", "seconds", "device", "versions")
+"""Facts of a base that say how it was made."""
 FIGURES = "figures.json"
 """Beside a base: what was measured with it, as benchmarks/base_figures.py writes it."""
 
@@ -155,7 +177,7 @@ def _show_algorithms(name: str | None) -> None:
 
 def _show_experts(name: str | None) -> None:
     """Those that ship and those of other packages; one that cannot be loaded says so in its line."""
-    from metavad.cli.terminal import say
+    from metavad.cli.terminal import say_table
     from metavad.errors import UsageError, nearest
     from metavad.experts import EXPERTS
     from metavad.experts.plugins import plugins
@@ -165,11 +187,11 @@ def _show_experts(name: str | None) -> None:
     if name is not None and name not in found:
         raise UsageError(f"show: expected an expert, found {name!r}; {nearest(name, found)}")
     chosen = found if name is None else {name: found[name]}
-    rows = [("name", "reads", "clips", "package", ""), *((key, *row) for key, row in chosen.items())]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for row in rows:
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False))
-        say(f"{'  '.join(cells)}  {row[4]}".rstrip())
+    rows = [(key, *row) for key, row in chosen.items()]
+    narrow = [
+        (f"{key}: reads {reads}; clips: {clips}; {package}", f"    {what}") for key, reads, clips, package, what in rows
+    ]
+    say_table(("name", "reads", "clips", "package", "what"), rows, narrow)
 
 
 def _expert_row(kind: "type[Expert]", package: str) -> tuple[str, str, str, str]:

@@ -172,7 +172,7 @@ def test_experts_are_shown_with_what_they_read_and_whether_they_need_clips(metav
     from metavad.experts import EXPERTS
 
     lines = metavad("show", "experts").out.splitlines()
-    assert lines[0].split() == ["name", "reads", "clips", "package"]
+    assert lines[0].split() == ["name", "reads", "clips", "package", "what"]
     assert [line.split()[0] for line in lines[1:]] == list(EXPERTS)
     assert [re.split("  +", line)[1:4] for line in lines if line.startswith(("flow_density", "stillness"))] == [
         ["flow", "not needed", "metavad"],
@@ -180,3 +180,14 @@ def test_experts_are_shown_with_what_they_read_and_whether_they_need_clips(metav
     ]
     assert metavad("show", "experts", "presence").out.splitlines()[1].startswith("presence")
     assert "did you mean 'presence'" in metavad("show", "experts", "presense").line
+
+
+def test_long_texts_go_on_below_themselves_where_a_terminal_ends(metavad, monkeypatch):
+    from rich.console import Console
+
+    whole = metavad("show", "configs").out
+    monkeypatch.setattr("metavad.cli.terminal.console", lambda: Console(width=60))
+    lines = metavad("show", "configs").out.splitlines()
+    assert " ".join(" ".join(lines).split()) == " ".join(whole.split())
+    assert len(lines) > len(whole.splitlines())
+    assert all(len(line) <= 60 or "http" in line for line in lines)
