@@ -45,6 +45,8 @@ class Footage:
     scene: str
     camera: Camera
     shots: Shots
+    began: tuple[float, ...]
+    """Seconds in its video at which each shot begins, by the file's own times."""
     support: Sample
     """The shots (B = K; B = 0 where there are none)."""
     grid: tuple[int, int]
@@ -68,7 +70,20 @@ def gather(
     facts = library.facts(scene, "normal", first)
     camera = Camera(facts.height, facts.width, facts.rate, library.scenes[scene].crop)
     small = _thumbnails(library, shots.clips, progress) if thumbnails else ()
-    return Footage(scene, camera, shots, support, library.grid_of(facts), small, dict(library.glances))
+    return Footage(
+        scene,
+        camera,
+        shots,
+        tuple(_began(library, clip) for clip in shots.clips),
+        support,
+        library.grid_of(facts),
+        small,
+        dict(library.glances),
+    )
+
+
+def _began(library: Library, clip: Clip) -> float:
+    return float(library.facts(clip.scene, clip.side, clip.video).seconds[clip.first])
 
 
 def _check_shape(library: Library, shots: Shots) -> None:

@@ -44,7 +44,7 @@ __all__ = ["Detector", "load_detector", "make_detector", "save_detector"]
 KIND = Kind(
     "detector",
     "a detector",
-    version=3,
+    version=4,
     make="make one with `metavad adapt`",
     mend="make it again with `metavad adapt`",
     gaps=("support",),
@@ -62,6 +62,8 @@ class Detector:
     camera: Camera
     scene: str
     shots: tuple[Clip, ...]
+    began: tuple[float, ...]
+    """Seconds in its video at which each shot begins."""
     independent: int
     """Shots that share no frame with an earlier one."""
     base: str
@@ -106,6 +108,7 @@ def make_detector(base: Base, model: SceneModel, footage: Footage, *, alarms_per
         footage.camera,
         footage.scene,
         shots.clips,
+        footage.began,
         shots.independent,
         base.digest,
         base.config,
@@ -138,6 +141,7 @@ def load_detector(folder: str | Path) -> Detector:
         noted.camera,
         noted.scene,
         noted.shots,
+        noted.began,
         noted.independent,
         noted.base,
         noted.config,
@@ -164,6 +168,7 @@ class _Facts(BaseModel):
     promise: Promise
     camera: Camera
     shots: tuple[Clip, ...]
+    began: tuple[Annotated[float, Field(ge=0)], ...]
     independent: Annotated[int, Field(ge=0)]
     sample_size: _Size
     held_out_size: _Size
@@ -175,6 +180,8 @@ class _Facts(BaseModel):
         shots = len(self.shots)
         if any(clip.first < 0 or clip.length < 1 for clip in self.shots):
             raise ValueError("expected shots of frames from 0 on")
+        if len(self.began) != shots:
+            raise ValueError(f"expected the second at which each of {shots} shots begins, found {len(self.began)}")
         if self.independent > shots or max(self.sample_size, self.held_out_size) > shots + 1e-6:
             raise ValueError(f"expected {shots} shots to count for at most {shots}")
         if set(self.calibrations) != set(self.config.experts):
@@ -194,6 +201,7 @@ def _bundle(detector: Detector) -> Bundle:
         promise=detector.promise,
         camera=detector.camera,
         shots=detector.shots,
+        began=detector.began,
         independent=detector.independent,
         sample_size=model.support.sample_size,
         held_out_size=model.support.held_out_size,

@@ -148,7 +148,7 @@ class NearestShot(_Form):
     """Counted from 1."""
     video: str
     second: float
-    """At which it begins in that video, by the camera's frame rate."""
+    """At which it begins in that video, by the file's own times."""
 
 
 class EventRecord(_Form):
@@ -293,7 +293,7 @@ def _pixels(box: Box) -> PixelBox:
 
 def _shot(detector: Detector, place: int) -> NearestShot:
     clip = detector.shots[place]
-    return NearestShot(number=place + 1, video=clip.video, second=round(clip.first / detector.camera.fps, 3))
+    return NearestShot(number=place + 1, video=clip.video, second=round(detector.began[place], 3))
 
 
 def check_place(place: Path, result: Result) -> bool:

@@ -145,6 +145,7 @@ FACTS = {
         {"height": 10**9, "width": 9, "fps": 9.0, "crop": {}},
     ],
     "shots": [[{"scene": "a", "video": "b", "first": -1, "length": 16}] * 3, 3, []],
+    "began": [[0.0], [0.0, 1.0, -1.0], None],
     "independent": [-1, 4, 1.5],
     "sample_size": [-0.5, 3.5],
     "held_out_size": [-0.5, 3.5],
@@ -202,14 +203,14 @@ def test_pictures_are_of_all_shots_or_of_none(kept, tmp_path):
 def test_more_than_a_thousand_pictures_keep_their_order(kept, tmp_path):
     numbers = [0, 999, 1000, 2]
     files = {f"pictures/{number:03d}.jpg": str(number).encode() for number in numbers}
-    shots = [kept.facts["shots"][0]] * len(numbers)
+    facts = {**kept.facts, **{name: kept.facts[name][:1] * len(numbers) for name in ("shots", "began")}}
     ticks = {n: t[:1].expand(4, -1) for n, t in kept.tensors.items() if n.startswith("support/")}
-    save_bundle(tmp_path / "detector", KIND, Bundle({**kept.tensors, **ticks}, {**kept.facts, "shots": shots}, files))
+    save_bundle(tmp_path / "detector", KIND, Bundle({**kept.tensors, **ticks}, facts, files))
     assert load_detector(tmp_path / "detector").pictures == (b"0", b"2", b"999", b"1000")
 
 
 def test_a_detector_of_the_old_format_is_one_line(kept, tmp_path):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "detector.json").write_text(json.dumps({"format": 1, "sha256": "0" * 64, **kept.facts}))
-    with pytest.raises(BundleError, match=r"of format 3, found one of format 1 .*; make it again with `metavad adapt`"):
+    with pytest.raises(BundleError, match=r"of format 4, found one of format 1 .*; make it again with `metavad adapt`"):
         load_detector(tmp_path / "old")

@@ -103,8 +103,8 @@ def test_events_json_says_what_was_found_where_and_by_which_promise(detector, sc
     assert set(event["box"]) == {"x", "y", "width", "height"}
     assert (tmp_path / event["picture"]).read_bytes().startswith(b"\xff\xd8")
     assert sum(event["shares"].values()) == pytest.approx(1, abs=0.01)
-    clip = detector.shots[event["nearest_shot"]["number"] - 1]
-    second = pytest.approx(clip.first / detector.camera.fps, abs=1e-3)
+    place = event["nearest_shot"]["number"] - 1
+    clip, second = detector.shots[place], pytest.approx(detector.began[place], abs=1e-3)
     assert event["nearest_shot"] | {"number": 0} == {"number": 0, "video": clip.video, "second": second}
     assert EventsRecord.model_validate_json((tmp_path / "events.json").read_bytes()) == written
 

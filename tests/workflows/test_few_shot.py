@@ -110,3 +110,14 @@ def test_the_grid_is_that_of_the_videos_that_are_shown(tiny_base, tmp_path):
         assert footage.grid == grid
         model = fit(Adapted(tiny_base), footage.support, footage.grid)
         assert model.score(footage.support).fused.shape[-2:] == grid
+
+
+def test_shots_begin_at_the_file_s_own_times(tiny_base, tmp_path):
+    """Of a video whose rate changes half-way, frame number over frame rate is another time."""
+    times = [*range(0, 4000, 100), *range(4000, 16000, 300)]
+    path = write_video(tmp_path / "a.mkv", [n % 20 for n in range(80)], milliseconds=times, size=(64, 96))
+    detector = few_shot.adapt(tiny_base, scene_of_files([path]), shots=4)
+    assert detector.began == pytest.approx([times[clip.first] / 1000 for clip in detector.shots], abs=1e-3)
+    assert max(detector.began) > 4
+    save_detector(tmp_path / "detector", detector)
+    assert load_detector(tmp_path / "detector").began == detector.began
