@@ -40,6 +40,7 @@ from metavad.scoring.chunks import CHUNK, RecordingScorer, Row, chunks, overlap,
 from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.frames import FrameScore
 from metavad.scoring.prefetch import prefetch
+from metavad.threads import one_thread
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = ["PushedFrames", "VideoScores", "check_video", "explain_peak", "hold", "score", "score_features"]
@@ -113,6 +114,7 @@ class PushedFrames:
         self._count, self._gaps = 0, Gaps()
         self._recording: _Recording | None = None
 
+    @one_thread()
     def push(self, picture: Picture, seconds: float) -> list[FrameScore]:
         """The next frame, and its time; the scores that are final by now.
 
@@ -223,7 +225,8 @@ def _read(
     """The frames of one recording of a file; ``rows`` are those of its ticks."""
     for index in frames:
         row = next(rows) if is_tick[index] else None
-        task.advance(row is not None)
+        if row is not None:
+            task.advance()
         yield from scorer.push(index, float(reading.facts.seconds[index]), row)
     yield from scorer.finish()
 

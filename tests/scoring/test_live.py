@@ -8,10 +8,12 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+import torch
 
 import metavad
 from metavad.config import load_config
 from metavad.errors import UsageError, VideoError
+from metavad.features.flow import FlowFeature
 from metavad.features.poses import PosesFeature
 from metavad.features.regions import RegionsFeature
 from metavad.scenes.scene import Crop, Video
@@ -200,6 +202,24 @@ def test_after_a_flush_the_clock_may_be_another(detector, given):
     assert {each.recording for each in second} == {1}
     assert [each.index for each in first + second] == list(range(80))
     assert live.flush() == []
+
+
+def test_features_are_computed_by_one_thread_as_those_of_a_file_are(detector, given, monkeypatch):
+    plain, found = FlowFeature.start, []
+
+    def start(feature):
+        row = plain(feature)
+        return lambda image, seconds: (found.append(torch.get_num_threads()), row(image, seconds))[1]
+
+    monkeypatch.setattr(FlowFeature, "start", start)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        pushed(metavad.Live(detector), given[:5])
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert set(found) == {1}
 
 
 # --- what is wrong -------------------------------------------------------------------------------------------
