@@ -155,7 +155,7 @@ class PushedFrames:
         last = self._gaps.last
         if last is not None and seconds < last:
             raise VideoError(
-                f"expected a frame at {last:g} s or later, where the last one was, found one at {float(seconds):g} s; "
+                f"expected a frame at {last:.3f} s or later, where the last one was, found {float(seconds):.3f} s; "
                 "leave it out, or flush where the clock was set back"
             )
         return float(seconds)
