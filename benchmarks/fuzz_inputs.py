@@ -196,8 +196,8 @@ def _read(corpus: Corpus, work: Path, name: str, random: Random, more: Sequence[
     if what == "score":
         given = ["score", name, "--detector", str(corpus / "detector"), "--out", "out", *more]
     elif what == "adapt":
-        check = ["--check"] * int(random.integers(2))
-        given = ["adapt", "--normal", name, *NORMAL, "--base", corpus.base, "--out", "out", *check, *more]
+        budget = ["--budget", "0"] * int(random.integers(2))
+        given = ["adapt", "--normal", name, *NORMAL, "--base", corpus.base, "--out", "out", *budget, *more]
     elif what == "label":
         given = ["data", "label", name, "--out", "out", *more]
     else:

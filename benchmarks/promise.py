@@ -13,7 +13,7 @@ goes on where the first stopped, and a larger number adds cameras:
 
     python benchmarks/promise.py --generate 200 --seed 15 --shots 10,50 --json FILE
 
-With `--check` every camera is also counted as `metavad adapt --check` leaves it: with thresholds from the rest of the
+With `--check` every camera is also counted as `metavad adapt` leaves it: with thresholds from the rest of the
 footage that shots come from; and both ways after clips around what alarmed there, at 100 a day, were shown too.
 
 The arithmetic below what was counted is checked by `--simulate`, which does nothing else: frame scores drawn from a
@@ -48,7 +48,8 @@ from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
 from metavad.normality.model import SceneModel
 from metavad.normality.population import halves
-from metavad.normality.threshold import FEWEST, checked_threshold, own_nats, promise_threshold, window_peaks
+from metavad.normality.own_footage import window_peaks
+from metavad.normality.threshold import FEWEST, own_nats, own_threshold, promise_threshold
 from metavad.runs import runs
 from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
@@ -294,7 +295,7 @@ def _count(
     if rest is not None:
         peaks = rest.peaks(model)
         enough = np.count_nonzero(~np.isnan(peaks)) >= FEWEST
-        thresholds += [checked_threshold(model, peaks, each)[0] for each in ALARMS] if enough else thresholds
+        thresholds += [own_threshold(model, peaks, each)[0] for each in ALARMS] if enough else thresholds
     alarms, seconds = np.zeros(len(thresholds), dtype=int), 0.0
     for span in other:
         features = library.video_features(span.scene, span.side, span.video)

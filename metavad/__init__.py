@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from metavad.normality.base import load_base
     from metavad.normality.detector import Detector, load_detector, save_detector
     from metavad.scenes.listing import scene_of_files
-    from metavad.scoring.checking import check
+    from metavad.scoring.calibrating import calibrate
     from metavad.scoring.events import find_events
     from metavad.scoring.live import Live
     from metavad.scoring.stream import score
@@ -29,7 +29,7 @@ _HOMES = {
     "Live": "metavad.scoring.live",
     "MetavadError": "metavad.errors",
     "adapt": "metavad.workflows.few_shot",
-    "check": "metavad.scoring.checking",
+    "calibrate": "metavad.scoring.calibrating",
     "find_events": "metavad.scoring.events",
     "load_base": "metavad.normality.base",
     "load_config": "metavad.config",
@@ -48,7 +48,7 @@ __all__ = [
     "Live",
     "MetavadError",
     "adapt",
-    "check",
+    "calibrate",
     "find_events",
     "load_base",
     "load_config",

@@ -12,7 +12,7 @@ from metavad.experts.flow_density import FlowDensity
 from metavad.normality.detector import save_detector
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
-from metavad.scoring.checking import check
+from metavad.scoring.calibrating import calibrate
 from metavad.scoring.stream import score
 from metavad.threads import begun, one_thread, workers
 from metavad.workflows.few_shot import adapt
@@ -99,7 +99,7 @@ def test_adapting_gives_the_same_detector_on_any_number_of_threads(tiny_base, sc
 
 
 @pytest.mark.usefixtures("rounding")
-def test_scores_and_checks_are_the_same_on_any_number_of_threads(tiny_base, scene, threads):
+def test_scores_and_calibrations_are_the_same_on_any_number_of_threads(tiny_base, scene, threads, tmp_path):
     found, detector = [], adapt(tiny_base, scene, shots=4, alarms_per_day=5000)
     for count in ((1, 1), (2, 2), (3, 1)):
         threads(*count)
@@ -107,7 +107,8 @@ def test_scores_and_checks_are_the_same_on_any_number_of_threads(tiny_base, scen
         for frame in score(detector, scene.test[0]):
             scores.append(frame)
             assert torch.get_num_threads() == count[0]
-        found.append((scores, check(detector, scene).peaks.tobytes()))
+        store = Store(tmp_path / str(count))
+        found.append((scores, calibrate(detector, scene, store=store).detector.digest))
         assert torch.get_num_threads() == count[0]
     assert found[0] == found[1] == found[2]
 

@@ -3,13 +3,14 @@
 import re
 import shlex
 from collections import Counter
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import BaseFolder, Data, ManyPaths, ProgressKind, Scenes, Seed, ShotFrames
+from metavad.cli.options import BaseFolder, Data, ManyPaths, ProgressKind, Scenes, Seed, ShotFrames, length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from metavad.normality.detector import Detector
     from metavad.progress import Progress
     from metavad.scenes.scene import Scene
+    from metavad.scoring.calibrating import Calibrated
 
 __all__ = ["register"]
 
@@ -50,9 +52,13 @@ Show = Annotated[
         metavar="VIDEO@SECOND[,...]", help="Also show the clip around a second of a video.", show_default=False
     ),
 ]
-Check = Annotated[
-    bool,
-    typer.Option("--check", help="Take the threshold from the normal footage not shown, and list what alarms in it."),
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LENGTH",
+        help="Footage beside the clips to take the threshold from, such as 5m or 2h; as much as A needs if not given.",
+        show_default=False,
+    ),
 ]
 Fps = Annotated[
     float | None,
@@ -80,7 +86,7 @@ def adapt(
     alarms_per_day: AlarmsPerDay = None,
     leave_out: LeaveOut = None,
     show: Show = None,
-    check: Check = False,
+    budget: Budget = None,
     fps: Fps = None,
     name: Name = None,
     base: BaseFolder = None,
@@ -90,11 +96,15 @@ def adapt(
     out: Out = None,
     progress: ProgressKind = "auto",
 ) -> None:
-    """From K clips of a camera's normal footage to a detector of what does not belong there, in seconds."""
+    """From K clips of a camera's normal footage to a detector of what does not belong there, in seconds.
+
+    The rest of the footage sets the threshold: 3 / A days of it, 7.2 hours for ten alarms a day, or what there is.
+    """
     from metavad.cli.bases import open_base
-    from metavad.cli.terminal import progress_of, say
+    from metavad.cli.terminal import progress_of, resuming, say
 
     reporter, scenes = progress_of(progress), _scenes(target, normal, data, fps, name)
+    most = None if budget is None else length(budget, "--budget")
     left_out, shown, places = _numbers(leave_out), _seconds(show or (), scenes), _places(scenes, out)
     found, where = open_base(base)
     say(f"base {found.digest}: {where}")
@@ -113,20 +123,17 @@ def adapt(
         progress=reporter,
     )
 
-    def make_one(scene: "Scene") -> "tuple[Detector, list[str]]":
+    def make_one(scene: "Scene", place: Path) -> "Detector":
         detector = make(scene)
-        lines = _summary(scene, detector, shots, left_out)
-        checked, more = _checked(scene, detector, shown, progress=reporter) if check else (detector, [])
-        return checked, [*lines, *more]
+        say(*_summary(scene, detector, shots, left_out))
+        with resuming(GOES_ON) if len(scenes) == 1 else nullcontext():
+            return _calibrated(detector, scene, shown, most, place, reporter)
 
     _save_all(make_one, scenes, places, reporter)
 
 
 def _save_all(
-    make: "Callable[[Scene], tuple[Detector, list[str]]]",
-    scenes: "tuple[Scene, ...]",
-    places: list[Path],
-    progress: "Progress",
+    make: "Callable[[Scene, Path], Detector]", scenes: "tuple[Scene, ...]", places: list[Path], progress: "Progress"
 ) -> None:
     """Make and write the detector of each scene, and say what became of it."""
     from metavad.cli.terminal import resuming, say
@@ -136,10 +143,10 @@ def _save_all(
 
     for number, (scene, place) in enumerate(along(progress, "Adapting", list(zip(scenes, places, strict=True)))):
         with resuming(_going_on(scenes, number)), claimed(place):
-            detector, lines = make(scene)
+            detector = make(scene, place)
             save_detector(place, detector)
         next_step = f"metavad score VIDEO --detector {shlex.quote(str(place))}"
-        say(*lines, f"  {detector.promise.text}", f"  next: {next_step}")
+        say(f"  threshold {detector.threshold:.2f}: {detector.promise.text}", f"  next: {next_step}")
 
 
 def _going_on(scenes: "tuple[Scene, ...]", done: int) -> str:
@@ -204,7 +211,7 @@ _SECOND = re.compile(r"(.+?)@(\d+(?:\.\d+)?)(?:,|$)", re.DOTALL)
 
 
 def _seconds(texts: "Sequence[str]", scenes: "Sequence[Scene]") -> list[tuple[str, float]]:
-    """Videos and seconds; a name may hold commas, and stands as ``--check`` prints it."""
+    """Videos and seconds; a name may hold commas, and stands as ``adapt`` prints it."""
     from metavad.errors import printable
 
     known = {video.name for scene in scenes for video in scene.normal}
@@ -228,7 +235,7 @@ def _summary(scene: "Scene", detector: "Detector", drawn: int, left_out: list[in
     overlap = f" ({detector.independent} without overlap)" if detector.independent < shots else ""
     seconds = sum(shot.length for shot in detector.shots) / detector.camera.fps if shots else 0.0
     return [
-        f"{_called(scene)}: shown {shots} clips{overlap}, {seconds:.1f} s in all, threshold {detector.threshold:.2f}",
+        f"{_called(scene)}: shown {shots} clips{overlap}, {seconds:.1f} s in all",
         *_close(detector),
         *_odd(detector, drawn, left_out),
     ]
@@ -241,33 +248,57 @@ def _called(scene: "Scene") -> str:
     return scene.name if scene.suite == FILES else scene.key
 
 
-LISTED = 10
-"""Alarms that are named."""
+GOES_ON = "the same command goes on with the footage that is left"
+LONG = 600.0
+"""Seconds of footage from which on it is said how long it takes."""
 
 
-def _checked(
-    scene: "Scene", detector: "Detector", shown: list[tuple[str, float]], progress: "Progress"
-) -> "tuple[Detector, list[str]]":
-    """The detector with its camera's own threshold; what alarmed on the other normal footage, how to show it too."""
-    from metavad.scoring.checking import check
+def _calibrated(
+    detector: "Detector",
+    scene: "Scene",
+    shown: list[tuple[str, float]],
+    budget: float | None,
+    place: Path,
+    progress: "Progress",
+) -> "Detector":
+    """The detector with its camera's own threshold; says what alarms and stands out of the footage beside the clips."""
+    from metavad.cli.terminal import say
+    from metavad.normality.own_footage import window_seconds
+    from metavad.normality.threshold import FEWEST, spelled
+    from metavad.scoring.calibrating import calibrate, pace, pieces_of, planned_seconds
 
-    found = check(detector, scene, progress=progress)
-    lines, named = [f"  {found.text}"], found.alarms[:LISTED]
-    for alarm in named:
-        event = alarm.event
-        lines.append(
-            f"    {alarm.video}, {event.start:.1f} to {event.end:.1f} s, score {event.score:.1f}: {event.reason}"
-        )
-    if len(found.alarms) > LISTED:
-        lines.append(f"    and {len(found.alarms) - LISTED} lower ones")
-    if named:
-        seconds = [*shown, *((alarm.video, alarm.second) for alarm in named)]
-        again = " ".join(f"--show {shlex.quote(f'{video}@{second:.1f}')}" for video, second in seconds)
-        lines.append(f"  all normal? adapt again with {again}")
-    checked = found.calibrated(detector)
-    if checked is not detector:
-        lines.append(f"  threshold {checked.threshold:.2f} from that footage instead")
-    return checked, lines
+    pieces = pieces_of(detector, scene, budget=budget)
+    if (planned := planned_seconds(pieces)) >= LONG:
+        takes = spelled(planned * pace(detector, pieces[0]))
+        say(f"  calibrating on {spelled(planned)} of normal footage takes about {takes} (less with --budget)")
+    found = calibrate(detector, scene, budget=budget, progress=progress)
+    if found.seconds > 0:
+        least = FEWEST * window_seconds(detector.model)
+        few = "" if found.seconds >= least else f", too little for a threshold of its own ({least:.0f} s)"
+        what = f"  scored {spelled(found.seconds)} of normal footage that was not shown{few}"
+        say(what, *_notable(found, shown, place))
+    return found.detector
+
+
+def _notable(found: "Calibrated", shown: list[tuple[str, float]], place: Path) -> list[str]:
+    """What alarms and what stands out, by number, and what to do about it."""
+    lines = []
+    for each in found.notable:
+        moment, what = each.moment, "stands out" if each.stands_out else "alarms"
+        when = f"{moment.video}, {each.event.start:.1f} to {each.event.end:.1f} s"
+        lines.append(f"    {moment.number}. {when}, {what}, score {moment.score:.1f}: {each.event.reason}")
+    if not lines:
+        return []
+    seconds = [*shown, *((each.moment.video, each.second) for each in found.notable)]
+    again = " ".join(f"--show {shlex.quote(f'{video}@{second:.1f}')}" for video, second in seconds)
+    numbers, name = ",".join(str(each.moment.number) for each in found.notable), shlex.quote(str(place))
+    lines.append(f"  all normal? adapt again with {again}")
+    if any(each.stands_out for each in found.notable):
+        lines.append("  what stands out does not count for the threshold")
+        lines.append(f"  normal, but not to be shown? metavad threshold {name} --normal {numbers}")
+    if any(not each.stands_out for each in found.notable):
+        lines.append(f"  not normal? metavad threshold {name} --leave-out {numbers}")
+    return lines
 
 
 CLOSE = 0.7

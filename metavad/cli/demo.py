@@ -94,7 +94,7 @@ def _ending(out: Path) -> list[str]:
         f"{UNSEEN} small cameras are luck, for better or worse: benchmarks/ablation.md of the project has 22 larger.",
         "",
         "For your own camera, with a few minutes of normal video (VIDEO...) and a video to look at (NEW):",
-        "  metavad adapt --normal VIDEO... --shots 10 --check --out detectors/mine",
+        "  metavad adapt --normal VIDEO... --shots 10 --out detectors/mine",
         "  metavad score NEW --detector detectors/mine      # says why, with a picture of each event",
         "They start from the base that ships, which has seen more than the demo's (--base to choose another).",
     ]

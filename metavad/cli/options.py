@@ -1,5 +1,6 @@
 """Options that several commands share, and the texts that they take."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -17,6 +18,7 @@ __all__ = [
     "Seed",
     "ShotFrames",
     "between",
+    "length",
     "numbers",
 ]
 
@@ -125,5 +127,20 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+def length(text: str, option: str) -> float:
+    """Seconds of a length such as ``5m``; raises :class:`UsageError` on anything else.
+
+    >>> [length(text, "--budget") for text in ("90", "90s", "5m", "1.5h")]
+    [90.0, 90.0, 300.0, 5400.0]
+    """
+    from metavad.errors import UsageError
+
+    found = _LENGTH.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"{option}: expected a length such as 90s, 5m or 2h, found {text[:80]!r}")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+_LENGTH, _UNITS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)", re.ASCII), {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DIGITS = 18
 """Of a number that any machine has."""

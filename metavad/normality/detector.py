@@ -3,11 +3,12 @@
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
@@ -36,7 +37,8 @@ from metavad.normality.base import Base, known_experts
 from metavad.normality.calibration import Calibration
 from metavad.normality.distribution import LEVELS, PopulationScores, ScoreDistribution, levels
 from metavad.normality.model import SceneModel, SupportScores
-from metavad.normality.threshold import Promise, promise_threshold
+from metavad.normality.own_footage import OwnFootage
+from metavad.normality.threshold import Promise, calibrated_threshold, promise_of_threshold
 from metavad.scenes.video import working_size
 
 __all__ = ["Detector", "load_detector", "make_detector", "save_detector"]
@@ -47,7 +49,7 @@ KIND = Kind(
     version=4,
     make="make one with `metavad adapt`",
     mend="make it again with `metavad adapt`",
-    gaps=("support",),
+    gaps=("support", "own"),
 )
 
 
@@ -69,8 +71,26 @@ class Detector:
     base: str
     """Digest of the base."""
     config: Config
+    normal_ticks: int = 0
+    """Ticks of normal footage of other cameras that the base knows."""
+    own: OwnFootage = field(default_factory=OwnFootage)
+    """This camera's normal footage beside the shots; empty where there was none."""
     pictures: tuple[bytes, ...] = ()
     """A small JPEG of the middle of each shot."""
+
+    def with_alarms_per_day(self, alarms_per_day: float) -> Self:
+        """The same with the threshold of another rate; raises :class:`UsageError` for one that nobody can promise."""
+        threshold, promise = calibrated_threshold(self.model, self.own, alarms_per_day, normal_ticks=self.normal_ticks)
+        return replace(self, threshold=threshold, promise=promise)
+
+    def with_threshold(self, threshold: float) -> Self:
+        """The same with a threshold of one's own choice, and what that promises."""
+        promise = promise_of_threshold(self.model, self.own, threshold, normal_ticks=self.normal_ticks)
+        return replace(self, threshold=threshold, promise=promise)
+
+    def with_footage(self, own: OwnFootage) -> Self:
+        """The same with a threshold from the camera's own footage, where that is enough for one."""
+        return replace(self, own=own).with_alarms_per_day(self.promise.alarms_per_day)
 
     @cached_property
     def digest(self) -> str:
@@ -99,7 +119,7 @@ class Detector:
 def make_detector(base: Base, model: SceneModel, footage: Footage, *, alarms_per_day: float) -> Detector:
     """The detector of a scene model that was fitted on this footage."""
     ticks = int(base.facts.get("normal_ticks", 0))
-    threshold, promise = promise_threshold(model, alarms_per_day, normal_ticks=ticks)
+    threshold, promise = calibrated_threshold(model, OwnFootage(), alarms_per_day, normal_ticks=ticks)
     shots = footage.shots
     return Detector(
         model,
@@ -112,7 +132,8 @@ def make_detector(base: Base, model: SceneModel, footage: Footage, *, alarms_per
         shots.independent,
         base.digest,
         base.config,
-        footage.thumbnails,
+        ticks,
+        pictures=footage.thumbnails,
     )
 
 
@@ -145,6 +166,8 @@ def load_detector(folder: str | Path) -> Detector:
         noted.independent,
         noted.base,
         noted.config,
+        noted.normal_ticks,
+        _own(noted, groups["own"]),
         pictures,
     )
 
@@ -174,6 +197,8 @@ class _Facts(BaseModel):
     held_out_size: _Size
     calibrations: dict[str, _CalibrationFacts]
     config: Config
+    normal_ticks: Annotated[int, Field(ge=0)]
+    own_videos: tuple[str, ...]
 
     @model_validator(mode="after")
     def _of_these_shots(self) -> Self:
@@ -189,7 +214,7 @@ class _Facts(BaseModel):
         return self
 
 
-_GROUPS = ("params", "buffers", "memory", "population", "locations", "weights", "frames", "support")
+_GROUPS = ("params", "buffers", "memory", "population", "locations", "weights", "frames", "support", "own")
 
 
 def _bundle(detector: Detector) -> Bundle:
@@ -210,12 +235,14 @@ def _bundle(detector: Detector) -> Bundle:
             for name, each in model.calibrations.items()
         },
         config=detector.config,
+        normal_ticks=detector.normal_ticks,
+        own_videos=detector.own.videos,
     )
     pictures = {f"pictures/{number:03d}.jpg": picture for number, picture in enumerate(detector.pictures)}
-    return Bundle(_flat(model), facts.model_dump(mode="json"), pictures)
+    return Bundle(_flat(model, detector.own), facts.model_dump(mode="json"), pictures)
 
 
-def _flat(model: SceneModel) -> dict[str, Tensor]:
+def _flat(model: SceneModel, own: OwnFootage) -> dict[str, Tensor]:
     each = model.calibrations.items()
     population = {f"{name}.scores": one.population.values for name, one in each}
     parts: list[Mapping[str, Tensor]] = [
@@ -227,8 +254,16 @@ def _flat(model: SceneModel) -> dict[str, Tensor]:
         {name: one.weight for name, one in each},
         {"sample_sizes": model.frames.sample_sizes, "values": model.frames.scores},
         {"frames": model.support.frames},
+        {name: torch.from_numpy(np.ascontiguousarray(getattr(own, name))) for name in _OWN},
     ]
     return flattened(dict(zip(_GROUPS, parts, strict=True)))
+
+
+_OWN = {"video": torch.int64, "starts": torch.float64, "peaks": torch.float32, "ruling": torch.int8}
+
+
+def _own(noted: _Facts, tensors: Mapping[str, Tensor]) -> OwnFootage:
+    return OwnFootage(noted.own_videos, **{name: tensors[name].numpy() for name in _OWN})
 
 
 def _model(noted: _Facts, experts: ExpertSet, groups: Mapping[str, Parameters]) -> SceneModel:
@@ -258,6 +293,7 @@ def _check(folder: Path, noted: _Facts, experts: ExpertSet, groups: Mapping[str,
     size = working_size(noted.camera.height, noted.camera.width, noted.config.data.short_side)
     ticks = [*groups["support"].get("frames", torch.zeros(0)).shape[1:2], 1][0]
     tables = [f"{name}.{kind}" for name in names for kind in ("scores", "frames")]
+    windows = groups["own"].get("video", torch.zeros(0)).numel()
     rows = len(groups["frames"].get("sample_sizes", ()))
     each: dict[str, Mapping[str, Tensor]] = {
         "params": dict(experts.named_parameters()),
@@ -266,9 +302,13 @@ def _check(folder: Path, noted: _Facts, experts: ExpertSet, groups: Mapping[str,
         "weights": {name: _like() for name in names},
         "frames": {"sample_sizes": PopulationScores.unit().sample_sizes.repeat(rows), "values": _like(rows, LEVELS)},
         "support": {"frames": _like(len(noted.shots), ticks)},
+        "own": {name: _like(windows).to(kind) for name, kind in _OWN.items()},
     }
     for group, wanted in each.items():
         check_tensors(folder, KIND, group, groups[group], wanted)
+    video = groups["own"]["video"]
+    if len(video) and not 0 <= int(video.min()) <= int(video.max()) < len(noted.own_videos):
+        raise damaged(folder, KIND, "own/video names a video that is not there")
     if not rows:
         raise damaged(folder, KIND, "frames/values has no rows")
     features = features_of(noted.config, experts.reads)

@@ -11,27 +11,30 @@ from metavad.config import ALARMS, Alarms
 from metavad.errors import UsageError
 from metavad.normality.distribution import ScoreDistribution
 from metavad.normality.model import SceneModel
-from metavad.recordings import recordings
+from metavad.normality.own_footage import OwnFootage, alarm_levels, window_seconds
 from metavad.runs import runs
 from metavad.types import BoolArray, FloatArray
 
 __all__ = [
     "FEWEST",
     "SECONDS_PER_DAY",
-    "SURE",
     "Promise",
     "alarms_at",
+    "calibrated_threshold",
     "check_alarms",
-    "checked_threshold",
+    "needed_seconds",
+    "outstanding",
     "own_nats",
+    "own_threshold",
+    "promise_of_threshold",
     "promise_threshold",
-    "window_peaks",
-    "window_seconds",
+    "rates",
+    "spelled",
 ]
 
 SECONDS_PER_DAY = 86_400.0
-SURE = -math.log(0.05)
-"""Alarms at least expected (3.0) of a rate that footage without any rules out with 95 %."""
+SURE = 0.95
+"""With which a rate is proven."""
 PRIOR_TICKS = 40.0
 """Ticks of shots that the cameras' common spread of normal scores counts for."""
 CAUTION = 0.9
@@ -60,13 +63,16 @@ def promise_threshold(model: SceneModel, alarms_per_day: float, *, normal_ticks:
     where the shots are too few to tell this camera from others.
     """
     check_alarms(alarms_per_day)
-    window = window_seconds(model)
-    nats = math.log(SECONDS_PER_DAY / (alarms_per_day * window))
+    nats = math.log(SECONDS_PER_DAY / (alarms_per_day * window_seconds(model)))
+    return _frames(model).value(nats * _spread(model)), _promise(model, alarms_per_day, normal_ticks)
+
+
+def _promise(model: SceneModel, alarms_per_day: float, normal_ticks: int) -> Promise:
+    """By the footage of other cameras, and as many clips of this one as were shown."""
+    nats = math.log(SECONDS_PER_DAY / (alarms_per_day * window_seconds(model)))
     reach = math.log(max(normal_ticks, 20) / 20.0)
-    scale = _spread(model)
-    score = _frames(model).value(nats * scale)
     supported = nats <= reach and model.support.sample_size >= FEWEST_CLIPS
-    return score, Promise(alarms_per_day, supported, _sentence(model, alarms_per_day, nats, reach))
+    return Promise(alarms_per_day, supported, _sentence(model, alarms_per_day, nats, reach))
 
 
 def alarms_at(model: SceneModel, score: float, threshold: float, alarms_per_day: float) -> float:
@@ -95,68 +101,178 @@ PRIOR_PEAKS = 5.0
 FEWEST = 60
 """Windows of a camera's own footage from which a threshold is taken from them: of simulated cameras livelier than most
 88 to 97 % keep a rare promise then, and 82 to 87 % with 20 windows."""
+ODD_SHARE, ODD_CHANCE, ODD_REST = 0.05, 0.01, 5
+"""Of windows that may stand out, at most this share; of footage where nothing does, the chance that something seems to;
+and peaks at least that do not."""
 
 
-def window_peaks(model: SceneModel, scores: FloatArray, seconds: FloatArray, shown: BoolArray) -> FloatArray:
-    """What one video gives to :func:`checked_threshold`, from its smoothed scores, their times and what was shown (T,).
-
-    The highest score that was not shown of each whole smoothing window of a recording; NaN where more than half of one
-    was shown, and after the last.
-    """
-    parts = [slice(start, stop) for start, stop in recordings(seconds)]
-    return np.concatenate([_peaks(model, scores[part], seconds[part], shown[part]) for part in parts])
-
-
-def _peaks(model: SceneModel, scores: FloatArray, seconds: FloatArray, shown: BoolArray) -> FloatArray:
-    """Those of one recording."""
-    windows = ((seconds - seconds[0]) / window_seconds(model)).astype(int)
-    number = np.unique(windows, return_inverse=True)[1]
-    peaks = np.full(number[-1] + 1, np.nan)
-    for window in range(number[-1]):
-        inside = slice(*np.searchsorted(number, [window, window + 1]))
-        if shown[inside].mean() <= 0.5:
-            peaks[window] = scores[inside][~shown[inside]].max()
-    return peaks
+def calibrated_threshold(
+    model: SceneModel, own: OwnFootage, alarms_per_day: float, *, normal_ticks: int
+) -> tuple[float, Promise]:
+    """The threshold and its promise: from the camera's own footage where there is enough of it, else from others'."""
+    if np.count_nonzero(own.known) < FEWEST:
+        return promise_threshold(model, alarms_per_day, normal_ticks=normal_ticks)
+    check_alarms(alarms_per_day)
+    return own_threshold(model, own.peaks, alarms_per_day, normal=own.ruling > 0, left_out=own.ruling < 0)
 
 
-def checked_threshold(model: SceneModel, peaks: FloatArray, alarms_per_day: float) -> tuple[float, Promise]:
+def own_threshold(
+    model: SceneModel,
+    peaks: FloatArray,
+    alarms_per_day: float,
+    *,
+    normal: BoolArray | None = None,
+    left_out: BoolArray | None = None,
+) -> tuple[float, Promise]:
     """The threshold from normal footage of the camera itself that was not shown, and what it promises.
 
-    ``peaks`` (N,) holds those of all its videos (:func:`window_peaks`), at least ``FEWEST`` that are not NaN. In nats
-    of the base's tail, what lies above their 80 % quantile is taken for exponential (peaks over threshold: Pickands
-    1975, https://doi.org/10.1214/aos/1176343003; neighbouring windows over it are one peak), with the cameras' common
-    tail as prior of those calmer than it, at the 0.9 quantile of what the peaks leave open. And never so low that this
-    footage itself would have broken the promise.
+    ``peaks`` (N,) holds those of all its videos (:func:`~metavad.normality.own_footage.window_peaks`), at least
+    ``FEWEST`` that are not NaN. What stands out of them (:func:`outstanding`) does not count, unless it is ``normal``
+    (N,). In nats of the base's tail, what lies above their 80 % quantile is taken for exponential (peaks over
+    threshold: Pickands 1975, https://doi.org/10.1214/aos/1176343003; neighbouring windows over it are one peak), with
+    the cameras' common tail as prior of those calmer than it, at the 0.9 quantile of what the peaks leave open. And
+    never so low that this footage itself, where it is long enough, would not prove the promise.
     """
-    window, population = window_seconds(model), _frames(model)
-    nats = population.surprise(torch.from_numpy(np.nan_to_num(peaks)).float()).double().numpy()
+    counted = _counted(model, peaks, normal, left_out)
+    share = alarms_per_day * window_seconds(model) / SECONDS_PER_DAY
+    threshold = _frames(model).value(own_nats(_nats(model, peaks), counted, share))
+    allowed = _provable(int(counted.sum()) * share)
+    threshold = max([threshold, *alarm_levels(peaks, counted)[allowed : allowed + 1].tolist()])
+    return threshold, _own_promise(model, peaks, counted, threshold, alarms_per_day)
+
+
+def promise_of_threshold(model: SceneModel, own: OwnFootage, threshold: float, *, normal_ticks: int) -> Promise:
+    """What a threshold promises that somebody chose: the rate that the camera's footage proves, else other cameras'."""
+    if np.count_nonzero(own.known) < FEWEST:
+        nats = min(float(_frames(model).surprise(torch.tensor([threshold]))[0]) / _spread(model), _FARTHEST)
+        return _promise(model, _rounded(SECONDS_PER_DAY / (window_seconds(model) * math.exp(nats))), normal_ticks)
+    counted = _counted(model, own.peaks, own.ruling > 0, own.ruling < 0)
+    alarms = len(runs(counted & (own.peaks > threshold)))
+    rate = _rounded(_bound(alarms) / _days(model, counted))
+    return _own_promise(model, own.peaks, counted, threshold, rate)
+
+
+_FARTHEST = 50.0
+"""Nats beyond which nobody counts alarms."""
+
+
+def rates(model: SceneModel, own: OwnFootage, thresholds: FloatArray) -> FloatArray:
+    """Alarms a day on the camera's own footage at each threshold (M,), without what stands out or is left out."""
+    counted = _counted(model, own.peaks, own.ruling > 0, own.ruling < 0)
+    found = [len(runs(counted & (own.peaks > each))) for each in thresholds]
+    return np.array(found) / _days(model, counted)
+
+
+def outstanding(model: SceneModel, own: OwnFootage) -> BoolArray:
+    """The windows (N,) that stand out of a camera's own footage, and so do not count unless somebody says so."""
+    counted = _counted(model, own.peaks, own.ruling > 0, own.ruling < 0)
+    return np.asarray(own.known & ~counted)
+
+
+def _counted(model: SceneModel, peaks: FloatArray, normal: BoolArray | None, left_out: BoolArray | None) -> BoolArray:
+    """The windows (N,) that a threshold is taken from."""
     known = ~np.isnan(peaks)
-    seconds = float(known.sum()) * window
-    threshold = population.value(own_nats(nats, known, alarms_per_day * window / SECONDS_PER_DAY))
-    proven = SURE * SECONDS_PER_DAY / seconds
-    text = f"at most {alarms_per_day:,g} false alarms a day"
-    own = f"{seconds / 60:.1f} min of this camera's normal footage"
-    if alarms_per_day >= proven:
-        return threshold, Promise(alarms_per_day, True, f"{text}, from {own}")
-    beyond = f"is an estimate: {own} proves at most {math.ceil(proven):,} a day, longer footage fewer"
-    return threshold, Promise(alarms_per_day, False, f"{text} {beyond}")
+    known = known if left_out is None else known & ~left_out
+    odd = _odd(_nats(model, peaks), known)
+    return known & ~(odd if normal is None else odd & ~normal)
+
+
+def _odd(nats: FloatArray, known: BoolArray) -> BoolArray:
+    """Windows (N,) that stand out: a few per cent at most, apart from all others by a gap that chance does not make.
+
+    Of n exponential excesses, the k-th gap from the top is exponential with scale / k (Renyi 1953); with the scale of
+    those below it, k gap / scale has an F distribution of 2 and 2 (n - k) degrees of freedom. The lowest gap counts
+    that is too large, so that many such events do not hide one another. A tail that is merely long has none.
+    """
+    odd = np.zeros(len(nats), dtype=bool)
+    body = float(np.quantile(nats[known], BODY)) if known.any() else 0.0
+    intervals = runs((nats > body) & known)
+    excess = np.array([nats[start:end].max() for start, end in intervals]) - body
+    ranked = np.argsort(-excess, kind="stable")
+    excess, lengths = excess[ranked], np.diff(intervals, axis=1)[ranked, 0]
+    above = np.arange(1, len(excess) - ODD_REST + 1)
+    if not len(above):
+        return odd
+    rest = len(excess) - above
+    scale = (excess.sum() - np.cumsum(excess)[: len(above)] + above * excess[1 : len(above) + 1]) / rest
+    ratio = above * (excess[: len(above)] - excess[1 : len(above) + 1]) / np.maximum(scale, 1e-12)
+    chance = np.exp(-rest * np.log1p(ratio / rest))
+    few = np.cumsum(lengths)[: len(above)] <= ODD_SHARE * known.sum()
+    if (found := np.flatnonzero((chance < ODD_CHANCE / len(excess)) & few)).size:
+        for start, end in intervals[ranked[: above[found[-1]]]]:
+            odd[start:end] = True
+    return odd
 
 
 def own_nats(nats: FloatArray, known: BoolArray, share: float) -> float:
     """The nats that at most ``share`` of a camera's windows pass, from those (N,) of which some are known."""
     count, body = int(known.sum()), float(np.quantile(nats[known], BODY))
-    found = sorted((float(nats[start:end].max()) for start, end in runs((nats > body) & known)), reverse=True)
+    found = [float(nats[start:end].max()) for start, end in runs((nats > body) & known)]
     excess = sum(found) - body * len(found)
     prior = PRIOR_PEAKS * max(1.0, excess / max(len(found), 1))
     scale = (excess + prior) / float(gammaincinv(len(found) + PRIOR_PEAKS, 1 - CAUTION))
     needed = body + scale * max(0.0, math.log((len(found) + 1) / (count * share)))
-    allowed = math.floor(count * share)
-    return max([needed, *found[allowed : allowed + 1]])
+    allowed = _provable(count * share)
+    levels: list[float] = alarm_levels(nats, known)[allowed : allowed + 1].tolist()
+    return max([needed, *levels])
 
 
-def window_seconds(model: SceneModel) -> float:
-    """Seconds that one alarm lasts at least: the past and the look-ahead of smoothing."""
-    return model.scoring.past + model.scoring.future
+def _bound(alarms: int) -> float:
+    """The most alarms that are expected where so many were found, at 95 %: 3.0 where there was none (Poisson)."""
+    return float(gammaincinv(alarms + 1, SURE))
+
+
+def _provable(expected: float) -> int:
+    """The most alarms in footage that still prove that no more than ``expected`` are; none where it is too short."""
+    return max(0, int(np.count_nonzero(gammaincinv(np.arange(int(expected) + 1) + 1, SURE) <= expected)) - 1)
+
+
+def needed_seconds(alarms_per_day: float) -> float:
+    """Normal footage that proves a rate, where nothing in it alarms."""
+    return _bound(0) * SECONDS_PER_DAY / alarms_per_day
+
+
+def _nats(model: SceneModel, peaks: FloatArray) -> FloatArray:
+    nats: FloatArray = _frames(model).surprise(torch.from_numpy(np.nan_to_num(peaks)).float()).double().numpy()
+    return nats
+
+
+def _days(model: SceneModel, counted: BoolArray) -> float:
+    return float(counted.sum()) * window_seconds(model) / SECONDS_PER_DAY
+
+
+def _own_promise(
+    model: SceneModel, peaks: FloatArray, counted: BoolArray, threshold: float, alarms_per_day: float
+) -> Promise:
+    """By the camera's own footage."""
+    days, most = _days(model, counted), _bound(len(runs(counted & (peaks > threshold))))
+    text, own = f"at most {alarms_per_day:,g} false alarms a day", spelled(days * SECONDS_PER_DAY)
+    if most <= alarms_per_day * days:
+        return Promise(alarms_per_day, True, f"{text}, proven on {own} of this camera's normal footage")
+    more = spelled((most / alarms_per_day - days) * SECONDS_PER_DAY)
+    return Promise(
+        alarms_per_day,
+        False,
+        f"{text}, an estimate: {own} of this camera's normal footage proves {math.ceil(most / days):,}, and {more} "
+        "more would prove it",
+    )
+
+
+def _rounded(rate: float) -> float:
+    """Up to two digits, within what can be promised."""
+    step = 10.0 ** (math.floor(math.log10(rate)) - 1)
+    return min(max(math.ceil(rate / step - 1e-9) * step, ALARMS[0]), ALARMS[1])
+
+
+def spelled(seconds: float) -> str:
+    """A length of footage in words.
+
+    >>> spelled(42.4), spelled(600), spelled(9000)
+    ('42 s', '10.0 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"
 
 
 def _frames(model: SceneModel) -> ScoreDistribution:
@@ -183,11 +299,12 @@ def _sentence(model: SceneModel, alarms: float, nats: float, reach: float) -> st
     if model.support.sample_size < FEWEST_CLIPS:
         known = "on most cameras, not yet certain on this one" if nats <= reach else "is estimated from other cameras"
         worth = f"these {shots} are worth {int(model.support.sample_size)}" if shots else "none was shown"
-        return f"{promise} {known}: show {FEWEST_CLIPS} clips from different times ({worth}), or use --check"
+        clips = f"show {FEWEST_CLIPS} clips from different times ({worth})"
+        return f"{promise} {known}: {clips}, or give two minutes of normal footage beside them"
     if nats <= reach:
         return f"{promise}, by the normal footage of other cameras and {shots} clips of this one"
     least = SECONDS_PER_DAY / (window_seconds(model) * math.exp(reach))
     return (
-        f"{promise} is an estimate: the normal footage of other cameras and {shots} clips prove at most {least:,.0f} a "
-        "day; give more normal footage and use --check"
+        f"{promise}, an estimate: the normal footage of other cameras and {shots} clips prove {math.ceil(least):,}, "
+        f"and {spelled(needed_seconds(alarms))} of this camera's would prove it"
     )

@@ -70,21 +70,27 @@ def score(
     video: str | Path | Video | Iterable[tuple[Picture, float]],
     *,
     crop: Crop | None = None,
+    frames: tuple[int, int] | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[FrameScore]:
     """Score every frame of a video of the detector's camera, as it is read; what is wrong with it is raised at once.
 
     ``video`` may be its path, or its frames, each with its seconds: see :meth:`metavad.Live.push`. ``crop`` defaults
-    to what the camera was cropped by. Raises :class:`VideoError` when the pictures have another shape than the
-    camera's.
+    to what the camera was cropped by. With ``frames``, half-open, only a part of a video is read, from its first tick
+    on, and scored as if nothing came before. Raises :class:`VideoError` when the pictures have another shape than the
+    camera's, :class:`UsageError` for a part of pushed frames.
     """
     crop = detector.camera.crop if crop is None else crop
     if not isinstance(video, str | Path | Video):
+        if frames is not None:
+            raise UsageError("expected a video of which to score a part, found its frames; push only some of them")
         return _pushed(PushedFrames(detector, crop), video)
     video = video if isinstance(video, Video) else _video_at(video)
     facts = probe(video, crop)
     _check_shape(detector, facts, video)
-    return _frames(detector, Reading(video, facts, crop, tick_frames(facts.seconds, detector.model.rate)), progress)
+    ticks, inside = tick_frames(facts.seconds, detector.model.rate), (0, facts.frames) if frames is None else frames
+    reading = Reading(video, facts, crop, ticks[slice(*np.searchsorted(ticks, inside))])
+    return _frames(detector, reading, inside, progress)
 
 
 def check_video(detector: Detector, video: Video) -> None:
@@ -191,26 +197,29 @@ def _video_at(path: str | Path) -> Video:
     return videos[0]
 
 
-def _frames(detector: Detector, reading: Reading, progress: Progress) -> Iterator[FrameScore]:
-    """Every frame of a file, recording by recording; the next chunk is read meanwhile."""
+def _frames(
+    detector: Detector, reading: Reading, inside: tuple[int, int], progress: Progress
+) -> Iterator[FrameScore]:
+    """Every frame of a file inside these, recording by recording; the next chunk is read meanwhile."""
     features, facts, data = (
         features_of(detector.config, detector.model.experts.reads),
         reading.facts,
         detector.config.data,
     )
     read = read_frames(reading.video, short_side=data.short_side, crop=reading.crop, every=reading.frames)
-    rows = prefetch(_rows(features, reading, watched(reading.video, read)), CHUNK)
+    whole = inside == (0, facts.frames)
+    rows = prefetch(_rows(features, reading, watched(reading.video, read) if whole else read), CHUNK)
     is_tick = np.zeros(facts.frames, bool)
     is_tick[reading.frames] = True
-    unknown = 0
+    begin, unknown = [*reading.frames[:1].tolist(), facts.frames][0], 0
     with progress.task(f"Scoring {reading.video.name}", len(reading.frames)) as task:
         for number, (start, stop) in enumerate(recordings(facts.seconds).tolist()):
             scorer, known = RecordingScorer(detector, features, number), False
-            for frame in _read(scorer, reading, range(start, stop), is_tick, rows, task):
+            for frame in _read(scorer, reading, range(max(start, begin), min(stop, inside[1])), is_tick, rows, task):
                 known = known or frame.cause is not None
                 yield frame
             unknown += 0 if known else stop - start
-    if unknown > _SILENT * facts.frames:
+    if whole and unknown > _SILENT * facts.frames:
         warnings.warn(
             f"{reading.video.path}: {unknown} of {facts.frames} frames are in recordings too short to be scored, about "
             "half a second and less; their score is 0",

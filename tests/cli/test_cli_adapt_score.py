@@ -124,9 +124,10 @@ def test_without_shots_it_is_the_base_that_scores(metavad, camera, tiny_run, tmp
 
 
 def test_normal_footage_that_alarms_is_named_and_can_be_shown(metavad, camera, tiny_run, tmp_path):
-    arguments = ["adapt", "--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--alarms-per-day", 25_000]
-    first = metavad(*arguments, "--check", "--out", "first")
-    assert (first.code, "of normal footage that was not shown: " in first.out) == (0, True)
+    arguments = ["adapt", "--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--alarms-per-day", 80_000]
+    first = metavad(*arguments, "--out", "first")
+    assert first.code == 0, first.err
+    assert "of normal footage that was not shown, too little for a threshold of its own (84 s)\n    1. normal-0" in first.out
     shown = first.out.split("adapt again with --show ")[1].split()[0]
     assert metavad(*arguments, "--show", shown, "--out", "second").code == 0
     one, two = (json.loads((tmp_path / name / "detector.json").read_text())["shots"] for name in ("first", "second"))
@@ -137,6 +138,14 @@ def test_normal_footage_that_alarms_is_named_and_can_be_shown(metavad, camera, t
     for video, second in (each.split("@") for each in shown.split(",")):
         assert any(name == video and begin <= float(second) * rate + 1 and float(second) * rate - 1 <= end
                    for name, begin, end in clips)  # fmt: skip
+
+
+def test_no_budget_takes_the_threshold_from_other_cameras(metavad, camera, tiny_run):
+    arguments = ["adapt", "--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--out", "one"]
+    result = metavad(*arguments, "--budget", "0")
+    assert (result.code, "not shown" in result.out) == (0, False)
+    wrong = metavad(*arguments, "--budget", "soon")
+    assert (wrong.code, "such as 90s, 5m or 2h, found 'soon'" in wrong.line) == (2, True)
 
 
 def test_clips_close_in_time_are_called_so(metavad, camera, tiny_run):

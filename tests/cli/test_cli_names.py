@@ -54,7 +54,7 @@ def test_scenes_of_one_name_get_folders_of_their_own(metavad, tiny_run, tmp_path
 def test_what_a_check_suggests_is_taken(metavad, tiny_run, tmp_path, name):
     videos = _normal(tmp_path / "v", name, "other")
     given = ["--normal", *videos, "--alarms-per-day", 80_000]
-    first = _adapt(metavad, tiny_run, *given, "--check", "--out", "first")
+    first = _adapt(metavad, tiny_run, *given, "--out", "first")
     assert first.code == 0, first.err
     suggested = shlex.split(first.out.split("adapt again with ")[1].splitlines()[0])
     assert len(suggested) >= 2

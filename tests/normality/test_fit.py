@@ -175,7 +175,7 @@ def test_a_promise_beyond_the_footage_says_so(library, scene, tiny_base):
     assert kept.supported
     assert kept.text.endswith("10 clips of this one")
     assert not hoped.supported
-    assert "give more normal footage and use --check" in hoped.text
+    assert "of this camera's would prove it" in hoped.text
 
 
 @pytest.mark.parametrize(("alarms", "known"), [(20_000, "not yet certain on this one"), (0.1, "estimated")])

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from metavad.episodes import Shots
+from metavad.errors import UsageError
 from metavad.features.footage import gather
 from metavad.features.library import Library
 from metavad.normality.distribution import PopulationScores
 from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
-from metavad.normality.threshold import SECONDS_PER_DAY, alarms_at, checked_threshold, promise_threshold, window_seconds
+from metavad.normality.own_footage import OwnFootage, joined, moments, ruled, window_seconds
+from metavad.normality.threshold import SECONDS_PER_DAY, alarms_at, calibrated_threshold, outstanding, own_threshold, promise_of_threshold, promise_threshold, rates
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 
@@ -39,37 +41,37 @@ def test_the_promise_is_kept_on_most_simulated_cameras(model, scale, windows):
         kept = []
         for _ in range(60):
             peaks = generator.exponential(scale, windows)
-            threshold, _ = checked_threshold(model, peaks, daily(model, share))
+            threshold, _ = own_threshold(model, peaks, daily(model, share))
             kept.append(math.exp(-threshold / scale) <= 1.2 * share)
         assert np.mean(kept) >= 0.8
 
 
 def test_a_calm_camera_gets_a_lower_threshold_than_a_lively_one(model):
     peaks = np.random.default_rng(1).exponential(1.0, 200)
-    calm, lively = (checked_threshold(model, scale * peaks, daily(model, 0.002))[0] for scale in (0.3, 2.0))
+    calm, lively = (own_threshold(model, scale * peaks, daily(model, 0.002))[0] for scale in (0.3, 2.0))
     assert calm < 0.5 * lively
 
 
 def test_fewer_alarms_need_a_higher_threshold(model):
     peaks = np.random.default_rng(2).exponential(1.0, 200)
-    thresholds = [checked_threshold(model, peaks, daily(model, share))[0] for share in (0.3, 0.05, 0.001, 1e-5)]
+    thresholds = [own_threshold(model, peaks, daily(model, share))[0] for share in (0.3, 0.05, 0.001, 1e-5)]
     assert thresholds == sorted(thresholds)
     assert thresholds[0] < thresholds[-1]
 
 
-@pytest.mark.parametrize("share", [0.001, 0.02, 0.05])
+@pytest.mark.parametrize("share", [0.001, 0.007, 0.02, 0.05])
 def test_the_footage_itself_keeps_the_promise(model, share):
-    peaks = np.random.default_rng(3).exponential(0.1, 100)
-    peaks[[20, 50, 80]] = 9.0, 8.0, 7.0
-    threshold, _ = checked_threshold(model, peaks, daily(model, share))
-    assert (peaks > threshold).sum() <= 100 * share
+    peaks = np.random.default_rng(3).pareto(1.5, 400)
+    threshold, promise = own_threshold(model, peaks, daily(model, share))
+    assert (peaks > threshold).sum() <= 400 * share
+    assert promise.supported == (400 * share >= 3.0)
 
 
 def test_neighbours_are_one_peak_and_what_was_shown_parts_them(model):
     single, several, parted = (np.full(100, 0.1) for _ in range(3))
     single[50] = several[50] = parted[50] = 9.0
     several[51], several[52], parted[51], parted[52] = 8.5, 8.7, np.nan, 8.7
-    one, two, three = (checked_threshold(model, each, daily(model, 0.01))[0] for each in (single, several, parted))
+    one, two, three = (own_threshold(model, each, daily(model, 0.01))[0] for each in (single, several, parted))
     assert one == two != three
 
 
@@ -77,7 +79,7 @@ def test_what_the_footage_can_prove_is_reported(model):
     peaks = np.random.default_rng(4).exponential(1.0, 1000)
     least = 3 * daily(model, 1 / 1000)
     for alarms, proven in ((1.1 * least, True), (0.5 * least, False)):
-        _, promise = checked_threshold(model, peaks, alarms)
+        _, promise = own_threshold(model, peaks, alarms)
         assert promise.supported is proven
         assert promise.alarms_per_day == alarms
         assert "23.3 min of this camera's normal footage" in promise.text
@@ -94,3 +96,120 @@ def test_the_alarms_of_a_threshold_are_what_a_promise_of_so_many_would_set(model
 
 def test_no_more_alarms_fit_into_a_day_than_windows(model):
     assert alarms_at(model, -5.0, 1e6, 10.0) == pytest.approx(SECONDS_PER_DAY / window_seconds(model))
+
+
+def footage(peaks):
+    """Windows of two videos, a gap between them."""
+    half = len(peaks) // 2
+    parts = [("monday", peaks[:half]), ("tuesday", peaks[half:])]
+    return joined([(name, 1.4 * np.arange(len(each) + 1), np.append(each, np.nan)) for name, each in parts])
+
+
+PLANTED = [(100, 3), (400, 5), (900, 2), (1500, 4), (1700, 6)]
+
+
+def windows_of():
+    """Where the planted events are in it: a window between the videos is nothing."""
+    return [(start + (start >= 1000), start + (start >= 1000) + length) for start, length in PLANTED]
+
+
+@pytest.fixture
+def planted():
+    """Half an hour and more, of which one per cent is events that a base finds easily."""
+    generator = np.random.default_rng(5)
+    peaks = generator.exponential(0.4, 2000)
+    for start, length in PLANTED:
+        peaks[start : start + length] = generator.uniform(9, 30, length)
+    return footage(peaks)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.002, 0.0005])
+def test_planted_events_do_not_ruin_the_threshold(model, planted, share):
+    odd = outstanding(model, planted)
+    assert all(odd[slice(*each)].all() for each in windows_of())
+    assert odd.sum() < 2 * sum(length for _, length in PLANTED)
+    clean = replace(planted, peaks=np.where(odd, np.float32(np.nan), planted.peaks))
+    alarms = daily(model, share)
+    threshold, promise = calibrated_threshold(model, planted, alarms, normal_ticks=1000)
+    assert (threshold, promise.text) == (
+        calibrated_threshold(model, clean, alarms, normal_ticks=1000)[0],
+        calibrated_threshold(model, clean, alarms, normal_ticks=1000)[1].text,
+    )
+    assert (
+        threshold
+        < 9
+        < calibrated_threshold(model, replace(planted, ruling=odd.astype(np.int8)), 0.1 * alarms, normal_ticks=1000)[0]
+    )
+
+
+def test_planted_events_are_named_with_video_and_time(model, planted):
+    odd = outstanding(model, planted)
+    named = [moment for moment in moments(model, planted) if odd[slice(*moment.windows)].any()]
+    assert [moment.number for moment in named] == [1, 2, 3, 4, 5]
+    assert sorted(moment.windows for moment in named) == windows_of()
+    found = sorted((moment.video, round(moment.start / 1.4), round(moment.end / 1.4)) for moment in named)
+    places = [("monday" if start < 1000 else "tuesday", start % 1000, length) for start, length in PLANTED]
+    assert found == [(video, start, start + length) for video, start, length in places]
+
+
+def test_a_long_tail_does_not_stand_out(model):
+    flagged = []
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        for peaks in (generator.exponential(1.0, 1000), generator.gamma(2.0, 1.0, 1000)):
+            flagged.append(outstanding(model, footage(peaks)).any())
+    assert np.mean(flagged) <= 0.05
+
+
+def test_what_half_of_the_time_is_so_is_normal(model):
+    peaks = np.random.default_rng(6).exponential(0.1, 1000)
+    peaks[::8] += 10
+    assert not outstanding(model, footage(peaks)).any()
+
+
+def test_what_is_said_of_moments_counts(model, planted):
+    plain, _ = calibrated_threshold(model, planted, 60, normal_ticks=1000)
+    normal, _ = calibrated_threshold(
+        model, ruled(model, planted, normal=[1, 2, 3, 4, 5], left_out=[]), 60, normal_ticks=1000
+    )
+    assert normal > 9 > plain
+    lively = footage(np.random.default_rng(7).exponential(1.0, 2000))
+    left_out = ruled(model, lively, normal=[], left_out=[1, 2])
+    assert (
+        calibrated_threshold(model, left_out, 10, normal_ticks=1000)[0]
+        < calibrated_threshold(model, lively, 10, normal_ticks=1000)[0]
+    )
+    assert [each.score for each in moments(model, left_out)] == [each.score for each in moments(model, lively)]
+    with pytest.raises(UsageError, match="--leave-out 21: expected the number of a moment"):
+        ruled(model, lively, normal=[], left_out=[21])
+
+
+def test_the_promise_is_one_sentence(model):
+    peaks = np.random.default_rng(8).exponential(1.0, 20_000)
+    hours = 20_000 * 1.4 / 3600
+    _, kept = calibrated_threshold(model, footage(peaks), 10, normal_ticks=1000)
+    assert kept.supported
+    assert kept.text == f"at most 10 false alarms a day, proven on {hours:.1f} h of this camera's normal footage"
+    _, hoped = calibrated_threshold(model, footage(peaks), 5, normal_ticks=1000)
+    assert not hoped.supported
+    assert hoped.text.endswith("of this camera's normal footage proves 10, and 6.6 h more would prove it")
+
+
+def test_a_threshold_of_ones_own_promises_what_the_footage_proves(model):
+    own = footage(np.random.default_rng(9).exponential(1.0, 20_000))
+    promises = [promise_of_threshold(model, own, each, normal_ticks=1000) for each in (2.0, 4.0, 99.0)]
+    rates_a_day = [promise.alarms_per_day for promise in promises]
+    assert rates_a_day == sorted(rates_a_day, reverse=True)
+    assert rates_a_day[-1] == 9.3
+    assert all(promise.supported for promise in promises)
+    found = rates(model, own, np.array([2.0, 4.0, 99.0]))
+    assert (found <= rates_a_day).all()
+    assert found[-1] == 0
+
+
+@pytest.mark.parametrize("alarms", [2000.0, 10.0])
+def test_without_footage_a_threshold_promises_what_other_cameras_say(model, alarms):
+    threshold, promise = calibrated_threshold(model, OwnFootage(), alarms, normal_ticks=1000)
+    again = promise_of_threshold(model, OwnFootage(), threshold, normal_ticks=1000)
+    assert again.alarms_per_day == pytest.approx(promise.alarms_per_day, rel=0.11)
+    assert promise_of_threshold(model, OwnFootage(), 1e9, normal_ticks=1000).alarms_per_day < 0.01
