@@ -47,8 +47,8 @@ from metavad.normality.distribution import PopulationScores
 from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
 from metavad.normality.model import SceneModel
-from metavad.normality.population import halves
 from metavad.normality.own_footage import window_peaks
+from metavad.normality.population import halves
 from metavad.normality.threshold import FEWEST, own_nats, own_threshold, promise_threshold
 from metavad.runs import runs
 from metavad.scenes.cache import Store

@@ -284,14 +284,14 @@ def _notable(found: "Calibrated", shown: list[tuple[str, float]], place: Path) -
     """What alarms and what stands out, by number, and what to do about it."""
     lines = []
     for each in found.notable:
-        moment, what = each.moment, "stands out" if each.stands_out else "alarms"
-        when = f"{moment.video}, {each.event.start:.1f} to {each.event.end:.1f} s"
-        lines.append(f"    {moment.number}. {when}, {what}, score {moment.score:.1f}: {each.event.reason}")
+        cluster, what = each.cluster, "stands out" if each.stands_out else "alarms"
+        when = f"{cluster.video}, {each.event.start:.1f} to {each.event.end:.1f} s"
+        lines.append(f"    {cluster.number}. {when}, {what}, score {cluster.score:.1f}: {each.event.reason}")
     if not lines:
         return []
-    seconds = [*shown, *((each.moment.video, each.second) for each in found.notable)]
+    seconds = [*shown, *((each.cluster.video, each.second) for each in found.notable)]
     again = " ".join(f"--show {shlex.quote(f'{video}@{second:.1f}')}" for video, second in seconds)
-    numbers, name = ",".join(str(each.moment.number) for each in found.notable), shlex.quote(str(place))
+    numbers, name = ",".join(str(each.cluster.number) for each in found.notable), shlex.quote(str(place))
     lines.append(f"  all normal? adapt again with {again}")
     if any(each.stands_out for each in found.notable):
         lines.append("  what stands out does not count for the threshold")

@@ -12,11 +12,11 @@ from metavad.runs import runs
 from metavad.types import BoolArray, FloatArray, IntArray
 
 __all__ = [
-    "Moment",
+    "Cluster",
     "OwnFootage",
     "alarm_levels",
     "joined",
-    "moments",
+    "clusters",
     "ruled",
     "window_peaks",
     "window_seconds",
@@ -52,8 +52,8 @@ class OwnFootage:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """Neighbouring windows of a camera's own normal footage that score high."""
+class Cluster:
+    """A cluster of exceedances: neighbouring windows of a camera's own normal footage that score high."""
 
     number: int
     """From 1, the highest first."""
@@ -133,15 +133,15 @@ def alarm_levels(values: FloatArray, known: BoolArray) -> FloatArray:
     return np.array(levels)
 
 
-def moments(model: SceneModel, own: OwnFootage) -> list[Moment]:
-    """The moments that score highest, at most ``LISTED``; their numbers change by nothing that is said of them."""
+def clusters(model: SceneModel, own: OwnFootage) -> list[Cluster]:
+    """The clusters that score highest, at most ``LISTED``; their numbers change by nothing that is said of them."""
     scored = ~np.isnan(own.peaks)
     levels = alarm_levels(own.peaks, scored)
     least = levels[LISTED] if len(levels) > LISTED else -np.inf
     found = [(own.peaks[start:end].max(), start, end) for start, end in runs(scored & (own.peaks > least)).tolist()]
     found.sort(key=lambda each: (-each[0], each[1]))
     return [
-        Moment(
+        Cluster(
             number,
             own.videos[own.video[start]],
             float(own.starts[start]),
@@ -154,13 +154,13 @@ def moments(model: SceneModel, own: OwnFootage) -> list[Moment]:
 
 
 def ruled(model: SceneModel, own: OwnFootage, *, normal: Sequence[int], left_out: Sequence[int]) -> OwnFootage:
-    """The footage with what is said of moments, by number; raises :class:`UsageError` for one that is not there."""
-    ruling, known = own.ruling.copy(), {moment.number: moment for moment in moments(model, own)}
+    """The footage with what is said of clusters, by number; raises :class:`UsageError` for one that is not there."""
+    ruling, known = own.ruling.copy(), {cluster.number: cluster for cluster in clusters(model, own)}
     for numbers, option, value in ((normal, "--normal", 1), (left_out, "--leave-out", -1)):
         for number in numbers:
             if number not in known:
                 raise UsageError(
-                    f"{option} {number}: expected the number of a moment of the footage, 1 to {len(known)}; "
+                    f"{option} {number}: expected the number of a moment of its footage, 1 to {len(known)}; "
                     "`metavad threshold DETECTOR` names them"
                 )
             ruling[slice(*known[number].windows)] = value

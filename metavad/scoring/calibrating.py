@@ -10,7 +10,7 @@ import numpy as np
 from metavad.arguments import checked
 from metavad.errors import UsageError
 from metavad.normality.detector import Detector
-from metavad.normality.own_footage import Moment, OwnFootage, joined, moments, window_peaks, window_starts
+from metavad.normality.own_footage import Cluster, OwnFootage, joined, clusters, window_peaks, window_starts
 from metavad.normality.threshold import needed_seconds, outstanding
 from metavad.progress import SILENT, Progress, along
 from metavad.recordings import frame_ends, without_gaps
@@ -21,7 +21,7 @@ from metavad.scoring.stream import score
 from metavad.threads import one_thread
 from metavad.types import FloatArray
 
-__all__ = ["Calibrated", "NotableMoment", "Piece", "calibrate", "pace", "pieces_of", "planned_seconds", "standing_out"]
+__all__ = ["Calibrated", "NotableCluster", "Piece", "calibrate", "pace", "pieces_of", "planned_seconds", "standing_out"]
 
 SPARE = 1.05
 """Footage that is scored, by what the promise needs: a little of each piece does not count."""
@@ -44,10 +44,10 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class NotableMoment:
-    """A moment of the camera's own normal footage that alarms, or stands out, with what surprised in it."""
+class NotableCluster:
+    """A cluster of the camera's own normal footage that alarms, or stands out, with what surprised in it."""
 
-    moment: Moment
+    cluster: Cluster
     stands_out: bool
     """It does not count for the threshold, unless somebody says that it is normal."""
     event: Event
@@ -63,7 +63,7 @@ class Calibrated:
     """With the threshold that this footage gives; that of other cameras where it is too little."""
     seconds: float
     """Footage that was scored, without what was shown."""
-    notable: tuple[NotableMoment, ...]
+    notable: tuple[NotableCluster, ...]
     """The highest first."""
 
 
@@ -128,10 +128,10 @@ def pace(detector: Detector, piece: Piece) -> float:
     return (time.perf_counter() - begun) / min(piece.seconds, TRIED)
 
 
-def standing_out(detector: Detector) -> list[tuple[Moment, bool]]:
-    """The moments of a detector's own footage that have a number, and whether each stands out."""
+def standing_out(detector: Detector) -> list[tuple[Cluster, bool]]:
+    """The clusters of a detector's own footage that have a number, and whether each stands out."""
     odd = outstanding(detector.model, detector.own)
-    return [(moment, bool(odd[slice(*moment.windows)].any())) for moment in moments(detector.model, detector.own)]
+    return [(cluster, bool(odd[slice(*cluster.windows)].any())) for cluster in clusters(detector.model, detector.own)]
 
 
 def _clock(detector: Detector, scene: Scene, video: Video, store: Store) -> tuple[int, FloatArray]:
@@ -192,28 +192,28 @@ def _scored(detector: Detector, piece: Piece, progress: Progress) -> FloatArray:
     return np.stack([window_starts(detector.model, seconds), window_peaks(detector.model, scores, seconds, shown)])
 
 
-def _notable(detector: Detector, scene: Scene, progress: Progress) -> tuple[NotableMoment, ...]:
+def _notable(detector: Detector, scene: Scene, progress: Progress) -> tuple[NotableCluster, ...]:
     """Moments over the threshold, or that stand out; the highest are scored once more, for their reasons."""
     over = [each for each in standing_out(detector) if each[1] or each[0].score > detector.threshold]
     videos = {video.name: video for video in scene.normal}
     return tuple(
-        _explained(detector, videos[moment.video], moment, odd)
-        for moment, odd in along(progress, "Looking again", over[:NAMED])
+        _explained(detector, videos[cluster.video], cluster, odd)
+        for cluster, odd in along(progress, "Looking again", over[:NAMED])
     )
 
 
-def _explained(detector: Detector, video: Video, moment: Moment, odd: bool) -> NotableMoment:
-    """The highest event of a moment; without a reason where scoring from nearby finds none."""
+def _explained(detector: Detector, video: Video, cluster: Cluster, odd: bool) -> NotableCluster:
+    """The highest event of a cluster; without a reason where scoring from nearby finds none."""
     model = detector.model
     before = max(model.lookback.values()) / model.rate + 2 * (model.scoring.past + model.scoring.future)
     seconds = video_facts(Store(), video, detector.camera.crop).seconds
-    first, end = np.searchsorted(seconds, [moment.start - before, moment.end + model.scoring.future + _TIE]).tolist()
-    lower = replace(detector, threshold=0.99 * moment.score)
+    first, end = np.searchsorted(seconds, [cluster.start - before, cluster.end + model.scoring.future + _TIE]).tolist()
+    lower = replace(detector, threshold=0.99 * cluster.score)
     merger = EventMerger(model.scoring.merge)
     for _ in in_events(score(lower, video, frames=(first, end)), merger, seconds):
         pass
     found = max(merger.events, key=lambda each: each.event.score, default=None)
     if found is None or found.cause is None:
-        event = Event(moment.start, moment.end, moment.start, moment.score, None)
-        return NotableMoment(moment, odd, event, (moment.start + moment.end) / 2)
-    return NotableMoment(moment, odd, found.event, found.cause.seconds)
+        event = Event(cluster.start, cluster.end, cluster.start, cluster.score, None)
+        return NotableCluster(cluster, odd, event, (cluster.start + cluster.end) / 2)
+    return NotableCluster(cluster, odd, found.event, found.cause.seconds)

@@ -127,7 +127,7 @@ def test_normal_footage_that_alarms_is_named_and_can_be_shown(metavad, camera, t
     arguments = ["adapt", "--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--alarms-per-day", 80_000]
     first = metavad(*arguments, "--out", "first")
     assert first.code == 0, first.err
-    assert "of normal footage that was not shown, too little for a threshold of its own (84 s)\n    1. normal-0" in first.out
+    assert "that was not shown, too little for a threshold of its own (84 s)\n    1. normal-0" in first.out
     shown = first.out.split("adapt again with --show ")[1].split()[0]
     assert metavad(*arguments, "--show", shown, "--out", "second").code == 0
     one, two = (json.loads((tmp_path / name / "detector.json").read_text())["shots"] for name in ("first", "second"))

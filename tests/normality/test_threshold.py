@@ -13,7 +13,7 @@ from metavad.features.library import Library
 from metavad.normality.distribution import PopulationScores
 from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
-from metavad.normality.own_footage import OwnFootage, joined, moments, ruled, window_seconds
+from metavad.normality.own_footage import OwnFootage, joined, clusters, ruled, window_seconds
 from metavad.normality.threshold import SECONDS_PER_DAY, alarms_at, calibrated_threshold, outstanding, own_threshold, promise_of_threshold, promise_threshold, rates
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
@@ -144,10 +144,10 @@ def test_planted_events_do_not_ruin_the_threshold(model, planted, share):
 
 def test_planted_events_are_named_with_video_and_time(model, planted):
     odd = outstanding(model, planted)
-    named = [moment for moment in moments(model, planted) if odd[slice(*moment.windows)].any()]
-    assert [moment.number for moment in named] == [1, 2, 3, 4, 5]
-    assert sorted(moment.windows for moment in named) == windows_of()
-    found = sorted((moment.video, round(moment.start / 1.4), round(moment.end / 1.4)) for moment in named)
+    named = [cluster for cluster in clusters(model, planted) if odd[slice(*cluster.windows)].any()]
+    assert [cluster.number for cluster in named] == [1, 2, 3, 4, 5]
+    assert sorted(cluster.windows for cluster in named) == windows_of()
+    found = sorted((cluster.video, round(cluster.start / 1.4), round(cluster.end / 1.4)) for cluster in named)
     places = [("monday" if start < 1000 else "tuesday", start % 1000, length) for start, length in PLANTED]
     assert found == [(video, start, start + length) for video, start, length in places]
 
@@ -167,7 +167,7 @@ def test_what_half_of_the_time_is_so_is_normal(model):
     assert not outstanding(model, footage(peaks)).any()
 
 
-def test_what_is_said_of_moments_counts(model, planted):
+def test_what_is_said_of_clusters_counts(model, planted):
     plain, _ = calibrated_threshold(model, planted, 60, normal_ticks=1000)
     normal, _ = calibrated_threshold(
         model, ruled(model, planted, normal=[1, 2, 3, 4, 5], left_out=[]), 60, normal_ticks=1000
@@ -179,7 +179,7 @@ def test_what_is_said_of_moments_counts(model, planted):
         calibrated_threshold(model, left_out, 10, normal_ticks=1000)[0]
         < calibrated_threshold(model, lively, 10, normal_ticks=1000)[0]
     )
-    assert [each.score for each in moments(model, left_out)] == [each.score for each in moments(model, lively)]
+    assert [each.score for each in clusters(model, left_out)] == [each.score for each in clusters(model, lively)]
     with pytest.raises(UsageError, match="--leave-out 21: expected the number of a moment"):
         ruled(model, lively, normal=[], left_out=[21])
 

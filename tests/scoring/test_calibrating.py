@@ -121,13 +121,13 @@ def adapt_like(detector):
 def test_what_alarms_is_named_with_its_reason(detector, scene, store):
     loud = replace(detector, promise=replace(detector.promise, alarms_per_day=80_000.0)).with_alarms_per_day(80_000.0)
     found = calibrate(loud, scene, store=store)
-    over = [each.moment for each in found.notable]
+    over = [each.cluster for each in found.notable]
     assert over
-    assert [moment.number for moment in over] == list(range(1, len(over) + 1))
-    scores = [moment.score for moment in over]
+    assert [cluster.number for cluster in over] == list(range(1, len(over) + 1))
+    scores = [cluster.score for cluster in over]
     assert scores == sorted(scores, reverse=True)
     for each in found.notable:
-        assert each.moment.start - 3 <= each.second <= each.moment.end + 1
+        assert each.cluster.start - 3 <= each.second <= each.cluster.end + 1
         assert each.event.reason
 
 
