@@ -10,7 +10,7 @@ import numpy as np
 from metavad.arguments import checked
 from metavad.errors import UsageError
 from metavad.normality.detector import Detector
-from metavad.normality.own_footage import Cluster, OwnFootage, joined, clusters, window_peaks, window_starts
+from metavad.normality.own_footage import Cluster, OwnFootage, clusters, joined, window_peaks, window_starts
 from metavad.normality.threshold import needed_seconds, outstanding
 from metavad.progress import SILENT, Progress, along
 from metavad.recordings import frame_ends, without_gaps

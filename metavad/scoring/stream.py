@@ -197,9 +197,7 @@ def _video_at(path: str | Path) -> Video:
     return videos[0]
 
 
-def _frames(
-    detector: Detector, reading: Reading, inside: tuple[int, int], progress: Progress
-) -> Iterator[FrameScore]:
+def _frames(detector: Detector, reading: Reading, inside: tuple[int, int], progress: Progress) -> Iterator[FrameScore]:
     """Every frame of a file inside these, recording by recording; the next chunk is read meanwhile."""
     features, facts, data = (
         features_of(detector.config, detector.model.experts.reads),
@@ -214,8 +212,11 @@ def _frames(
     begin, unknown = [*reading.frames[:1].tolist(), facts.frames][0], 0
     with progress.task(f"Scoring {reading.video.name}", len(reading.frames)) as task:
         for number, (start, stop) in enumerate(recordings(facts.seconds).tolist()):
+            frames = range(max(start, begin), min(stop, inside[1]))
+            if not frames:
+                continue
             scorer, known = RecordingScorer(detector, features, number), False
-            for frame in _read(scorer, reading, range(max(start, begin), min(stop, inside[1])), is_tick, rows, task):
+            for frame in _read(scorer, reading, frames, is_tick, rows, task):
                 known = known or frame.cause is not None
                 yield frame
             unknown += 0 if known else stop - start

@@ -42,7 +42,7 @@ def adapt(
     """A detector of one camera from K of its normal clips, drawn by ``seed``.
 
     ``leave_out`` names drawn clips, from 1, that are not shown after all: those that are not normal. ``show`` names
-    times (video, seconds) around which a clip more is shown: what :func:`~metavad.scoring.checking.check` found
+    times (video, seconds) around which a clip more is shown: what :func:`~metavad.scoring.calibrating.calibrate` found
     to alarm though it is normal. Only the clips' frames are decoded. Raises :class:`ShotsError` when the footage
     has fewer distinct clips, :class:`UsageError` for a time that it does not have.
     """

@@ -13,8 +13,17 @@ from metavad.features.library import Library
 from metavad.normality.distribution import PopulationScores
 from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
-from metavad.normality.own_footage import OwnFootage, joined, clusters, ruled, window_seconds
-from metavad.normality.threshold import SECONDS_PER_DAY, alarms_at, calibrated_threshold, outstanding, own_threshold, promise_of_threshold, promise_threshold, rates
+from metavad.normality.own_footage import OwnFootage, clusters, joined, ruled, window_seconds
+from metavad.normality.threshold import (
+    SECONDS_PER_DAY,
+    alarms_at,
+    calibrated_threshold,
+    outstanding,
+    own_threshold,
+    promise_of_threshold,
+    promise_threshold,
+    rates,
+)
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 
