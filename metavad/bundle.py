@@ -23,7 +23,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from metavad.errors import BundleError, NonFiniteError
-from metavad.files import atomic_directory
+from metavad.files import atomic_directory, write_text
 
 __all__ = [
     "Bundle",
@@ -37,6 +37,7 @@ __all__ = [
     "load_bundle",
     "misfit",
     "save_bundle",
+    "save_facts",
 ]
 
 Facts = TypeVar("Facts", bound=BaseModel)
@@ -86,6 +87,15 @@ def save_bundle(folder: Path, kind: Kind, bundle: Bundle) -> None:
         for name, content in {kind.tensors: tensors, kind.facts: text.encode(), **bundle.files}.items():
             (beside / name).parent.mkdir(exist_ok=True)
             (beside / name).write_bytes(content)
+
+
+def save_facts(folder: Path, kind: Kind, bundle: Bundle) -> None:
+    """Replace the facts of a folder, in one step; raises :class:`BundleError` unless the rest is as it is there."""
+    _stop_unless_finite(folder, kind, bundle)
+    before, (_, document) = _document(folder, kind), _written(kind, bundle)
+    if any(before.get(name) != document[name] for name in ("tensors", "files")):
+        raise damaged(folder, kind, "other tensors or files than those whose facts change")
+    write_text(folder / kind.facts, json.dumps(document, indent=1))
 
 
 def bundle_digest(kind: Kind, bundle: Bundle) -> str:

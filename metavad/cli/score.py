@@ -38,6 +38,15 @@ def score(
             show_default=False,
         ),
     ] = None,
+    alarms_per_day: Annotated[
+        float | None,
+        typer.Option(
+            metavar="A", help="At most so many false alarms a day, else as the detector has it.", show_default=False
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="X", help="Alarm over this score instead.", show_default=False)
+    ] = None,
     progress: ProgressKind = "auto",
 ) -> None:
     """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event.
@@ -47,23 +56,24 @@ def score(
     What is scored already, by the same detector and settings, is left as it is.
     """
     from metavad.cli.terminal import progress_of, resuming
+    from metavad.cli.threshold import moved_to
 
     reporter = progress_of(progress)
     _check_paths(videos)
+    from metavad.normality.detector import load_detector
+
     with resuming("the same command goes on with the videos that are left"):
-        _score(videos, detector, out, fps, reporter)
+        _score(videos, moved_to(load_detector(detector), alarms_per_day, threshold), out, fps, reporter)
 
 
-def _score(videos: list[Path], detector: Path, out: Path, fps: float | None, progress: "Progress") -> None:
+def _score(videos: list[Path], found: "Detector", out: Path, fps: float | None, progress: "Progress") -> None:
     from metavad.cli.terminal import say
     from metavad.files import claimed, folder_name
-    from metavad.normality.detector import load_detector
     from metavad.progress import along
     from metavad.scenes.listing import scene_of_files
     from metavad.scoring.results import check_place, result_of
     from metavad.scoring.stream import check_video
 
-    found = load_detector(detector)
     chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
     places = {video: out / folder_name(video.name) for video in chosen}
     results = {video: result_of(found, video) for video in chosen}

@@ -25,6 +25,7 @@ from metavad.bundle import (
     grouped,
     load_bundle,
     save_bundle,
+    save_facts,
 )
 from metavad.config import Config
 from metavad.episodes import Clip
@@ -39,9 +40,11 @@ from metavad.normality.distribution import LEVELS, PopulationScores, ScoreDistri
 from metavad.normality.model import SceneModel, SupportScores
 from metavad.normality.own_footage import OwnFootage
 from metavad.normality.threshold import Promise, calibrated_threshold, promise_of_threshold
+from metavad.runs import runs
 from metavad.scenes.video import working_size
+from metavad.types import BoolArray
 
-__all__ = ["Detector", "load_detector", "make_detector", "save_detector"]
+__all__ = ["Detector", "load_detector", "make_detector", "save_detector", "save_threshold"]
 
 KIND = Kind(
     "detector",
@@ -144,6 +147,15 @@ def save_detector(folder: str | Path, detector: Detector) -> None:
 
 
 @checked
+def save_threshold(folder: str | Path, detector: Detector) -> None:
+    """Write the threshold of a detector, and what is said of its footage, into its folder, in one step.
+
+    Raises :class:`BundleError` where the folder holds another detector.
+    """
+    save_facts(Path(folder), KIND, _bundle(detector))
+
+
+@checked
 def load_detector(folder: str | Path) -> Detector:
     """Open a detector; raises :class:`BundleError` where it is missing, damaged or of another version."""
     folder = Path(folder)
@@ -182,6 +194,9 @@ class _CalibrationFacts(BaseModel):
     is_active: bool
 
 
+_Windows = Annotated[int, Field(ge=0)]
+
+
 class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -199,6 +214,8 @@ class _Facts(BaseModel):
     config: Config
     normal_ticks: Annotated[int, Field(ge=0)]
     own_videos: tuple[str, ...]
+    own_normal: tuple[tuple[_Windows, _Windows], ...]
+    own_left_out: tuple[tuple[_Windows, _Windows], ...]
 
     @model_validator(mode="after")
     def _of_these_shots(self) -> Self:
@@ -237,6 +254,8 @@ def _bundle(detector: Detector) -> Bundle:
         config=detector.config,
         normal_ticks=detector.normal_ticks,
         own_videos=detector.own.videos,
+        own_normal=_intervals(detector.own.ruling > 0),
+        own_left_out=_intervals(detector.own.ruling < 0),
     )
     pictures = {f"pictures/{number:03d}.jpg": picture for number, picture in enumerate(detector.pictures)}
     return Bundle(_flat(model, detector.own), facts.model_dump(mode="json"), pictures)
@@ -259,11 +278,20 @@ def _flat(model: SceneModel, own: OwnFootage) -> dict[str, Tensor]:
     return flattened(dict(zip(_GROUPS, parts, strict=True)))
 
 
-_OWN = {"video": torch.int64, "starts": torch.float64, "peaks": torch.float32, "ruling": torch.int8}
+_OWN = {"video": torch.int64, "starts": torch.float64, "peaks": torch.float32}
 
 
 def _own(noted: _Facts, tensors: Mapping[str, Tensor]) -> OwnFootage:
-    return OwnFootage(noted.own_videos, **{name: tensors[name].numpy() for name in _OWN})
+    ruling = np.zeros(len(tensors["peaks"]), np.int8)
+    for intervals, value in ((noted.own_normal, 1), (noted.own_left_out, -1)):
+        for start, end in intervals:
+            ruling[start:end] = value
+    video, starts, peaks = (tensors[name].numpy() for name in _OWN)
+    return OwnFootage(noted.own_videos, video, starts, peaks, ruling)
+
+
+def _intervals(flags: BoolArray) -> tuple[tuple[int, int], ...]:
+    return tuple((start, end) for start, end in runs(flags).tolist())
 
 
 def _model(noted: _Facts, experts: ExpertSet, groups: Mapping[str, Parameters]) -> SceneModel:

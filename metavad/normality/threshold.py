@@ -157,10 +157,13 @@ _FARTHEST = 50.0
 
 
 def rates(model: SceneModel, own: OwnFootage, thresholds: FloatArray) -> FloatArray:
-    """Alarms a day on the camera's own footage at each threshold (M,), without what stands out or is left out."""
+    """Alarms a day on the camera's own footage at each threshold (M,), without what stands out or is left out.
+
+    NaN where there is no such footage.
+    """
     counted = _counted(model, own.peaks, own.ruling > 0, own.ruling < 0)
     found = [len(runs(counted & (own.peaks > each))) for each in thresholds]
-    return np.array(found) / _days(model, counted)
+    return np.array(found) / (_days(model, counted) or math.nan)
 
 
 def outstanding(model: SceneModel, own: OwnFootage) -> BoolArray:

@@ -1,0 +1,128 @@
+"""``metavad threshold``: what other thresholds of a detector would mean, and another one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from metavad.cli.options import numbers
+
+if TYPE_CHECKING:
+    from metavad.normality.detector import Detector
+
+__all__ = ["moved_to", "register"]
+
+EPILOG = "Example: metavad threshold detectors/lobby --alarms-per-day 3"
+RATES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+"""Alarms a day of the table."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("threshold", epilog=EPILOG, short_help="Look at a detector's threshold, or move it.")(threshold)
+
+
+def threshold(
+    detector: Annotated[Path, typer.Argument(metavar="DETECTOR", help="What `metavad adapt` wrote.")],
+    alarms_per_day: Annotated[
+        float | None,
+        typer.Option(metavar="A", help="Move the threshold to at most so many false alarms a day.", show_default=False),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="X", help="Move the threshold to this score.", show_default=False)
+    ] = None,
+    normal: Annotated[
+        str | None,
+        typer.Option(metavar="N[,N...]", help="What stands out and is normal all the same.", show_default=False),
+    ] = None,
+    leave_out: Annotated[
+        str | None,
+        typer.Option(metavar="N[,N...]", help="What is not normal and must not count.", show_default=False),
+    ] = None,
+) -> None:
+    """Show thresholds against alarms a day on the camera's normal footage; move the threshold.
+
+    The footage is that which adapt scored beside the clips. Its highest scores have numbers, for --normal and
+    --leave-out. Nothing is scored again. The detector is changed in place, in one step.
+    """
+    from metavad.cli.terminal import say
+    from metavad.normality.detector import load_detector, save_threshold
+
+    found = load_detector(detector)
+    moved = _moved(found, alarms_per_day, threshold, normal, leave_out)
+    if moved.digest != found.digest:
+        save_threshold(detector, moved)
+    _say_table(moved)
+    say(*_clusters(moved))
+    before = "" if moved.threshold == found.threshold else f", moved from {found.threshold:.2f}"
+    say(f"threshold {moved.threshold:.2f}{before}: {moved.promise.text}")
+
+
+def moved_to(detector: "Detector", alarms_per_day: float | None, threshold: float | None) -> "Detector":
+    """The detector with another threshold, where one is asked for; raises :class:`UsageError` for both."""
+    import math
+
+    from metavad.errors import UsageError
+
+    if alarms_per_day is not None and threshold is not None:
+        raise UsageError("expected --alarms-per-day or --threshold, found both")
+    if threshold is not None:
+        if not math.isfinite(threshold):
+            raise UsageError(f"--threshold: expected a score, found {threshold:g}")
+        return detector.with_threshold(threshold)
+    return detector if alarms_per_day is None else detector.with_alarms_per_day(alarms_per_day)
+
+
+def _moved(
+    detector: "Detector", alarms: float | None, threshold: float | None, normal: str | None, leave_out: str | None
+) -> "Detector":
+    from dataclasses import replace
+
+    from metavad.normality.own_footage import ruled
+
+    if normal or leave_out:
+        said = {"normal": numbers(normal, "--normal") if normal else ()}
+        said["left_out"] = numbers(leave_out, "--leave-out") if leave_out else ()
+        own = ruled(detector.model, detector.own, **said)
+        detector = replace(detector, own=own)
+        if alarms is None and threshold is None:
+            return detector.with_alarms_per_day(detector.promise.alarms_per_day)
+    return moved_to(detector, alarms, threshold)
+
+
+def _say_table(detector: "Detector") -> None:
+    import numpy as np
+
+    from metavad.cli.terminal import say_table
+    from metavad.normality.threshold import rates
+
+    each = [detector.with_alarms_per_day(rate) for rate in RATES]
+    found = rates(detector.model, detector.own, np.array([one.threshold for one in each]))
+    rows = [
+        [
+            f"{one.promise.alarms_per_day:,g}",
+            f"{one.threshold:.2f}",
+            "-" if np.isnan(rate) else f"{rate:,.1f}",
+            "proven" if one.promise.supported else "an estimate",
+        ]
+        for one, rate in zip(each, found, strict=True)
+    ]
+    headings = ["at most, a day", "threshold", "alarms a day on its footage", ""]
+    narrow = [[f"{row[0]} a day: {row[1]}; {row[2]} on its footage; {row[3]}"] for row in rows]
+    say_table(headings, rows, narrow)
+
+
+def _clusters(detector: "Detector") -> list[str]:
+    """The highest scores of the camera's own footage, and what is said of each."""
+    from metavad.scoring.calibrating import standing_out
+
+    lines = []
+    for cluster, odd in standing_out(detector):
+        ruling = int(detector.own.ruling[cluster.windows[0]])
+        what = {1: "normal", -1: "left out"}.get(ruling, "stands out, does not count" if odd else "")
+        over = "over the threshold" if cluster.score > detector.threshold else ""
+        notes = ", ".join(note for note in (what, over) if note)
+        when = f"{cluster.video}, {cluster.start:.1f} to {cluster.end:.1f} s"
+        if notes:
+            lines.append(f"  {cluster.number}. {when}, score {cluster.score:.1f}: {notes}")
+    return lines
