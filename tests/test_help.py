@@ -12,6 +12,7 @@ COMMANDS = [
     ["meta-train"],
     ["adapt"],
     ["score"],
+    ["events"],
     ["threshold"],
     ["benchmark"],
     ["show"],

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from metavad.normality.detector import Detector
     from metavad.progress import Progress
     from metavad.scenes.scene import Video
-    from metavad.scoring.results import EventRecord, EventsRecord, Outline, PeakRecord, Result
+    from metavad.scoring.results import EventsRecord, Outline, PeakRecord, Result
 
 __all__ = ["rate_text", "register"]
 
@@ -67,6 +67,7 @@ def score(
 
 
 def _score(videos: list[Path], found: "Detector", out: Path, fps: float | None, progress: "Progress") -> None:
+    from metavad.cli.events import event_line
     from metavad.cli.terminal import say
     from metavad.files import claimed, folder_name
     from metavad.progress import along
@@ -88,7 +89,7 @@ def _score(videos: list[Path], found: "Detector", out: Path, fps: float | None, 
                 continue
             record = _score_video(found, video, place, result, progress)
         number = "1 event" if len(record.events) == 1 else f"{len(record.events)} events"
-        say(f"{video.name}: {number}; {place}", *map(_line, record.events), *_highest(record, place))
+        say(f"{video.name}: {number}; {place}", *map(event_line, record.events), *_highest(record, place))
 
 
 def _check_paths(videos: list[Path]) -> None:
@@ -111,10 +112,6 @@ def _score_video(
         found, outline = write_result(beside, detector, video, result, progress=progress)
         (beside / "timeline.png").write_bytes(_timeline(outline, detector.threshold))
     return found
-
-
-def _line(event: "EventRecord") -> str:
-    return f"  {event.start:8.1f} s to {event.end:8.1f} s, score {event.score:.1f}: {event.reason}"
 
 
 def _highest(record: "EventsRecord", place: Path) -> list[str]:

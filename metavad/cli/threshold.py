@@ -81,9 +81,9 @@ def _moved(
     from metavad.normality.own_footage import ruled
 
     if normal or leave_out:
-        said = {"normal": numbers(normal, "--normal") if normal else ()}
-        said["left_out"] = numbers(leave_out, "--leave-out") if leave_out else ()
-        own = ruled(detector.model, detector.own, **said)
+        rulings = {"normal": numbers(normal, "--normal") if normal else ()}
+        rulings["left_out"] = numbers(leave_out, "--leave-out") if leave_out else ()
+        own = ruled(detector.model, detector.own, **rulings)
         detector = replace(detector, own=own)
         if alarms is None and threshold is None:
             return detector.with_alarms_per_day(detector.promise.alarms_per_day)

@@ -1,6 +1,6 @@
 """What scoring writes of a video: a folder of scores, events with pictures, and what they are the result of."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from metavad.recordings import recordings, without_gaps
 from metavad.scenes.cache import content_key
 from metavad.scenes.scene import Video
 from metavad.scenes.video import probe
-from metavad.scoring.events import EventMerger, FoundEvent, in_events
+from metavad.scoring.events import Event, EventMerger, FoundEvent, find_events, in_events
 from metavad.scoring.frames import FrameScore, TickScore
 from metavad.scoring.pictures import event_picture
 from metavad.scoring.stream import score
@@ -35,6 +35,8 @@ __all__ = [
     "PixelBox",
     "Result",
     "check_place",
+    "events_again",
+    "folders_of_scores",
     "result_of",
     "write_result",
     "write_stream",
@@ -195,7 +197,10 @@ class EventsRecord(_Form):
     """Digest."""
     threshold: float
     """Score over which a frame alarms."""
-    promise: Promise
+    promise: Promise | None
+    """None where the threshold was chosen afterwards."""
+    merge: float = 1.0
+    """Seconds up to which alarms are one event."""
     events: tuple[EventRecord, ...]
     highest: tuple[PeakRecord, ...] = ()
     """Where there is no event, the highest frames, highest first."""
@@ -234,6 +239,7 @@ def write_result(
         detector=detector.digest,
         threshold=round(detector.threshold, 3),
         promise=detector.promise,
+        merge=merge,
         events=tuple(_recorded(folder, detector, video, each, number) for number, each in enumerate(found)),
         highest=() if found else tuple(_peaks(folder, detector, video, highest)),
     )
@@ -294,6 +300,53 @@ def _pixels(box: Box) -> PixelBox:
 def _shot(detector: Detector, place: int) -> NearestShot:
     clip = detector.shots[place]
     return NearestShot(number=place + 1, video=clip.video, second=round(detector.began[place], 3))
+
+
+def folders_of_scores(place: Path) -> list[Path]:
+    """The folder of one video's scores, or those in it; raises :class:`OutputError` where there is none."""
+    inside = sorted(path.parent for path in place.glob("*/scores.csv"))
+    if (place / "scores.csv").is_file():
+        return [place]
+    if not inside:
+        raise OutputError(f"{place}: expected what `metavad score` wrote, found no scores.csv; check the path")
+    return inside
+
+
+def events_again(folder: Path, threshold: float) -> EventsRecord:
+    """The events of scores that are there, with another threshold; nothing is decoded.
+
+    What overlaps an event that was there before has the reason, place and picture of the highest such one. Raises
+    :class:`OutputError` for a folder that holds anything else than scores.
+    """
+    try:
+        before = EventsRecord.model_validate_json((folder / "events.json").read_bytes())
+        with (folder / "scores.csv").open(encoding="utf-8") as table:
+            if table.readline().strip() != SCORES_HEADER:
+                raise ValueError(SCORES_HEADER)
+            rows = np.loadtxt(table, delimiter=",", usecols=(1, 2), ndmin=2).reshape(-1, 2)
+    except (OSError, ValueError):
+        raise OutputError(
+            f"{folder}: expected scores as `metavad score` wrote them, found others; score again"
+        ) from None
+    found = find_events(rows[:, 1], rows[:, 0], threshold, merge=before.merge)
+    return before.model_copy(
+        update={
+            "threshold": threshold,
+            "promise": None,
+            "events": tuple(_again(event, before.events) for event in found),
+            "highest": (),
+        }
+    )
+
+
+def _again(event: Event, before: Sequence[EventRecord]) -> EventRecord:
+    same = [each for each in before if each.start < event.end and event.start < each.end]
+    known = max(same, key=lambda each: each.score, default=None)
+    times = {"start": event.start, "end": event.end, "peak": event.peak, "score": event.score}
+    rounded = {name: round(value, 3) for name, value in times.items()}
+    if known is not None:
+        return known.model_copy(update=rounded)
+    return EventRecord(**rounded, box=None, reason="", shares={}, nearest_shot=None, picture=None)
 
 
 def check_place(place: Path, result: Result) -> bool:

@@ -117,3 +117,47 @@ def test_a_threshold_of_another_detector_is_not_written(calibrated, copy):
     own = replace(other.own, peaks=other.own.peaks + 1)
     with pytest.raises(BundleError, match="whose facts change"):
         save_threshold(copy, replace(other, own=own))
+
+
+@pytest.fixture(scope="module")
+def scores(calibrated, detector, tmp_path_factory):
+    """Of two videos, with events in all of them."""
+    from metavad.cli import main
+
+    place = tmp_path_factory.mktemp("kept")
+    videos = [shutil.copy(detector.parent / "normal.mp4", place / name) for name in ("a.mp4", "b.mp4")]
+    given = ["score", *videos, "--detector", calibrated, "--out", place / "scores", "--threshold", 0.0]
+    assert main([str(each) for each in given]) == 0
+    return place / "scores"
+
+
+def test_events_again_from_the_scores_that_were_kept(metavad, scores, tmp_path):
+    before = {path: path.read_bytes() for path in scores.rglob("*") if path.is_file()}
+    kept = json.loads((scores / "a" / "events.json").read_text())
+    values = np.loadtxt(scores / "a" / "scores.csv", delimiter=",", skiprows=1)[:, 2]
+    assert kept["events"]
+    same = metavad("events", scores / "a", "--threshold", 0.0, "--json", "same.json")
+    assert same.code == 0, same.err
+    again = json.loads((tmp_path / "same.json").read_text())
+    assert (again["events"], again["promise"]) == (kept["events"], None)
+    none = metavad("events", scores, "--threshold", values.max() + 1)
+    assert (none.code, none.out.count(": 0 events over ")) == (0, 2)
+    high = metavad("events", scores / "a", "--threshold", values.max() - 1e-6, "--json", "high.json")
+    assert high.code == 0
+    (event,) = json.loads((tmp_path / "high.json").read_text())["events"]
+    assert event["reason"] in [each["reason"] for each in kept["events"]]
+    assert event["score"] == pytest.approx(values.max(), abs=1e-3)
+    assert before == {path: path.read_bytes() for path in scores.rglob("*") if path.is_file()}
+
+
+def test_events_refuses(metavad, scores, tmp_path):
+    for options, message, code in (
+        (["nowhere", "--threshold", 3], "found no scores.csv", 1),
+        ([scores / "a", "--threshold", "inf"], "expected a score", 2),
+        ([scores, "--threshold", 3, "--json", "all.json"], "name one folder", 2),
+    ):
+        result = metavad("events", *options)
+        assert (result.code, message in result.line) == (code, True), result.err
+    broken = shutil.copytree(scores / "a", tmp_path / "broken")
+    (broken / "scores.csv").write_text("frame,seconds\n0,0\n")
+    assert "score again" in metavad("events", broken, "--threshold", 3).line

@@ -176,7 +176,7 @@ def test_what_half_of_the_time_is_so_is_normal(model):
     assert not outstanding(model, footage(peaks)).any()
 
 
-def test_what_is_said_of_clusters_counts(model, planted):
+def test_rulings_of_clusters_count(model, planted):
     plain, _ = calibrated_threshold(model, planted, 60, normal_ticks=1000)
     normal, _ = calibrated_threshold(
         model, ruled(model, planted, normal=[1, 2, 3, 4, 5], left_out=[]), 60, normal_ticks=1000
