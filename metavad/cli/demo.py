@@ -1,5 +1,7 @@
-"""``metavad demo``: watch a detector get used to cameras it has never seen, on generated footage."""
+"""``metavad demo``: a detector of a camera that the base has never seen, on generated footage."""
 
+import csv
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,12 +10,32 @@ import typer
 from metavad.cli.options import ProgressKind, Seed
 
 if TYPE_CHECKING:
+    from metavad.benchmark.experiment import Outcome
+    from metavad.benchmark.record import BenchmarkRecord, Difference
+    from metavad.normality.base import Base
     from metavad.progress import Progress
+    from metavad.scenes.cache import Store
     from metavad.scenes.scene import Scene
+    from metavad.synthetic import CameraSpec
 
 __all__ = ["register"]
 
-TRAIN, UNSEEN, SHOTS, DRAWS = 8, 6, (0, 1, 5, 10), 2
+FIRST = 100
+"""Number of the first camera that is looked at: the base that ships has seen the first 21 of another world."""
+HIGH = 240
+"""Pixels of a picture in which people can be made out."""
+SHOTS, ALARMS = 10, 5000.0
+"""Clips that are shown, and false alarms a day that are allowed: one in 17 seconds, right for a video of ten."""
+CAMERA: dict[str, Any] = {
+    "size": "full", "normal_videos": 4, "normal_seconds": 10.0, "test_videos": 8, "test_seconds": 8.0,
+}  # fmt: skip
+OTHERS, OTHERS_FROM = 5, 200
+"""Cameras beside it that few-shot and zero-shot are compared on: the first from that number on, whatever they show."""
+OTHER: dict[str, Any] = {
+    "size": "small", "normal_videos": 4, "normal_seconds": 8.0, "test_videos": 6, "test_seconds": 6.0,
+}  # fmt: skip
+
+TRAIN, UNSEEN, FULL_SHOTS, DRAWS = 8, 6, (0, 1, 5, 10), 2
 FOOTAGE: dict[str, Any] = {"size": "tiny", "normal_videos": 6, "normal_seconds": 5.0}
 TO_LEARN: dict[str, Any] = {**FOOTAGE, "test_videos": 0}
 TO_TEST: dict[str, Any] = {**FOOTAGE, "test_videos": 4, "test_seconds": 5.0}
@@ -22,15 +44,19 @@ EPILOG = "Example: metavad demo --out demo"
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("demo", epilog=EPILOG, short_help="Watch a detector get used to unseen cameras.")(demo)
+    app.command("demo", epilog=EPILOG, short_help="Find an event on a camera that was never seen.")(demo)
 
 
 def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Gets cameras, base, table and report.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Gets cameras, detector, scores and report.")] = Path("demo"),
+    full: Annotated[bool, typer.Option("--full", help="Meta-train a small base first: about four minutes.")] = False,
     seed: Seed = 0,
     progress: ProgressKind = "auto",
 ) -> None:
-    """Meta-train a small base on generated cameras and adapt it to unseen ones: about four minutes."""
+    """Show ten clips of a generated camera to the base that ships, and score a new video: about two minutes.
+
+    Then few-shot against zero-shot on some more cameras. Which cameras they are is a rule, not a choice by result.
+    """
     from metavad.cli.terminal import progress_of, resuming
     from metavad.errors import OutputError
     from metavad.files import claimed
@@ -39,32 +65,119 @@ def demo(
     if (out / "report.html").exists():
         raise OutputError(f"{out}: expected a free place for the demo, found a finished one; name another --out")
     with resuming("the same command goes on where it stopped"), claimed(out):
-        _demo(out, seed, meter)
+        if full:
+            _full(out, seed, meter)
+        else:
+            _short(out, seed, meter)
 
 
-def _demo(out: Path, seed: int, progress: "Progress") -> None:
-    from metavad.cli.benchmark import write_report
-    from metavad.cli.terminal import console, say
-    from metavad.config import load_config
+# ---------------------------------------------------------------- the base that ships
 
-    train = _cameras(out / "cameras" / "train", TRAIN, 0, seed, TO_LEARN, progress)
-    unseen = _cameras(out / "cameras" / "unseen", UNSEEN, TRAIN, seed, TO_TEST, progress)
+
+def _short(out: Path, seed: int, progress: "Progress") -> None:
+    from metavad.cli.terminal import say
+    from metavad.normality.base import load_base
+    from metavad.scenes.cache import Store
+
+    base, store, (number, name) = load_base(), Store(out / "cache"), first_readable(seed)
+    shown = _cameras(out / "camera", 1, number, seed, CAMERA, progress)[0]
+    video = next(each for each in shown.test if each.name == name)
+    say(
+        f"A square where everybody walks, before a camera that metavad has never seen: {out / 'camera' / shown.name}",
+        "Like all cameras of the demo it is generated; normal/ and test/ hold its videos.",
+        "",
+    )
+    _find(base, shown, video.path, out, store, progress)
+    others = _cameras(out / "others", OTHERS, OTHERS_FROM, seed, OTHER, progress)
+    outcome = _compared(base, (shown, *others), out, seed, store, progress)
+    _say_table(outcome.record)
+    say(*_ending(out))
+
+
+def first_readable(seed: int) -> tuple[int, str]:
+    """The camera that is shown and its new video, by a rule: number and name; nothing is scored to choose them.
+
+    From camera ``FIRST`` of the world ``seed`` on, the first square by day, in colour and at least ``HIGH`` pixels
+    high, where nobody runs, rides or drives and one of the test videos brings a vehicle: that one.
+    """
+    from itertools import count
+
+    from metavad.synthetic import plan_videos, sample_camera
+
+    counts = (CAMERA[key] for key in ("normal_videos", "test_videos", "normal_seconds", "test_seconds"))
+    sizes = tuple(counts)
+    for number in count(FIRST):
+        spec = sample_camera(seed, number, CAMERA["size"])
+        videos = plan_videos(spec, *sizes)[1] if _is_readable(spec) else []
+        for video in videos:
+            if video.event == "vehicle":
+                return number, video.name
+    raise AssertionError("unreachable")
+
+
+def _is_readable(spec: "CameraSpec") -> bool:
+    bright = not spec.look.night and not spec.look.grey
+    walking = spec.habits.includes.isdisjoint({"running", "cycling", "driving"})
+    return spec.kind == "plaza" and bright and walking and spec.lens.height >= HIGH
+
+
+def _find(base: "Base", scene: "Scene", video: Path, out: Path, store: "Store", progress: "Progress") -> None:
+    """A detector from ten clips, a new video scored, and what was found in a sentence."""
+    from metavad.cli.score import score
+    from metavad.cli.terminal import say
+    from metavad.normality.detector import save_detector
+    from metavad.workflows.few_shot import adapt
+
+    place = out / "detector"
+    if not place.exists():
+        made = adapt(base, scene, shots=SHOTS, alarms_per_day=ALARMS, store=store, progress=progress)
+        save_detector(place, made)
+    say(f"{SHOTS} clips of its normal videos were shown, and one false alarm in {86_400 / ALARMS:.0f} s is allowed.")
+    score([video], place, out / "scores", progress="none")
+    say(*_found(out / "scores" / video.stem, scene.root, video.stem))
+
+
+def _found(place: Path, camera: Path, video: str) -> list[str]:
+    """What happened, whether it was found, in a sentence and a picture, and how many alarms are false."""
+    events = json.loads((place / "events.json").read_text(encoding="utf-8"))["events"]
+    truth = _truth(camera, video)
+    right = [each for each in events if any(each["start"] < end and start < each["end"] for start, end in truth)]
+    spans = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in truth)
+    lines = ["", f"In truth a vehicle crosses the square: {spans}."]
+    if right:
+        event = max(right, key=lambda each: float(each["score"]))
+        lines += [
+            f"Found, from {event['start']:.1f} to {event['end']:.1f} s: {event['reason']}.",
+            f"  its picture  {place / event['picture']}",
+        ]
+    else:
+        lines.append("Missed: no alarm is at that time.")
+    false = len(events) - len(right)
+    lines += [f"  all scores   {place / 'timeline.png'}", f"  beside it    {false} false alarm{'s' * (false != 1)}", ""]
+    return lines
+
+
+def _truth(camera: Path, video: str) -> list[tuple[float, float]]:
+    """Seconds in which what the generator put into a video can be seen."""
+    rate = float(json.loads((camera / "meta.json").read_text(encoding="utf-8"))["frames_per_second"])
+    with (camera / "events.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["video"] == video]
+    return [(int(row["start"]) / rate, int(row["end"]) / rate) for row in rows]
+
+
+def _compared(
+    base: "Base", scenes: "tuple[Scene, ...]", out: Path, seed: int, store: "Store", progress: "Progress"
+) -> "Outcome":
     from metavad.benchmark.experiment import run_benchmark
     from metavad.benchmark.record import Source, write_record
-    from metavad.report.table import terminal_table
-    from metavad.scenes.cache import Store
-    from metavad.workflows.meta_train import meta_train
+    from metavad.cli.benchmark import write_report
 
-    run, store = out / "run", Store(out / "cache")
-    begun = (run / "run.json").is_file()
-    base = meta_train(
-        train, load_config("quick"), run=run, seed=seed, resume=begun, device="cpu", store=store, progress=progress
-    )
     outcome = run_benchmark(
-        unseen,
+        scenes,
         base,
-        shots=SHOTS,
-        draws=DRAWS,
+        shots=(0, SHOTS),
+        draws=1,
+        methods=("zero-shot", "adapted"),
         seed=seed,
         store=store,
         parts=out / "parts",
@@ -74,8 +187,95 @@ def _demo(out: Path, seed: int, progress: "Progress") -> None:
     )
     write_record(out / "record.json", outcome.record)
     write_report(outcome, out / "report.html")
+    return outcome
+
+
+def _say_table(record: "BenchmarkRecord") -> None:
+    """Zero-shot against ten clips on every camera, with the interval of the difference, and what that says."""
+    from metavad.cli.terminal import say, say_table
+
+    cameras = len(record.scenes)
+    say(f"AUC in % on {cameras} cameras that the base has never seen, without clips and with {SHOTS}:", "")
+    gains = [each for each in record.differences if (each.method, each.minus) == ("adapted", "zero-shot")]
+    rows = [_row(record, gain) for gain in gains]
+    headings = ("camera", "zero-shot", f"{SHOTS} clips", "difference", "95 % interval")
+    say_table(headings, rows, narrow=[[f"{row[0]}: {row[1]}, {row[2]} ({row[3]}; {row[4]})"] for row in rows])
+    say("", *(_verdict(gain) for gain in gains if gain.scenes), "")
+
+
+def _row(record: "BenchmarkRecord", gain: "Difference") -> tuple[str, ...]:
+    from statistics import mean
+
+    values = []
+    for method in ("zero-shot", "adapted"):
+        found = [row for row in record.rows if row.method == method and (gain.scenes or row.scene == gain.scene)]
+        values.append(mean(row.micro_auc or 0.0 for row in found))
+    apart = "too few" if gain.low is None or gain.high is None else f"{_points(gain.low)} to {_points(gain.high)}"
+    return gain.scene, *(f"{100 * value:.1f}" for value in values), _points(gain.value), apart
+
+
+def _points(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:+.1f}"
+
+
+def _verdict(gain: "Difference") -> str:
+    """What the mean over cameras allows to say: no gain is claimed where there is none."""
+    if gain.value is None:
+        return "On these cameras the difference is undefined."
+    if not gain.certain:
+        return "On so few cameras the difference is not certain: it may be luck, for better or worse."
+    better = "The clips help" if gain.value > 0 else "The clips do harm"
+    return f"{better} on these cameras; on others that need not hold."
+
+
+def _ending(out: Path) -> list[str]:
+    return [
+        f"Open {out / 'report.html'}: every camera with its highest score, the clips that were shown, and the figures.",
+        "",
+        "For your own camera, with a few minutes of normal video (VIDEO...) and a video to look at (NEW):",
+        "  metavad adapt --normal VIDEO... --shots 10 --out detectors/mine",
+        "  metavad score NEW --detector detectors/mine      # says why, with a picture of each event",
+    ]
+
+
+# ---------------------------------------------------------------- a base of its own
+
+
+def _full(out: Path, seed: int, progress: "Progress") -> None:
+    """Meta-train on small cameras, then every method on others."""
+    from metavad.benchmark.experiment import run_benchmark
+    from metavad.benchmark.record import Source, write_record
+    from metavad.cli.benchmark import write_report
+    from metavad.cli.terminal import console, say
+    from metavad.config import load_config
+    from metavad.report.table import terminal_table
+    from metavad.scenes.cache import Store
+    from metavad.workflows.meta_train import meta_train
+
+    train = _cameras(out / "cameras" / "train", TRAIN, 0, seed, TO_LEARN, progress)
+    unseen = _cameras(out / "cameras" / "unseen", UNSEEN, TRAIN, seed, TO_TEST, progress)
+    run, store = out / "run", Store(out / "cache")
+    begun = (run / "run.json").is_file()
+    base = meta_train(
+        train, load_config("quick"), run=run, seed=seed, resume=begun, device="cpu", store=store, progress=progress
+    )
+    outcome = run_benchmark(
+        unseen,
+        base,
+        shots=FULL_SHOTS,
+        draws=DRAWS,
+        seed=seed,
+        store=store,
+        parts=out / "parts",
+        jobs=2,
+        source=Source(f"metavad demo --full --seed {seed}"),
+        progress=progress,
+    )
+    write_record(out / "record.json", outcome.record)
+    write_report(outcome, out / "report.html")
     console().print(terminal_table(outcome.record))
-    say(*_ending(out))
+    few = f"{UNSEEN} small cameras are luck, for better or worse: benchmarks/ablation.md of the project has 22 larger."
+    say(few, *_ending(out), "They start from the base that ships, which has seen more than the demo's.")
 
 
 def _cameras(
@@ -86,15 +286,3 @@ def _cameras(
 
     path = write_suite(folder, scenes=scenes, first=first, seed=seed, jobs=2, progress=progress, **footage)
     return load_suite(str(path)).scenes
-
-
-def _ending(out: Path) -> list[str]:
-    return [
-        f"report: {out / 'report.html'}",
-        f"{UNSEEN} small cameras are luck, for better or worse: benchmarks/ablation.md of the project has 22 larger.",
-        "",
-        "For your own camera, with a few minutes of normal video (VIDEO...) and a video to look at (NEW):",
-        "  metavad adapt --normal VIDEO... --shots 10 --out detectors/mine",
-        "  metavad score NEW --detector detectors/mine      # says why, with a picture of each event",
-        "They start from the base that ships, which has seen more than the demo's (--base to choose another).",
-    ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from metavad.scenes.scene import Video
     from metavad.scoring.results import EventsRecord, Outline, PeakRecord, Result
 
-__all__ = ["rate_text", "register"]
+__all__ = ["rate_text", "register", "score"]
 
 MARKS = 16
 """Gaps between recordings that are marked on a timeline, about."""
