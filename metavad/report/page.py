@@ -42,7 +42,19 @@ def headline(record: BenchmarkRecord) -> str:
     gain = 100 * (after - none)
     clips = f"{shots} normal clip{'s' * (shots != 1)}{' each' * (cameras > 1)}"
     change = f"{abs(gain):.1f} points {'above' if gain >= 0 else 'below'} the same base without clips"
-    return f"With {clips}, metavad reaches {100 * after:.1f} % AUC on {whose}: {change}."
+    sure = _sureness(record, shots, MEAN if cameras > 1 else grid.groups[0][0])
+    return f"With {clips}, metavad reaches {100 * after:.1f} % AUC on {whose}: {change}{sure}."
+
+
+def _sureness(record: BenchmarkRecord, shots: int, scene: str) -> str:
+    """The interval of the gain over zero-shot, where the record has one, and whether it leaves out 0."""
+    for each in record.differences:
+        if (each.method, each.minus, each.shots, each.scene) == (PROPOSED, "zero-shot", shots, scene):
+            if each.low is None or each.high is None or each.level is None:
+                break
+            span = f"{100 * each.level:.0f} %: {100 * each.low:+.1f} to {100 * each.high:+.1f}"
+            return f" ({span})" if each.certain else f" ({span}), not certain"
+    return ""
 
 
 def _final(grid: Grid, method: str) -> tuple[int, float] | None:
@@ -59,7 +71,6 @@ def render_page(record: BenchmarkRecord, examples: Sequence[SceneExample] = ()) 
     )
     template = environment.from_string(Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8"))
     grid, rows = pivot(record), [row.model_dump(exclude_unset=True) for row in record.rows]
-    names = [scene for scene, _ in grid.groups]
     return template.render(
         headline=headline(record),
         tiles=_tiles(record, grid),
@@ -69,10 +80,7 @@ def render_page(record: BenchmarkRecord, examples: Sequence[SceneExample] = ()) 
         titles=FIGURES,
         methods=METHODS,
         proposed=PROPOSED,
-        curves=[
-            (name, _themed(auc_over_shots(record, name), f"c{n}", f"AUC over K, {name}"))
-            for n, name in enumerate([*names[-1:], *names[:-1]] if len(names) > 1 else names)
-        ],
+        curves=_curves(record, grid),
         examples=[_example(example, grid, number) for number, example in enumerate(examples)],
         glossary={method: METHODS[method].meaning for method in _methods(grid)},
         columns=list(dict.fromkeys(name for row in rows for name in row)),
@@ -82,6 +90,17 @@ def render_page(record: BenchmarkRecord, examples: Sequence[SceneExample] = ()) 
         record=escape(json.dumps(record.model_dump(mode="json", exclude={"rows"}), indent=2)),
         suites=", ".join(dict.fromkeys(row.suite for row in record.rows)),
     )
+
+
+def _curves(record: BenchmarkRecord, grid: Grid) -> list[tuple[str, Markup]]:
+    """AUC over K of the mean first, then of each scene; none where there is one number of clips, which is a point."""
+    names = [scene for scene, _ in grid.groups]
+    if sum(shots > 0 for shots in grid.shots) < 2:
+        return []
+    return [
+        (name, _themed(auc_over_shots(record, name), f"c{n}", f"AUC over K, {name}"))
+        for n, name in enumerate([*names[-1:], *names[:-1]] if len(names) > 1 else names)
+    ]
 
 
 def _on_one_line(value: object) -> object:

@@ -9,7 +9,7 @@ import pytest
 from metavad.benchmark.protocol import METHODS
 from metavad.benchmark.record import SceneExample
 from metavad.report.page import headline, render_page
-from tests.records import only_rows, with_rows
+from tests.records import changed, difference_of, only_rows, with_rows
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -114,6 +114,19 @@ def test_the_headline_says_what_the_record_says(record):
     assert "70.0 % AUC" in headline(worse)
     assert "15.0 points below" in headline(worse)
     assert "does not hold" in headline(only_rows(record, lambda row: row.method != "adapted"))
+
+
+@pytest.mark.parametrize(("certain", "end"), [(True, " (95 %: -2.0 to +18.0)."), (False, "+18.0), not certain.")])
+def test_the_headline_has_the_interval_and_says_what_is_not_certain(record, certain, end):
+    gain = difference_of("adapted", 10, "zero-shot", certain, suite="", scene="mean", low=-0.02, high=0.18)
+    others = difference_of("adapted", 1, "zero-shot", certain, suite="", scene="mean", low=0.5, high=0.6)
+    assert headline(changed(record, differences=(others, gain))).endswith(end)
+
+
+def test_one_number_of_clips_is_no_curve(record):
+    assert "How much each clip brings" in render_page(record)
+    one = changed(only_rows(record, lambda row: row.shots != 1), shots=(0, 10))
+    assert "How much each clip brings" not in render_page(one)
 
 
 def test_examples_show_timeline_frame_and_shots(record, example):
