@@ -148,7 +148,8 @@ def test_a_page_holds_names_as_text(record):
     numbers = {"seconds": np.arange(5.0), "scores": np.zeros(5), "labels": np.zeros(5, bool), "heat": np.zeros((2, 2))}
     rest = {"threshold": 1.0, "alarms": np.zeros((0, 2), int), "top_frame": picture, "shots": (), "nearest": None}
     examples = [SceneExample(scene=name, video=name, text=name, reason=name, **numbers, **rest) for name in names]
-    page = render_page(record, examples)
+    curve = [row_of(name, "adapted", shots, 0.5, suite="s", labels="=x") for name in HOSTILE for shots in (1, 5)]
+    page = render_page(changed(record, rows=(*record.rows, *curve)), examples)
     assert "<script>" not in page
     assert page.count("\x1b") == 0
     assert 'aria-label="AUC over K, a\\1b"' in page

@@ -143,7 +143,7 @@ def _found(place: Path, camera: Path, video: str) -> list[str]:
     truth = _truth(camera, video)
     right = [each for each in events if any(each["start"] < end and start < each["end"] for start, end in truth)]
     spans = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in truth)
-    lines = ["", f"In truth a vehicle crosses the square: {spans}."]
+    lines = ["", f"In truth a vehicle (a bicycle or a car) crosses the square: {spans}."]
     if right:
         event = max(right, key=lambda each: float(each["score"]))
         lines += [
