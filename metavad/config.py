@@ -361,6 +361,8 @@ class ScoringConfig(_Section):
     """Seconds averaged before and after a frame."""
     merge: Annotated[float, Field(ge=0, le=86_400)] = 1.0
     """Alarms closer than this, in seconds, are one event."""
+    longest: Annotated[float, Field(gt=0, le=86_400)] = 300.0
+    """Seconds after which an event ends. What still lasts is no alarm again, and does not hide what scores higher."""
 
 
 class Config(_Section):

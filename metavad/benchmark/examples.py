@@ -48,7 +48,9 @@ def scene_example(trial: SceneTrial) -> SceneExample:
         seconds=facts.seconds,
         scores=scores,
         threshold=detector.threshold,
-        alarms=alarm_intervals(scores, facts.seconds, detector.threshold, merge=settings.scoring.merge),
+        alarms=alarm_intervals(
+            scores, facts.seconds, detector.threshold, merge=settings.scoring.merge, longest=settings.scoring.longest
+        ),
         labels=trial.truth[name][0],
         top_frame=top,
         heat=found.fused[tick],

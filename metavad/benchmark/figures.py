@@ -104,7 +104,8 @@ HOLES = 3
 
 
 def _over(trial: SceneTrial, scores: FloatArray, seconds: FloatArray, threshold: float) -> IntArray:
-    return alarm_intervals(scores, seconds, threshold, merge=trial.base.config.scoring.merge)
+    settings = trial.base.config.scoring
+    return alarm_intervals(scores, seconds, threshold, merge=settings.merge, longest=settings.longest)
 
 
 def _latency(trial: SceneTrial, fps: float | None) -> float:

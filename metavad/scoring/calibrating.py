@@ -209,7 +209,7 @@ def _explained(detector: Detector, video: Video, cluster: Cluster, odd: bool) ->
     seconds = video_facts(Store(), video, detector.camera.crop).seconds
     first, end = np.searchsorted(seconds, [cluster.start - before, cluster.end + model.scoring.future + _TIE]).tolist()
     lower = replace(detector, threshold=0.99 * cluster.score)
-    merger = EventMerger(model.scoring.merge)
+    merger = EventMerger(model.scoring.merge, model.scoring.longest)
     for _ in in_events(score(lower, video, frames=(first, end)), merger, seconds):
         pass
     found = max(merger.events, key=lambda each: each.event.score, default=None)

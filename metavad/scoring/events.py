@@ -13,7 +13,7 @@ from metavad.runs import runs
 from metavad.scoring.frames import FrameScore, TickScore
 from metavad.types import BoolArray, Box, FloatArray, IntArray
 
-__all__ = ["Event", "EventMerger", "FoundEvent", "alarm_intervals", "find_events", "in_events"]
+__all__ = ["LONGEST", "Event", "EventMerger", "FoundEvent", "alarm_intervals", "find_events", "in_events"]
 
 
 @dataclass(frozen=True)
@@ -78,21 +78,38 @@ class _Open:
         return FoundEvent(event, (self.first.index, stop), self.cause)
 
 
+LONGEST = 300.0
+"""Seconds that an event lasts at most."""
+MARGIN = 1.0
+"""Nats over the peak of what lasts: e times as rare."""
 _TIE = 1e-6
 """Seconds: what lies in the middle between two frames is too late."""
+
+
+@dataclass
+class _Lasting:
+    """What goes on after it was an event for as long as one may last: it is no alarm any more, but for more than it."""
+
+    level: float
+    """Score over which something else alarms while it lasts."""
+    last: float
+    """Seconds of its last frame."""
 
 
 class EventMerger:
     """Scores of one camera to events, one frame at a time; alarms at most ``merge`` seconds apart are one event.
 
-    What it holds does not grow with time but for the events.
+    An event ends after ``longest`` seconds. What still lasts then is none again, until the score was below the
+    threshold for ``merge`` seconds; a score ``MARGIN`` over its peak is another event. What this holds does not grow
+    with time but for the events.
     """
 
-    def __init__(self, merge: float) -> None:
+    def __init__(self, merge: float, longest: float = LONGEST) -> None:
         self.events: list[FoundEvent] = []
         """Those that are over, in order of time."""
-        self._merge = merge
+        self._merge, self._longest = merge, longest
         self._open: _Open | None = None
+        self._lasting: _Lasting | None = None
         self._waiting: list[FrameScore] = []
 
     @property
@@ -107,8 +124,11 @@ class EventMerger:
         recording: :meth:`finish` the last one first.
         """
         over = self._open is not None and frame.seconds > self._open.until(self._merge)
-        decided = self.finish(frame.seconds) if over else []
-        if frame.alarm:
+        decided = self._close(frame.seconds) if over else []
+        if self._open is not None and frame.seconds - self._open.first.seconds > self._longest:
+            self._lasting = _Lasting(self._open.peak.score + MARGIN, self._open.last.seconds)
+            decided += self._close(frame.seconds)
+        if self._is_alarm(frame):
             self._open = _Open(frame, frame, frame) if self._open is None else self._open
             self._open.take(frame)
             return [*decided, *self._settled(inside=True), (frame, True)]
@@ -120,6 +140,20 @@ class EventMerger:
 
     def finish(self, end: float) -> list[tuple[FrameScore, bool]]:
         """The frames that still waited, once a recording is over: its last frame ends after ``end`` seconds."""
+        self._lasting = None
+        return self._close(end)
+
+    def _is_alarm(self, frame: FrameScore) -> bool:
+        """Over the threshold, and more than what lasts."""
+        lasting = self._lasting
+        if lasting is not None and frame.seconds - lasting.last > self._merge:
+            lasting = self._lasting = None
+        if lasting is None or not frame.alarm:
+            return frame.alarm
+        lasting.last = frame.seconds
+        return frame.score > lasting.level
+
+    def _close(self, end: float) -> list[tuple[FrameScore, bool]]:
         if self._open is not None:
             self.events.append(self._open.found(end))
         self._open = None
@@ -160,36 +194,46 @@ def find_events(
     *,
     boxes: Sequence[Box | None] | None = None,
     merge: float = 1.0,
+    longest: float = LONGEST,
 ) -> list[Event]:
     """The events of one video, in order of time: its frames with a score over ``threshold`` (one equal to it is not).
 
     ``scores`` and ``seconds`` are (T,), one for each frame of the file; ``boxes`` holds for each frame where its score
     comes from. Alarms at most ``merge`` seconds apart, to half a frame, are one event; none reaches over a gap between
-    recordings. Raises :class:`DataError` on another shape or NaN.
+    recordings, and none lasts over ``longest`` seconds: :class:`EventMerger`. Raises :class:`DataError` on another
+    shape or NaN.
     """
     if boxes is not None and len(boxes) != len(scores):
         raise DataError(f"expected a box or none for each of {len(scores)} frames, found {len(boxes)} boxes")
-    return [found.event for found in _found(scores, seconds, threshold, boxes, merge)]
+    return [found.event for found in _found(scores, seconds, threshold, boxes, merge, longest)]
 
 
-def alarm_intervals(scores: FloatArray, seconds: FloatArray, threshold: float, *, merge: float = 1.0) -> IntArray:
+def alarm_intervals(
+    scores: FloatArray, seconds: FloatArray, threshold: float, *, merge: float = 1.0, longest: float = LONGEST
+) -> IntArray:
     """Half-open intervals of frames (N, 2): those of the events that :func:`find_events` finds."""
-    intervals = [found.frames for found in _found(scores, seconds, threshold, None, merge)]
+    intervals = [found.frames for found in _found(scores, seconds, threshold, None, merge, longest)]
     return np.array(intervals, dtype=int).reshape(-1, 2)
 
 
 def _found(
-    scores: FloatArray, seconds: FloatArray, threshold: float, boxes: Sequence[Box | None] | None, merge: float
+    scores: FloatArray,
+    seconds: FloatArray,
+    threshold: float,
+    boxes: Sequence[Box | None] | None,
+    merge: float,
+    longest: float,
 ) -> list[FoundEvent]:
     if np.ndim(scores) != 1 or np.shape(scores) != np.shape(seconds) or np.isnan(scores).any():
         raise DataError(
             f"expected a score and a time for each frame, found shapes {np.shape(scores)} and "
             f"{np.shape(seconds)} or NaN; score every frame of the file"
         )
-    values, times, merger = np.asarray(scores), np.asarray(seconds, dtype=float), EventMerger(merge)
+    values, times, merger = np.asarray(scores), np.asarray(seconds, dtype=float), EventMerger(merge, longest)
     over, ends = values > threshold, frame_ends(times)
     for start, stop in recordings(times).tolist():
-        for index in _telling(values, over, start, stop):
+        is_long = times[stop - 1] - times[start] > longest
+        for index in range(start, stop) if is_long else _telling(values, over, start, stop):
             box = None if boxes is None else boxes[index]
             merger.push(FrameScore(index, float(times[index]), float(values[index]), bool(over[index]), box))
         merger.finish(float(ends[stop - 1]))

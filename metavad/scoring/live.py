@@ -48,7 +48,7 @@ class Live:
         if not wait >= 0:
             raise UsageError(f"Live: expected a wait of 0 seconds or more, found {wait:g}; {WAIT:g} is usual")
         self._frames = PushedFrames(detector, detector.camera.crop, wait=wait)
-        self._merger = EventMerger(detector.model.scoring.merge)
+        self._merger = EventMerger(detector.model.scoring.merge, detector.model.scoring.longest)
         self._last: FrameScore | None = None
         self._times = deque[float](maxlen=_TIMES)
         self._events = list[LiveEvent]()

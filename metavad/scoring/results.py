@@ -19,7 +19,7 @@ from metavad.recordings import recordings, without_gaps
 from metavad.scenes.cache import content_key
 from metavad.scenes.scene import Video
 from metavad.scenes.video import probe
-from metavad.scoring.events import Event, EventMerger, FoundEvent, find_events, in_events
+from metavad.scoring.events import LONGEST, Event, EventMerger, FoundEvent, find_events, in_events
 from metavad.scoring.frames import FrameScore, TickScore
 from metavad.scoring.pictures import event_picture
 from metavad.scoring.stream import score
@@ -108,15 +108,15 @@ class _Peaks:
 
 
 def write_stream(
-    path: Path, frames: Iterable[FrameScore], *, seconds: FloatArray, merge: float
+    path: Path, frames: Iterable[FrameScore], *, seconds: FloatArray, merge: float, longest: float = LONGEST
 ) -> tuple[list[FoundEvent], Outline, list[FrameScore]]:
     """Write scores.csv while the scores come; give the events, in order of time, an outline, and the highest frames.
 
     Columns ``frame, seconds, score, alarm``, a row for each frame of the file; whole or not at all. ``seconds`` (T,)
-    are the times of all frames that will come, ``merge`` the seconds between alarms of one event. Nothing here grows
-    with the video's length but the list of events.
+    are the times of all frames that will come, ``merge`` the seconds between alarms of one event, ``longest`` those
+    that one lasts. Nothing here grows with the video's length but the list of events.
     """
-    merger, columns, peaks = EventMerger(merge), _Columns(seconds), _Peaks()
+    merger, columns, peaks = EventMerger(merge, longest), _Columns(seconds), _Peaks()
     with atomic_path(path) as beside, beside.open("w", encoding="utf-8") as table:
         table.write(SCORES_HEADER + "\n")
         for frame, inside in in_events(frames, merger, seconds):
@@ -201,6 +201,8 @@ class EventsRecord(_Form):
     """None where the threshold was chosen afterwards."""
     merge: float = 1.0
     """Seconds up to which alarms are one event."""
+    longest: float = LONGEST
+    """Seconds that an event lasts at most."""
     events: tuple[EventRecord, ...]
     highest: tuple[PeakRecord, ...] = ()
     """Where there is no event, the highest frames, highest first."""
@@ -232,14 +234,15 @@ def write_result(
     :class:`VideoError` as :func:`~metavad.scoring.stream.score` does.
     """
     frames, seconds = score(detector, video, progress=progress), probe(video, detector.camera.crop).seconds
-    merge = detector.model.scoring.merge
-    found, outline, highest = write_stream(folder / "scores.csv", frames, seconds=seconds, merge=merge)
+    merge, longest = detector.model.scoring.merge, detector.model.scoring.longest
+    found, outline, highest = write_stream(folder / "scores.csv", frames, seconds=seconds, merge=merge, longest=longest)
     events = EventsRecord(
         video=video.name,
         detector=detector.digest,
         threshold=round(detector.threshold, 3),
         promise=detector.promise,
         merge=merge,
+        longest=longest,
         events=tuple(_recorded(folder, detector, video, each, number) for number, each in enumerate(found)),
         highest=() if found else tuple(_peaks(folder, detector, video, highest)),
     )
@@ -328,7 +331,7 @@ def events_again(folder: Path, threshold: float) -> EventsRecord:
         raise OutputError(
             f"{folder}: expected scores as `metavad score` wrote them, found others; score again"
         ) from None
-    found = find_events(rows[:, 1], rows[:, 0], threshold, merge=before.merge)
+    found = find_events(rows[:, 1], rows[:, 0], threshold, merge=before.merge, longest=before.longest)
     return before.model_copy(
         update={
             "threshold": threshold,

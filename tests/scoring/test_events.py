@@ -163,3 +163,48 @@ def test_a_frame_waits_for_what_may_be_merged_and_no_longer():
 
     for frame, _ in in_events(counted(), EventMerger(2 * FRAME), SEVEN):
         assert given_out[-1] - frame.index <= 3
+
+
+def lasting(*peaks):
+    """Twenty minutes at ten frames a second, of which the second half lasts at 5; scores by second."""
+    seconds = np.arange(12_000) / 10
+    scores = np.where(seconds >= 600, 5.0, 0.0)
+    for start, end, score in peaks:
+        scores[(seconds >= start) & (seconds < end)] = score
+    return scores, seconds
+
+
+def test_what_lasts_is_one_event_of_the_longest_length():
+    (event,) = find_events(*lasting(), 4.0)
+    assert (event.start, event.end) == (600, pytest.approx(900, abs=0.2))
+    (short,) = find_events(*lasting(), 4.0, longest=60)
+    assert short.end == pytest.approx(660, abs=0.2)
+    (whole,) = find_events(*lasting(), 4.0, longest=86_400)
+    assert whole.end == pytest.approx(1200)
+
+
+def test_what_lasts_does_not_hide_what_scores_higher():
+    _, second = find_events(*lasting((1000, 1010, 6.5)), 4.0)
+    assert (second.start, second.end, second.score) == (1000, 1010, 6.5)
+    assert len(find_events(*lasting((1000, 1010, 5.9)), 4.0)) == 1
+
+
+def test_once_it_was_over_the_next_one_is_an_event():
+    _, second = find_events(*lasting((1000, 1010, 0.0)), 4.0)
+    assert second.start == 1010
+    assert len(find_events(*lasting((1000, 1000.5, 0.0)), 4.0)) == 1
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 2.0, 3.5, 6.0]), min_size=1, max_size=60),
+    st.sampled_from([0.2, 0.5, 2.0]),
+)
+def test_frames_that_come_give_the_same_as_the_whole_row_where_events_are_cut(scores, longest):
+    values, seconds = np.array(scores), np.arange(len(scores)) / 10
+    merger = EventMerger(0.2, longest)
+    frames = [FrameScore(n, each, values[n], bool(values[n] > 1), None) for n, each in enumerate(seconds)]
+    inside = [flag for _, flag in in_events(frames, merger, seconds)]
+    assert [found.event for found in merger.events] == find_events(values, seconds, 1.0, merge=0.2, longest=longest)
+    intervals = alarm_intervals(values, seconds, 1.0, merge=0.2, longest=longest).tolist()
+    assert inside == [any(start <= n < end for start, end in intervals) for n in range(len(scores))]
+    assert all(found.event.end - found.event.start <= longest + 0.11 for found in merger.events)

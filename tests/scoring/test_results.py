@@ -95,7 +95,17 @@ def test_events_json_says_what_was_found_where_and_by_which_promise(detector, sc
     video = scene.test[0]
     written, _ = write_result(tmp_path, detector, video, result_of(detector, video))
     found = json.loads((tmp_path / "events.json").read_text())
-    assert list(found) == ["schema", "video", "detector", "threshold", "promise", "merge", "events", "highest"]
+    assert list(found) == [
+        "schema",
+        "video",
+        "detector",
+        "threshold",
+        "promise",
+        "merge",
+        "longest",
+        "events",
+        "highest",
+    ]
     assert (found["schema"], found["video"], found["detector"]) == (1, video.name, detector.digest)
     assert (found["threshold"], found["promise"]["alarms_per_day"]) == (-1.0, 10.0)
     (event,) = found["events"]
