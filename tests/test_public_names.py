@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import metavad
+
+ROOT = Path(__file__).parents[1]
 
 NAMES = [
     "Detector",
@@ -108,3 +111,19 @@ def test_a_type_checker_knows_every_public_name(tmp_path):
 
 def test_the_base_that_ships_is_opened_without_a_folder():
     assert metavad.load_base().digest == metavad.load_base(Path(__file__).parents[1] / "base").digest
+
+
+def test_the_citation_is_of_this_version_and_licence():
+    lines = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert f"version: {metavad.__version__}" in lines
+    assert f"license: {project['license']}" in lines
+
+
+def test_the_extra_all_is_every_extra_for_users_and_each_is_in_the_docs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    (everything,) = extras["all"]
+    assert everything == f"metavad[{','.join(sorted(extras.keys() - {'all', 'test'}))}]"
+    page = (ROOT / "docs/how-to/install.md").read_text(encoding="utf-8")
+    assert [name for name in extras if f"| `{name}` |" not in page] == []
