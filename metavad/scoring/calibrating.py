@@ -92,7 +92,7 @@ def calibrate(
     own = joined(parts)
     calibrated = detector.with_footage(own)
     length = float(np.count_nonzero(own.known)) * (detector.model.scoring.past + detector.model.scoring.future)
-    return Calibrated(calibrated, length, _notable(calibrated, scene, progress))
+    return Calibrated(calibrated, length, _notable(calibrated, scene, store, progress))
 
 
 def pieces_of(
@@ -192,21 +192,21 @@ def _scored(detector: Detector, piece: Piece, progress: Progress) -> FloatArray:
     return np.stack([window_starts(detector.model, seconds), window_peaks(detector.model, scores, seconds, shown)])
 
 
-def _notable(detector: Detector, scene: Scene, progress: Progress) -> tuple[NotableCluster, ...]:
+def _notable(detector: Detector, scene: Scene, store: Store, progress: Progress) -> tuple[NotableCluster, ...]:
     """Moments over the threshold, or that stand out; the highest are scored once more, for their reasons."""
     over = [each for each in standing_out(detector) if each[1] or each[0].score > detector.threshold]
     videos = {video.name: video for video in scene.normal}
     return tuple(
-        _explained(detector, videos[cluster.video], cluster, odd)
+        _explained(detector, videos[cluster.video], cluster, odd, store)
         for cluster, odd in along(progress, "Looking again", over[:NAMED])
     )
 
 
-def _explained(detector: Detector, video: Video, cluster: Cluster, odd: bool) -> NotableCluster:
+def _explained(detector: Detector, video: Video, cluster: Cluster, odd: bool, store: Store) -> NotableCluster:
     """The highest event of a cluster; without a reason where scoring from nearby finds none."""
     model = detector.model
     before = max(model.lookback.values()) / model.rate + 2 * (model.scoring.past + model.scoring.future)
-    seconds = video_facts(Store(), video, detector.camera.crop).seconds
+    seconds = video_facts(store, video, detector.camera.crop).seconds
     first, end = np.searchsorted(seconds, [cluster.start - before, cluster.end + model.scoring.future + _TIE]).tolist()
     lower = replace(detector, threshold=0.99 * cluster.score)
     merger = EventMerger(model.scoring.merge, model.scoring.longest)
