@@ -43,7 +43,7 @@ def plain(
         {"share": np.float32(0.5)},
         {"names": ["a", "b"]},
         {"times": [("a", 1), ("b", 2.5)]},
-        {"facts": {"a": object()}},
+        {"facts": {"a": 1.5}},
         {"size": "medium"},
         {"values": np.zeros(3)},
         {"values": [0.5, 1.0]},
