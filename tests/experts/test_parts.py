@@ -9,7 +9,8 @@ from metavad.experts.set import ExpertSet, under
 from metavad.features.sample import Sample
 from metavad.meta.inner import inner_loop
 from metavad.meta.objective import support_loss
-from tests.experts.test_contract import expert_of, moving_pictures
+from metavad.testing import moving_pictures
+from tests.experts.test_contract import SEEN, expert_of
 
 CLIPS, TICKS = 7, 6
 
@@ -24,7 +25,8 @@ def flowing(clips=CLIPS):
 
 @pytest.mark.parametrize("name", sorted(EXPERTS))
 def test_memory_and_scores_are_those_of_all_clips_at_once(name, monkeypatch):
-    expert, sample = expert_of(name), moving_pictures(CLIPS)
+    expert = expert_of(name)
+    sample = moving_pictures(SEEN, expert.reads, CLIPS)
     with torch.no_grad():
         monkeypatch.setattr(parts, "TICKS", 1_000_000)
         memory = expert.condition(sample)
