@@ -70,3 +70,8 @@ def test_no_command_is_the_help():
     done, _ = _run([])
     assert done.returncode == 2
     assert "Begin with: metavad demo" in done.stdout
+
+
+def test_python_runs_it_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "metavad", "--help"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "meta-train" in done.stdout) == (0, True)
