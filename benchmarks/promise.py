@@ -47,9 +47,9 @@ from metavad.normality.distribution import PopulationScores
 from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
 from metavad.normality.model import SceneModel
-from metavad.normality.own_footage import window_peaks
+from metavad.normality.own_footage import OwnFootage, joined, window_peaks, window_starts
 from metavad.normality.population import halves
-from metavad.normality.threshold import FEWEST, own_nats, own_threshold, promise_threshold
+from metavad.normality.threshold import calibrated_threshold, own_nats, promise_threshold
 from metavad.runs import runs
 from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
@@ -58,7 +58,7 @@ from metavad.scenes.suite import load_suite
 from metavad.scoring.events import alarm_intervals
 from metavad.scoring.stream import VideoScores, score_features
 from metavad.synthetic.write import write_suite
-from metavad.types import BoolArray, FloatArray, IntArray
+from metavad.types import BoolArray, IntArray
 from metavad.workflows.suites import open_suite
 
 ALARMS = (10.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -250,10 +250,13 @@ class _Rest:
                     found.append((float(scored.scores[start:end].max()), clip))
         return [clip for _, clip in sorted(found, key=lambda pair: -pair[0])[:MOST]]
 
-    def peaks(self, model: SceneModel) -> FloatArray:
-        """Highest scores of windows, as a check takes them."""
-        each = [window_peaks(model, scored.scores, scored.seconds, shown) for _, scored, shown in self._scored(model)]
-        return np.concatenate(each)
+    def footage(self, model: SceneModel) -> OwnFootage:
+        """Its windows, as a detector keeps them."""
+        parts = [
+            (span.video, window_starts(model, each.seconds), window_peaks(model, each.scores, each.seconds, shown))
+            for span, each, shown in self._scored(model)
+        ]
+        return joined(parts)
 
     def _scored(self, model: SceneModel) -> Iterator[tuple[VideoSpan, VideoScores, BoolArray]]:
         for span in self.spans:
@@ -293,9 +296,8 @@ def _count(
     promised = [promise_threshold(model, alarms, normal_ticks=ticks) for alarms in ALARMS]
     thresholds = [threshold for threshold, _ in promised]
     if rest is not None:
-        peaks = rest.peaks(model)
-        enough = np.count_nonzero(~np.isnan(peaks)) >= FEWEST
-        thresholds += [own_threshold(model, peaks, each)[0] for each in ALARMS] if enough else thresholds
+        own = rest.footage(model)
+        thresholds += [calibrated_threshold(model, own, alarms, normal_ticks=ticks)[0] for alarms in ALARMS]
     alarms, seconds = np.zeros(len(thresholds), dtype=int), 0.0
     for span in other:
         features = library.video_features(span.scene, span.side, span.video)

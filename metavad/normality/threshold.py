@@ -113,32 +113,24 @@ def calibrated_threshold(
     if np.count_nonzero(own.known) < FEWEST:
         return promise_threshold(model, alarms_per_day, normal_ticks=normal_ticks)
     check_alarms(alarms_per_day)
-    return own_threshold(model, own.peaks, alarms_per_day, normal=own.ruling > 0, left_out=own.ruling < 0)
+    return own_threshold(model, own, alarms_per_day)
 
 
-def own_threshold(
-    model: SceneModel,
-    peaks: FloatArray,
-    alarms_per_day: float,
-    *,
-    normal: BoolArray | None = None,
-    left_out: BoolArray | None = None,
-) -> tuple[float, Promise]:
+def own_threshold(model: SceneModel, own: OwnFootage, alarms_per_day: float) -> tuple[float, Promise]:
     """The threshold from normal footage of the camera itself that was not shown, and what it promises.
 
-    ``peaks`` (N,) holds those of all its videos (:func:`~metavad.normality.own_footage.window_peaks`), at least
-    ``FEWEST`` that are not NaN. What stands out of them (:func:`outstanding`) does not count, unless it is ``normal``
-    (N,). In nats of the base's tail, what lies above their 80 % quantile is taken for exponential (peaks over
-    threshold: Pickands 1975, https://doi.org/10.1214/aos/1176343003; neighbouring windows over it are one peak), with
-    the cameras' common tail as prior of those calmer than it, at the 0.9 quantile of what the peaks leave open. And
-    never so low that this footage itself, where it is long enough, would not prove the promise.
+    At least ``FEWEST`` windows of it are known. What stands out of them (:func:`outstanding`) does not count, unless it
+    is ruled normal. In nats of the base's tail, what lies above their 80 % quantile is taken for exponential (peaks
+    over threshold: Pickands 1975, https://doi.org/10.1214/aos/1176343003; neighbouring windows over it are one peak),
+    with the cameras' common tail as prior of those calmer than it, at the 0.9 quantile of what the peaks leave open.
+    And never so low that this footage itself, where it is long enough, would not prove the promise.
     """
-    counted = _counted(model, peaks, normal, left_out)
+    counted = _counted(model, own)
     share = alarms_per_day * window_seconds(model) / SECONDS_PER_DAY
-    threshold = _frames(model).value(own_nats(_nats(model, peaks), counted, share))
+    threshold = _frames(model).value(own_nats(_nats(model, own.peaks), counted, share))
     allowed = _provable(int(counted.sum()) * share)
-    threshold = max([threshold, *alarm_levels(peaks, counted)[allowed : allowed + 1].tolist()])
-    return threshold, _own_promise(model, peaks, counted, threshold, alarms_per_day)
+    threshold = max([threshold, *alarm_levels(own.peaks, counted)[allowed : allowed + 1].tolist()])
+    return threshold, _own_promise(model, own.peaks, counted, threshold, alarms_per_day)
 
 
 def promise_of_threshold(model: SceneModel, own: OwnFootage, threshold: float, *, normal_ticks: int) -> Promise:
@@ -146,7 +138,7 @@ def promise_of_threshold(model: SceneModel, own: OwnFootage, threshold: float, *
     if np.count_nonzero(own.known) < FEWEST:
         nats = min(float(_frames(model).surprise(torch.tensor([threshold]))[0]) / _spread(model), _FARTHEST)
         return _promise(model, _rounded(SECONDS_PER_DAY / (window_seconds(model) * math.exp(nats))), normal_ticks)
-    counted = _counted(model, own.peaks, own.ruling > 0, own.ruling < 0)
+    counted = _counted(model, own)
     alarms = len(runs(counted & (own.peaks > threshold)))
     rate = _rounded(_bound(alarms) / _days(model, counted))
     return _own_promise(model, own.peaks, counted, threshold, rate)
@@ -161,23 +153,21 @@ def rates(model: SceneModel, own: OwnFootage, thresholds: FloatArray) -> FloatAr
 
     NaN where there is no such footage.
     """
-    counted = _counted(model, own.peaks, own.ruling > 0, own.ruling < 0)
+    counted = _counted(model, own)
     found = [len(runs(counted & (own.peaks > each))) for each in thresholds]
     return np.array(found) / (_days(model, counted) or math.nan)
 
 
 def outstanding(model: SceneModel, own: OwnFootage) -> BoolArray:
     """The windows (N,) that stand out of a camera's own footage, and so do not count unless somebody says so."""
-    counted = _counted(model, own.peaks, own.ruling > 0, own.ruling < 0)
+    counted = _counted(model, own)
     return np.asarray(own.known & ~counted)
 
 
-def _counted(model: SceneModel, peaks: FloatArray, normal: BoolArray | None, left_out: BoolArray | None) -> BoolArray:
+def _counted(model: SceneModel, own: OwnFootage) -> BoolArray:
     """The windows (N,) that a threshold is taken from."""
-    known = ~np.isnan(peaks)
-    known = known if left_out is None else known & ~left_out
-    odd = _odd(_nats(model, peaks), known)
-    return known & ~(odd if normal is None else odd & ~normal)
+    odd = _odd(_nats(model, own.peaks), own.known)
+    return np.asarray(own.known & ~(odd & (own.ruling <= 0)))
 
 
 def _odd(nats: FloatArray, known: BoolArray) -> BoolArray:

@@ -37,6 +37,11 @@ def model(cameras, tiny_base):
     return replace(plain, frames=PopulationScores.unit())
 
 
+def one_video(peaks):
+    """Footage of one video whose windows have these peaks (N,)."""
+    return joined([("gate", 1.4 * np.arange(len(peaks)), peaks)])
+
+
 def daily(model, share):
     """Alarms a day, where this share of windows has one."""
     return share * 86_400 / window_seconds(model)
@@ -50,28 +55,28 @@ def test_the_promise_is_kept_on_most_simulated_cameras(model, scale, windows):
         kept = []
         for _ in range(60):
             peaks = generator.exponential(scale, windows)
-            threshold, _ = own_threshold(model, peaks, daily(model, share))
+            threshold, _ = own_threshold(model, one_video(peaks), daily(model, share))
             kept.append(math.exp(-threshold / scale) <= 1.2 * share)
         assert np.mean(kept) >= 0.8
 
 
 def test_a_calm_camera_gets_a_lower_threshold_than_a_lively_one(model):
     peaks = np.random.default_rng(1).exponential(1.0, 200)
-    calm, lively = (own_threshold(model, scale * peaks, daily(model, 0.002))[0] for scale in (0.3, 2.0))
+    calm, lively = (own_threshold(model, one_video(scale * peaks), daily(model, 0.002))[0] for scale in (0.3, 2.0))
     assert calm < 0.5 * lively
 
 
 def test_fewer_alarms_need_a_higher_threshold(model):
     peaks = np.random.default_rng(2).exponential(1.0, 200)
-    thresholds = [own_threshold(model, peaks, daily(model, share))[0] for share in (0.3, 0.05, 0.001, 1e-5)]
+    thresholds = [own_threshold(model, one_video(peaks), daily(model, share))[0] for share in (0.3, 0.05, 0.001, 1e-5)]
     assert thresholds == sorted(thresholds)
     assert thresholds[0] < thresholds[-1]
 
 
 @pytest.mark.parametrize("share", [0.001, 0.007, 0.02, 0.05])
 def test_the_footage_itself_keeps_the_promise(model, share):
-    peaks = np.random.default_rng(3).pareto(1.5, 400)
-    threshold, promise = own_threshold(model, peaks, daily(model, share))
+    peaks = np.random.default_rng(3).pareto(1.5, 400).astype(np.float32)
+    threshold, promise = own_threshold(model, one_video(peaks), daily(model, share))
     assert (peaks > threshold).sum() <= 400 * share
     assert promise.supported == (400 * share >= 3.0)
 
@@ -80,7 +85,9 @@ def test_neighbours_are_one_peak_and_what_was_shown_parts_them(model):
     single, several, parted = (np.full(100, 0.1) for _ in range(3))
     single[50] = several[50] = parted[50] = 9.0
     several[51], several[52], parted[51], parted[52] = 8.5, 8.7, np.nan, 8.7
-    one, two, three = (own_threshold(model, each, daily(model, 0.01))[0] for each in (single, several, parted))
+    one, two, three = (
+        own_threshold(model, one_video(each), daily(model, 0.01))[0] for each in (single, several, parted)
+    )
     assert one == two != three
 
 
@@ -88,7 +95,7 @@ def test_what_the_footage_can_prove_is_reported(model):
     peaks = np.random.default_rng(4).exponential(1.0, 1000)
     least = 3 * daily(model, 1 / 1000)
     for alarms, proven in ((1.1 * least, True), (0.5 * least, False)):
-        _, promise = own_threshold(model, peaks, alarms)
+        _, promise = own_threshold(model, one_video(peaks), alarms)
         assert promise.supported is proven
         assert promise.alarms_per_day == alarms
         assert "23.3 min of this camera's normal footage" in promise.text

@@ -18,6 +18,7 @@ from metavad.normality.detector import load_detector, save_detector
 from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
 from metavad.normality.outliers import outlying_shots
+from metavad.normality.own_footage import joined
 from metavad.normality.threshold import FEWEST, own_threshold
 from metavad.scenes.cache import Store
 from metavad.scenes.listing import scene_of_files
@@ -82,7 +83,8 @@ def test_once_footage_is_gathered_nothing_opens_a_video_or_calls_a_feature(tiny_
     model, footage = detector.model, watch.footage
     assert footage.support.clips == len(footage.thumbnails) == len(footage.glances) == 4
     outlying_shots(model)
-    own_threshold(model, np.arange(float(FEWEST)), 10.0)
+    times = np.arange(float(FEWEST))
+    own_threshold(model, joined([("gate", times, times)]), 10.0)
     for number in range(footage.support.clips):
         clip = footage.support.select([number])
         assert explain(model, clip, model.score(clip), clip.seconds.shape[1] - 1)
