@@ -82,3 +82,14 @@ def tiny_base(tiny_run):
     from metavad.normality.base import load_base
 
     return load_base(tiny_run / "base")
+
+
+@pytest.fixture
+def own_networks(tmp_path, monkeypatch) -> Path:
+    """The user's own folder of networks, and nothing in any cache."""
+    for variable in ("METAVAD_CACHE", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    own = tmp_path / "own"
+    own.mkdir()
+    monkeypatch.setenv("METAVAD_NETWORKS", str(own))
+    return own

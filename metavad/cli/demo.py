@@ -10,7 +10,6 @@ import typer
 from metavad.cli.options import ProgressKind, Seed
 
 if TYPE_CHECKING:
-    from metavad.benchmark.experiment import Outcome
     from metavad.benchmark.record import BenchmarkRecord, Difference
     from metavad.normality.base import Base
     from metavad.progress import Progress
@@ -89,8 +88,9 @@ def _short(out: Path, seed: int, progress: "Progress") -> None:
     )
     _find(base, shown, video.path, out, store, progress)
     others = _cameras(out / "others", OTHERS, OTHERS_FROM, seed, OTHER, progress)
-    outcome = _compared(base, (shown, *others), out, seed, store, progress)
-    _say_table(outcome.record)
+    both = "zero-shot", "adapted"
+    asked = {"shots": (0, SHOTS), "draws": 1, "methods": both, "seed": seed}
+    _say_table(_compared(base, (shown, *others), asked, f"metavad demo --seed {seed}", out, store, progress))
     say(*_ending(out))
 
 
@@ -139,16 +139,18 @@ def _find(base: "Base", scene: "Scene", video: Path, out: Path, store: "Store", 
 
 def _found(place: Path, camera: Path, video: str) -> list[str]:
     """What happened, whether it was found, in a sentence and a picture, and how many alarms are false."""
-    events = json.loads((place / "events.json").read_text(encoding="utf-8"))["events"]
+    from metavad.scoring.results import EventsRecord
+
+    events = EventsRecord.model_validate_json((place / "events.json").read_bytes()).events
     truth = _truth(camera, video)
-    right = [each for each in events if any(each["start"] < end and start < each["end"] for start, end in truth)]
+    right = [each for each in events if any(each.start < end and start < each.end for start, end in truth)]
     spans = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in truth)
     lines = ["", f"In truth a vehicle (a bicycle or a car) crosses the square: {spans}."]
     if right:
-        event = max(right, key=lambda each: float(each["score"]))
+        event = max(right, key=lambda each: each.score)
         lines += [
-            f"Found, from {event['start']:.1f} to {event['end']:.1f} s: {event['reason']}.",
-            f"  its picture  {place / event['picture']}",
+            f"Found, from {event.start:.1f} to {event.end:.1f} s: {event.reason}.",
+            f"  its picture  {place / (event.picture or '')}",
         ]
     else:
         lines.append("Missed: no alarm is at that time.")
@@ -166,28 +168,25 @@ def _truth(camera: Path, video: str) -> list[tuple[float, float]]:
 
 
 def _compared(
-    base: "Base", scenes: "tuple[Scene, ...]", out: Path, seed: int, store: "Store", progress: "Progress"
-) -> "Outcome":
+    base: "Base",
+    scenes: "tuple[Scene, ...]",
+    asked: dict[str, Any],
+    command: str,
+    out: Path,
+    store: "Store",
+    progress: "Progress",
+) -> "BenchmarkRecord":
+    """The benchmark of some cameras, with its record and report written."""
     from metavad.benchmark.experiment import run_benchmark
     from metavad.benchmark.record import Source, write_record
     from metavad.cli.benchmark import write_report
 
     outcome = run_benchmark(
-        scenes,
-        base,
-        shots=(0, SHOTS),
-        draws=1,
-        methods=("zero-shot", "adapted"),
-        seed=seed,
-        store=store,
-        parts=out / "parts",
-        jobs=2,
-        source=Source(f"metavad demo --seed {seed}"),
-        progress=progress,
+        scenes, base, **asked, store=store, parts=out / "parts", jobs=2, source=Source(command), progress=progress
     )
     write_record(out / "record.json", outcome.record)
     write_report(outcome, out / "report.html")
-    return outcome
+    return outcome.record
 
 
 def _say_table(record: "BenchmarkRecord") -> None:
@@ -243,9 +242,6 @@ def _ending(out: Path) -> list[str]:
 
 def _full(out: Path, seed: int, progress: "Progress") -> None:
     """Meta-train on small cameras, then every method on others."""
-    from metavad.benchmark.experiment import run_benchmark
-    from metavad.benchmark.record import Source, write_record
-    from metavad.cli.benchmark import write_report
     from metavad.cli.terminal import console, say
     from metavad.config import load_config
     from metavad.report.table import terminal_table
@@ -259,21 +255,9 @@ def _full(out: Path, seed: int, progress: "Progress") -> None:
     base = meta_train(
         train, load_config("quick"), run=run, seed=seed, resume=begun, device="cpu", store=store, progress=progress
     )
-    outcome = run_benchmark(
-        unseen,
-        base,
-        shots=FULL_SHOTS,
-        draws=DRAWS,
-        seed=seed,
-        store=store,
-        parts=out / "parts",
-        jobs=2,
-        source=Source(f"metavad demo --full --seed {seed}"),
-        progress=progress,
-    )
-    write_record(out / "record.json", outcome.record)
-    write_report(outcome, out / "report.html")
-    console().print(terminal_table(outcome.record))
+    asked = {"shots": FULL_SHOTS, "draws": DRAWS, "seed": seed}
+    record = _compared(base, unseen, asked, f"metavad demo --full --seed {seed}", out, store, progress)
+    console().print(terminal_table(record))
     few = f"{UNSEEN} small cameras are luck, for better or worse: benchmarks/ablation.md of the project has 22 larger."
     say(few, *_ending(out), "They start from the base that ships, which has seen more than the demo's.")
 

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from metavad.scoring.results import EventRecord, EventsRecord
 
-__all__ = ["event_line", "register"]
+__all__ = ["event_line", "number_of_events", "register"]
 
 EPILOG = "Example: metavad events scores --threshold 6.5"
 
@@ -50,8 +50,12 @@ def events(
 
 
 def _head(found: "EventsRecord", threshold: float) -> str:
-    number = "1 event" if len(found.events) == 1 else f"{len(found.events)} events"
-    return f"{found.video}: {number} over {threshold:.2f}"
+    return f"{found.video}: {number_of_events(found)} over {threshold:.2f}"
+
+
+def number_of_events(found: "EventsRecord") -> str:
+    """How many there are, for people."""
+    return "1 event" if len(found.events) == 1 else f"{len(found.events)} events"
 
 
 def event_line(event: "EventRecord") -> str:

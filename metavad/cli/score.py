@@ -67,7 +67,7 @@ def score(
 
 
 def _score(videos: list[Path], found: "Detector", out: Path, fps: float | None, progress: "Progress") -> None:
-    from metavad.cli.events import event_line
+    from metavad.cli.events import event_line, number_of_events
     from metavad.cli.terminal import say
     from metavad.files import claimed, folder_name
     from metavad.progress import along
@@ -88,8 +88,11 @@ def _score(videos: list[Path], found: "Detector", out: Path, fps: float | None, 
                 say(f"{video.name}: scored already; {place}")
                 continue
             record = _score_video(found, video, place, result, progress)
-        number = "1 event" if len(record.events) == 1 else f"{len(record.events)} events"
-        say(f"{video.name}: {number}; {place}", *map(event_line, record.events), *_highest(record, place))
+        say(
+            f"{video.name}: {number_of_events(record)}; {place}",
+            *map(event_line, record.events),
+            *_highest(record, place),
+        )
 
 
 def _check_paths(videos: list[Path]) -> None:

@@ -9,14 +9,9 @@ from tests.onnx_files import write_line
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    for variable in ("METAVAD_CACHE", "TORCH_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    own = tmp_path / "own"
-    own.mkdir()
-    monkeypatch.setenv("METAVAD_NETWORKS", str(own))
-    (own / "toy.toml").write_text(TABLE.format(digest=""))
-    return own
+def folder(own_networks):
+    (own_networks / "toy.toml").write_text(TABLE.format(digest=""))
+    return own_networks
 
 
 def write_toy(folder, result=(1, 84, 7)):

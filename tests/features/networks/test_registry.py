@@ -37,14 +37,8 @@ url = "https://example.org/toy.onnx"
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The user's own folder of networks, and nothing in any cache."""
-    for variable in ("METAVAD_CACHE", "TORCH_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    own = tmp_path / "own"
-    own.mkdir()
-    monkeypatch.setenv("METAVAD_NETWORKS", str(own))
-    return own
+def folder(own_networks):
+    return own_networks
 
 
 def write_toy(folder, content=b"toy", digits=64):
