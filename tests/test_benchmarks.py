@@ -53,13 +53,11 @@ def test_a_record_is_read_and_its_command_still_parses(path, scripts):
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
 def test_a_record_is_of_the_base_that_ships_or_of_none(path, scripts):
-    """By its digest before its file was converted; the demo makes a base of its own, what measures code has none."""
+    """By its digest before its file was converted; what measures code has none."""
     record = read(path, scripts)
     alone = path.stem.startswith(("bits", "engine-", "fuzz", "kills", "flow"))
-    if path.stem != "demo":
-        shipped = load_base(ROOT / "base").facts["converted_from"]
-        made_with = getattr(record, "converted_from", None) or record.base
-        assert made_with == (None if alone else shipped)
+    made_with = getattr(record, "converted_from", None) or record.base
+    assert made_with == (None if alone else load_base(ROOT / "base").facts["converted_from"])
 
 
 def test_the_index_names_everything_that_is_there_and_nothing_else():
