@@ -30,6 +30,7 @@ __all__ = [
     "is_free",
     "is_full_disk",
     "unfinished_directory",
+    "write_bytes",
     "write_text",
 ]
 
@@ -111,8 +112,13 @@ def claimed(path: Path, *, wait: bool = False) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path``, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path``, whole or not at all."""
     with atomic_path(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(content)
 
 
 def folder_name(name: str) -> str:

@@ -81,6 +81,8 @@ class ScoredFrame:
     box: Box | None = None
     jpeg: bytes | None = None
     """As that of :class:`Snapshot`; only about ten frames a second have one."""
+    working: ByteArray | None = None
+    """The working picture (H, W), grey, as the detector reads it; only ticks have one. It may become a shot."""
 
 
 @dataclass(frozen=True)
