@@ -11,7 +11,7 @@ from typing import Annotated, TextIO
 import typer
 
 from metavad import __version__
-from metavad.cli import adapt, benchmark, data, demo, events, meta_train, networks, score, show, threshold
+from metavad.cli import adapt, benchmark, data, demo, events, meta_train, networks, score, show, threshold, watch
 from metavad.cli.options import Commands
 from metavad.cli.terminal import STARTS_OVER, STOPPED, Interrupted, resuming, signals_as_interrupts
 
@@ -53,6 +53,7 @@ data.register(app)
 meta_train.register(app)
 adapt.register(app)
 score.register(app)
+watch.register(app)
 events.register(app)
 threshold.register(app)
 benchmark.register(app)

@@ -1,5 +1,6 @@
 """From surprise maps to frame scores: over cells, then over time."""
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar
@@ -41,16 +42,23 @@ def smooth(
 
 
 class Smoothing(Generic[Item]):
-    """The same for ticks that come one by one; each leaves with its mean once its look-ahead is over."""
+    """The same for ticks that come one by one; each leaves with its mean once its look-ahead is over.
 
-    def __init__(self, past: float, future: float) -> None:
-        self._past, self._future = past, future
+    With ``is_whole``, every mean is of a whole window: of the ticks of it that lie before the first known one, or after
+    the last one, each counts 0. A mean of few ticks is high more often, and would alarm because a recording begins.
+    """
+
+    def __init__(self, past: float, future: float, *, is_whole: bool = False) -> None:
+        self._past, self._future, self._is_whole = past, future, is_whole
+        self._first = self._last = math.inf
         self._window = deque[tuple[float, float]]()
         self._waiting = deque[tuple[float, Item]]()
 
     def push(self, seconds: float, score: float, item: Item) -> None:
         """The next tick, and anything that is to leave with it."""
         self._window.append((seconds, score))
+        self._first = self._first if self._first < math.inf or np.isnan(score) else seconds
+        self._last = seconds
         self._waiting.append((seconds, item))
 
     def until(self, seconds: float) -> Iterator[tuple[float, Item]]:
@@ -64,7 +72,17 @@ class Smoothing(Generic[Item]):
             self._window.popleft()
         last = seconds + self._future + _SLACK
         inside = [score for time, score in self._window if time <= last and not np.isnan(score)]
-        return float(np.mean(inside)) if inside else 0.0, item
+        mean = float(np.mean(inside)) if inside else 0.0
+        return (mean * self._share(seconds, len(inside)) if self._is_whole else mean), item
+
+    def _share(self, seconds: float, known: int) -> float:
+        """How much of a tick's window is known, where a recording begins or ends; 1 anywhere else."""
+        apart = np.diff([time for time, _ in self._window])
+        spacing = float(np.median(apart)) if len(apart) else self._past + self._future
+        begins = seconds - self._past < self._first - _SLACK
+        ends = seconds + self._future > self._last + spacing
+        count = max(1, round((self._past + self._future) / max(spacing, _SLACK)))
+        return min(1.0, known / count) if begins or ends else 1.0
 
 
 _SLACK = 1e-6

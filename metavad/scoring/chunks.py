@@ -40,15 +40,21 @@ class RecordingScorer:
     """
 
     def __init__(
-        self, detector: Detector, features: Mapping[str, Feature], number: int, *, wait: float = math.inf
+        self,
+        detector: Detector,
+        features: Mapping[str, Feature],
+        number: int,
+        *,
+        wait: float = math.inf,
+        is_whole: bool = False,
     ) -> None:
-        """``number`` is that of the recording, which its scores carry."""
+        """``number`` is that of the recording, which its scores carry; ``is_whole`` as that of :class:`Smoothing`."""
         scoring, self._past = detector.model.scoring, overlap(detector.model)
-        self._detector, self._features, self._number, self._wait = detector, features, number, wait
+        self._detector, self._features, self._number, self.wait = detector, features, number, wait
         self._begin, self._ticks, self._final = 0.0, 0, 0
         self._rows = deque[tuple[float, Row]](maxlen=self._past + CHUNK)
         self._unscored = list[tuple[int, float]]()
-        self._smoothing = Smoothing[TickScore](scoring.past, scoring.future)
+        self._smoothing = Smoothing[TickScore](scoring.past, scoring.future, is_whole=is_whole)
         self._recent = deque[_Explainable]()
         self._frames = deque[tuple[int, float, int]]()
         self._current: _Final | None = None
@@ -61,7 +67,7 @@ class RecordingScorer:
             self._unscored.append((index, seconds))
             self._ticks += 1
         self._frames.append((index, seconds, self._ticks - 1))
-        if self._unscored and (self._ticks % CHUNK == 0 or seconds - self._unscored[0][1] >= self._wait - _SLACK):
+        if self._unscored and (self._ticks % CHUNK == 0 or seconds - self._unscored[0][1] >= self.wait - _SLACK):
             self._score()
         return self._released(self._unscored[0][1] if self._unscored else seconds)
 

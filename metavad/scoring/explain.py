@@ -1,11 +1,12 @@
 """Why a moment surprises: each expert's share, and a sentence from its own quantities."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from metavad.experts.base import Reason
 from metavad.features.sample import Sample
 from metavad.normality.model import SceneModel, Surprise
 from metavad.threads import one_thread
+from metavad.types import FloatArray
 
 __all__ = ["Explanation", "explain", "whereabouts"]
 
@@ -25,6 +26,8 @@ class Explanation:
     """Where the surprise is highest: shares of the height from the top and of the width from the left."""
     distances: tuple[float, ...] = ()
     """How far each shot is from it there, by the expert with the largest share that can say; empty where none can."""
+    heat: FloatArray | None = field(default=None, compare=False, repr=False)
+    """The surprise of each place (h, w), in nats."""
 
 
 @one_thread()
@@ -45,7 +48,9 @@ def explain(model: SceneModel, sample: Sample, found: Surprise, tick: int) -> Ex
     quoted = [name for name in adding if name == adding[0] or (shares[name] >= SECOND and reasons[name] is not None)]
     texts = [_text(model, name, reasons[name]) for name in quoted[:2]]
     far = next((reason.distances for reason in reasons.values() if reason is not None and reason.distances), ())
-    return Explanation(f"something {', and '.join(dict.fromkeys(texts))} ({whereabouts(place)})", shares, place, far)
+    return Explanation(
+        f"something {', and '.join(dict.fromkeys(texts))} ({whereabouts(place)})", shares, place, far, fused.numpy()
+    )
 
 
 def whereabouts(place: tuple[float, float]) -> str:

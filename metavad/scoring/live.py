@@ -41,13 +41,17 @@ class Live:
     what every score looks ahead (``scoring.future``), ``wait`` (seconds) is how long a tick may wait for others to be
     scored with. A shorter wait changes no score and takes more time: a chunk of 32 ticks is computed however few are
     new. Memory does not grow with time; events are kept until they are asked for. It may be used by several threads.
+
+    ``gaps_alarm=False`` is for a stream that breaks now and then: within a second after a gap, and half a second before
+    one, what did not arrive counts as nothing. The scores there are lower than those of :func:`metavad.score`, so that
+    no gap by itself raises an alarm.
     """
 
     @checked
-    def __init__(self, detector: Detector, *, wait: float = WAIT) -> None:
+    def __init__(self, detector: Detector, *, wait: float = WAIT, gaps_alarm: bool = True) -> None:
         if not wait >= 0:
             raise UsageError(f"Live: expected a wait of 0 seconds or more, found {wait:g}; {WAIT:g} is usual")
-        self._frames = PushedFrames(detector, detector.camera.crop, wait=wait)
+        self._frames = PushedFrames(detector, detector.camera.crop, wait=wait, is_whole=not gaps_alarm)
         self._merger = EventMerger(detector.model.scoring.merge, detector.model.scoring.longest)
         self._last: FrameScore | None = None
         self._times = deque[float](maxlen=_TIMES)
@@ -80,6 +84,17 @@ class Live:
         with self._lock:
             found, self._events = self._events, []
             return found
+
+    def ongoing(self) -> LiveEvent | None:
+        """The event that goes on, as far as it is known by now; none where nothing does."""
+        with self._lock:
+            begun = self._merger.open
+            return None if begun is None else LiveEvent(self._number, False, begun.event)
+
+    def postpone(self, wait: float) -> None:
+        """Ticks wait so many seconds (0 or more) from now on: longer where the machine falls behind."""
+        with self._lock:
+            self._frames.postpone(wait)
 
     def _taken(self, frames: list[FrameScore], recording: int) -> list[FrameScore]:
         """The same frames, merged to events; those before the recording of this number are over."""

@@ -101,14 +101,14 @@ def check_video(detector: Detector, video: Video) -> None:
 class PushedFrames:
     """Frames of the detector's camera, as a caller gives them, to their scores; holds what the next ones need.
 
-    Where there is a gap in time, another recording begins. ``wait`` is that of
+    Where there is a gap in time, another recording begins. ``wait`` and ``is_whole`` are those of
     :class:`~metavad.scoring.chunks.RecordingScorer`.
     """
 
-    def __init__(self, detector: Detector, crop: Crop, *, wait: float = math.inf) -> None:
+    def __init__(self, detector: Detector, crop: Crop, *, wait: float = math.inf, is_whole: bool = False) -> None:
         self.recordings = 0
         """How many have begun."""
-        self._detector, self._wait = detector, wait
+        self._detector, self._wait, self._is_whole = detector, wait, is_whole
         cropped = detector.camera.height, detector.camera.width
         self._pictures = CameraPictures(cropped, crop, working_size(*cropped, detector.config.data.short_side))
         self._features = features_of(detector.config, detector.model.experts.reads)
@@ -145,8 +145,16 @@ class PushedFrames:
         self._gaps = Gaps()
         return self._over()
 
+    def postpone(self, wait: float) -> None:
+        """Another ``wait`` from now on."""
+        self._wait = wait
+        if self._recording is not None:
+            self._recording.scorer.wait = wait
+
     def _begun(self) -> "_Recording":
-        scorer = RecordingScorer(self._detector, self._features, self.recordings, wait=self._wait)
+        scorer = RecordingScorer(
+            self._detector, self._features, self.recordings, wait=self._wait, is_whole=self._is_whole
+        )
         makers = {name: feature.start() for name, feature in self._features.items()}
         return _Recording(scorer, Ticks(self._detector.model.rate), makers)
 

@@ -7,7 +7,7 @@ points elsewhere is refused before it is followed.
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -70,10 +70,15 @@ class OpenVideo:
         except av.FFmpegError:
             self.stopped = True
 
-    def frames(self) -> Iterator[VideoFrame]:
-        """Frames in presentation order; a damaged packet costs its own frames only, as in a player."""
+    def frames(self, taken: "Callable[[Packet[VideoStream]], None] | None" = None) -> Iterator[VideoFrame]:
+        """Frames in presentation order; a damaged packet costs its own frames only, as in a player.
+
+        ``taken`` is given each packet once its frames have come.
+        """
         for packet in self.packets():
             yield from self._decoded(packet)
+            if taken is not None:
+                taken(packet)
         yield from self._decoded(None)
 
     def frames_from(self, stamp: int) -> Iterator[VideoFrame]:

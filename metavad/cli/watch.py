@@ -1,0 +1,205 @@
+"""``metavad watch``: one camera, for as long as it runs."""
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from metavad.live.health import Health, Note, Notes
+    from metavad.live.sources import Source
+    from metavad.live.types import EventSink
+    from metavad.normality.detector import Detector
+
+__all__ = ["register", "watch"]
+
+EPILOG = "Example: metavad watch rtsp://camera/stream --detector detectors/lobby --out lobby"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("watch", epilog=EPILOG, short_help="Watch a live camera, or a video as if it were one.")(watch)
+
+
+def watch(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="An address (rtsp, http, ...), env:NAME of a variable that holds one, the number of a webcam, - for a "
+            "pipe, a video file, or a folder into which files come.",
+        ),
+    ],
+    detector: Annotated[Path, typer.Option(metavar="DIR", help="What `metavad adapt` wrote.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where events are kept; the same command goes on there.")],
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What to call the camera; else as --out ends.", show_default=False),
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Score every frame, as fast as they come; wait for nothing, drop nothing.")
+    ] = False,
+    alarms_per_day: Annotated[
+        float | None,
+        typer.Option(
+            metavar="A", help="At most so many false alarms a day, else as the detector has it.", show_default=False
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="X", help="An event is over this score instead.", show_default=False)
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="[HOST:]PORT", help="Serve metrics for Prometheus there.", show_default=False),
+    ] = None,
+    log: Annotated[
+        str, typer.Option("--log", metavar="text|json", help="A line for people, or one of JSON, for what happens.")
+    ] = "text",
+) -> None:
+    """Watch a camera: events with time, place, reason, picture and clip, kept in OUT while they happen.
+
+    A stream that breaks is opened again. Where the process is killed, the same command goes on.
+    """
+    from metavad.cli.terminal import Interrupted
+    from metavad.cli.threshold import moved_to
+    from metavad.files import claimed
+    from metavad.live.sources import source_of
+
+    notes, camera = _notes(log, name or out.resolve().name), name or out.resolve().name
+    found = source_of(source, fast=fast)
+    from metavad.normality.detector import load_detector
+
+    opened = moved_to(load_detector(detector), alarms_per_day, threshold)
+    out.mkdir(parents=True, exist_ok=True)
+    with claimed(out / "watch"), _stopping() as stopped:
+        _watch(found, opened, out, camera, notes, metrics, stopped)
+    if stopped.signal is not None:
+        raise Interrupted("stopped; all is written, and the same command goes on", 128 + stopped.signal)
+
+
+def _watch(
+    source: "Source",
+    detector: "Detector",
+    out: Path,
+    camera: str,
+    notes: "Notes",
+    metrics: str | None,
+    stopped: "_Stopped",
+) -> None:
+    from metavad.live.health import Health, Note, serve_metrics
+    from metavad.live.watch import Watch
+
+    health = Health(camera)
+    with ExitStack() as stack:
+        if metrics is not None:
+            stack.callback(serve_metrics(health, metrics))
+        sink = _sink(detector, source, out, camera)
+        stack.callback(sink.close)
+        watch = Watch(detector, source, sink, out, camera=camera, health=health, notes=notes)
+        stopped.calls(watch.stop)
+        facts = {"source": source.name, "detector": detector.digest, "threshold": round(detector.threshold, 3)}
+        text = f"watching {source.name} over {detector.threshold:.2f}: {detector.promise.text}"
+        notes(Note("started", text, facts=facts))
+        watch.run()
+    notes(Note("ended", _ended(health), facts=_counts(health)))
+
+
+def _sink(detector: "Detector", source: "Source", out: Path, camera: str) -> "EventSink":
+    from metavad.live.index import Session
+    from metavad.live.store import EventStore
+
+    shape, crop, scoring = detector.camera, detector.camera.crop, detector.model.scoring
+    size = shape.height + crop.top + crop.bottom, shape.width + crop.left + crop.right
+    inside = (float(crop.left), float(crop.top), float(crop.left + shape.width), float(crop.top + shape.height))
+    session = Session(camera, source.clock, detector.digest, detector.threshold, scoring.merge, scoring.longest)
+    return EventStore(out, session, size=size, crop=inside)
+
+
+def _ended(health: "Health") -> str:
+    """What came of it, for people."""
+    lost = f", {health.dropped} dropped" if health.dropped else ""
+    events = "1 event" if health.events == 1 else f"{health.events} events"
+    linked = f", {health.linked} of them going on after a gap" if health.linked else ""
+    return f"{events}{linked}; {health.frames} frames{lost}"
+
+
+def _counts(health: "Health") -> dict[str, int]:
+    names = ("frames", "dropped", "refused", "events", "linked", "connections", "breaks")
+    return {name: getattr(health, name) for name in names}
+
+
+# --- notes ---------------------------------------------------------------------------------------------------
+
+
+def _notes(kind: str, camera: str) -> "Notes":
+    """What happens, as lines on standard output; raises :class:`UsageError` for an unknown kind."""
+    from metavad.errors import UsageError, nearest
+
+    kinds: dict[str, Callable[[str, Note], str]] = {"text": _text_line, "json": _json_line}
+    if kind not in kinds:
+        raise UsageError(f"--log: expected a known kind, found {kind!r}; {nearest(kind, kinds)}")
+    lock, line = threading.Lock(), kinds[kind]
+
+    def write(note: "Note") -> None:
+        with lock, suppress(BrokenPipeError):  # nobody reads any more: no reason to stop watching
+            sys.stdout.write(line(camera, note) + "\n")
+            sys.stdout.flush()
+
+    return write
+
+
+def _text_line(camera: str, note: "Note") -> str:
+    from metavad.errors import printable
+
+    mark = "" if note.level == "info" else f"{note.level}: "
+    return printable(f"{datetime.now().astimezone():%H:%M:%S} {camera}: {mark}{note.text}")
+
+
+def _json_line(camera: str, note: "Note") -> str:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = {"time": now, "level": note.level, "camera": camera, "kind": note.kind, "text": note.text, **note.facts}
+    return json.dumps(line, ensure_ascii=False)
+
+
+# --- stopping ------------------------------------------------------------------------------------------------
+
+
+class _Stopped:
+    """What asks the process to end: the first time in good order, the second time at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._call: Callable[[], None] = lambda: None
+
+    def calls(self, call: Callable[[], None]) -> None:
+        """What ends it in good order."""
+        self._call = call
+        if self.signal is not None:
+            call()
+
+    def __call__(self, number: int, _: object) -> None:
+        """A signal has come."""
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number
+        self._call()
+
+
+@contextmanager
+def _stopping() -> Iterator[_Stopped]:
+    """Ctrl-C, and what a supervisor sends, end it in good order."""
+    stopped = _Stopped()
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            names = ("SIGINT", "SIGTERM", "SIGHUP")
+            for number in [getattr(signal, name) for name in names if hasattr(signal, name)]:
+                if signal.getsignal(number) is not signal.SIG_IGN:  # what nohup ignores stays ignored
+                    stack.callback(signal.signal, number, signal.signal(number, stopped))
+        yield stopped

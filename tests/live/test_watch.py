@@ -1,0 +1,297 @@
+"""One camera, watched: the events of `score`, each once, whatever the stream and the process go through."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import av
+import numpy as np
+import pytest
+
+import metavad
+from metavad.errors import OutputError, VideoError
+from metavad.live.health import Health
+from metavad.live.sources import FileSource, Shown
+from metavad.live.state import load_state
+from metavad.live.watch import Watch
+from metavad.scenes.scene import Video
+from metavad.scenes.suite import load_suite
+from metavad.scenes.video import probe
+from metavad.scoring.events import EventMerger, in_events
+from tests.footage import retimed
+
+
+class Kept:
+    """A sink that keeps what it is given, also over a kill."""
+
+    def __init__(self):
+        self.events, self.frames_of, self.calls, self.snapshots, self.conditions = {}, [], [], {}, []
+
+    def _put(self, what, event, snapshot):
+        self.calls.append((what, event.id))
+        self.events[event.id] = event
+        if snapshot is not None:
+            self.snapshots.setdefault(event.id, []).append(snapshot)
+
+    def opened(self, event, snapshot):
+        self._put("opened", event, snapshot)
+
+    def ongoing(self, event, snapshot):
+        self._put("ongoing", event, snapshot)
+
+    def closed(self, event, snapshot):
+        self._put("closed", event, snapshot)
+
+    def unfinished(self):
+        return [event for event in self.events.values() if not event.is_over]
+
+    def frames(self, frames):
+        self.frames_of += frames
+
+    def condition(self, condition):
+        self.conditions.append(condition)
+
+    def close(self):
+        pass
+
+
+class Given:
+    """A source of frames that are there: one list for each connection, the last one followed by the end."""
+
+    name, clock, patience = "given", "utc", 3.0
+    is_dated, is_live, is_endless = True, False, True
+
+    def __init__(self, *connections):
+        self.left = list(connections)
+
+    def frames(self, taken=None):
+        frames = self.left.pop(0)
+        self.is_endless = bool(self.left)
+        for frame in frames:
+            if isinstance(frame, Exception):
+                raise frame
+            yield Shown(*frame)
+
+
+@pytest.fixture(scope="module")
+def scene(cameras):
+    return load_suite(str(cameras)).scenes[0]
+
+
+@pytest.fixture(scope="module")
+def detector(scene, tiny_base):
+    """One with a threshold that the footage passes every four seconds."""
+    return replace(metavad.adapt(tiny_base, scene, shots=3, alarms_per_day=10), threshold=1.5)
+
+
+@pytest.fixture(scope="module")
+def path(scene, tmp_path_factory):
+    """Ten frames a second, and a gap of a minute."""
+    times = [100 * each + 60_000 * (each >= 90) for each in range(140)]
+    return retimed(scene.test[0].path, tmp_path_factory.mktemp("watch") / "joined.mkv", times)
+
+
+@pytest.fixture(scope="module")
+def given(path):
+    """Frames of the file, and the time of each."""
+    with av.open(str(path)) as container:
+        return list(zip(container.decode(video=0), probe(Video("joined", path)).seconds.tolist(), strict=True))
+
+
+def events_of(detector, frames):
+    """The events of these frames, as `score` finds them."""
+    merger = EventMerger(detector.model.scoring.merge)
+    seconds = np.array([each[1] for each in frames])
+    assert list(in_events(metavad.score(detector, iter(frames)), merger, seconds))
+    return [found.event for found in merger.events]
+
+
+def watched(detector, source, sink, folder, **more):
+    health = Health("lobby")
+    Watch(detector, source, sink, folder, camera="lobby", health=health, **more).run()
+    return health
+
+
+def times(events):
+    return [(each.start, each.end, each.peak, each.score, each.box, each.reason) for each in events]
+
+
+def test_a_file_gives_the_very_events_of_score(detector, path, given, tmp_path):
+    sink, notes = Kept(), []
+    health = watched(detector, FileSource(path, fast=True), sink, tmp_path, notes=notes.append)
+    expected = events_of(detector, given)
+    assert len(expected) >= 3
+    assert times(sink.events.values()) == times(expected)
+    assert [each.is_over for each in sink.events.values()] == [True] * len(expected)
+    assert [name for what, name in sink.calls if what == "opened"] == list(sink.events)
+    assert [(each.seconds, each.score) for each in sink.frames_of] == [
+        (each.seconds, each.score) for each in metavad.score(detector, path)
+    ]
+    assert (health.frames, health.dropped, health.refused, health.events) == (len(given), 0, 0, len(expected))
+    assert sum(health.delays) == len(given)
+    assert [note.kind for note in notes if note.kind.startswith("event")][:2] == ["event_opened", "event_closed"]
+
+
+def test_snapshots_show_the_moment_that_surprises_most(detector, path, tmp_path):
+    sink = Kept()
+    watched(detector, FileSource(path, fast=True), sink, tmp_path)
+    for event in sink.events.values():
+        last = sink.snapshots[event.id][-1]
+        assert event.start - 1 <= last.seconds <= event.end
+        assert last.box == event.box
+        assert last.heat.shape == (8, 11)
+        assert last.jpeg.startswith(b"\xff\xd8")
+        assert last.size == (72, 96)
+    ticks = [frame for frame in sink.frames_of if frame.jpeg]
+    assert len(ticks) == len(sink.frames_of)
+    assert {frame.working.shape for frame in ticks} == {(48, 64)}
+
+
+# --- breaks --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def long(given):
+    """Half a minute, with an event every four seconds."""
+    frames = [frame for frame, _ in given[:37]]
+    return [(frames[number % 37], 1_000_000.0 + number / 10) for number in range(300)]
+
+
+GAPS = [(20, 32), (66, 67), (84, 95), (156, 190), (241, 252)]
+"""Frames that do not arrive: where nothing happens, too few to matter, and in the middle of events."""
+
+
+def cut(frames, gaps):
+    """What arrives, connection by connection."""
+    edges = [0, *(edge for gap in gaps for edge in gap), len(frames)]
+    return [frames[first:end] for first, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def test_five_breaks_lose_no_event_double_none_and_link_those_that_they_cut(detector, long, tmp_path, monkeypatch):
+    monkeypatch.setattr("metavad.live.reader.BACKOFF", (0.01, 0.02))
+    parts, sink, notes = cut(long, GAPS), Kept(), []
+    broken = [[*parts[0], VideoError("given: the cable is out")], *parts[1:]]
+    health = watched(detector, Given(*broken), sink, tmp_path, notes=notes.append)
+    found = list(sink.events.values())
+    arrived = [frame for part in parts for frame in part]
+    assert (health.frames, health.refused, health.breaks, health.connections) == (len(arrived), 0, 6, 6)
+    expected = events_of(detector, long)
+    whole = [each for each in expected if arrives(each, arrived)]
+    assert len(whole) >= 4
+    assert [len(overlapping(found, each)) for each in whole] == [1] * len(whole)
+    assert all(overlapping(expected, each) for each in found)
+    linked = [each for each in found if each.linked_to]
+    assert linked
+    assert health.linked == len(linked)
+    for each in linked:
+        before = sink.events[each.linked_to]
+        assert before.is_cut
+        assert before.end < each.start < before.end + 10
+    assert [note.level for note in notes if note.kind == "disconnected"] == ["warning"] * 5
+    assert "the cable is out; opening it again in 0.01 s" in next(n.text for n in notes if n.kind == "disconnected")
+
+
+def arrives(event, frames):
+    """Whether all frames of an event are there."""
+    inside = [seconds for _, seconds in frames if event.start - 1e-6 <= seconds <= event.end + 1e-6]
+    return len(inside) >= 10 * (event.end - event.start)
+
+
+def overlapping(events, event):
+    return [each for each in events if each.start <= event.end and event.start <= each.end]
+
+
+class KillError(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("call", [2, 5, 9, 14])
+def test_a_kill_loses_no_event_that_was_scored_and_doubles_none(detector, long, tmp_path, call):
+    """The process ends as the sink returns from its n-th call; then the same command goes on, 3 seconds later.
+
+    What the last frames before that show, which were not wholly dealt with, is lost with it.
+    """
+    sink, taken = Kept(), list[float]()
+
+    class Dying(Kept):
+        def _put(self, what, event, snapshot):
+            super()._put(what, event, snapshot)
+            if len(self.calls) == call:
+                raise KillError
+
+        def frames(self, frames):
+            taken.append(self.frames_of[-1].seconds if self.frames_of else 0.0)
+            super().frames(frames)
+
+    dying = Dying()
+    dying.__dict__ |= sink.__dict__
+    with pytest.raises(KillError):
+        watched(detector, Given(long), dying, tmp_path)
+    later = [frame for frame in long if frame[1] > sink.frames_of[-1].seconds + 3]
+    watched(detector, Given(later), sink, tmp_path)
+    found = list(sink.events.values())
+    assert all(each.is_over for each in found)
+    assert len({each.id for each in found}) == len(found)
+    scored = [frame for frame in long if frame[1] <= taken[-1]]
+    expected = events_of(detector, long)
+    whole = [each for each in expected if arrives(each, scored) or arrives(each, later)]
+    assert [len(overlapping(found, each)) for each in whole] == [1] * len(whole)
+    assert all(overlapping(expected, each) for each in found)
+    for one, other in pairwise(found):
+        assert one.end < other.start
+        if one.is_cut and other.start - later[0][1] <= 5:
+            assert other.linked_to == one.id
+
+
+def test_frames_that_come_again_after_a_restart_are_left_out(detector, long, tmp_path):
+    sink = Kept()
+    watched(detector, Given(long[:150]), sink, tmp_path)
+    health = watched(detector, Given(long[100:]), sink, tmp_path)
+    assert (health.refused, health.frames) == (50, 150)
+    assert [each.seconds for each in sink.frames_of] == [seconds for _, seconds in long]
+    starts = [each.start for each in sink.events.values()]
+    assert starts == sorted(set(starts))
+
+
+def test_an_event_that_goes_on_is_told_again_now_and_then(detector, long, tmp_path, monkeypatch):
+    monkeypatch.setattr("metavad.live.watch.TOLD", 0.0)
+    sink = Kept()
+    watched(replace(detector, threshold=0.5), Given(long), sink, tmp_path)
+    assert [what for what, _ in sink.calls].count("ongoing") > 2
+    assert len(sink.events) == 1
+
+
+# --- what does not fit ---------------------------------------------------------------------------------------
+
+
+def test_pictures_of_another_size_are_brought_to_the_camera_s_or_refused_once(detector, long, tmp_path, monkeypatch):
+    monkeypatch.setattr("metavad.live.reader.BACKOFF", (0.01, 0.02))
+    large = [(frame.reformat(width=192, height=144), seconds) for frame, seconds in long[:30]]
+    square = [(frame.reformat(width=72, height=72), seconds) for frame, seconds in long[40:60]]
+    notes = []
+    health = watched(detector, Given(large, square, long[70:100]), Kept(), tmp_path, notes=notes.append)
+    assert (health.frames, health.refused) == (60, 20)
+    refused = [note for note in notes if note.kind == "refused"]
+    assert [note.level for note in refused] == ["error"]
+    assert "expected frames of the detector's camera (96x72), found 72x72" in refused[0].text
+
+
+def test_a_folder_of_another_camera_is_left_alone(detector, long, tmp_path):
+    watched(detector, Given(long[:30]), Kept(), tmp_path)
+    before = load_state(tmp_path)
+    watch = Watch(detector, Given(long[:30]), Kept(), tmp_path, camera="yard")
+    with pytest.raises(OutputError, match=r"expected the events of yard \(given\), found those of lobby \(given\)"):
+        watch.run()
+    assert load_state(tmp_path) == before
+    (tmp_path / "state.json").write_text("{}")
+    with pytest.raises(OutputError, match="remove it to begin anew"):
+        load_state(tmp_path)
+    (tmp_path / "state.json").write_bytes(b"\0" * 8)
+    assert load_state(tmp_path) is None
+
+
+def test_an_error_of_the_source_ends_it_once_all_is_written(detector, long, tmp_path):
+    source, sink = Given([*long[:50], VideoError("given: gone")]), Kept()
+    with pytest.raises(VideoError, match="given: gone"):
+        watched(detector, source, sink, tmp_path)
+    assert len(sink.frames_of) == 50
+    assert not sink.unfinished()
