@@ -137,7 +137,8 @@ def serve_metrics(health: Health, address: str) -> Callable[[], None]:
             "--metrics: expected the package prometheus_client, found none; pip install 'metavad[live]'"
         ) from None
     registry = CollectorRegistry()
-    registry.register(_Collector(health))
+    collector: Any = _Collector(health)  # what a Collector has, whose package is not loaded before
+    registry.register(collector)
     try:
         server, thread = start_http_server(int(port), addr=host or "127.0.0.1", registry=registry)
     except OSError as error:
