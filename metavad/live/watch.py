@@ -37,7 +37,7 @@ BEHIND, RECOVERED = 1.0, 0.25
 """Seconds of waiting frames from which on they wait longer, and from which on no more."""
 HELD = 30.0
 """Seconds that frames wait longer, at least, and between two notes about dropped frames."""
-TOLD = 1.0
+UPDATED = 1.0
 """Seconds between two times that the sink is told of an event that goes on."""
 SAVED = 2.0
 """Seconds between two times that the state is written, at most."""
@@ -146,8 +146,8 @@ class Watch:
         self._base = 0
         self._event: CameraEvent | None = None
         self._shown: TickScore | None = None
-        self._pushed = self._saved = self._told = -math.inf
-        self._paced = self._dropped_noted = -math.inf
+        self._pushed = self._saved = self._updated = -math.inf
+        self._paced = self._drops_noted = -math.inf
         self._dropped = 0
         self._came, self._is_flushed, self._is_wrong = time.monotonic(), True, False
         self._stop = Flag()
@@ -244,8 +244,8 @@ class Watch:
             self._paced = now
         elif waits < RECOVERED and self.health.wait != WAIT and now - self._paced > HELD:
             self._live.postpone(self._set_wait(WAIT))
-        if self.health.dropped > self._dropped and now - self._dropped_noted > HELD:
-            count, self._dropped, self._dropped_noted = self.health.dropped - self._dropped, self.health.dropped, now
+        if self.health.dropped > self._dropped and now - self._drops_noted > HELD:
+            count, self._dropped, self._drops_noted = self.health.dropped - self._dropped, self.health.dropped, now
             text = f"scoring falls behind, {count} frames dropped; give it a faster machine, or a smaller stream"
             self._notes(Note("dropped", text, "warning", {"frames": count}))
 
@@ -261,7 +261,7 @@ class Watch:
                 self._closed(change.event, is_end=is_end)
             else:
                 self._opened(change.event)
-        self._goes_on()
+        self._update()
         self._causes.scored(self.health.last_frame)
         current = self._recordings[-1] if self._recordings else None
         if self._event is None:
@@ -292,16 +292,16 @@ class Watch:
         self.health.linked += linked is not None
         snapshot = self._snapshot(event)
         self._sink.opened(event, snapshot)
-        self._told = time.monotonic()
+        self._updated = time.monotonic()
         self._note_event("event_opened", event)
         self._save()
 
-    def _goes_on(self) -> None:
+    def _update(self) -> None:
         """What is known by now of an event that goes on, about once a second."""
         change = self._live.ongoing()
-        if self._event is None or change is None or time.monotonic() - self._told < TOLD:
+        if self._event is None or change is None or time.monotonic() - self._updated < UPDATED:
             return
-        self._told = time.monotonic()
+        self._updated = time.monotonic()
         self._event = self._of(change.event, self._event.id, self._event.linked_to)
         self._sink.ongoing(self._event, self._snapshot(self._event))
 

@@ -131,7 +131,7 @@ def test_a_file_gives_the_very_events_of_score(detector, path, given, tmp_path):
     assert [note.kind for note in notes if note.kind.startswith("event")][:2] == ["event_opened", "event_closed"]
 
 
-def test_snapshots_show_the_moment_that_surprises_most(detector, path, tmp_path):
+def test_snapshots_show_what_surprises_most(detector, path, tmp_path):
     sink = Kept()
     watched(detector, FileSource(path, fast=True), sink, tmp_path)
     for event in sink.events.values():
@@ -252,8 +252,8 @@ def test_frames_that_come_again_after_a_restart_are_left_out(detector, long, tmp
     assert starts == sorted(set(starts))
 
 
-def test_an_event_that_goes_on_is_told_again_now_and_then(detector, long, tmp_path, monkeypatch):
-    monkeypatch.setattr("metavad.live.watch.TOLD", 0.0)
+def test_an_event_that_goes_on_is_updated_now_and_then(detector, long, tmp_path, monkeypatch):
+    monkeypatch.setattr("metavad.live.watch.UPDATED", 0.0)
     sink = Kept()
     watched(replace(detector, threshold=0.5), Given(long), sink, tmp_path)
     assert [what for what, _ in sink.calls].count("ongoing") > 2
