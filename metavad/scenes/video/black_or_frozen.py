@@ -16,7 +16,7 @@ from metavad.scenes.scene import Video
 from metavad.scenes.video.reader import Frame
 from metavad.types import ByteArray, IntArray
 
-__all__ = ["Glance", "Glancing", "warn_of_nothing", "watched"]
+__all__ = ["Frozen", "Glance", "Glancing", "is_even", "thinned", "warn_of_nothing", "watched"]
 
 _EVERY = 4  # rows and columns of which one is looked at
 _EVEN = 8  # grey levels within which all but a hundredth at each end are one grey
@@ -31,9 +31,9 @@ _SHORTEST, _PART, _LONGEST = 2.0, 0.2, 600.0  # seconds, share of the video, sec
 
 def watched(video: Video, frames: Iterable[Frame]) -> Iterator[Frame]:
     """The same frames; after the last, a :class:`FootageWarning` where the video went black or froze for good."""
-    black, frozen, begin, end = _Black(), _Frozen(), None, 0.0
+    black, frozen, begin, end = _Black(), Frozen(), None, 0.0
     for frame in frames:
-        small = _small(frame.image)
+        small = thinned(frame.image)
         black.add(small, frame.seconds)
         frozen.add(small, frame.seconds)
         begin, end = frame.seconds if begin is None else begin, frame.seconds
@@ -59,13 +59,13 @@ class _Black:
 
     def add(self, small: IntArray, seconds: float) -> None:
         """One picture more."""
-        if not _even(small):
+        if not is_even(small):
             self.since = None
         elif self.since is None:
             self.since = seconds
 
 
-class _Frozen:
+class Frozen:
     """Since when nothing moved, most pictures are the same as the one before, and long ago ones come again.
 
     A dark room that is compressed much is nearly the same from picture to picture, and drifts; what froze does not.
@@ -129,13 +129,13 @@ class Glancing:
     """Looks at a clip's pictures as they come, and keeps none of them."""
 
     def __init__(self) -> None:
-        self._still, self._number, self._black = _Frozen(), 0, True
+        self._still, self._number, self._black = Frozen(), 0, True
 
     def add(self, picture: ByteArray) -> None:
         """The next picture (H, W)."""
-        small = _small(picture)
+        small = thinned(picture)
         self._still.add(small, float(self._number))
-        self._black, self._number = self._black and _even(small), self._number + 1
+        self._black, self._number = self._black and is_even(small), self._number + 1
 
     @property
     def found(self) -> Glance:
@@ -166,11 +166,12 @@ def _warn_of_clips(places: Sequence[tuple[str, float]], count: int, what: str) -
     )
 
 
-def _small(picture: ByteArray) -> IntArray:
+def thinned(picture: ByteArray) -> IntArray:
+    """What is looked at of a picture (H, W)."""
     return picture[::_EVERY, ::_EVERY].astype(np.int16)
 
 
-def _even(small: IntArray) -> bool:
+def is_even(small: IntArray) -> bool:
     """Whether all but a hundredth at each end lie within a few grey levels."""
     reached = np.cumsum(np.bincount(small.ravel(), minlength=256)) / small.size
     low, high = np.searchsorted(reached, (0.01, 0.99))
