@@ -14,6 +14,7 @@ OPEN = {
     "",
     "arguments",
     "bundle",
+    "clock",
     "config",
     "errors",
     "files",
@@ -30,6 +31,7 @@ MAY_IMPORT = {
     "": set(),  # public names are loaded lazily, by name
     "arguments": set(),
     "bundle": set(),
+    "clock": set(),
     "config": set(),
     "errors": set(),
     "files": set(),

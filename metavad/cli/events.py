@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from metavad.scoring.results import EventRecord, EventsRecord
 
 __all__ = ["event_line", "number_of_events", "register"]
@@ -44,7 +46,7 @@ def events(
         raise UsageError(f"--json: expected the scores of one video, found {len(folders)} in {scores}; name one folder")
     for folder in folders:
         found = events_again(folder, threshold)
-        say(_head(found, threshold), *map(event_line, found.events))
+        say(_head(found, threshold), *(event_line(event, found.start_time) for event in found.events))
         if json is not None:
             write_text(json, found.model_dump_json(indent=1, by_alias=True) + "\n")
 
@@ -58,7 +60,13 @@ def number_of_events(found: "EventsRecord") -> str:
     return "1 event" if len(found.events) == 1 else f"{len(found.events)} events"
 
 
-def event_line(event: "EventRecord") -> str:
-    """An event, for people."""
+def event_line(event: "EventRecord", start: "datetime | None" = None) -> str:
+    """An event, for people; ``start`` is when the video was taken."""
+    from metavad.clock import when_text
+
     reason = f": {event.reason}" if event.reason else ""
+    if start is not None:
+        first, last = (when_text(second, start) for second in (event.start, event.end))
+        inside = f"{event.start:.1f} to {event.end:.1f} s"
+        return f"  {first} to {last} ({inside}), score {event.score:.1f}{reason}"
     return f"  {event.start:8.1f} s to {event.end:8.1f} s, score {event.score:.1f}{reason}"

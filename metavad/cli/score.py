@@ -9,6 +9,9 @@ import typer
 from metavad.cli.options import ProgressKind
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from metavad.clock import StartTime
     from metavad.normality.detector import Detector
     from metavad.progress import Progress
     from metavad.scenes.scene import Video
@@ -47,11 +50,28 @@ def score(
     threshold: Annotated[
         float | None, typer.Option(metavar="X", help="Alarm over this score instead.", show_default=False)
     ] = None,
+    video: Annotated[
+        bool,
+        typer.Option("--video", help="Also write annotated.mp4: boxes, heat map, and the score below the picture."),
+    ] = False,
+    start_time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="When the video begins, such as 2026-11-30T08:00 (of this machine's zone, or with +01:00), or a "
+            "pattern of the videos' names, such as lobby_%Y%m%d_%H%M%S. Else as the file says.",
+            show_default=False,
+        ),
+    ] = None,
+    no_file_time: Annotated[
+        bool, typer.Option("--no-file-time", help="Do not believe the time that a file says it was recorded at.")
+    ] = False,
     progress: ProgressKind = "auto",
 ) -> None:
-    """Score every frame of videos: OUT/<video>/scores.csv, events.json, timeline.png, and a picture of each event.
+    """Score every frame of videos, and write OUT/index.html: a page with the score over time and all events.
 
-    Without an event, pictures of the highest scores, and how many alarms a day a threshold there would mean.
+    Each video has a folder, OUT/<video>: scores.csv, events.json, timeline.png, and a picture of each event. Without
+    an event, pictures of the highest scores, and how many alarms a day a threshold there would mean.
 
     What is scored already, by the same detector and settings, is left as it is.
     """
@@ -61,38 +81,79 @@ def score(
     reporter = progress_of(progress)
     _check_paths(videos)
     from metavad.normality.detector import load_detector
+    from metavad.scenes.listing import scene_of_files
 
     with resuming("the same command goes on with the videos that are left"):
-        _score(videos, moved_to(load_detector(detector), alarms_per_day, threshold), out, fps, reporter)
+        found = moved_to(load_detector(detector), alarms_per_day, threshold)
+        chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
+        starts = {each: _start_of(each, len(chosen), start_time, file_too=not no_file_time) for each in chosen}
+        _score(found, starts, out, video, reporter)
 
 
-def _score(videos: list[Path], found: "Detector", out: Path, fps: float | None, progress: "Progress") -> None:
-    from metavad.cli.events import event_line, number_of_events
+def _start_of(video: "Video", videos: int, given: str | None, *, file_too: bool) -> "StartTime | None":
+    """When a video was taken, where somebody knows; raises :class:`UsageError` for one time of several videos."""
+    from metavad.clock import StartTime, given_start_time
+    from metavad.errors import UsageError
+    from metavad.scenes.video.start_time import own_start_time
+
+    if given is None:
+        own = own_start_time(video) if file_too else None
+        return None if own is None else StartTime(own, "file")
+    if videos > 1 and "%" not in given:
+        raise UsageError(
+            f"--start-time: expected one video, found {videos}; score them one by one, or give a pattern of their "
+            "names, such as lobby_%Y%m%d_%H%M%S"
+        )
+    return given_start_time(given, video.name)
+
+
+def _score(
+    found: "Detector", starts: "dict[Video, StartTime | None]", out: Path, annotate: bool, progress: "Progress"
+) -> None:
     from metavad.cli.terminal import say
     from metavad.files import claimed, folder_name
     from metavad.progress import along
-    from metavad.scenes.listing import scene_of_files
+    from metavad.scoring.annotated import ANNOTATED, check_encoder
     from metavad.scoring.results import check_place, result_of
     from metavad.scoring.stream import check_video
 
-    chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
-    places = {video: out / folder_name(video.name) for video in chosen}
-    results = {video: result_of(found, video) for video in chosen}
+    if annotate:
+        check_encoder()
+    places = {video: out / folder_name(video.name) for video in starts}
+    results = {video: result_of(found, video, start) for video, start in starts.items()}
     left = [video for video, result in results.items() if not check_place(places[video], result)]
     for video in along(progress, "Looking at the videos", left):  # a wrong one is said before the first is scored
         check_video(found, video)
-    for video in along(progress, "Scoring", chosen):
+    for video in along(progress, "Scoring", list(starts)):
         place, result = places[video], results[video]
         with claimed(place):
-            if check_place(place, result):
+            if not check_place(place, result):
+                record = _score_video(found, video, starts[video], place, result, annotate, progress)
+                say(*_found(record, place))
+            elif annotate and not (place / ANNOTATED).is_file():
+                _annotate_again(found, video, place, progress)
+                say(f"{video.name}: scored already, its video is new; {place}")
+            else:
                 say(f"{video.name}: scored already; {place}")
-                continue
-            record = _score_video(found, video, place, result, progress)
-        say(
-            f"{video.name}: {number_of_events(record)}; {place}",
-            *map(event_line, record.events),
-            *_highest(record, place),
-        )
+
+
+def _found(record: "EventsRecord", place: Path) -> list[str]:
+    """What is said of a video that was scored."""
+    from metavad.cli.events import event_line, number_of_events
+
+    return [
+        f"{record.video}: {number_of_events(record)}; {place}{_begins(record)}",
+        *(event_line(event, record.start_time) for event in record.events),
+        *_highest(record, place),
+    ]
+
+
+def _begins(record: "EventsRecord") -> str:
+    """When the video begins, and who says so."""
+    if record.start_time is None:
+        return ""
+    whose = ", as the file says (--no-file-time leaves that out)" if record.start_time_source == "file" else ""
+    return f"; begins {record.start_time:%Y-%m-%d %H:%M:%S}{whose}"
 
 
 def _check_paths(videos: list[Path]) -> None:
@@ -105,16 +166,43 @@ def _check_paths(videos: list[Path]) -> None:
 
 
 def _score_video(
-    detector: "Detector", video: "Video", place: Path, result: "Result", progress: "Progress"
+    detector: "Detector",
+    video: "Video",
+    start: "StartTime | None",
+    place: Path,
+    result: "Result",
+    annotate: bool,
+    progress: "Progress",
 ) -> "EventsRecord":
     """All that is written of one video; what was found."""
     from metavad.files import atomic_directory
+    from metavad.scoring.annotated import ANNOTATED, write_annotated
     from metavad.scoring.results import write_result
+    from metavad.scoring.tick_log import TickLog
 
-    with atomic_directory(place) as beside:
-        found, outline = write_result(beside, detector, video, result, progress=progress)
-        (beside / "timeline.png").write_bytes(_timeline(outline, detector.threshold))
-    return found
+    with atomic_directory(place) as beside, TickLog(beside) as log:
+        watch = log.watch if annotate else iter
+        found = write_result(beside, detector, video, result, start=start, watch=watch, progress=progress)
+        (beside / "timeline.png").write_bytes(_timeline(found[1], detector.threshold))
+        if annotate:
+            crop, scores = detector.camera.crop, beside / "scores.csv"
+            write_annotated(beside / ANNOTATED, video, crop, found, log, scores, progress=progress)
+    return found[0]
+
+
+def _annotate_again(detector: "Detector", video: "Video", place: Path, progress: "Progress") -> None:
+    """The annotated video of scores that are there: the maps are computed again, to the same bits."""
+    from collections import deque
+
+    from metavad.scoring.annotated import ANNOTATED, write_annotated
+    from metavad.scoring.results import read_result
+    from metavad.scoring.stream import score
+    from metavad.scoring.tick_log import TickLog
+
+    with TickLog(place) as log:
+        deque(log.watch(score(detector, video, progress=progress)), maxlen=0)
+        crop, found = detector.camera.crop, read_result(place)
+        write_annotated(place / ANNOTATED, video, crop, found, log, place / "scores.csv", progress=progress)
 
 
 def _highest(record: "EventsRecord", place: Path) -> list[str]:
@@ -124,11 +212,15 @@ def _highest(record: "EventsRecord", place: Path) -> list[str]:
     head = (
         f"  nothing is over the threshold, {record.threshold:.1f}; the highest, and what a threshold there would mean:"
     )
-    return [head, *(_peak(peak, place) for peak in record.highest)]
+    return [head, *(_peak(peak, place, record.start_time) for peak in record.highest)]
 
 
-def _peak(peak: "PeakRecord", place: Path) -> str:
-    return f"  {peak.second:8.1f} s, score {peak.score:.1f}, {rate_text(peak.alarms_per_day)}: {place / peak.picture}"
+def _peak(peak: "PeakRecord", place: Path, start: "datetime | None") -> str:
+    from metavad.clock import when_text
+
+    time = "" if start is None else f"{when_text(peak.second, start)}, "
+    rate = rate_text(peak.alarms_per_day)
+    return f"  {time}{peak.second:8.1f} s, score {peak.score:.1f}, {rate}: {place / peak.picture}"
 
 
 def rate_text(alarms_per_day: float) -> str:

@@ -87,9 +87,10 @@ class RecordingScorer:
         whole = _whole(sample, start - first)
         found = model.score(whole, start - first)
         chosen = slice(ticks - len(self._unscored) - start, ticks - start)
-        scores, boxes = _frame_scores(model, found)[chosen], _boxes(self._detector, found.fused[0, chosen].numpy())
+        maps = found.fused[0, chosen].numpy()
+        scores, boxes = _frame_scores(model, found)[chosen], _boxes(self._detector, maps)
         for place, (index, seconds) in enumerate(self._unscored):
-            tick = TickScore(index, seconds, float(scores[place]), boxes[place])
+            tick = TickScore(index, seconds, float(scores[place]), boxes[place], heat=maps[place].copy())
             why = partial(explain, model, whole, found, start - first + chosen.start + place)
             self._recent.append(_Explainable(tick, why))
             self._smoothing.push(seconds, tick.raw, tick)
@@ -110,13 +111,22 @@ class RecordingScorer:
         current = self._current
         while current is not None and self._frames and self._frames[0][2] < self._final:
             index, seconds, _ = self._frames.popleft()
-            yield FrameScore(index, seconds, current.score, current.alarm, current.box, current.cause, self._number)
+            yield FrameScore(
+                index,
+                seconds,
+                current.score,
+                current.alarm,
+                current.tick.box,
+                current.cause,
+                self._number,
+                current.tick.heat,
+            )
 
     def _settled(self, mean: float, tick: TickScore) -> "_Final":
         settings, alarm = self._detector.model.scoring, mean > self._detector.threshold
         highest = _highest(self._recent, tick.seconds - settings.past, tick.seconds + settings.future)
         cause = None if highest is None else highest.explained if alarm else highest.tick
-        return _Final(mean, alarm, tick.box, cause)
+        return _Final(mean, alarm, tick, cause)
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,7 @@ class _Final:
 
     score: float
     alarm: bool
-    box: Box | None
+    tick: TickScore
     cause: TickScore | None
 
 

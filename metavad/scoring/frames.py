@@ -1,9 +1,9 @@
 """What scoring gives: a score for every frame of the file, and the tick that it comes from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from metavad.scoring.explain import Explanation
-from metavad.types import Box
+from metavad.types import Box, FloatArray
 
 __all__ = ["FrameScore", "TickScore"]
 
@@ -21,6 +21,8 @@ class TickScore:
     """As that of :class:`FrameScore`."""
     why: Explanation | None = None
     """Where it is the cause of an alarm."""
+    heat: FloatArray | None = field(default=None, compare=False, repr=False)
+    """As that of :class:`FrameScore`."""
 
 
 @dataclass(frozen=True)
@@ -38,3 +40,6 @@ class FrameScore:
     """The tick with the highest score before smoothing among those that the mean is of."""
     recording: int = 0
     """Number of its recording in the file: between two of them lies a gap in time, over which nothing reaches."""
+    heat: FloatArray | None = field(default=None, compare=False, repr=False)
+    """Surprise of each cell (h, w) of the picture inside the crop, in weighted nats, of the last tick; higher = more
+    anomalous."""

@@ -1,15 +1,18 @@
 """What scoring writes of a video: a folder of scores, events with pictures, and what they are the result of."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from metavad import __version__
+from metavad.clock import StartTime, StartTimeSource, time_at
 from metavad.errors import OutputError
 from metavad.files import atomic_path, is_free, write_text
 from metavad.normality.detector import Detector
@@ -37,6 +40,7 @@ __all__ = [
     "check_place",
     "events_again",
     "folders_of_scores",
+    "read_result",
     "result_of",
     "write_result",
     "write_stream",
@@ -50,6 +54,8 @@ COLUMNS = 1000
 PEAKS, APART = 3, 2.0
 """Highest frames that are kept of a video without an event, and seconds between two of them."""
 SCORES_HEADER = "frame,seconds,score,alarm"
+TIMED_HEADER = f"{SCORES_HEADER},time"
+"""Where it is known when the video was taken."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,11 @@ class Outline:
     mean: FloatArray
     gaps: FloatArray
     """Where a recording begins after a gap (R - 1, 2): by that clock, and in the file."""
+
+    def clock(self, second: float) -> float:
+        """A time in the file by that clock."""
+        past = self.gaps[self.gaps[:, 1] <= second]
+        return second + float(past[-1, 0] - past[-1, 1]) if len(past) else second
 
 
 class _Columns:
@@ -79,6 +90,13 @@ class _Columns:
         column = min(frame.index * self._count // self._frames, self._count - 1)
         self._highest[column] = max(self._highest[column], frame.score)
         self._sums[:, column] += (1.0, frame.seconds - self._left_out[frame.recording], frame.score)
+
+    def add_all(self, seconds: FloatArray, scores: FloatArray) -> None:
+        """The scores (T,) of all frames at once."""
+        place = np.arange(len(scores)) * self._count // self._frames
+        np.maximum.at(self._highest, place, scores)
+        for row, values in enumerate((np.ones(len(scores)), without_gaps(seconds), scores)):
+            self._sums[row] += np.bincount(place, values, self._count)
 
     def outline(self) -> Outline:
         number, seconds, scores = self._sums[:, self._sums[0] > 0]
@@ -108,22 +126,36 @@ class _Peaks:
 
 
 def write_stream(
-    path: Path, frames: Iterable[FrameScore], *, seconds: FloatArray, merge: float, longest: float = LONGEST
+    path: Path,
+    frames: Iterable[FrameScore],
+    *,
+    seconds: FloatArray,
+    merge: float,
+    longest: float = LONGEST,
+    start: datetime | None = None,
 ) -> tuple[list[FoundEvent], Outline, list[FrameScore]]:
     """Write scores.csv while the scores come; give the events, in order of time, an outline, and the highest frames.
 
-    Columns ``frame, seconds, score, alarm``, a row for each frame of the file; whole or not at all. ``seconds`` (T,)
-    are the times of all frames that will come, ``merge`` the seconds between alarms of one event, ``longest`` those
-    that one lasts. Nothing here grows with the video's length but the list of events.
+    Columns ``frame, seconds, score, alarm``, and ``time`` where the ``start`` is known, a row for each frame of the
+    file; whole or not at all. ``seconds`` (T,) are the times of all frames that will come, ``merge`` the seconds
+    between alarms of one event, ``longest`` those that one lasts. Nothing here grows with the video's length but the
+    list of events.
     """
     merger, columns, peaks = EventMerger(merge, longest), _Columns(seconds), _Peaks()
     with atomic_path(path) as beside, beside.open("w", encoding="utf-8") as table:
-        table.write(SCORES_HEADER + "\n")
+        table.write((SCORES_HEADER if start is None else TIMED_HEADER) + "\n")
         for frame, inside in in_events(frames, merger, seconds):
-            table.write(f"{frame.index},{frame.seconds:.3f},{frame.score:.9g},{int(inside)}\n")
+            time = "" if start is None else f",{_time_text(start, frame.seconds)}"
+            table.write(f"{frame.index},{frame.seconds:.3f},{frame.score:.9g},{int(inside)}{time}\n")
             columns.add(frame)
             peaks.add(frame)
     return merger.events, columns.outline(), peaks.highest()
+
+
+def _time_text(start: datetime, seconds: float) -> str:
+    """Empty beyond what dates can say."""
+    time = time_at(start, seconds)
+    return "" if time is None else time.isoformat(timespec="milliseconds")
 
 
 class _Form(BaseModel):
@@ -172,6 +204,8 @@ class EventRecord(_Form):
     """None where nothing was shown, or no picture of it was kept."""
     picture: str | None
     """Path in the folder of the result."""
+    time: AwareDatetime | None = None
+    """When it starts; None where nobody knows when the video was taken."""
 
 
 class PeakRecord(_Form):
@@ -186,6 +220,8 @@ class PeakRecord(_Form):
     """None where nobody knows."""
     picture: str
     """Path in the folder of the result."""
+    time: AwareDatetime | None = None
+    """When that is; None where nobody knows when the video was taken."""
 
 
 class EventsRecord(_Form):
@@ -206,6 +242,12 @@ class EventsRecord(_Form):
     events: tuple[EventRecord, ...]
     highest: tuple[PeakRecord, ...] = ()
     """Where there is no event, the highest frames, highest first."""
+    start_time: AwareDatetime | None = None
+    """When the first frame was taken; None where nobody knows."""
+    start_time_source: StartTimeSource | None = None
+    """Who says so: the user, or the file itself."""
+    file: str | None = None
+    """Path of the video from the folder of the result."""
 
 
 class Result(_Form):
@@ -217,25 +259,40 @@ class Result(_Form):
     fps: float | None
     video: dict[str, Any]
     """What identifies its content."""
+    start_time: str | None = None
+    """In UTC."""
 
 
-def result_of(detector: Detector, video: Video) -> Result:
+def result_of(detector: Detector, video: Video, start: StartTime | None = None) -> Result:
     """What scores of this video by this detector are the result of."""
-    return Result(detector=detector.digest, fps=video.fps, video=content_key(video))
+    begun = None if start is None else start.time.astimezone(UTC).isoformat()
+    return Result(detector=detector.digest, fps=video.fps, video=content_key(video), start_time=begun)
 
 
 def write_result(
-    folder: Path, detector: Detector, video: Video, result: Result, *, progress: Progress = SILENT
+    folder: Path,
+    detector: Detector,
+    video: Video,
+    result: Result,
+    *,
+    start: StartTime | None = None,
+    watch: Callable[[Iterator[FrameScore]], Iterator[FrameScore]] = iter,
+    progress: Progress = SILENT,
 ) -> tuple[EventsRecord, Outline]:
     """Score a video of the detector's camera into a folder that is there; what was found, and an outline of all scores.
+
+    ``start`` is when it was taken. Every frame's score passes through ``watch`` on its way.
 
     Writes ``scores.csv``, ``events.json``, a picture of each event, or of the highest frames where there is none, and
     ``result.json``. Raises
     :class:`VideoError` as :func:`~metavad.scoring.stream.score` does.
     """
-    frames, seconds = score(detector, video, progress=progress), probe(video, detector.camera.crop).seconds
+    frames, seconds = watch(score(detector, video, progress=progress)), probe(video, detector.camera.crop).seconds
     merge, longest = detector.model.scoring.merge, detector.model.scoring.longest
-    found, outline, highest = write_stream(folder / "scores.csv", frames, seconds=seconds, merge=merge, longest=longest)
+    begun = None if start is None else start.time
+    found, outline, highest = write_stream(
+        folder / "scores.csv", frames, seconds=seconds, merge=merge, longest=longest, start=begun
+    )
     events = EventsRecord(
         video=video.name,
         detector=detector.digest,
@@ -243,15 +300,28 @@ def write_result(
         promise=detector.promise,
         merge=merge,
         longest=longest,
-        events=tuple(_recorded(folder, detector, video, each, number) for number, each in enumerate(found)),
-        highest=() if found else tuple(_peaks(folder, detector, video, highest)),
+        events=tuple(_recorded(folder, detector, video, each, number, begun) for number, each in enumerate(found)),
+        highest=() if found else tuple(_peaks(folder, detector, video, highest, begun)),
+        start_time=begun,
+        start_time_source=None if start is None else start.source,
+        file=_relative(video.path, folder),
     )
     write_text(folder / "events.json", events.model_dump_json(indent=1, by_alias=True) + "\n")
     write_text(folder / RESULT, result.model_dump_json(indent=1))
     return events, outline
 
 
-def _recorded(folder: Path, detector: Detector, video: Video, found: FoundEvent, number: int) -> EventRecord:
+def _relative(path: Path, folder: Path) -> str:
+    """By names alone, as a browser follows it; whole where there is no way from one to the other."""
+    try:
+        return Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
+    except ValueError:  # another drive
+        return path.absolute().as_posix()
+
+
+def _recorded(
+    folder: Path, detector: Detector, video: Video, found: FoundEvent, number: int, start: datetime | None
+) -> EventRecord:
     """An event as it is kept, with its picture on disk."""
     event, path, nearest = found.event, None, None
     if found.cause is not None:
@@ -267,10 +337,13 @@ def _recorded(folder: Path, detector: Detector, video: Video, found: FoundEvent,
         shares={name: round(share, 3) for name, share in event.shares.items()},
         nearest_shot=None if nearest is None else _shot(detector, nearest),
         picture=path,
+        time=time_at(start, round(event.start, 3)),
     )
 
 
-def _peaks(folder: Path, detector: Detector, video: Video, highest: Iterable[FrameScore]) -> Iterator[PeakRecord]:
+def _peaks(
+    folder: Path, detector: Detector, video: Video, highest: Iterable[FrameScore], start: datetime | None
+) -> Iterator[PeakRecord]:
     """The highest frames as they are kept, with their pictures on disk."""
     threshold, promised = detector.threshold, detector.promise.alarms_per_day
     for number, frame in enumerate(highest):
@@ -284,6 +357,7 @@ def _peaks(folder: Path, detector: Detector, video: Video, highest: Iterable[Fra
             alarms_per_day=round(alarms_at(detector.model, frame.score, threshold, promised), 3),
             box=None if frame.cause.box is None else _pixels(frame.cause.box),
             picture=path,
+            time=time_at(start, round(frame.seconds, 3)),
         )
 
 
@@ -315,41 +389,59 @@ def folders_of_scores(place: Path) -> list[Path]:
     return inside
 
 
-def events_again(folder: Path, threshold: float) -> EventsRecord:
-    """The events of scores that are there, with another threshold; nothing is decoded.
+def read_result(folder: Path) -> tuple[EventsRecord, Outline]:
+    """What was found, and an outline of all scores, as :func:`write_result` gave them.
 
-    What overlaps an event that was there before has the reason, place and picture of the highest such one. Raises
-    :class:`OutputError` for a folder that holds anything else than scores.
+    Raises :class:`OutputError` for a folder that holds anything else than scores.
     """
+    record, (seconds, scores) = _read(folder)
+    columns = _Columns(seconds)
+    columns.add_all(seconds, scores)
+    return record, columns.outline()
+
+
+def _read(folder: Path) -> tuple[EventsRecord, FloatArray]:
+    """The record, and seconds and score of each frame (2, T)."""
     try:
         before = EventsRecord.model_validate_json((folder / "events.json").read_bytes())
         with (folder / "scores.csv").open(encoding="utf-8") as table:
-            if table.readline().strip() != SCORES_HEADER:
+            if table.readline().strip() not in (SCORES_HEADER, TIMED_HEADER):
                 raise ValueError(SCORES_HEADER)
             rows = np.loadtxt(table, delimiter=",", usecols=(1, 2), ndmin=2).reshape(-1, 2)
     except (OSError, ValueError):
         raise OutputError(
             f"{folder}: expected scores as `metavad score` wrote them, found others; score again"
         ) from None
-    found = find_events(rows[:, 1], rows[:, 0], threshold, merge=before.merge, longest=before.longest)
+    return before, rows.T
+
+
+def events_again(folder: Path, threshold: float) -> EventsRecord:
+    """The events of scores that are there, with another threshold; nothing is decoded.
+
+    What overlaps an event that was there before has the reason, place and picture of the highest such one. Raises
+    :class:`OutputError` for a folder that holds anything else than scores.
+    """
+    before, (seconds, scores) = _read(folder)
+    found = find_events(scores, seconds, threshold, merge=before.merge, longest=before.longest)
     return before.model_copy(
         update={
             "threshold": threshold,
             "promise": None,
-            "events": tuple(_again(event, before.events) for event in found),
+            "events": tuple(_again(event, before.events, before.start_time) for event in found),
             "highest": (),
         }
     )
 
 
-def _again(event: Event, before: Sequence[EventRecord]) -> EventRecord:
+def _again(event: Event, before: Sequence[EventRecord], start: datetime | None) -> EventRecord:
     same = [each for each in before if each.start < event.end and event.start < each.end]
     known = max(same, key=lambda each: each.score, default=None)
     times = {"start": event.start, "end": event.end, "peak": event.peak, "score": event.score}
     rounded = {name: round(value, 3) for name, value in times.items()}
+    time = time_at(start, rounded["start"])
     if known is not None:
-        return known.model_copy(update=rounded)
-    return EventRecord(**rounded, box=None, reason="", shares={}, nearest_shot=None, picture=None)
+        return known.model_copy(update={**rounded, "time": time})
+    return EventRecord(**rounded, box=None, reason="", shares={}, nearest_shot=None, picture=None, time=time)
 
 
 def check_place(place: Path, result: Result) -> bool:
@@ -377,4 +469,5 @@ _OTHER = {
     "detector": "detector",
     "fps": "--fps",
     "video": "video of this name",
+    "start_time": "start time",
 }

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
@@ -76,6 +77,81 @@ def test_scores_of_every_frame(metavad, camera, detector, tmp_path):
     (tmp_path / "scores" / videos[0].stem / "events.json").unlink()
     again = metavad("score", videos[0], "--detector", detector)
     assert (again.code, "expected whole scores, found no events.json" in again.err) == (1, True)
+
+
+def test_an_annotated_video_also_of_what_is_scored_already(metavad, camera, detector, tmp_path):
+    import av
+
+    video = camera / "test" / "test-00.mp4"
+    assert metavad("score", video, "--detector", detector, "--video", "--out", "one").code == 0
+    assert metavad("score", video, "--detector", detector, "--out", "two").code == 0
+    assert not (tmp_path / "two" / "test-00" / "annotated.mp4").exists()
+    again = metavad("score", video, "--detector", detector, "--out", "two", "--video")
+    assert (again.code, "scored already, its video is new" in again.out) == (0, True)
+    pictures = []
+    for folder in ("one", "two"):
+        with av.open(str(tmp_path / folder / "test-00" / "annotated.mp4")) as container:
+            pictures.append([frame.to_ndarray(format="gray") for frame in container.decode(video=0)])
+        assert {path.name for path in (tmp_path / folder / "test-00").iterdir()} >= {"annotated.mp4", "scores.csv"}
+    assert len(pictures[0]) == len(np.load(camera / "labels" / "test-00.npy"))
+    np.testing.assert_array_equal(*pictures)
+
+
+def test_absolute_times_where_they_are_given(metavad, camera, detector, tmp_path):
+    video = camera / "test" / "test-00.mp4"
+    zone = ["--start-time", "2026-11-30T23:59:59+01:00"]
+    result = metavad("score", video, "--detector", detector, "--threshold", "-1", *zone)
+    assert (result.code, "; begins 2026-11-30 23:59:59" in result.out) == (0, True), result.err
+    found = json.loads((tmp_path / "scores" / "test-00" / "events.json").read_text())
+    assert (found["start_time"], found["start_time_source"]) == ("2026-11-30T23:59:59+01:00", "given")
+    first = found["events"][0]
+    assert datetime.fromisoformat(first["time"]) - datetime.fromisoformat(found["start_time"]) == timedelta(
+        seconds=first["start"]
+    )
+    assert "to 2026-12-01 00:00:0" in result.out
+    with (tmp_path / "scores" / "test-00" / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["time"] == "2026-11-30T23:59:59.000+01:00"
+    assert rows[-1]["time"].startswith("2026-12-01T00:00:0")
+    events = metavad("events", "scores/test-00", "--threshold", "-1")
+    assert (events.code, "to 2026-12-01 00:00:0" in events.out) == (0, True)
+    other = metavad("score", video, "--detector", detector, "--threshold", "-1")
+    assert (other.code, "another start time" in other.line) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("videos", "given", "message"),
+    [
+        (1, "yesterday", "expected a date and a time"),
+        (2, "2026-11-30T08:00", "expected one video, found 2"),
+        (2, "gate_%Y", "names such as 'gate_%Y'"),
+    ],
+)
+def test_a_start_time_that_cannot_be_meant(metavad, camera, detector, tmp_path, videos, given, message):
+    chosen = sorted((camera / "test").glob("*.mp4"))[:videos]
+    result = metavad("score", *chosen, "--detector", detector, "--start-time", given)
+    assert (result.code, message in result.line) == (2, True), result.err
+    assert not (tmp_path / "scores").exists()
+
+
+def test_the_time_that_a_file_says_is_used_and_can_be_left_out(metavad, camera, detector, tmp_path):
+    import av
+
+    with av.open(str(camera / "test" / "test-00.mp4")) as given, av.open(str(tmp_path / "v.mp4"), "w") as made:
+        made.metadata["creation_time"] = "2021-06-01T12:00:00.000000Z"
+        copy = made.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                made.mux(packet)
+    result = metavad("score", "v.mp4", "--detector", detector, "--out", "one")
+    assert "as the file says (--no-file-time leaves that out)" in result.out, result.err
+    found = json.loads((tmp_path / "one" / "v" / "events.json").read_text())
+    assert datetime.fromisoformat(found["start_time"]) == datetime(2021, 6, 1, 12, tzinfo=UTC)
+    assert (found["start_time_source"], found["file"]) == ("file", "../../v.mp4")
+    result = metavad("score", "v.mp4", "--detector", detector, "--out", "two", "--no-file-time")
+    assert (result.code, "begins" in result.out) == (0, False)
+    assert json.loads((tmp_path / "two" / "v" / "events.json").read_text())["start_time"] is None
 
 
 def test_no_event_is_not_silence(metavad, camera, tiny_run, tmp_path):

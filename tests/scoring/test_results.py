@@ -12,7 +12,16 @@ from metavad.errors import OutputError
 from metavad.recordings import recordings
 from metavad.scenes.suite import load_suite
 from metavad.scoring.frames import FrameScore, TickScore
-from metavad.scoring.results import COLUMNS, EventsRecord, NearestShot, PixelBox, result_of, write_result, write_stream
+from metavad.scoring.results import (
+    COLUMNS,
+    EventsRecord,
+    NearestShot,
+    PixelBox,
+    read_result,
+    result_of,
+    write_result,
+    write_stream,
+)
 from metavad.workflows.few_shot import adapt
 
 FRAME = 0.04
@@ -105,6 +114,9 @@ def test_events_json_says_what_was_found_where_and_by_which_promise(detector, sc
         "longest",
         "events",
         "highest",
+        "start_time",
+        "start_time_source",
+        "file",
     ]
     assert (found["schema"], found["video"], found["detector"]) == (1, video.name, detector.digest)
     assert (found["threshold"], found["promise"]["alarms_per_day"]) == (-1.0, 10.0)
@@ -117,6 +129,15 @@ def test_events_json_says_what_was_found_where_and_by_which_promise(detector, sc
     clip, second = detector.shots[place], pytest.approx(detector.began[place], abs=1e-3)
     assert event["nearest_shot"] | {"number": 0} == {"number": 0, "video": clip.video, "second": second}
     assert EventsRecord.model_validate_json((tmp_path / "events.json").read_bytes()) == written
+
+
+def test_what_is_read_again_is_what_was_written(detector, scene, tmp_path):
+    video = scene.test[0]
+    written, outline = write_result(tmp_path, detector, video, result_of(detector, video))
+    again, read = read_result(tmp_path)
+    assert again == written
+    for name in ("seconds", "highest", "mean", "gaps"):
+        np.testing.assert_allclose(getattr(read, name), getattr(outline, name), atol=2e-3)
 
 
 def test_where_nothing_alarms_there_are_no_events(detector, scene, tmp_path):

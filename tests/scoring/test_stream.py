@@ -51,6 +51,16 @@ def test_the_stream_and_the_cache_agree_whatever_the_chunk(detector, library, sc
     np.testing.assert_allclose([frame.score for frame in streamed], cached, rtol=1e-3, atol=1e-3)
 
 
+def test_every_frame_has_the_map_of_its_tick(detector, library, scene):
+    features = library.video_features(scene, "test", library.scenes[scene].test[0].name)
+    frames = list(score(detector, library.scenes[scene].test[0]))
+    maps = score_features(detector.model, library, features, maps=True).fused
+    ticks = np.searchsorted(features.frames, np.arange(len(frames)), side="right") - 1
+    np.testing.assert_allclose([frame.heat for frame in frames], maps[ticks], rtol=1e-3, atol=1e-3)
+    for frame in frames:
+        assert (frame.box is None) == (frame.heat.max() <= 0)
+
+
 def test_every_frame_has_a_finite_score_and_alarms_are_over_the_threshold(detector, library, scene):
     for frame in score(detector, library.scenes[scene].test[0]):
         assert np.isfinite(frame.score)
