@@ -260,6 +260,12 @@ class Index:
         with self.transaction():
             self._execute(text, (due, error, number))
 
+    def hold(self, target: str, due: float) -> None:
+        """Nothing is tried at a target before that time."""
+        text = "UPDATE outbox SET due = ? WHERE target = ? AND delivered IS NULL AND due < ?"
+        with self.transaction():
+            self._execute(text, (due, target, due))
+
     def forget(self, before: float) -> list[StoredEvent]:
         """Leave out what is older than this, but events that somebody ruled on and what is not told yet; its events."""
         rows = self._execute(f'{_EVENTS} WHERE "end" < ? AND is_over AND verdict IS NULL', (before,)).fetchall()
