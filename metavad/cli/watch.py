@@ -1,6 +1,7 @@
 """``metavad watch``: one camera, for as long as it runs."""
 
 import json
+import math
 import signal
 import sys
 import threading
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from metavad.cli.options import BaseFolder, length
 
 if TYPE_CHECKING:
     from metavad.live.health import Health, Note, Notes
@@ -37,7 +40,9 @@ def watch(
             "pipe, a video file, or a folder into which files come.",
         ),
     ],
-    detector: Annotated[Path, typer.Option(metavar="DIR", help="What `metavad adapt` wrote.")],
+    detector: Annotated[
+        Path, typer.Option(metavar="DIR", help="What `metavad adapt` wrote; with --commission where to write it.")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where events are kept; the same command goes on there.")],
     name: Annotated[
         str | None,
@@ -46,6 +51,16 @@ def watch(
     fast: Annotated[
         bool, typer.Option("--fast", help="Score every frame, as fast as they come; wait for nothing, drop nothing.")
     ] = False,
+    commission: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LENGTH",
+            help="First make the detector, from so much of the source, such as 10m; not where it is there already.",
+            show_default=False,
+        ),
+    ] = None,
+    shots: Annotated[int, typer.Option(metavar="K", help="Number of clips to show, with --commission.")] = 10,
+    base: BaseFolder = None,
     alarms_per_day: Annotated[
         float | None,
         typer.Option(
@@ -72,16 +87,66 @@ def watch(
     from metavad.files import claimed
     from metavad.live.sources import source_of
 
-    notes, camera = _notes(log, name or out.resolve().name), name or out.resolve().name
-    found = source_of(source, fast=fast)
-    from metavad.normality.detector import load_detector
-
-    opened = moved_to(load_detector(detector), alarms_per_day, threshold)
+    camera = name or out.resolve().name
+    notes, found = _notes(log, camera), source_of(source, fast=fast)
     out.mkdir(parents=True, exist_ok=True)
     with claimed(out / "watch"), _stopping() as stopped:
-        _watch(found, opened, out, camera, notes, metrics, stopped)
+        since = None
+        if commission is not None:
+            wanted = length(commission, "--commission")
+            since = _commission(found, detector, out, camera, wanted, shots, alarms_per_day, base, notes, stopped)
+        if stopped.signal is None:
+            from metavad.normality.detector import load_detector
+
+            opened = moved_to(load_detector(detector), alarms_per_day, threshold)
+            _watch(found, opened, out, camera, since, notes, metrics, stopped)
     if stopped.signal is not None:
         raise Interrupted("stopped; all is written, and the same command goes on", 128 + stopped.signal)
+
+
+def _commission(
+    source: "Source",
+    place: Path,
+    out: Path,
+    camera: str,
+    seconds: float,
+    shots: int,
+    alarms_per_day: float | None,
+    base: Path | None,
+    notes: "Notes",
+    stopped: "_Stopped",
+) -> float | None:
+    """Make the detector, unless it is there; the time of the last frame that it was made of, where that is dated."""
+    from metavad.cli.bases import open_base
+    from metavad.files import is_free
+    from metavad.live.commission import commission
+    from metavad.live.health import Note
+    from metavad.normality.detector import save_detector
+    from metavad.normality.threshold import spelled
+
+    if not is_free(place):
+        return None
+    found, _ = open_base(base)
+    text = f"commissioning from {spelled(seconds)} of {source.name}; what it shows is taken for normal"
+    notes(Note("commissioning", text, facts={"seconds": 0.0, "of": seconds}))
+    made = commission(
+        found,
+        source,
+        out,
+        camera=camera,
+        seconds=seconds,
+        shots=shots,
+        alarms_per_day=alarms_per_day,
+        notes=notes,
+        is_over=lambda: stopped.signal is not None,
+    )
+    if made is None:
+        return None
+    save_detector(place, made.detector)
+    shown = len(made.detector.shots)
+    text = f"{place}: shown {shown} clips, threshold from {spelled(made.seconds)} of other footage"
+    notes(Note("commissioned", text, facts={"shots": shown, "left_out": len(made.odd)}))
+    return made.last if source.is_dated else None
 
 
 def _watch(
@@ -89,6 +154,7 @@ def _watch(
     detector: "Detector",
     out: Path,
     camera: str,
+    since: float | None,
     notes: "Notes",
     metrics: str | None,
     stopped: "_Stopped",
@@ -102,7 +168,8 @@ def _watch(
             stack.callback(serve_metrics(health, metrics))
         sink = _sink(detector, source, out, camera)
         stack.callback(sink.close)
-        watch = Watch(detector, source, sink, out, camera=camera, health=health, notes=notes)
+        begin = -math.inf if since is None else since
+        watch = Watch(detector, source, sink, out, camera=camera, since=begin, health=health, notes=notes)
         stopped.calls(watch.stop)
         facts = {"source": source.name, "detector": detector.digest, "threshold": round(detector.threshold, 3)}
         text = f"watching {source.name} over {detector.threshold:.2f}: {detector.promise.text}"

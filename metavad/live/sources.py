@@ -72,6 +72,8 @@ class Source(Protocol):
     """Frames come whether or not anybody takes them."""
     patience: float
     """Seconds without a frame after which what went on is over."""
+    is_coded: bool
+    """Whether frames come of packets with times; known once the first one has come."""
 
     def frames(self, taken: Taken | None = None) -> Iterator[Shown]:
         """The frames of one connection, in order of time; raises :class:`VideoError` where it breaks.
@@ -145,16 +147,36 @@ class StreamSource:
     def __init__(self, name: str, address: str | None, *, is_live: bool, is_endless: bool) -> None:
         self.name, self._address = name, address
         self.is_live, self.is_endless = is_live, is_endless
+        self.is_coded = False
+        self._piped: Iterator[Shown] | None = None
+        self._taken: Taken | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
     def frames(self, taken: Taken | None = None) -> Iterator[Shown]:
-        """Those of one connection; it ends where their size changes, and breaks where nothing comes for a while."""
+        """Those of one connection; it breaks where their size changes, and where nothing comes for a while.
+
+        A pipe has but one: who asks again gets the frames that are left.
+        """
+        self._taken = taken
+        if self._address is not None:
+            yield from self._connection()
+            return
+        self._piped = self._piped or self._connection()
+        for shown in self._piped:  # noqa: UP028 - which would close it with this one
+            yield shown
+
+    def _taking(self, packet: "Packet[VideoStream]") -> None:
+        if self._taken is not None:
+            self._taken(packet)
+
+    def _connection(self) -> Iterator[Shown]:
         with self._opened() as video:
+            self.is_coded = video.has_times
             size: tuple[int, int] | None = None
             clock = _clock_of(video, live=self.is_live)
-            for frame in video.frames(taken):
+            for frame in video.frames(self._taking):
                 if size is not None and (frame.height, frame.width) != size:
                     raise VideoError(f"{self.name}: the pictures change from {_size(size)} to {_shape(frame)}")
                 size = frame.height, frame.width
@@ -227,6 +249,7 @@ class WebcamSource:
 
     def __init__(self, number: int, *, is_live: bool = True) -> None:
         self.name, self._number, self.is_live = f"webcam {number}", number, is_live
+        self.is_coded = False
 
     def frames(self, taken: Taken | None = None) -> Iterator[Shown]:
         """Red-green-blue pictures, until it is gone."""
@@ -256,23 +279,24 @@ class FileSource:
     patience = float("inf")
 
     def __init__(self, path: Path, *, fast: bool) -> None:
-        self.name, self._path, self._fast = printable(path), path, fast
+        self.name, self._path, self._fast, self.is_coded = printable(path), path, fast, False
 
     def frames(self, taken: Taken | None = None) -> Iterator[Shown]:
         """All of them, once."""
         begun = time.monotonic()
-        for shown in _frames_of(self._path, taken):
+        for shown, is_coded in _frames_of(self._path, taken):
+            self.is_coded = is_coded
             if not self._fast:
                 time.sleep(max(0.0, begun + shown.seconds - time.monotonic()))
             yield shown
 
 
-def _frames_of(path: Path, taken: Taken | None) -> Iterator[Shown]:
-    """The frames of a file with the times that ``score`` knows them by."""
+def _frames_of(path: Path, taken: Taken | None) -> Iterator[tuple[Shown, bool]]:
+    """The frames of a file with the times that ``score`` knows them by, and whether its packets have times."""
     seconds = video_facts(Store(), Video(name_of(path), path)).seconds
     with opened(path) as video:
         for frame, second in zip(video.frames(taken), seconds.tolist(), strict=False):
-            yield Shown(frame, second)
+            yield Shown(frame, second), video.has_times
 
 
 class FolderSource:
@@ -290,6 +314,7 @@ class FolderSource:
 
     def __init__(self, path: Path, *, fast: bool) -> None:
         self.name, self._path, self.is_endless = printable(path), path, not fast
+        self.is_coded = False
         self._seen: set[str] = set()
         self._end: float | None = None
 
@@ -326,7 +351,7 @@ class FolderSource:
     def _of(self, path: Path, taken: Taken | None) -> Iterator[Shown]:
         changed = path.stat().st_mtime
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+            picture, self.is_coded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), False
             if picture is not None:
                 yield Shown(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), changed)
             return
@@ -337,5 +362,6 @@ class FolderSource:
             if self._end is not None and abs(begin - self._end) < self.JOINED:
                 begin = self._end
             self._end = begin + float(seconds[-1]) + usual
-            for each in shown:
+            for each, is_coded in shown:
+                self.is_coded = is_coded
                 yield Shown(each.picture, begin + each.seconds)

@@ -126,6 +126,7 @@ class Watch:
         folder: Path,
         *,
         camera: str,
+        since: float = -math.inf,
         conditions: Conditions | None = None,
         health: Health | None = None,
         notes: Notes = lambda note: None,
@@ -146,6 +147,7 @@ class Watch:
         self._base = 0
         self._event: CameraEvent | None = None
         self._shown: TickScore | None = None
+        self._since = since
         self._pushed = self._saved = self._updated = -math.inf
         self._paced = self._drops_noted = -math.inf
         self._dropped = 0
@@ -385,7 +387,7 @@ class Watch:
             self._sink.closed(cut, None)
             self._remember(cut)
             self._note_event("event_closed", cut)
-        self._pushed = -math.inf if self._state.last is None else self._state.last
+        self._pushed = max(self._since, -math.inf if self._state.last is None else self._state.last)
         self._save()
 
     def _save(self) -> None:

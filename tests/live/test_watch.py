@@ -58,7 +58,7 @@ class Given:
     """A source of frames that are there: one list for each connection, the last one followed by the end."""
 
     name, clock, patience = "given", "utc", 3.0
-    is_dated, is_live, is_endless = True, False, True
+    is_dated, is_live, is_endless, is_coded = True, False, True, False
 
     def __init__(self, *connections):
         self.left = list(connections)
