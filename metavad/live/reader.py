@@ -15,7 +15,7 @@ from metavad.live.sources import Shown, Source
 from metavad.live.timeline import Timeline
 from metavad.scenes.video import Picture
 
-__all__ = ["BACKLOG", "FULL", "SPARSE", "Backlog", "Ended", "Reader", "Taken"]
+__all__ = ["BACKLOG", "BACKOFF", "ENOUGH", "FULL", "SPARSE", "Backlog", "Ended", "Reader", "Taken"]
 
 BACKLOG = 2.0
 """Seconds of frames that may wait before some are dropped."""
