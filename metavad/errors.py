@@ -9,6 +9,7 @@
     │   ├── VideoError                a video that cannot be read, or has another shape
     │   ├── LabelError                labels of the wrong length or with wrong values
     │   ├── SuiteError                a suite file that says something unknown or matches nothing
+    │   │   └── MissingDataError      a dataset that is not here: with where to get it, and the files that are expected
     │   └── ShotsError                fewer distinct normal clips than shots asked for
     ├── BundleError (ValueError)      a base, detector or checkpoint that is damaged or made otherwise
     ├── OutputError (OSError)         an output folder that is taken or written by another run; nothing was changed
@@ -34,6 +35,7 @@ __all__ = [
     "LabelError",
     "MetavadError",
     "MetavadWarning",
+    "MissingDataError",
     "NonFiniteError",
     "OutputError",
     "ShotsError",
@@ -75,6 +77,14 @@ class LabelError(DataError):
 
 class SuiteError(DataError):
     """A suite file that says something unknown or matches nothing."""
+
+
+class MissingDataError(SuiteError):
+    """A dataset that is not here; ``details`` are lines that say what it is, its terms, and the files expected."""
+
+    def __init__(self, message: str, details: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.details = tuple(details)
 
 
 class ShotsError(DataError):

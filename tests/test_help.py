@@ -15,6 +15,7 @@ COMMANDS = [
     ["events"],
     ["threshold"],
     ["benchmark"],
+    ["report"],
     ["show"],
     ["data"],
     ["networks"],

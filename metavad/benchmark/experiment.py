@@ -9,10 +9,11 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from metavad.arguments import checked
-from metavad.benchmark.differences import Draws, differences, mean_differences
+from metavad.benchmark.differences import Draws, differences
 from metavad.benchmark.examples import scene_example
 from metavad.benchmark.figures import frame_scores, row
 from metavad.benchmark.head import head_of
+from metavad.benchmark.means import mean_differences, mean_figures
 from metavad.benchmark.parts import Scored, scored_part
 from metavad.benchmark.protocol import METHODS
 from metavad.benchmark.record import BenchmarkRecord, Difference, Row, SceneExample, SceneFacts, Source
@@ -95,6 +96,7 @@ def _record(
     trials: Sequence[SceneTrial], base: Base, settings: Settings, found: Sequence[_Found], source: Source, jobs: int
 ) -> BenchmarkRecord:
     apart = [each for one in found for each in one.differences]
+    rows = [each for one in found for each in one.rows]
     return BenchmarkRecord(
         **head_of(base, source),
         kind="benchmark",
@@ -107,8 +109,9 @@ def _record(
         paper_protocol=settings.paper,
         jobs=jobs,
         scenes=tuple(_scene_facts(trial) for trial in trials),
-        rows=tuple(each for one in found for each in one.rows),
+        rows=tuple(rows),
         differences=(*apart, *mean_differences(apart, settings.seed)),
+        means=tuple(mean_figures(rows, settings.seed)),
     )
 
 

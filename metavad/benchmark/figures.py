@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import ndimage
 
+from metavad.benchmark.means import RESAMPLES
 from metavad.benchmark.parts import Scored
 from metavad.benchmark.record import Row, defined
 from metavad.benchmark.region_truth import region_figures
 from metavad.benchmark.scene_trial import SceneTrial
+from metavad.evaluation import intervals
 from metavad.evaluation.alarms import detection_delay, false_alarms_per_hour, score_latency
 from metavad.evaluation.ranking import (
     average_precision,
@@ -23,7 +25,7 @@ from metavad.scoring.events import alarm_intervals
 from metavad.scoring.stream import hold
 from metavad.types import FloatArray, IntArray
 
-__all__ = ["frame_scores", "row"]
+__all__ = ["drawn_scores", "frame_scores", "row"]
 
 PAPER_SIGMA = 7.0
 """Frames; published code uses 2 to 20."""
@@ -42,8 +44,27 @@ def row(trial: SceneTrial, method: str, shots: int, draws: Sequence[Scored]) -> 
         ap_chance=defined(chance_precision(trial.labels)),
         frames=sum(len(labels) for labels in trial.labels),
         labels=trial.scene.label_set,
+        **_interval(trial, draws),
         **{name: _mean([figure[name] for figure in figures]) for name in figures[0]},
     )
+
+
+def _interval(trial: SceneTrial, draws: Sequence[Scored]) -> dict[str, float | None]:
+    """Of micro AUC over the test videos, of the mean of draws."""
+    found = intervals.auc_interval(
+        drawn_scores(trial, draws), trial.labels, generator=trial.resampling(), resamples=RESAMPLES
+    )
+    return {
+        "micro_auc_low": defined(found.low),
+        "micro_auc_high": defined(found.high),
+        "interval_level": found.level if math.isfinite(found.low) else None,
+    }
+
+
+def drawn_scores(trial: SceneTrial, draws: Sequence[Scored]) -> list[FloatArray]:
+    """For each test video the scores of all draws (S, T)."""
+    rows = [frame_scores(trial, draw.smoothed) for draw in draws]
+    return [np.stack(video) for video in zip(*rows, strict=True)]
 
 
 def frame_scores(trial: SceneTrial, ticks: Mapping[str, FloatArray]) -> list[FloatArray]:

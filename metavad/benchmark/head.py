@@ -18,7 +18,7 @@ def head_of(base: Base, source: Source) -> dict[str, Any]:
         "metavad": __version__,
         "command": source.command,
         "target": source.target,
-        **describe_machine("cpu"),
+        **describe_machine(base.device or "cpu"),
         "base": base.digest,
         "base_from": source.base_from,
         **converted,

@@ -67,7 +67,8 @@ def parts_folder(base: Base, shot_frames: int, seed: int) -> Path:
     for path in sorted(package.rglob("*.py")):
         if not {"report", "recognition", "cli", "synthetic"} & set(path.relative_to(package).parts):
             code.update(path.read_bytes())
-    facts = json.dumps([__version__, code.hexdigest(), base.digest, shot_frames, seed])
+    where = [] if base.device in (None, "cpu") else [base.device]  # another device rounds differently
+    facts = json.dumps([__version__, code.hexdigest(), base.digest, shot_frames, seed, *where])
     return cache_folder() / "benchmarks" / hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 

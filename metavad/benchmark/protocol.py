@@ -67,6 +67,10 @@ class Figure:
     """Fractions are shown in per cent."""
     lower_is_better: bool = False
     measured: bool = False
+    ranks: bool = True
+    """Whether it says of a method how good it is, so that the best is worth a mark."""
+    nothing: float | None = None
+    """Its value where nothing was found at all: never the best."""
 
     def text(self, value: float) -> str:
         """Such as ``98.3``, ``12.0`` or ``0.62``."""
@@ -79,15 +83,15 @@ FIGURES = {
     "macro_auc": Figure("macro AUC", "macro"),
     "macro_auc_padded": Figure("macro AUC, padded", "macro, padded"),
     "ap": Figure("average precision", "AP"),
-    "ap_chance": Figure("average precision of chance", "chance"),
+    "ap_chance": Figure("average precision of chance", "chance", ranks=False),
     "eer": Figure("equal error rate", "EER", lower_is_better=True),
     "pixel_auc": Figure("pixel AUC", "pixel"),
-    "rbdc": Figure("RBDC", "RBDC"),
-    "tbdc": Figure("TBDC", "TBDC"),
+    "rbdc": Figure("RBDC", "RBDC", nothing=0.0),
+    "tbdc": Figure("TBDC", "TBDC", nothing=0.0),
     "false_alarms_per_hour": Figure(
         "false alarms per hour at the promised threshold", "false/h", "1/h", lower_is_better=True
     ),
-    "missed_events": Figure("events missed at the promised threshold", "missed", lower_is_better=True),
+    "missed_events": Figure("events missed at the promised threshold", "missed", lower_is_better=True, nothing=1.0),
     "delay_seconds": Figure("delay of alarms", "delay, s", "s", lower_is_better=True),
     "latency_seconds": Figure("time from a frame to its score", "latency, s", "s", lower_is_better=True, measured=True),
     "adapt_seconds": Figure("time to adapt", "adapt, s", "s", lower_is_better=True, measured=True),

@@ -25,6 +25,7 @@ __all__ = [
     "BenchmarkRecord",
     "Difference",
     "Frozen",
+    "MeanFigure",
     "MethodName",
     "RecordHead",
     "Row",
@@ -139,6 +140,11 @@ class Row(Frozen):
     looks_at_test_set_micro_auc: float | None = None
     looks_at_test_set_macro_auc: float | None = None
     labels: str | None
+    micro_auc_low: float | None = None
+    """Interval over test videos; none where these are too few, and in records of before it was kept."""
+    micro_auc_high: float | None = None
+    interval_level: float | None = None
+    """Of the interval, such as 0.95."""
 
     @property
     def name(self) -> str:
@@ -154,6 +160,25 @@ class Row(Frozen):
         """Standard deviation over draws of a figure that has one."""
         value: float | None = getattr(self, f"{name}_std", None)
         return value
+
+    def interval(self, name: str) -> tuple[float, float] | None:
+        """Of a figure that has one."""
+        low, high = (getattr(self, f"{name}_{end}", None) for end in ("low", "high"))
+        return None if low is None or high is None else (low, high)
+
+
+class MeanFigure(Frozen):
+    """Mean of a figure over all scenes of a record, with an interval over whole scenes."""
+
+    method: MethodName
+    shots: int
+    figure: str
+    value: float
+    low: float | None
+    """None where the scenes are too few."""
+    high: float | None
+    level: float
+    scenes: int
 
 
 class Difference(Frozen):
@@ -198,6 +223,8 @@ class BenchmarkRecord(RecordHead):
     scenes: tuple[SceneFacts, ...]
     rows: tuple[Row, ...]
     differences: tuple[Difference, ...]
+    means: tuple[MeanFigure, ...] = ()
+    """Of several scenes; none in records of before they were kept."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +311,7 @@ def read_record(path: Path, *kinds: type[R]) -> R:
         if head.kind in known and head.schema_version == SCHEMA:
             return known[head.kind].model_validate_json(content, strict=True)
     except (OSError, ValidationError) as error:
-        found = _first(error) if isinstance(error, ValidationError) else str(error)
+        found = _first(error) if isinstance(error, ValidationError) else error.strerror or str(error)
         raise DataError(f"{path}: {_expected(known)}, found {found}") from None
     if head.kind is None or head.schema_version is None:
         raise DataError(f"{path}: {_expected(known)}, found a file that does not say both; make it again")

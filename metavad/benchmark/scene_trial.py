@@ -3,6 +3,7 @@
 import hashlib
 import time
 import warnings
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -66,6 +67,10 @@ class SceneTrial:
     def _enough(self, library: Library, scene: Scene) -> bool:
         clips = sum(len(span.clips(self.settings.shot_frames)) for span in library.spans(scene.key))
         return clips >= max(self.settings.shots)
+
+    def resampling(self) -> np.random.Generator:
+        """What draws the test videos of every interval: the same ones, whatever else is asked for."""
+        return np.random.default_rng([self.settings.seed, zlib.crc32(self.scene.key.encode())])
 
     def check(self) -> None:
         """Refuse before anything is computed what cannot be done."""

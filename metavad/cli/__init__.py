@@ -11,7 +11,20 @@ from typing import Annotated, TextIO
 import typer
 
 from metavad import __version__
-from metavad.cli import adapt, benchmark, data, demo, events, meta_train, networks, score, show, threshold, watch
+from metavad.cli import (
+    adapt,
+    benchmark,
+    data,
+    demo,
+    events,
+    meta_train,
+    networks,
+    report,
+    score,
+    show,
+    threshold,
+    watch,
+)
 from metavad.cli.options import Commands
 from metavad.cli.terminal import STARTS_OVER, STOPPED, Interrupted, resuming, signals_as_interrupts
 
@@ -57,6 +70,7 @@ watch.register(app)
 events.register(app)
 threshold.register(app)
 benchmark.register(app)
+report.register(app)
 show.register(app)
 networks.register(app)
 
@@ -145,14 +159,17 @@ def _warnings_as_lines() -> Iterator[None]:
 
 def _explain(error: Exception) -> int:
     """One line on stderr, and the exit code."""
-    from metavad.errors import MetavadError
+    from metavad.errors import MetavadError, printable
 
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, Interrupted):
         return _say(str(error), error.exit_code)
     if isinstance(error, MetavadError):
-        return _say(str(error), error.exit_code)
+        code = _say(str(error), error.exit_code)
+        for line in getattr(error, "details", ()):
+            typer.echo(f"  {printable(line)}".rstrip(), err=True)
+        return code
     if hasattr(error, "format_message"):
         return _misused(error)
     return _unforeseen(error)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import BaseFolder, Data, ManyPaths, ProgressKind, Scenes, Seed, ShotFrames, length
+from metavad.cli.options import BaseFolder, Data, Device, ManyPaths, ProgressKind, Scenes, Seed, ShotFrames, length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -94,6 +94,7 @@ def adapt(
     seed: Seed = 0,
     pictures: Pictures = True,
     out: Out = None,
+    device: Device = "auto",
     progress: ProgressKind = "auto",
 ) -> None:
     """From K clips of a camera's normal footage to a detector of what does not belong there, in seconds.
@@ -101,12 +102,14 @@ def adapt(
     The rest of the footage sets the threshold: 3 / A days of it, 7.2 hours for ten alarms a day, or what there is.
     """
     from metavad.cli.bases import open_base
+    from metavad.cli.options import device_named
     from metavad.cli.terminal import progress_of, resuming, say
 
+    where_to = device_named(device)
     reporter, scenes = progress_of(progress), _scenes(target, normal, data, fps, name)
     most = None if budget is None else length(budget, "--budget")
     left_out, shown, places = _numbers(leave_out), _seconds(show or (), scenes), _places(scenes, out)
-    found, where = open_base(base)
+    found, where = open_base(base, where_to)
     say(f"base {found.digest}: {where}")
     from metavad.workflows.few_shot import adapt as adapted
 

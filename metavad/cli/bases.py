@@ -25,8 +25,8 @@ def _found(given: Path | None) -> Path | None:
     return ships if (ships / FACTS).is_file() else None
 
 
-def open_base(given: Path | None) -> "tuple[Base, Path]":
-    """The base and where it lies; raises :class:`BundleError` with how to make one."""
+def open_base(given: Path | None, device: str | None = None) -> "tuple[Base, Path]":
+    """The base on a device, and where it lies; raises :class:`BundleError` with how to make one."""
     from metavad.errors import BundleError
     from metavad.normality.base import load_base
 
@@ -35,4 +35,4 @@ def open_base(given: Path | None) -> "tuple[Base, Path]":
         raise BundleError(
             "expected a base, found none under runs/; make one with `metavad meta-train --scenes synthetic`"
         )
-    return load_base(folder), folder
+    return load_base(folder).on(device), folder

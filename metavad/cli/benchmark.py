@@ -1,17 +1,16 @@
 """``metavad benchmark``: few-shot against zero-shot on labelled cameras."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metavad.cli.options import BaseFolder, Data, ProgressKind, Scenes, Seed, ShotFrames, between
+from metavad.cli.options import BaseFolder, Data, Device, ProgressKind, Scenes, Seed, ShotFrames, between
 
 if TYPE_CHECKING:
     from metavad.benchmark.experiment import Outcome
-    from metavad.benchmark.record import BenchmarkRecord, Difference
+    from metavad.benchmark.record import BenchmarkRecord
     from metavad.progress import Progress
     from metavad.recognition.record import RecognitionRecord
 
@@ -35,7 +34,8 @@ ReportFile = Annotated[
 Style = Annotated[str, typer.Option("--format", metavar="table|markdown|latex|csv", help="How to print the rows.")]
 Figures = Annotated[str, typer.Option(metavar="NAME,...|all", help="Figures to print a table of; csv has them all.")]
 PlotsFolder = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Write AUC over K of each scene, an SVG each.", show_default=False)
+    Path | None,
+    typer.Option(metavar="DIR", help="Write AUC over K of each scene, as SVG and as PDF.", show_default=False),
 ]
 ScoresFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write every frame score and label (.npz).", show_default=False)
@@ -75,33 +75,46 @@ def benchmark(
     reproduce: Reproduce = None,
     jobs: Jobs = 1,
     fresh: Fresh = False,
+    device: Device = "auto",
     progress: ProgressKind = "auto",
 ) -> None:
     """Few-shot against zero-shot: the same frames for every method, K and draw; nothing looks at the test set."""
     from metavad.benchmark.record import write_record
-    from metavad.cli.options import numbers
+    from metavad.cli.options import device_named, numbers
     from metavad.cli.recognition import asked_classes, print_recognition, run_recognition
+    from metavad.cli.tables import check_figures
     from metavad.cli.terminal import STARTS_OVER, progress_of, resuming
 
+    given = _Given(base, data, device_named(device), jobs)
     _check_style(style)
-    _check_figures(figures)
+    check_figures(figures)
     meter, quiet = progress_of(progress), style != "table"
     if reproduce is not None:
-        _reproduce(reproduce, base, data, jobs, meter)
+        _reproduce(reproduce, given, meter)
         return
     asked = _Asked(numbers(shots, "--shots"), draws, _methods(methods), seed, shot_frames, paper)
     if target is not None and (classes := asked_classes(target, data)) is not None:
         _refuse(classes.name, html=html, plots=plots, scores=scores, paper_protocol=paper)
-        found = run_recognition(classes, base, target, asked.of_clips, quiet=quiet, progress=meter)
+        found = run_recognition(classes, base, target, asked.of_clips, device=given.device, quiet=quiet, progress=meter)
         if json_file is not None:
             write_record(json_file, found)
         print_recognition(found, style)
         return
     with resuming(STARTS_OVER if fresh else "the same command goes on where it stopped"):
         options = {"fresh": fresh, "quiet": quiet, "examples": html is not None}
-        outcome = _run(target, base, data, jobs, asked, progress=meter, **options)
+        outcome = _run(target, given, asked, progress=meter, **options)
         _write(outcome, json_file, html, scores, plots)
     _print(outcome.record, style, figures)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What an experiment is made with, and where."""
+
+    base: Path | None
+    data: Path | None
+    device: str | None
+    jobs: int
 
 
 @dataclass(frozen=True)
@@ -123,16 +136,15 @@ class _Asked:
 
 def _methods(text: str) -> tuple[str, ...]:
     from metavad.benchmark.protocol import METHODS
+    from metavad.cli.tables import names
 
-    names = _names(text)
-    return tuple(METHODS) if "all" in names else tuple(names)
+    asked = names(text)
+    return tuple(METHODS) if "all" in asked else tuple(asked)
 
 
 def _run(
     target: str | None,
-    base: Path | None,
-    data: Path | None,
-    jobs: int,
+    given: _Given,
     asked: _Asked,
     *,
     fresh: bool,
@@ -149,8 +161,8 @@ def _run(
 
     if target is None:
         raise UsageError("expected --target SUITE[:SCENE][,...], found none; see `metavad show suites`")
-    scenes = select_scenes(target, data, role="meta-test", progress=progress)
-    found, where = open_base(base)
+    scenes = select_scenes(target, given.data, role="meta-test", progress=progress)
+    found, where = open_base(given.base, given.device)
     if not quiet:
         say(f"base {found.digest}: {where}")
     from metavad.benchmark.experiment import run_benchmark
@@ -163,13 +175,13 @@ def _run(
         parts=None if fresh else parts_folder(found, asked.shot_frames, asked.seed),
         examples=examples,
         undefined=undefined,
-        jobs=jobs,
+        jobs=given.jobs,
         source=source_of(target, where),
         progress=progress,
     )
 
 
-def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: int, progress: "Progress") -> None:
+def _reproduce(record_file: Path, given: _Given, progress: "Progress") -> None:
     """Run a record again with its own settings, taking nothing from before; exit code 1 where a figure differs."""
     from metavad.benchmark.record import BenchmarkRecord, read_record
     from metavad.cli.terminal import say
@@ -179,40 +191,37 @@ def _reproduce(record_file: Path, base: Path | None, data: Path | None, jobs: in
     before = read_record(record_file, BenchmarkRecord, RecognitionRecord)
     if before.target is None:
         raise DataError(f"{record_file}: expected a record of scenes named by --target, found one that Python made")
-    given = base or (Path(before.base_from) if before.base_from else None)
+    given = replace(given, base=given.base or (Path(before.base_from) if before.base_from else None))
     if isinstance(before, RecognitionRecord):
-        changed = _changes_of_classes(before, before.target, given, data, progress)
+        changed = _changes_of_classes(before, before.target, given, progress)
     else:
         assert isinstance(before, BenchmarkRecord)
-        changed = _changes_of_scenes(before, before.target, given, data, jobs, progress)
+        changed = _changes_of_scenes(before, before.target, given, progress)
     say(*changed, f"{record_file}: {'does not match' if changed else 'matches'}, {len(before.rows)} rows")
     if changed:
         raise typer.Exit(1)
 
 
-def _changes_of_scenes(
-    before: "BenchmarkRecord", target: str, base: Path | None, data: Path | None, jobs: int, progress: "Progress"
-) -> list[str]:
+def _changes_of_scenes(before: "BenchmarkRecord", target: str, given: _Given, progress: "Progress") -> list[str]:
     from metavad.cli.reproduce import changes
 
     asked = _Asked(before.shots, before.draws, before.methods, before.seed, before.shot_frames, before.paper_protocol)
     options = {"fresh": True, "quiet": False, "examples": False, "undefined": True}  # what changed is named
-    return changes(before, _run(target, base, data, jobs, asked, progress=progress, **options).record)
+    return changes(before, _run(target, given, asked, progress=progress, **options).record)
 
 
-def _changes_of_classes(
-    before: "RecognitionRecord", target: str, base: Path | None, data: Path | None, progress: "Progress"
-) -> list[str]:
+def _changes_of_classes(before: "RecognitionRecord", target: str, given: _Given, progress: "Progress") -> list[str]:
     from metavad.cli.recognition import run_recognition
     from metavad.cli.reproduce import changes_of_classes
     from metavad.errors import DataError
     from metavad.recognition.suite import class_suite_of
 
-    classes = class_suite_of(target, data)
+    classes = class_suite_of(target, given.data)
     if classes is None:
         raise DataError(f"{target}: expected a suite of classes, as the record says, found cameras")
     asked = {name: getattr(before, name) for name in ("shots", "draws", "methods", "seed")}
-    return changes_of_classes(before, run_recognition(classes, base, target, asked, quiet=False, progress=progress))
+    after = run_recognition(classes, given.base, target, asked, device=given.device, quiet=False, progress=progress)
+    return changes_of_classes(before, after)
 
 
 def _refuse(suite: str, **given: Any) -> None:
@@ -234,23 +243,11 @@ def _check_style(style: str) -> None:
         raise UsageError(f"--format: expected a known one, found {style!r}; {nearest(style, known)}")
 
 
-def _check_figures(asked: str) -> None:
-    from metavad.benchmark.protocol import FIGURES
-    from metavad.errors import UsageError, nearest
-
-    for name in _names(asked):
-        if name not in {*FIGURES, "all"}:
-            raise UsageError(f"--figures: expected known ones, found {name!r}; {nearest(name, [*FIGURES, 'all'])}")
-
-
-def _names(asked: str) -> list[str]:
-    return [name.strip() for name in asked.split(",") if name.strip()]
-
-
 def _write(
     outcome: "Outcome", json_file: Path | None, html: Path | None, scores: Path | None, plots: Path | None
 ) -> None:
     from metavad.benchmark.record import write_record
+    from metavad.cli.tables import write_plots
     from metavad.files import atomic_path
 
     if scores is not None:
@@ -263,7 +260,7 @@ def _write(
     if html is not None:
         write_report(outcome, html)
     if plots is not None:
-        _write_plots(outcome.record, plots)
+        write_plots(outcome.record, plots)
 
 
 def write_report(outcome: "Outcome", path: Path) -> None:
@@ -274,50 +271,15 @@ def write_report(outcome: "Outcome", path: Path) -> None:
     write_text(path, render_page(outcome.record, outcome.examples))
 
 
-def _write_plots(record: "BenchmarkRecord", folder: Path) -> None:
-    """AUC over K with its spread: a file for each scene, and one for their mean."""
-    from metavad.files import folder_name, write_text
-    from metavad.report.grid import pivot
-    from metavad.report.plots import auc_over_shots
-
-    scenes = [scene for scene, _ in pivot(record).groups]
-    plain = [scene.replace("/", "-") for scene in scenes]  # as of ``suite/scene``
-    for scene, name in zip(scenes, plain, strict=True):
-        file = folder_name(name if plain.count(name) == 1 else scene)
-        write_text(folder / f"{file}.svg", auc_over_shots(record, scene))
-
-
 def _print(record: "BenchmarkRecord", style: str, figures: str) -> None:
-    from metavad.cli.terminal import console, say, say_text
-    from metavad.report.grid import known_figures, sources
-    from metavad.report.table import format_table, terminal_table
+    from metavad.cli.tables import asked_figures, print_tables
+    from metavad.cli.terminal import say_text
+    from metavad.report.table import format_table
 
-    asked = known_figures(record) if "all" in _names(figures) else _names(figures)
-    asked += [name for name in known_figures(record) if name.startswith("looks_at_test_set") and name not in asked]
-    if style == "csv":
-        say_text(format_table(record, style))
-        return
-    for figure in asked:
-        if style == "table":
-            console().print(terminal_table(record, figure))
-        else:
-            say_text(f"{format_table(record, style, figure)}\n")
     if style == "table":
-        say(*sources(record), *_differences(record.differences))
-
-
-def _differences(differences: "Sequence[Difference]") -> list[str]:
-    """At the most shots of each scene: adapted against zero-shot and fine-tune, with intervals."""
-    from metavad.benchmark.protocol import PROPOSED
-
-    ours = [each for each in differences if each.method == PROPOSED and each.low is not None]
-    most = max((each.shots for each in ours), default=0)
-    return [_difference(each) for each in ours if each.shots == most]
-
-
-def _difference(each: "Difference") -> str:
-    value, low, high = (100 * (number or 0.0) for number in (each.value, each.low, each.high))
-    units = f"{each.videos} videos" if each.scenes is None else f"{each.scenes} scenes"
-    doubt = "" if each.certain else "  (too few)" if low > 0 or high < 0 else "  (not certain)"
-    what = f"{each.scene}: {each.method}, K = {each.shots}, minus {each.minus}"
-    return f"{what}: {value:+.1f}, 95 % from {low:+.1f} to {high:+.1f} over {units}{doubt}"
+        print_tables(record, figures)
+    elif style == "csv":
+        say_text(format_table(record, style))
+    else:
+        for figure in asked_figures(record, figures):
+            say_text(f"{format_table(record, style, figure)}\n")

@@ -212,6 +212,9 @@ def import_(
         str | None,
         typer.Option(metavar="frames|seconds", help="Of tables of intervals that may be either.", show_default=False),
     ] = None,
+    fps: Annotated[
+        float | None, typer.Option(metavar="FPS", help="Frames a second of folders of frames.", show_default=False)
+    ] = None,
 ) -> None:
     """Make a suite file of your own footage: a guess is shown, and written to DIR/suite.toml once confirmed."""
     from metavad.cli.terminal import answering, say, say_text
@@ -224,13 +227,32 @@ def import_(
         raise DataError(f"{folder}: expected a folder of videos, found none; name one that is there")
     if path.exists():
         raise OutputError(f"{path}: expected a free place for the suite file, found one; edit or remove it")
-    text = import_folder(folder, lambda table: _unit(unit) if unit or yes else _unit(_asked_unit(table)))
+    text = import_folder(folder, lambda table: _unit(unit) if unit or yes else _unit(_asked_unit(table)), fps)
     say_text(text)
     with answering("--yes"):
         if not yes and not typer.confirm(f"Write this to {printable(path)}?", default=True):
             raise typer.Exit(1)
     write_text(path, text)
-    say(f"{path}: written", f"next: metavad data check {path}")
+    say(f"{path}: written", *_imported(path))
+
+
+def _imported(path: Path) -> list[str]:
+    """What the suite holds, and what is still to be done for a benchmark of it."""
+    import shlex
+
+    from metavad.scenes.suite import load_suite
+
+    lines = []
+    for scene in load_suite(str(path)).scenes:
+        counts = f"{len(scene.normal)} normal and {len(scene.test)} test videos"
+        labelled = scene.labels is not None or scene.pixel_masks is not None
+        lines.append(f"  {scene.name}: {counts}{', labelled' if labelled else ', no labels' if scene.test else ''}")
+        if scene.test and not labelled:
+            videos = shlex.join(str(video.path) for video in scene.test[:1])
+            more = f" and the {len(scene.test) - 1} others" if len(scene.test) > 1 else ""
+            table = shlex.quote(str(scene.root / "intervals.csv"))
+            lines.append(f"  next: metavad data label {videos}{more} --out {table}; the suite will name the table")
+    return [*lines, f"next: metavad data check {path}"]
 
 
 def _asked_unit(table: Path) -> str:
@@ -258,7 +280,7 @@ def _unit(answer: str | None) -> "Unit | None":
 
 @app.command(
     epilog="Example: metavad data label test/01.mp4 --out intervals.csv",
-    short_help="Write an empty label file to fill in.",
+    short_help="Write a label file to fill in.",
 )
 def label(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Videos to label.")],
@@ -273,38 +295,27 @@ def label(
         ),
     ] = None,
 ) -> None:
-    """Write an empty label file to fill in, with its format in comments."""
+    """Write an empty label file to fill in, and name it in the suite file above the videos, where there is one."""
     from metavad.cli.terminal import say
     from metavad.errors import OutputError
     from metavad.files import write_text
     from metavad.scenes.datasets.check import empty_intervals
+    from metavad.scenes.datasets.labelling import labels_line, name_labels, places_of
     from metavad.scenes.listing import scene_of_files
 
     place = out or videos[0].absolute().parent / "intervals.csv"
     if place.exists():
         raise OutputError(f"{place}: expected a free place for labels, found something; name another --out")
     write_text(place, empty_intervals(*scene_of_files(videos, fps=fps, folder_fps=25.0).normal))
-    say(
-        f"{place}: fill in a line for each abnormal interval",
-        f'in the suite: labels = {{ format = "intervals", path = "{_from_root(place, videos[0])}", unit = "frames" }}',
-    )
-
-
-def _from_root(place: Path, video: Path) -> str:
-    """The label file as the suite above the video would call it: from the root of the video's scene, if it has one."""
-    from os.path import relpath
-
-    from metavad.errors import MetavadError
-    from metavad.scenes.suite import load_suite
-
-    for folder in video.absolute().parents:
-        if not (folder / "suite.toml").is_file():
-            continue
-        try:
-            scenes = load_suite(str(folder)).scenes
-        except MetavadError:
-            continue
-        for scene in scenes:
-            if video.absolute() in {each.path.absolute() for each in (*scene.normal, *scene.test)}:
-                return Path(relpath(place.absolute(), scene.root.absolute())).as_posix()
-    return place.name
+    say(f"{place}: fill in a line for each abnormal interval")
+    places = places_of(videos)
+    for each in places:
+        if name_labels(each, place):
+            say(f"{each.suite}: names it as the labels of {each.scene.name}")
+        else:
+            line = labels_line(place, each.scene.root)
+            say(f"{each.suite}: {each.scene.name} has other labels; to take these, put there: {line}")
+    if places:
+        say(f"next, once it is filled in: metavad data check {places[0].suite}")
+    else:
+        say(f"next, once it is filled in: metavad data import {place.parent}, which writes a suite file that names it")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metavad.cli.options import ProgressKind, Seed
+from metavad.cli.options import Device, ProgressKind, Seed, device_named
 
 if TYPE_CHECKING:
     from metavad.benchmark.record import BenchmarkRecord, Difference
@@ -50,6 +50,7 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Gets cameras, detector, scores and report.")] = Path("demo"),
     full: Annotated[bool, typer.Option("--full", help="Meta-train a small base first: about four minutes.")] = False,
     seed: Seed = 0,
+    device: Device = "auto",
     progress: ProgressKind = "auto",
 ) -> None:
     """Show ten clips of a generated camera to the base that ships, and score a new video: about two minutes.
@@ -60,25 +61,25 @@ def demo(
     from metavad.errors import OutputError
     from metavad.files import claimed
 
-    meter = progress_of(progress)
+    where, meter = device_named(device), progress_of(progress)
     if (out / "report.html").exists():
         raise OutputError(f"{out}: expected a free place for the demo, found a finished one; name another --out")
     with resuming("the same command goes on where it stopped"), claimed(out):
         if full:
-            _full(out, seed, meter)
+            _full(out, seed, where, meter)
         else:
-            _short(out, seed, meter)
+            _short(out, seed, where, meter)
 
 
 # ---------------------------------------------------------------- the base that ships
 
 
-def _short(out: Path, seed: int, progress: "Progress") -> None:
+def _short(out: Path, seed: int, device: str | None, progress: "Progress") -> None:
     from metavad.cli.terminal import say
     from metavad.normality.base import load_base
     from metavad.scenes.cache import Store
 
-    base, store, (number, name) = load_base(), Store(out / "cache"), first_readable(seed)
+    base, store, (number, name) = load_base().on(device), Store(out / "cache"), first_readable(seed)
     shown = _cameras(out / "camera", 1, number, seed, CAMERA, progress)[0]
     video = next(each for each in shown.test if each.name == name)
     say(
@@ -133,7 +134,7 @@ def _find(base: "Base", scene: "Scene", video: Path, out: Path, store: "Store", 
         made = adapt(base, scene, shots=SHOTS, alarms_per_day=ALARMS, store=store, progress=progress)
         save_detector(place, made)
     say(f"{SHOTS} clips of its normal videos were shown, and one false alarm in {86_400 / ALARMS:.0f} s is allowed.")
-    score([video], place, out / "scores", progress="none")
+    score([video], place, out / "scores", device=base.device or "auto", progress="none")
     say(*_found(out / "scores" / video.stem, scene.root, video.stem))
 
 
@@ -240,7 +241,7 @@ def _ending(out: Path) -> list[str]:
 # ---------------------------------------------------------------- a base of its own
 
 
-def _full(out: Path, seed: int, progress: "Progress") -> None:
+def _full(out: Path, seed: int, device: str | None, progress: "Progress") -> None:
     """Meta-train on small cameras, then every method on others."""
     from metavad.cli.terminal import console, say
     from metavad.config import load_config
@@ -253,8 +254,15 @@ def _full(out: Path, seed: int, progress: "Progress") -> None:
     run, store = out / "run", Store(out / "cache")
     begun = (run / "run.json").is_file()
     base = meta_train(
-        train, load_config("quick"), run=run, seed=seed, resume=begun, device="cpu", store=store, progress=progress
-    )
+        train,
+        load_config("quick"),
+        run=run,
+        seed=seed,
+        resume=begun,
+        device=device or "cpu",
+        store=store,
+        progress=progress,
+    ).on(device)
     asked = {"shots": FULL_SHOTS, "draws": DRAWS, "seed": seed}
     record = _compared(base, unseen, asked, f"metavad demo --full --seed {seed}", out, store, progress)
     console().print(terminal_table(record))

@@ -45,8 +45,10 @@ def meta_train(
     """Meta-learn a base over many cameras: hours, once; stopped runs go on with --resume."""
     from metavad.cli.terminal import STARTS_OVER, progress_of, resuming, say
     from metavad.config import load_config
+    from metavad.workflows.machine import device_of
     from metavad.workflows.suites import select_scenes
 
+    device_of(device)
     settings = load_config(config, overrides or ())
     run = out or (_newest() if resume else _new())
     reporter = progress_of(progress)

@@ -12,12 +12,14 @@ __all__ = [
     "BaseFolder",
     "Commands",
     "Data",
+    "Device",
     "ManyPaths",
     "ProgressKind",
     "Scenes",
     "Seed",
     "ShotFrames",
     "between",
+    "device_named",
     "length",
     "numbers",
 ]
@@ -49,6 +51,13 @@ BaseFolder = Annotated[
         show_default=False,
     ),
 ]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|cpu|cuda",
+        help="Where to compute; auto: the CPU, and on a GPU only the network of the expert patches.",
+    ),
+]
 Seed = Annotated[
     int, typer.Option(metavar="N", callback=between(0, 2**32 - 1), help="Seed of everything that is drawn at random.")
 ]
@@ -63,6 +72,22 @@ ProgressKind = Annotated[
     ),
 ]
 Scenes = "SUITE[:SCENE][,...]"
+
+
+def device_named(name: str) -> str | None:
+    """Where experts compute: none for ``auto``; raises :class:`UsageError` where the device is not there.
+
+    To be called before anything else: what is missing must not show after an hour. Loads torch for a GPU alone.
+    """
+    from metavad.errors import UsageError
+
+    if name in ("auto", "cpu"):
+        return None if name == "auto" else name
+    if name != "cuda":
+        raise UsageError(f"--device: expected auto, cpu or cuda, found {name!r}")
+    from metavad.workflows.machine import device_of
+
+    return device_of(name)
 
 
 class PlainHelp(TyperCommand):

@@ -27,14 +27,21 @@ def asked_classes(target: str, data: Path | None) -> "ClassSuite | None":
 
 
 def run_recognition(
-    suite: "ClassSuite", base: Path | None, target: str, asked: dict[str, Any], *, quiet: bool, progress: "Progress"
+    suite: "ClassSuite",
+    base: Path | None,
+    target: str,
+    asked: dict[str, Any],
+    *,
+    device: str | None = None,
+    quiet: bool,
+    progress: "Progress",
 ) -> "RecognitionRecord":
     """The record; ``asked`` holds shots, draws, methods and seed."""
     from metavad.cli.bases import open_base
     from metavad.cli.terminal import say
     from metavad.recognition.experiment import RECOGNISERS, recognise
 
-    found, where = open_base(base)
+    found, where = open_base(base, device)
     undefined = [name for name in asked["methods"] if name not in RECOGNISERS] + ["K = 0"] * (0 in asked["shots"])
     if not quiet:
         say(f"base {found.digest}: {where}")

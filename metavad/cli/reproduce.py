@@ -77,7 +77,8 @@ def _pairs(
 
 def _changed(was: "Frozen", now: "Frozen") -> dict[str, tuple[object, object]]:
     """Fields with both values where they are not the same."""
-    return {name: (value, getattr(now, name)) for name, value in was if not _same(value, getattr(now, name))}
+    known = ((name, value) for name, value in was if name in was.model_fields_set)  # older records have fewer
+    return {name: (value, getattr(now, name)) for name, value in known if not _same(value, getattr(now, name))}
 
 
 def _same(one: object, other: object) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import ProgressKind
+from metavad.cli.options import Device, ProgressKind, device_named
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -66,6 +66,7 @@ def score(
     no_file_time: Annotated[
         bool, typer.Option("--no-file-time", help="Do not believe the time that a file says it was recorded at.")
     ] = False,
+    device: Device = "auto",
     progress: ProgressKind = "auto",
 ) -> None:
     """Score every frame of videos, and write OUT/index.html: a page with the score over time and all events.
@@ -78,13 +79,13 @@ def score(
     from metavad.cli.terminal import progress_of, resuming
     from metavad.cli.threshold import moved_to
 
-    reporter = progress_of(progress)
+    where, reporter = device_named(device), progress_of(progress)
     _check_paths(videos)
     from metavad.normality.detector import load_detector
     from metavad.scenes.listing import scene_of_files
 
     with resuming("the same command goes on with the videos that are left"):
-        found = moved_to(load_detector(detector), alarms_per_day, threshold)
+        found = moved_to(load_detector(detector).on(where), alarms_per_day, threshold)
         chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
         starts = {each: _start_of(each, len(chosen), start_time, file_too=not no_file_time) for each in chosen}
         _score(found, starts, out, video, reporter)

@@ -6,7 +6,15 @@ from metavad.evaluation.alarms import (
     false_alarms_per_hour,
     score_latency,
 )
-from metavad.evaluation.intervals import FEWEST, Difference, auc_difference, mean_difference
+from metavad.evaluation.intervals import (
+    FEWEST,
+    Difference,
+    Interval,
+    auc_difference,
+    auc_interval,
+    mean_difference,
+    mean_interval,
+)
 from metavad.evaluation.ranking import (
     abnormal_pixels,
     average_precision,
@@ -23,8 +31,10 @@ __all__ = [
     "FEWEST",
     "Delay",
     "Difference",
+    "Interval",
     "abnormal_pixels",
     "auc_difference",
+    "auc_interval",
     "average_precision",
     "cell_auc",
     "chance_precision",
@@ -33,6 +43,7 @@ __all__ = [
     "false_alarms_per_hour",
     "macro_auc",
     "mean_difference",
+    "mean_interval",
     "micro_auc",
     "pixel_auc",
     "rbdc_tbdc",

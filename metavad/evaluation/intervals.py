@@ -9,7 +9,7 @@ import numpy as np
 from metavad.errors import DataError, UsageError
 from metavad.types import BoolArray, FloatArray
 
-__all__ = ["FEWEST", "Difference", "auc_difference", "mean_difference"]
+__all__ = ["FEWEST", "Difference", "Interval", "auc_difference", "auc_interval", "mean_difference", "mean_interval"]
 
 FEWEST = 6
 """Units under which nothing is certain: even if all of five agree, chance does so in 2 of 32 cases."""
@@ -36,6 +36,18 @@ class Difference:
         return self.units >= FEWEST and (self.low > 0 or self.high < 0)
 
 
+@dataclass(frozen=True)
+class Interval:
+    """A figure with a percentile interval; its ends are NaN over fewer than ``FEWEST`` units."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+    units: int
+    """How many videos or cameras were resampled."""
+
+
 def auc_difference(
     a: Sequence[FloatArray],
     b: Sequence[FloatArray],
@@ -57,13 +69,34 @@ def auc_difference(
     resampling the frames, whatever ties there are, at the cost of one sort.
     """
     _check(a, b, labels, resamples, level)
-    videos = len(labels)
-    picks = generator.integers(videos, size=(resamples, videos))
-    as_they_are = np.ones((1, videos))
-    times = np.concatenate([as_they_are, [np.bincount(pick, minlength=videos) for pick in picks]])
+    times = _times(len(labels), resamples, generator)
     ours, theirs = (_aucs(scores, labels, times) for scores in (a, b))
     value, *draws = ours - theirs
-    return _summary(float(value), np.array(draws), level, videos)
+    return _summary(float(value), np.array(draws), level, len(labels))
+
+
+def auc_interval(
+    scores: Sequence[FloatArray],
+    labels: Sequence[BoolArray],
+    *,
+    generator: np.random.Generator,
+    resamples: int = 1000,
+    level: float = 0.95,
+) -> Interval:
+    """Micro AUC with an interval over whole test videos, resampled as in :func:`auc_difference`.
+
+    How far the figure would move with other test videos of the same camera; it says nothing of other cameras.
+    """
+    _check(scores, scores, labels, resamples, level)
+    value, *draws = _aucs(scores, labels, _times(len(labels), resamples, generator))
+    return _believed(_summary(float(value), np.array(draws), level, len(labels)))
+
+
+def mean_interval(
+    values: FloatArray, *, generator: np.random.Generator, resamples: int = 1000, level: float = 0.95
+) -> Interval:
+    """The mean of a figure over cameras (N,), resampling whole cameras as in :func:`mean_difference`."""
+    return _believed(mean_difference(values, generator=generator, resamples=resamples, level=level))
 
 
 def mean_difference(
@@ -81,6 +114,18 @@ def mean_difference(
         raise UsageError(f"expected resamples >= 1 and level in (0, 1), found {resamples} and {level}; try 1000")
     picks = generator.integers(values.size, size=(resamples, values.size))
     return _summary(float(values.mean()), values[picks].mean(axis=1), level, values.size)
+
+
+def _times(videos: int, resamples: int, generator: np.random.Generator) -> FloatArray:
+    """How often each video was taken (1 + R, V): first as they are, then in each resample."""
+    picks = generator.integers(videos, size=(resamples, videos))
+    return np.concatenate([np.ones((1, videos)), [np.bincount(pick, minlength=videos) for pick in picks]])
+
+
+def _believed(found: Difference) -> Interval:
+    """The interval of a figure itself, where the units are enough for one."""
+    low, high = (found.low, found.high) if found.units >= FEWEST else (np.nan, np.nan)
+    return Interval(found.value, low, high, found.level, found.units)
 
 
 def _aucs(scores: Sequence[FloatArray], labels: Sequence[BoolArray], times: FloatArray) -> FloatArray:

@@ -192,7 +192,7 @@ class PosePrediction(Expert):
         windows = _windows(sample, self.settings)
         shape = windows.weight.shape
         error, counted = self._errors(windows.poses.flatten(0, 2), windows.known.flatten(0, 2))
-        counted = counted * (torch.arange(counted.shape[-1]) >= counted.shape[-1] // 2)
+        counted = counted * (torch.arange(counted.shape[-1], device=counted.device) >= counted.shape[-1] // 2)
         mean = (error.square().mean(-1) * counted).sum(-1) / counted.sum(-1).clamp_min(1)
         return _placed(self, sample, windows, (mean + 1e-4).log().reshape(shape))
 

@@ -47,14 +47,17 @@ Found = TypeVar("Found")
 Item = TypeVar("Item")
 
 
-def features_of(config: Config, names: Sequence[str]) -> dict[str, Feature]:
-    """The features of these names with the config's settings; raises :class:`ConfigError` on an unknown name."""
+def features_of(config: Config, names: Sequence[str], device: str | None = None) -> dict[str, Feature]:
+    """The features of these names with the config's settings; raises :class:`ConfigError` on an unknown name.
+
+    ``device`` is where the network of ``patches`` computes; by default a GPU where there is one.
+    """
     makers: dict[str, Callable[[], Feature]] = {
         "flow": lambda: FlowFeature(config.data.rows, config.flow),
         "flow_field": lambda: _flow_field(config),
         "embeddings": lambda: EmbeddingsFeature(config.embedding),
         "frames": lambda: FramesFeature(config.prediction.short_side),
-        "patches": lambda: PatchesFeature(config.patches),
+        "patches": lambda: PatchesFeature(config.patches, device),
         "poses": lambda: PosesFeature(config.pose),
         "regions": lambda: RegionsFeature(config.regions, config.flow, config.appearance),
     }

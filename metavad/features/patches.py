@@ -40,13 +40,15 @@ class PatchesFeature(Feature):
     Each is averaged over 3 x 3, as PatchCore does (Roth et al. 2022, https://arxiv.org/abs/2106.08265), the finer one
     then over 2 x 2, so that both have one vector for every 16 x 16 pixels. Channels are in standard deviations from
     their mean, as the network's table states these. Computed at most ``patches.rate`` times a second, and not again
-    while the picture stays the same; between, the last row holds. On a GPU when there is one.
+    while the picture stays the same; between, the last row holds. On ``device``, else on a
+    GPU where there is one.
     """
 
     name = "patches"
 
-    def __init__(self, settings: PatchesConfig = PatchesConfig()) -> None:
+    def __init__(self, settings: PatchesConfig = PatchesConfig(), device: str | None = None) -> None:
         self.settings = settings
+        self.device = device or _device()
         self.file_side: int | None = None
         """Pixels of the shorter side that the file itself has; ``None`` where that is not known."""
 
@@ -91,7 +93,7 @@ class PatchesFeature(Feature):
             "short_side": self.settings.short_side,
             "rate": self.settings.rate,
             "file_side": self.file_side,
-            "device": _device(),
+            "device": self.device,
         }
 
     def _row(self, frame: ByteArray) -> ByteArray:
@@ -100,7 +102,7 @@ class PatchesFeature(Feature):
         own = short if self.file_side is None else min(short, self.file_side)
         size = _input_size(frame.shape[0], frame.shape[1], self.settings.short_side, SHARPEST * own)
         method = cv2.INTER_AREA if size[0] < frame.shape[0] else cv2.INTER_LINEAR
-        values = _runner(_device())([cv2.resize(frame, size[::-1], interpolation=method)])[0].cpu()
+        values = _runner(self.device)([cv2.resize(frame, size[::-1], interpolation=method)])[0].cpu()
         grid = self.shape(*frame.shape)[1:]
         if values.shape[-2:] != grid:
             values = functional.interpolate(values, size=grid, mode="bilinear", align_corners=False)

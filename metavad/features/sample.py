@@ -60,6 +60,10 @@ class Sample:
         """On another device, floating features in ``dtype``."""
         return self._each(lambda tensor: tensor.to(device, dtype if tensor.is_floating_point() else None))
 
+    def on(self, device: torch.device | str | None) -> "Sample":
+        """On another device, as it is; itself where it is to stay."""
+        return self if device is None else self._each(lambda tensor: tensor.to(device))
+
     def _ticks(self, part: slice) -> "Sample":
         return replace(self._each(lambda tensor: tensor[:, part]), origins=self.origins)
 

@@ -82,16 +82,29 @@ class Base:
     control: Control
     facts: dict[str, Any] = field(default_factory=dict)
     """What it was trained on, how, by which versions."""
+    device: str | None = None
+    """Where experts compute: the CPU where none is named. What is calibrated stays there, small as it is."""
 
     @cached_property
     def experts(self) -> ExpertSet:
         """The experts, whose own parameters are never used."""
-        return build_experts(self.config, self.buffers).requires_grad_(False)
+        return build_experts(self.config, self.buffers).requires_grad_(False).to(self.device or "cpu")
 
     @cached_property
     def features(self) -> dict[str, Feature]:
         """What the experts read, by name, with the config's settings."""
-        return features_of(self.config, self.experts.reads)
+        return features_of(self.config, self.experts.reads, self.device)
+
+    def on(self, device: str | None) -> "Base":
+        """The base whose experts learn and score on ``device``; none: on the CPU, with the network of ``patches`` on a
+        GPU where there is one."""
+
+        def moved(tensors: Parameters) -> Parameters:
+            return {name: tensor.to(device or "cpu") for name, tensor in tensors.items()}
+
+        control = replace(self.control, params=moved(self.control.params), step_sizes=moved(self.control.step_sizes))
+        params, step_sizes = moved(self.params), moved(self.step_sizes)
+        return replace(self, params=params, step_sizes=step_sizes, control=control, device=device)
 
     def only(self, names: Sequence[str]) -> "Base":
         """The base of some of its experts; the first works zero-shot where none of them does."""

@@ -81,6 +81,10 @@ class Detector:
     pictures: tuple[bytes, ...] = ()
     """A small JPEG of the middle of each shot."""
 
+    def on(self, device: str | None) -> Self:
+        """The same whose experts compute on ``device``, such as ``cuda``; the CPU where none is named."""
+        return replace(self, model=self.model.on(device))
+
     def with_alarms_per_day(self, alarms_per_day: float) -> Self:
         """The same with the threshold of another rate; raises :class:`UsageError` for one that nobody can promise."""
         threshold, promise = calibrated_threshold(self.model, self.own, alarms_per_day, normal_ticks=self.normal_ticks)
@@ -275,7 +279,8 @@ def _flat(model: SceneModel, own: OwnFootage) -> dict[str, Tensor]:
         {"frames": model.support.frames},
         {name: torch.from_numpy(np.ascontiguousarray(getattr(own, name))) for name in _OWN},
     ]
-    return flattened(dict(zip(_GROUPS, parts, strict=True)))
+    found = flattened(dict(zip(_GROUPS, parts, strict=True)))
+    return {name: tensor.cpu() for name, tensor in found.items()}
 
 
 _OWN = {"video": torch.int64, "starts": torch.float64, "peaks": torch.float32}

@@ -69,7 +69,7 @@ class Uncalibrated:
 @one_thread()
 def uncalibrated(method: Method, support: Sample, grid: tuple[int, int], progress: Progress = SILENT) -> Uncalibrated:
     """Parameters and memory from all clips, and the surprise of each clip held out."""
-    size = _sample_size(method, support)
+    size, support = _sample_size(method, support), support.on(method.base.device)
     if method.remembered(support).clips:
         params, memory, surprises, known = _cross_fitted(method, support, grid, progress)
         _stop_unless_finite(surprises, support.clips)
@@ -96,13 +96,14 @@ def calibrate(method: Method, found: Uncalibrated) -> SceneModel:
         support,
         config.scoring,
         config.data.rate,
+        base.device,
     )
 
 
 @one_thread()
 def fit_parameters(method: Method, support: Sample) -> tuple[Parameters, Memory]:
     """Inner steps on these clips and, of a method that remembers, memory of them."""
-    start, experts = method.start, method.experts
+    start, experts, support = method.start, method.experts, support.on(method.base.device)
     params = start.params
     if support.clips and start.steps:
         params = inner_loop(
@@ -273,12 +274,12 @@ def _scored_by(
         scores = under(experts, params, ExpertSet.score, held, memory)
     size = _sample_size(method, support)
     surprises = {
-        name: method.population[name].scores.after(size).surprise(on_grid(score, grid))
+        name: method.population[name].scores.after(size).surprise(on_grid(score, grid).cpu())
         for name, score in scores.items()
     }
     # What an expert scores that needs support and has none says nothing of what is normal here.
     usable = {name: support.clips > 0 or not expert.needs_support for name, expert in experts.each()}
-    return surprises, {name: expert.known(held) & usable[name] for name, expert in experts.each()}
+    return surprises, {name: expert.known(held).cpu() & usable[name] for name, expert in experts.each()}
 
 
 def _surprises_of_others(method: Method, surprises: Tensor, known: Tensor, clip: float) -> Tensor:

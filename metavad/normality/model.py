@@ -1,7 +1,8 @@
 """The scene model: what is normal at one camera, ready to score."""
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -57,6 +58,17 @@ class SceneModel:
     scoring: ScoringConfig
     rate: float
     """Ticks per second."""
+    device: str | None = None
+    """Where the experts compute: the CPU where none is named. Surprise is on the CPU always."""
+
+    def on(self, device: str | None) -> "SceneModel":
+        """The same whose experts compute on ``device``."""
+
+        def moved(tensors: Memory) -> Memory:
+            return {name: tensor.to(device or "cpu") for name, tensor in tensors.items()}
+
+        experts = copy.deepcopy(self.experts).to(device or "cpu")
+        return replace(self, experts=experts, params=moved(self.params), memory=moved(self.memory), device=device)
 
     @one_thread()
     def score(self, sample: Sample, since: int = 0) -> Surprise:
@@ -64,8 +76,9 @@ class SceneModel:
 
         Of the ticks before, every expert reads no more than its :attr:`lookback`.
         """
+        sample = sample.on(self.device)
         with torch.no_grad():
-            known = {name: expert.known(sample)[:, since:] for name, expert in self.experts.each()}
+            known = {name: expert.known(sample)[:, since:].cpu() for name, expert in self.experts.each()}
             maps = {name: self._nothing(name, flags) for name, flags in known.items()}
             for name, score in self._scores(sample, since).items():
                 nats = self.calibrations[name].surprise(score)
@@ -86,11 +99,11 @@ class SceneModel:
     def explain(self, name: str, sample: Sample, place: tuple[float, float]) -> Reason | None:
         """What one expert says about the last tick of a sample of one clip at a place (shares of height, width)."""
         with torch.no_grad():
-            return under(self.experts, self.params, _reason, name, sample, self.memory, place)
+            return under(self.experts, self.params, _reason, name, sample.on(self.device), self.memory, place)
 
     def _nothing(self, name: str, known: Tensor) -> Tensor:
         """The map (B, T, h, w) of an expert that is not active."""
-        return torch.zeros(*known.shape, *self.calibrations[name].grid, device=known.device)
+        return torch.zeros(*known.shape, *self.calibrations[name].grid)
 
     def _scores(self, sample: Sample, since: int) -> dict[str, Tensor]:
         """Score maps of the ticks from ``since`` on; those of experts that are not active are not computed."""
@@ -98,7 +111,7 @@ class SceneModel:
         params = {name: tensor for name, tensor in self.params.items() if name.partition(".")[0] in active}
         starts = {name: max(0, since - ticks) for name, ticks in self.lookback.items()}
         scores = under(active, params, ExpertSet.score, sample, self.memory, starts)
-        return {name: score[:, since - starts[name] :] for name, score in scores.items()}
+        return {name: score[:, since - starts[name] :].cpu() for name, score in scores.items()}
 
 
 def _reason(experts: ExpertSet, name: str, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:

@@ -215,7 +215,7 @@ def clip_scores(model: SceneModel, sample: Sample) -> FloatArray:
 
     Nothing is calibrated: score distributions are of a camera's ticks, most of which are ordinary.
     """
-    experts = model.experts
+    experts, sample = model.experts, sample.on(model.device)
     with torch.no_grad():
         maps = under(experts, model.params, ExpertSet.score, sample, model.memory)
         found = [float(maps[name][..., 0, 0][expert.known(sample)].mean()) for name, expert in experts.each()]

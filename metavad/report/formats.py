@@ -21,13 +21,21 @@ def latex_table(
     head: Sequence[str], groups: Sequence[Sequence[Sequence[str]]], *, texts: int, notes: Sequence[str]
 ) -> str:
     """The same with booktabs: a rule before each group of rows, notes as comments before the table."""
-    comments = [f"% {printable(note).replace(DAGGER, 'dagger')}" for note in notes]
+    comments = [f"% {_plain(note)}" for note in notes]
     begin = rf"\begin{{tabular}}{{{'l' * texts}{'r' * (len(head) - texts)}}}"
     bodies = ["\n".join([r"\midrule", *map(_latex_row, group)]) for group in groups]
     return "\n".join([*comments, begin, r"\toprule", _latex_row(head), *bodies, r"\bottomrule", r"\end{tabular}", ""])
 
 
-DAGGER = "†"
+_PLAIN = {"†": "dagger", "±": "+-", DASH: "-"}
+
+
+def _plain(note: str) -> str:
+    """On one line and of letters that every compiler reads: a comment is copied into captions."""
+    text = printable(note)
+    for letter, plain in _PLAIN.items():
+        text = text.replace(letter, plain)
+    return text
 
 
 def _latex_row(cells: Sequence[str]) -> str:

@@ -5,17 +5,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from metavad.benchmark.protocol import FIGURES, LEADING, METHODS, REFERENCES, Figure
-from metavad.benchmark.record import MEAN, BenchmarkRecord, Row
+from metavad.benchmark.protocol import FIGURES, LEADING, METHODS, PROPOSED, REFERENCES, Figure
+from metavad.benchmark.record import MEAN, BenchmarkRecord, Difference, Row
 from metavad.errors import DataError
 from metavad.report.formats import DASH
 
-__all__ = ["Cell", "Grid", "Line", "Summary", "caption", "known_figures", "pivot", "sources", "summary"]
+__all__ = [
+    "Cell",
+    "Gains",
+    "Grid",
+    "Line",
+    "Summary",
+    "caption",
+    "gains",
+    "gains_caption",
+    "interval_text",
+    "known_figures",
+    "pivot",
+    "points_text",
+    "sources",
+    "span_text",
+    "summary",
+]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of a table: its ``value`` or none, its ``spread`` over draws, whether it leads."""
+    """One figure of a table: its ``value`` or none, its ``spread`` over draws, whether it is the best."""
 
     value: float | None = None
     spread: float | None = None
@@ -23,6 +39,10 @@ class Cell:
     marks: str = ""
     """Of the reference methods that it is certainly apart from."""
     figure: Figure = FIGURES[LEADING]
+    interval: tuple[float, float] | None = None
+    """Low and high, where there is one."""
+    found: bool = True
+    """Whether anything was found at all: who finds nothing is not the best at raising no false alarms."""
 
     def __str__(self) -> str:
         """In its unit, such as ``98.3* ±0.4`` per cent."""
@@ -53,6 +73,24 @@ class Grid:
     """How many scenes the mean is over: those in which every figure is defined."""
     compared: bool = False
     """Whether the record holds paired differences, so that what has no mark is not certain."""
+
+    @property
+    def intervals(self) -> tuple[bool, ...]:
+        """For each number of shots, whether any of its cells has an interval: a column of its own."""
+        lines = [line for _, group in self.groups for line in group]
+        return tuple(any(_has_interval(line.cells[n]) for line in lines) for n in range(len(self.shots)))
+
+
+def _has_interval(cell: Cell | None) -> bool:
+    return cell is not None and cell.interval is not None
+
+
+def interval_text(cell: Cell | None) -> str:
+    """Such as ``96.1 to 99.2``; empty where there is none."""
+    if cell is None or cell.interval is None:
+        return ""
+    low, high = map(cell.figure.text, cell.interval)
+    return f"{low} to {high}"
 
 
 _Cells: TypeAlias = dict[tuple[str, str, int], Cell]
@@ -92,6 +130,8 @@ def _cells(record: BenchmarkRecord, figure: str) -> _Cells:
             row.spread(figure),
             marks=marks[row.suite, row.scene, row.method, row.shots],
             figure=FIGURES[figure],
+            interval=row.interval(figure),
+            found=row.missed_events is None or row.missed_events < 1,
         )
         for row in record.rows
     }
@@ -119,17 +159,24 @@ def _means(cells: _Cells, scenes: Sequence[str]) -> _Cells:
             columns[method, shots].append(cell.value)
     figure = next(iter(cells.values())).figure
     means = {key: sum(values) / len(values) for key, values in columns.items()}
-    return {(MEAN, *key[1:]): Cell(means.get(key[1:]), figure=figure) for key in cells}
+    found = {key[1:] for key, cell in cells.items() if cell.found}
+    return {(MEAN, *key[1:]): Cell(means.get(key[1:]), figure=figure, found=key[1:] in found) for key in cells}
 
 
 def _marked_means(cells: _Cells, record: BenchmarkRecord, figure: str) -> _Cells:
     """An interval of the mean is over all scenes: it says nothing of a mean over fewer."""
     marks = _marks(record, figure)
-    return {key: replace(cell, marks=marks["", MEAN, key[1], key[2]]) for key, cell in cells.items() if key[0] == MEAN}
+    known = [each for each in record.means if each.figure == figure and each.low is not None and each.high is not None]
+    spans = {(each.method, each.shots): (each.low or 0.0, each.high or 0.0) for each in known}
+    return {
+        key: replace(cell, marks=marks["", MEAN, key[1], key[2]], interval=spans.get(key[1:]))
+        for key, cell in cells.items()
+        if key[0] == MEAN
+    }
 
 
 def _with_best(cells: _Cells) -> _Cells:
-    """The leading cells of each scene and number of shots are marked, where there are several methods."""
+    """The best cells of each scene and number of shots are marked, where methods differ in them."""
     columns: defaultdict[tuple[str, int], list[Cell]] = defaultdict(list)
     for (scene, _, shots), cell in cells.items():
         columns[scene, shots].append(cell)
@@ -137,14 +184,77 @@ def _with_best(cells: _Cells) -> _Cells:
 
 
 def _is_best(cell: Cell, column: Sequence[Cell]) -> bool:
-    values = [each.value for each in column if each.value is not None]
-    lead = (min if cell.figure.lower_is_better else max)(values, default=None)
-    return len(column) > 1 and cell.value is not None and cell.value == lead
+    """Whether it shows the best figure of its column, and not all show the same, nor one of who found nothing."""
+    shown = {cell.figure.text(each.value) for each in column if each.value is not None}
+    values = [each.value for each in column if each.value is not None and _ranks(each)]
+    if cell.value is None or not _ranks(cell) or len(shown) < 2:
+        return False
+    lead = (min if cell.figure.lower_is_better else max)(values)
+    return cell.figure.text(cell.value) == cell.figure.text(lead)
+
+
+def _ranks(cell: Cell) -> bool:
+    """Whether its value can be the best: ``no event found, no false alarm`` cannot."""
+    figure = cell.figure
+    idle = figure is FIGURES["false_alarms_per_hour"] and not cell.found
+    return figure.ranks and not idle and (figure.nothing is None or cell.value != figure.nothing)
 
 
 def _lines(cells: _Cells, scene: str, shots: Sequence[int]) -> tuple[Line, ...]:
     lines = [Line(scene, method, tuple(cells.get((scene, method, k)) for k in shots)) for method in METHODS]
     return tuple(line for line in lines if any(line.cells))
+
+
+@dataclass(frozen=True)
+class Gains:
+    """How far the proposed method lies from each reference, with as many shots: the leading figure, paired."""
+
+    shots: tuple[int, ...]
+    lines: tuple[tuple[str, str, tuple[Difference | None, ...]], ...]
+    """Scene, reference, and a difference for each number of shots."""
+    level: float
+    """Of the intervals."""
+
+
+def gains(record: BenchmarkRecord) -> Gains | None:
+    """The differences of the record that have an interval; none where it holds none."""
+    found = [each for each in record.differences if each.method == PROPOSED and each.level is not None]
+    if not found:
+        return None
+    several = len({row.suite for row in record.rows}) > 1
+    shots = tuple(sorted({each.shots for each in found}))
+    lines: dict[tuple[str, str], dict[int, Difference]] = {}
+    for each in found:
+        scene = MEAN if each.scenes else f"{each.suite}/{each.scene}" if several else each.scene
+        lines.setdefault((scene, each.minus), {})[each.shots] = each
+    return Gains(
+        shots, tuple((*key, tuple(map(cells.get, shots))) for key, cells in lines.items()), found[0].level or 0
+    )
+
+
+def gains_caption(found: Gains) -> str:
+    """What the numbers of the table of differences are, in one line."""
+    return (
+        f"{FIGURES[LEADING].title} of {PROPOSED} minus another method with the same shots, in points; "
+        f"{100 * found.level:.0f} % intervals of the paired bootstrap over test videos, of the mean over scenes; "
+        "bold is certain: the interval leaves out 0, over at least 6 of them"
+    )
+
+
+def points_text(value: float) -> str:
+    """A difference of fractions in points, such as ``+1.4``; what rounds to nothing keeps its sign.
+
+    >>> points_text(0.0138), points_text(-0.0004), points_text(0.0)
+    ('+1.4', '-0.0', '0.0')
+    """
+    return f"{100 * value:+.1f}" if value else "0.0"
+
+
+def span_text(cell: Difference) -> str:
+    """Its interval in points, such as ``-2.0 to +4.0``; empty where there is none."""
+    if cell.low is None or cell.high is None:
+        return ""
+    return f"{points_text(cell.low)} to {points_text(cell.high)}"
 
 
 def known_figures(record: BenchmarkRecord) -> list[str]:
@@ -194,16 +304,18 @@ def caption(grid: Grid) -> str:
     unit = f" in {figure.unit}" if figure.unit in ("%", "s") else ""
     better = "lower" if figure.lower_is_better else "higher"
     mean = f"; mean over {grid.averaged} scene{'s' * (grid.averaged != 1)}" if several else ""
-    units = "test videos, of the mean over scenes," if several else "test videos"
+    units = "test videos, of the mean over scenes" if several else "test videos"
     marks = f"; {_marks_explained(units)}" if grid.compared else ""
+    bounds = f"; 95 %: interval of the bootstrap over {units}, where they are at least 6" if any(grid.intervals) else ""
     spread = any(cell and cell.spread is not None for _, lines in grid.groups for line in lines for cell in line.cells)
     draws = "; ± standard deviation over draws of the shots" if spread else ""
-    return f"{figure.title}{unit}, {better} is better{draws}{mean}{marks}"
+    return f"{figure.title}{unit}, {better} is better{draws}{mean}{bounds}{marks}"
 
 
 def _marks_explained(units: str) -> str:
+    comma = "," if "," in units else ""
     marks = ", ".join(f"{METHODS[name].mark} from {name}" for name in REFERENCES)
     return (
-        f"certainly apart ({marks} with the same shots): the 95 % interval of the paired bootstrap over {units} "
+        f"certainly apart ({marks} with the same shots): the 95 % interval of the paired bootstrap over {units}{comma} "
         "leaves out 0"
     )

@@ -17,7 +17,18 @@ from metavad.benchmark.protocol import FIGURES, METHODS, PROPOSED
 from metavad.benchmark.record import MEAN, BenchmarkRecord, Row, SceneExample
 from metavad.errors import printable
 from metavad.report.formats import DASH
-from metavad.report.grid import Grid, caption, pivot, sources, summary
+from metavad.report.grid import (
+    Grid,
+    caption,
+    gains,
+    gains_caption,
+    interval_text,
+    pivot,
+    points_text,
+    sources,
+    span_text,
+    summary,
+)
 from metavad.report.plots import INK, auc_over_shots, heat_overlay, timeline
 from metavad.types import ByteArray
 
@@ -39,22 +50,22 @@ def headline(record: BenchmarkRecord) -> str:
     if best is None or before is None:
         return f"metavad on {whose}: the record does not hold both adapted and zero-shot figures."
     (shots, after), (_, none) = best, before
-    gain = 100 * (after - none)
     clips = f"{shots} normal clip{'s' * (shots != 1)}{' each' * (cameras > 1)}"
-    change = f"{abs(gain):.1f} points {'above' if gain >= 0 else 'below'} the same base without clips"
-    sure = _sureness(record, shots, MEAN if cameras > 1 else grid.groups[0][0])
-    return f"With {clips}, metavad reaches {100 * after:.1f} % AUC on {whose}: {change}{sure}."
+    sure = _sureness(record, shots, several=cameras > 1)
+    change = f"against the same base without clips {100 * (after - none):+.1f}{sure}"
+    return f"With {clips}, metavad reaches {100 * after:.1f} % AUC on {whose}; {change}."
 
 
-def _sureness(record: BenchmarkRecord, shots: int, scene: str) -> str:
+def _sureness(record: BenchmarkRecord, shots: int, *, several: bool) -> str:
     """The interval of the gain over zero-shot, where the record has one, and whether it leaves out 0."""
     for each in record.differences:
-        if (each.method, each.minus, each.shots, each.scene) == (PROPOSED, "zero-shot", shots, scene):
+        if (each.method, each.minus, each.shots) == (PROPOSED, "zero-shot", shots) and bool(each.scenes) is several:
             if each.low is None or each.high is None or each.level is None:
                 break
             span = f"{100 * each.level:.0f} %: {100 * each.low:+.1f} to {100 * each.high:+.1f}"
-            return f" ({span})" if each.certain else f" ({span}), not certain"
-    return ""
+            few = f": too few {'cameras' if several else 'test videos'}" if each.low > 0 or each.high < 0 else ""
+            return f" ({span})" if each.certain else f" ({span}), not certain{few}"
+    return " (no interval), not certain"
 
 
 def _final(grid: Grid, method: str) -> tuple[int, float] | None:
@@ -76,6 +87,11 @@ def render_page(record: BenchmarkRecord, examples: Sequence[SceneExample] = ()) 
         tiles=_tiles(record, grid),
         grid=grid,
         caption=caption(grid),
+        interval=interval_text,
+        gains=(found := gains(record)),
+        gains_caption=gains_caption(found) if found else "",
+        points=points_text,
+        span=span_text,
         summary=summary(record),
         titles=FIGURES,
         methods=METHODS,

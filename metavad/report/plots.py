@@ -24,7 +24,7 @@ from metavad.report.grid import Cell, Line, pivot
 from metavad.runs import runs
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["INK", "auc_over_shots", "heat_overlay", "timeline"]
+__all__ = ["INK", "auc_over_shots", "auc_over_shots_pdf", "heat_overlay", "timeline"]
 
 INK = {
     "ink": "#1b2430",
@@ -52,6 +52,18 @@ def auc_over_shots(record: BenchmarkRecord, scene: str) -> str:
     Where a level line, or ``wrong-scene``, lies far under the others it is named at the foot, so that they keep their
     room.
     """
+    return _svg(_curves_of(record, scene))
+
+
+def auc_over_shots_pdf(record: BenchmarkRecord, scene: str) -> bytes:
+    """The same as a PDF of one page, for a paper; the same bytes for the same record."""
+    content = io.BytesIO()
+    with mpl.rc_context({"pdf.fonttype": 42}):
+        _curves_of(record, scene).savefig(content, format="pdf", metadata={"CreationDate": None, "Creator": None})
+    return content.getvalue()
+
+
+def _curves_of(record: BenchmarkRecord, scene: str) -> Figure:
     grid = pivot(record, LEADING)
     lines = dict(grid.groups).get(scene)
     if lines is None:
@@ -66,7 +78,7 @@ def auc_over_shots(record: BenchmarkRecord, scene: str) -> str:
         _draw_curve(axes, method, curve, shots)
     _shot_axis(axes, shots, (low, high))
     _name_lines(axes, curves, max(len(shots) - 1, 0), (low, high))
-    return _svg(picture)
+    return picture
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ A suite is data: adding a dataset is a file in ``tasks/`` or anywhere else, in t
 """
 
 import glob
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from metavad.errors import SuiteError, UsageError, nearest
+from metavad.errors import MissingDataError, SuiteError, UsageError, nearest
 from metavad.scenes.encoding import spelt
 from metavad.scenes.listing import name_of, natural, videos_under
 from metavad.scenes.regex import matched_groups
@@ -18,7 +19,7 @@ from metavad.scenes.suite_file import LayoutTable, SceneTable, SuiteTable, table
 from metavad.scenes.video_lists import chosen_by
 from metavad.shipped import shipped
 
-__all__ = ["Place", "about", "load_suite", "place_of", "roots_of"]
+__all__ = ["Place", "about", "described", "load_suite", "place_of", "roots_of"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _there(place: Place, table: SuiteTable) -> tuple[list[_Found], list[SuiteErr
         found += [(layout, scenes, missing)] if scenes else []
         nothing += missing
     if nothing:
-        halves.append(SuiteError(_nothing(place, nothing[0], [layout.name for layout in layouts])))
+        halves.append(_nothing(place, nothing[0], [layout.name for layout in layouts]))
     return found, halves
 
 
@@ -146,7 +147,8 @@ def _sides(place: Place, table: SceneTable) -> tuple[Path, tuple[Video, ...], tu
             _both_sides(place, table, root, normal, test)
             return root, normal, test
     listings = table.normal_list if table.normal else table.test_list
-    raise _NothingThereError(f"{table.name}: {_why_nothing(roots[0], table.normal or table.test, listings)}")
+    name = "" if table.pattern else f"{table.name}: "  # of a pattern, a name is a form to be filled in
+    raise _NothingThereError(f"{name}{_why_nothing(roots[0], table.normal or table.test, listings)}")
 
 
 def _matching_videos(root: Path, patterns: Sequence[str], fps: float | None) -> tuple[Video, ...]:
@@ -181,7 +183,7 @@ def roots_of(place: Place, given: str) -> list[Path]:
     if root.is_absolute():
         return [root]
     if not place.roots:
-        raise SuiteError(f"{place.name}: expected to know where the data is, found nothing; set --data or METAVAD_DATA")
+        raise _missing(place, "expected a folder of datasets, found none named", "DIR")
     first = [place.beside] if place.beside and root == Path() else []
     return [under / root for under in dict.fromkeys([*first, *place.roots])]
 
@@ -190,10 +192,11 @@ def _both_sides(
     place: Place, table: SceneTable, root: Path, normal: tuple[Video, ...], test: tuple[Video, ...]
 ) -> None:
     sides = (table.normal, table.normal_list, normal), (table.test, table.test_list, test)
+    scene = "scenes" if table.pattern else f"scene {table.name!r}"
     for patterns, listings, videos in sides:
         if patterns and not videos:
             raise _HalfThereError(
-                f"{place.path.name}: scene {table.name!r}: {_why_nothing(root, patterns, listings)}, "
+                f"{place.path.name}: {scene}: {_why_nothing(root, patterns, listings)}, "
                 "the other side is there; complete the folder or mend the suite"
             )
 
@@ -332,9 +335,29 @@ def _labelled(scenes: list[Scene]) -> bool:
     return all(labels.of(test).exists() or labels.normal_throughout(test) for labels, test in sides)
 
 
-def _nothing(place: Place, failure: str, layouts: list[str]) -> str:
+def _nothing(place: Place, failure: str, layouts: list[str]) -> SuiteError:
     others = f" (nor do the layouts {', '.join(layouts[1:])})" if len(layouts) > 1 else ""
-    return (
+    if place.beside is None and place.roots:
+        return _missing(place, f"expected its videos, but {failure}{others}", str(place.roots[0]))
+    return SuiteError(
         f"{place.name}: expected videos, but {failure}{others}; "
         "put them there, or say where they are with --data or METAVAD_DATA"
     )
+
+
+def _missing(place: Place, what: str, root: str) -> MissingDataError:
+    """Of a suite that ships: what is missing, how to get it, under which terms, and the files that are expected."""
+    table = table_of(place.path)
+    have = "if you have it, say where with --data DIR or METAVAD_DATA"
+    fetch = f"`metavad data fetch {place.name} --data {root}`" if table.archives else "by hand, as below"
+    return MissingDataError(f"{place.name}: {what}; {have}, else get it: {fetch}", described(place.path))
+
+
+def described(path: Path) -> list[str]:
+    """Title, source, terms and reference of a suite that ships, and the files that its comments say are expected."""
+    table, text = table_of(path), path.read_text(encoding="utf-8").splitlines()
+    begin = next((n for n, line in enumerate(text) if line.startswith("# Expected under")), len(text))
+    expected = itertools.takewhile(lambda line: line.startswith("#"), text[begin:])
+    facts = {"get": table.get, "terms": table.terms, "cite": table.reference}
+    lines = [f"{key}: {value}" for key, value in facts.items() if value]
+    return [table.title or path.stem, *lines, *(line.removeprefix("#").removeprefix(" ") for line in expected)]

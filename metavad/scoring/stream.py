@@ -111,7 +111,7 @@ class PushedFrames:
         self._detector, self._wait, self._is_whole = detector, wait, is_whole
         cropped = detector.camera.height, detector.camera.width
         self._pictures = CameraPictures(cropped, crop, working_size(*cropped, detector.config.data.short_side))
-        self._features = features_of(detector.config, detector.model.experts.reads)
+        self._features = features_of(detector.config, detector.model.experts.reads, detector.model.device)
         if beside := [name for name, feature in self._features.items() if feature.needs_files]:
             raise UsageError(
                 f"expected a detector of what pictures show, found one that reads {beside[0]} from files; "
@@ -208,7 +208,7 @@ def _video_at(path: str | Path) -> Video:
 def _frames(detector: Detector, reading: Reading, inside: tuple[int, int], progress: Progress) -> Iterator[FrameScore]:
     """Every frame of a file inside these, recording by recording; the next chunk is read meanwhile."""
     features, facts, data = (
-        features_of(detector.config, detector.model.experts.reads),
+        features_of(detector.config, detector.model.experts.reads, detector.model.device),
         reading.facts,
         detector.config.data,
     )

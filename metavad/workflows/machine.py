@@ -17,8 +17,16 @@ def device_of(name: str) -> str:
     there = torch.cuda.is_available()
     if name not in ("auto", "cpu", "cuda"):
         raise UsageError(f"--device: expected auto, cpu or cuda, found {name!r}")
+    if name == "cuda" and torch.version.cuda is None:
+        raise UsageError(
+            f"--device cuda: expected a torch built for CUDA, found {torch.__version__}, built without; install one "
+            "from https://pytorch.org/get-started/locally/, or leave --device out"
+        )
     if name == "cuda" and not there:
-        raise UsageError("--device cuda: expected a GPU that torch can use, found none; use --device cpu or auto")
+        raise UsageError(
+            f"--device cuda: expected a GPU that torch can use, found none for CUDA {torch.version.cuda}; look at what "
+            "nvidia-smi says, or leave --device out"
+        )
     return "cuda" if there and name != "cpu" else "cpu"
 
 

@@ -10,6 +10,7 @@ import pytest
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.suite import load_suite
 from metavad.shipped import shipped
+from tests.footage import write_frames
 
 
 def test_what_ships_is_listed_printed_and_copied(metavad, tmp_path):
@@ -147,25 +148,52 @@ def test_label_writes_an_empty_file(metavad, cameras, tmp_path):
     assert ", 4.00 frames/s, " in (tmp_path / "slow.csv").read_text()
 
 
-def test_the_label_file_is_called_as_its_suite_would(metavad, cameras, tmp_path):
-    """From the root of the scene, which may be folders above."""
+def test_a_label_file_completes_its_suite(metavad, cameras, tmp_path):
+    """It is called from the root of the scene, which may be folders above."""
     for side in ("normal", "test"):
         (tmp_path / "mine" / "gate" / side).mkdir(parents=True)
         shutil.copy(cameras.parent / "camera-000" / "test" / "test-00.mp4", tmp_path / "mine" / "gate" / side)
-    assert metavad("data", "import", "mine", "--yes").code == 0
+    made = metavad("data", "import", "mine", "--yes")
+    assert "gate: 1 normal and 1 test videos, no labels" in made.out
+    assert "next: metavad data label mine/gate/test/test-00.mp4 --out mine/gate/intervals.csv" in made.out
     message = metavad("data", "label", "mine/gate/test/test-00.mp4").out
-    assert 'path = "test/intervals.csv"' in message
     suite = tmp_path / "mine" / "suite.toml"
-    marked = re.sub(
-        "# no labels found; for example: .*", message.partition("in the suite: ")[2].strip(), suite.read_text()
-    )
-    suite.write_text(marked)
+    assert f"{suite}: names it as the labels of gate" in message
+    assert f"metavad data check {suite}" in message
+    assert 'labels = { format = "intervals", path = "test/intervals.csv", unit = "frames" }' in suite.read_text()
+    assert "no labels found" not in suite.read_text()
     with (tmp_path / "mine" / "gate" / "test" / "intervals.csv").open("a") as file:
         file.write("test-00,3,7\n")
     checked = metavad("data", "check", "mine")
     assert (checked.code, "1 scene; 0 errors, 0 warnings" in checked.out) == (0, True), checked.out
     scene = load_suite(str(tmp_path / "mine")).scenes[0]
     assert frame_labels(scene, scene.test[0], 50).nonzero()[0].tolist() == [3, 4, 5, 6]
+    before = suite.read_text()
+    other = metavad("data", "label", "mine/gate/test/test-00.mp4", "--out", "other.csv")
+    assert 'gate has other labels; to take these, put there: labels = { format = "intervals"' in other.out
+    assert suite.read_text() == before
+
+
+def test_labels_that_were_there_first_are_in_the_suite(metavad, cameras, tmp_path):
+    """``data label``, filled in with whole frames, then ``data import``: nothing is left to be done by hand."""
+    shutil.copytree(cameras.parent / "camera-000" / "normal", tmp_path / "mine" / "normal")
+    (tmp_path / "mine" / "test").mkdir()
+    shutil.copy(cameras.parent / "camera-000" / "test" / "test-00.mp4", tmp_path / "mine" / "test")
+    labelled = metavad("data", "label", "mine/test/test-00.mp4", "--out", "mine/intervals.csv")
+    assert "next, once it is filled in: metavad data import mine, which writes a suite file" in labelled.out
+    with (tmp_path / "mine" / "intervals.csv").open("a") as file:
+        file.write("test-00,1,2\n")  # may be seconds as well: the file says that it is in frames
+    made = metavad("data", "import", "mine", "--yes")
+    assert "mine: 2 normal and 1 test videos, labelled" in made.out or "1 test videos, labelled" in made.out
+    checked = metavad("data", "check", "mine")
+    assert (checked.code, "0 errors, 0 warnings" in checked.out) == (0, True), checked.out
+
+
+def test_the_frame_rate_of_folders_can_be_said(metavad, tmp_path):
+    for side in ("train", "test"):
+        write_frames(tmp_path / "mine" / side / "01", 3)
+    assert metavad("data", "import", "mine", "--yes", "--fps", 10).code == 0
+    assert "fps = 10\n" in (tmp_path / "mine" / "suite.toml").read_text()
 
 
 def test_experts_are_shown_with_what_they_read_and_whether_they_need_clips(metavad):

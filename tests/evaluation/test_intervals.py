@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from metavad.errors import DataError, UsageError
-from metavad.evaluation import FEWEST, Difference, auc_difference, mean_difference, micro_auc
+from metavad.evaluation import (
+    FEWEST,
+    Difference,
+    auc_difference,
+    auc_interval,
+    mean_difference,
+    mean_interval,
+    micro_auc,
+)
 
 
 def videos(count=12, frames=60, seed=0):
@@ -47,6 +55,31 @@ def test_a_better_method_is_certain_and_the_mirror_is_its_negative():
     assert ours.certain
     assert ours.share_above == 1
     assert (theirs.value, theirs.low, theirs.high) == pytest.approx((-ours.value, -ours.high, -ours.low))
+
+
+def test_the_interval_of_a_figure_is_that_of_resampled_videos():
+    """Against the oracle: a method minus one that is right in half of all pairs is its AUC minus one half."""
+    noise, labels = videos()
+    scores = [row + 0.5 * label for row, label in zip(noise, labels, strict=True)]
+    found = auc_interval(scores, labels, generator=np.random.default_rng(0), resamples=50)
+    chance = [np.zeros(len(row)) for row in noise]
+    oracle = resampled(micro_auc, scores, chance, labels, seed=0, resamples=50)
+    assert found.value == pytest.approx(micro_auc(scores, labels))
+    assert (found.low, found.high) == pytest.approx((oracle.low + 0.5, oracle.high + 0.5))
+    assert found.units == len(labels)
+
+
+def test_a_few_videos_give_no_interval():
+    noise, labels = videos(count=FEWEST - 1)
+    found = auc_interval(noise, labels, generator=np.random.default_rng(0), resamples=50)
+    assert found.value == pytest.approx(micro_auc(noise, labels))
+    assert np.isnan([found.low, found.high]).all()
+    values = np.linspace(0.5, 0.9, FEWEST)
+    generator = np.random.default_rng(0)
+    assert np.isnan(mean_interval(values[1:], generator=generator).low)
+    whole = mean_interval(values, generator=generator)
+    assert whole.value == pytest.approx(0.7)
+    assert 0.5 <= whole.low < 0.7 < whole.high <= 0.9
 
 
 def test_the_interval_of_a_mean_agrees_with_theory():

@@ -61,6 +61,32 @@ def test_lower_is_best_where_lower_is_better(record):
     assert "lower is better" in caption(pivot(record, "eer"))
 
 
+def best(values, figure="micro_auc", **more):
+    """The methods whose cell is marked, of one scene without clips: ``{method: value}``."""
+    rows = [row_of("lawn", name, 0, **{figure: value}, **more.get(name, {})) for name, value in values.items()]
+    (_, lines), *_ = pivot(record_of(rows), figure).groups
+    return {line.method for line in lines if line.cells[0].best}
+
+
+def test_the_best_is_marked_only_where_it_is_better():
+    assert best({"position": 0.5, "motion": 0.7, "zero-shot": 0.8}) == {"zero-shot"}
+    assert best({"position": 0.8, "motion": 0.8, "zero-shot": 0.8}) == set()
+    # What is printed alike is marked alike.
+    assert best({"position": 0.5, "motion": 0.79996, "zero-shot": 0.80004}) == {"motion", "zero-shot"}
+
+
+def test_who_finds_nothing_is_never_the_best():
+    missed = {"motion": 1.0, "zero-shot": 1.0}
+    assert best(missed, "missed_events") == set()
+    assert best({"motion": 1.0, "zero-shot": 0.75}, "missed_events") == {"zero-shot"}
+    assert best({"motion": 0.0, "zero-shot": 0.0}, "rbdc") == set()
+    quiet = {"motion": {"missed_events": 1.0}, "zero-shot": {"missed_events": 0.2}}
+    alarms = {"motion": 0.0, "zero-shot": 3.0, "position": 5.0}
+    assert best(alarms, "false_alarms_per_hour", **quiet) == {"zero-shot"}
+    # Chance is of the footage, not of a method.
+    assert best({"motion": 0.2, "zero-shot": 0.3}, "ap_chance") == set()
+
+
 def test_scenes_of_several_suites_carry_the_suite(record):
     other = changed(record, rows=(changed(record.rows[0], suite="other"), *record.rows[1:]))
     assert [scene for scene, _ in pivot(other).groups][:2] == ["other/ped_2", "held-out/ped_2"]

@@ -9,7 +9,7 @@ import pytest
 from metavad.benchmark.protocol import METHODS
 from metavad.benchmark.record import SceneExample
 from metavad.report.page import headline, render_page
-from tests.records import changed, difference_of, only_rows, with_rows
+from tests.records import changed, difference_of, only_rows, record_of, row_of, with_rows
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -107,20 +107,47 @@ def test_the_table_of_the_page_is_the_grid(record):
 def test_the_headline_says_what_the_record_says(record):
     assert (
         headline(record)
-        == "With 10 normal clips each, metavad reaches 93.0 % AUC on 2 new cameras: 8.0 points above the same base "
-        "without clips."
+        == "With 10 normal clips each, metavad reaches 93.0 % AUC on 2 new cameras; against the same base without "
+        "clips +8.0 (no interval), not certain."
     )
     worse = with_rows(record, lambda row: row.method == "adapted", micro_auc=0.7)
     assert "70.0 % AUC" in headline(worse)
-    assert "15.0 points below" in headline(worse)
+    assert "without clips -15.0 (no interval)" in headline(worse)
     assert "does not hold" in headline(only_rows(record, lambda row: row.method != "adapted"))
 
 
-@pytest.mark.parametrize(("certain", "end"), [(True, " (95 %: -2.0 to +18.0)."), (False, "+18.0), not certain.")])
-def test_the_headline_has_the_interval_and_says_what_is_not_certain(record, certain, end):
-    gain = difference_of("adapted", 10, "zero-shot", certain, suite="", scene="mean", low=-0.02, high=0.18)
-    others = difference_of("adapted", 1, "zero-shot", certain, suite="", scene="mean", low=0.5, high=0.6)
+@pytest.mark.parametrize(
+    ("certain", "low", "end"),
+    [
+        (True, 0.02, "without clips +8.0 (95 %: +2.0 to +18.0)."),
+        (False, -0.02, "without clips +8.0 (95 %: -2.0 to +18.0), not certain."),
+        (False, 0.02, "without clips +8.0 (95 %: +2.0 to +18.0), not certain: too few cameras."),
+    ],
+)
+def test_the_headline_has_the_interval_and_says_what_is_not_certain(record, certain, low, end):
+    gain = difference_of("adapted", 10, "zero-shot", certain, suite="", scene="mean", scenes=4, low=low, high=0.18)
+    others = difference_of("adapted", 1, "zero-shot", certain, suite="", scene="mean", scenes=4, low=0.5, high=0.6)
     assert headline(changed(record, differences=(others, gain))).endswith(end)
+
+
+def test_the_headline_of_one_camera_has_its_own_interval(record):
+    """A camera that is called mean is not the mean."""
+    one = record_of([row_of("mean", "zero-shot", 0, 0.5), row_of("mean", "adapted", 10, 0.6)])
+    gain = difference_of("adapted", 10, "zero-shot", certain=False, scene="mean", low=0.01, high=0.2)
+    assert headline(changed(one, differences=(gain,))).endswith("+20.0), not certain: too few test videos.")
+
+
+def test_intervals_stand_in_columns_of_their_own_and_differences_in_a_table(record):
+    record = with_rows(
+        record, lambda row: row.shots == 10, micro_auc_low=0.81, micro_auc_high=0.99, interval_level=0.95
+    )
+    gain = difference_of("adapted", 10, "zero-shot", certain=True, value=0.08, low=0.01, high=0.2)
+    page = Page(render_page(changed(record, differences=(gain,))))
+    cells = [[cell.strip() for cell in row] for row in page.rows]
+    assert ["scene", "method", "K = 0", "K = 1", "K = 10", "95 %"] in cells
+    assert ["adapted", "", "94.0 ±1.0", "98.0 ±1.0", "81.0 to 99.0"] in cells
+    assert ["scene", "adapted minus", "K = 10", "95 %"] in cells
+    assert ["lawn", "zero-shot", "+8.0", "+1.0 to +20.0"] in cells
 
 
 def test_one_number_of_clips_is_no_curve(record):

@@ -4,9 +4,10 @@ import io
 import pytest
 from rich.console import Console
 
+from metavad.benchmark.record import MeanFigure
 from metavad.errors import UsageError
 from metavad.report.table import format_table, terminal_table
-from tests.records import changed, difference_of, only_rows, scene_of
+from tests.records import changed, difference_of, only_rows, scene_of, with_rows
 
 
 def printed(record, width):
@@ -58,13 +59,74 @@ def test_latex_escapes_and_balances(record):
     assert text.count("{") == text.count("}")
 
 
-def test_csv_holds_every_row_as_it_is(record):
-    rows = list(csv.DictReader(io.StringIO(format_table(record, "csv"))))
-    assert len(rows) == len(record.rows)
-    for found, row in zip(rows, record.rows, strict=True):
-        assert found["scene"] == row.scene
-        assert float(found["micro_auc"]) == row.micro_auc
-        assert found["macro_auc"] == ""
+def csv_rows(record):
+    return list(csv.DictReader(io.StringIO(format_table(record, "csv"))))
+
+
+def test_csv_has_a_line_for_each_figure_of_each_row_as_it_is(record):
+    rows = csv_rows(record)
+    assert len(rows) == len(record.rows) * 4  # micro AUC, EER, seconds and frames a second
+    leading = [row for row in rows if row["figure"] == "micro_auc"]
+    for found, row in zip(leading, record.rows, strict=True):
+        assert (found["scene"], found["method"], found["shots"]) == (row.scene, row.method, str(row.shots))
+        assert float(found["value"]) == row.micro_auc
+        assert found["std"] == ("" if row.micro_auc_std is None else str(row.micro_auc_std))
+        assert (found["low"], found["high"], found["level"], found["draws"]) == ("", "", "", "5")
+
+
+def test_csv_has_the_intervals_of_rows_means_and_differences(record):
+    record = with_rows(
+        record, lambda row: row.shots == 10, micro_auc_low=0.81, micro_auc_high=0.99, interval_level=0.95
+    )
+    mean = {"method": "adapted", "shots": 10, "figure": "micro_auc", "value": 0.93, "level": 0.95, "scenes": 6}
+    gain = difference_of("adapted", 10, "zero-shot", certain=True, videos=12)
+    record = changed(record, means=(MeanFigure(low=0.9, high=0.95, **mean),), differences=(gain,))
+    rows = csv_rows(record)
+    (row,) = [row for row in rows if (row["scene"], row["method"], row["shots"]) == ("lawn", "adapted", "10")][:1]
+    assert (row["low"], row["high"], row["level"], row["unit"]) == ("0.81", "0.99", "0.95", "videos")
+    (row,) = [row for row in rows if row["unit"] == "scenes"]
+    assert (row["scene"], row["value"], row["low"], row["high"], row["units"]) == ("mean", "0.93", "0.9", "0.95", "6")
+    (row,) = [row for row in rows if row["minus"]]
+    assert (row["minus"], row["value"], row["low"], row["certain"], row["units"]) == (
+        "zero-shot",
+        "0.1",
+        "0.05",
+        "True",
+        "12",
+    )
+
+
+def test_intervals_are_columns_of_a_table_where_there_are_any(record):
+    record = with_rows(
+        record, lambda row: row.shots == 10, micro_auc_low=0.81, micro_auc_high=0.99, interval_level=0.95
+    )
+    markdown, latex = format_table(record, "markdown"), format_table(record, "latex")
+    assert "| scene | method | K = 0 | K = 1 | K = 10 | 95 % |" in markdown
+    assert "| lawn | adapted |  | **84.0 ±1.0** | **88.0 ±1.0** | 81.0 to 99.0 |" in markdown
+    assert r"Scene & Method & $K=0$ & $K=1$ & $K=10$ & 95\,\% \\" in latex
+    assert r"{\scriptsize 81.0 to 99.0} \\" in latex
+    assert "interval of the bootstrap over test videos" in markdown
+    rows = [line for line in latex.splitlines() if line.endswith(r"\\")]
+    assert {line.count(" &") for line in rows} == {5}
+
+
+def test_differences_follow_with_their_intervals(record):
+    differences = [
+        difference_of("adapted", 10, "zero-shot", certain=False, value=0.014, low=-0.02, high=0.04),
+        difference_of("adapted", 1, "zero-shot", certain=True, value=-0.0004, low=-0.01, high=-0.0001),
+        difference_of("adapted", 10, "fine-tune", certain=False, value=None, low=None, high=None),
+        difference_of("refit", 10, "zero-shot", certain=True),
+    ]
+    record = changed(record, differences=differences)
+    lines = format_table(record, "markdown").splitlines()
+    assert "| scene | adapted minus | K = 1 | 95 % | K = 10 | 95 % |" in lines
+    assert "| lawn | zero-shot | **-0.0** | -1.0 to -0.0 | +1.4 | -2.0 to +4.0 |" in lines
+    assert "| lawn | fine-tune |  |  | – |  |" in lines
+    latex = format_table(record, "latex")
+    assert latex.count(r"\begin{tabular}") == 2
+    assert r"lawn & zero-shot & $\mathbf{-0.0}$ & {\scriptsize $-1.0$ to $-0.0$} & $+1.4$" in latex
+    assert "adapted minus" not in format_table(record, "latex", "eer")  # differences are of micro AUC
+    assert latex.isascii()
 
 
 def test_an_unknown_format_is_an_error(record):

@@ -11,6 +11,7 @@ from joblib import Parallel, delayed
 
 from metavad.errors import DataError, FootageWarning, printable
 from metavad.progress import SILENT, Progress
+from metavad.scenes.datasets.importing import IN_FRAMES
 from metavad.scenes.labels import check_rows, frame_labels, pixel_masks, region_tracks, unlabelled
 from metavad.scenes.scene import Expect, Scene, Suite, Video
 from metavad.scenes.video import VideoFacts, decodable_frames, probe, read_frames
@@ -104,7 +105,7 @@ def _against_rows(scene: Scene) -> Iterator[Finding]:
 
 def empty_intervals(*videos: Video) -> str:
     """The text of a label file to fill in: one line per abnormal interval, in frames."""
-    lines = ["# One line per abnormal interval: frames counted from 0, the end excluded."]
+    lines = [f"# One line per abnormal interval: {IN_FRAMES}."]
     for video in videos:
         facts = probe(video)
         length = f"{facts.frames} frames, {facts.rate:.2f} frames/s, {facts.frames / facts.rate:.1f} s"

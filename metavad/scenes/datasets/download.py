@@ -1,7 +1,6 @@
 """Fetching of datasets that have a public address and a known digest; the others say where to ask."""
 
 import hashlib
-import itertools
 import re
 import shutil
 import threading
@@ -23,7 +22,7 @@ from metavad.files import claimed, full_disk_named
 from metavad.progress import SILENT, Progress
 from metavad.scenes.datasets.archive import Limits, extract
 from metavad.scenes.scene import Archive, Suite
-from metavad.scenes.suite import about
+from metavad.scenes.suite import about, described
 
 __all__ = ["Limits", "by_hand", "extract", "fetch", "retrieve", "still_missing"]
 
@@ -58,15 +57,8 @@ def _where(suite: Suite) -> str:
 
 def by_hand(name: str) -> list[str]:
     """What to download by hand for suite ``name``, under which terms, and where its files are expected: lines."""
-    suite = about(name)
-    if suite.path is None:
-        return []
-    text = suite.path.read_text(encoding="utf-8").splitlines()
-    begin = next((n for n, line in enumerate(text) if line.startswith("# Expected under")), len(text))
-    expected = itertools.takewhile(lambda line: line.startswith("#"), text[begin:])
-    facts = {"get": suite.get, "terms": suite.terms, "cite": suite.reference}
-    lines = [f"{key}: {value}" for key, value in facts.items() if value]
-    return [suite.title, *lines, *(line.removeprefix("#").removeprefix(" ") for line in expected)]
+    path = about(name).path
+    return [] if path is None else described(path)
 
 
 def still_missing(suite: Suite) -> list[str]:

@@ -17,7 +17,10 @@ from metavad.scenes.listing import frame_files, is_junk, matching_videos, natura
 from metavad.scenes.scene import Video
 from metavad.scenes.video import probe
 
-__all__ = ["Unit", "import_folder"]
+__all__ = ["IN_FRAMES", "Unit", "import_folder"]
+
+IN_FRAMES = "frames counted from 0, the end excluded"
+"""What a table of intervals that metavad has written says of its numbers."""
 
 Unit: TypeAlias = Literal["frames", "seconds"]
 """What intervals are counted in."""
@@ -38,19 +41,19 @@ _SLOWEST = 5.0  # frames a second of a folder of frames at the least: what its i
 _PEEK = 1 << 16  # bytes of a table that are looked at
 
 
-def import_folder(folder: Path, ask: _Ask = lambda table: None) -> str:
+def import_folder(folder: Path, ask: _Ask = lambda table: None, fps: float | None = None) -> str:
     """A guess at the suite file of the footage in ``folder``: text to save there as ``suite.toml`` and mend.
 
     Folders called train, normal, ... are the normal side, those called test, abnormal, ... the test side;
     folders side by side that have both are scenes. ``ask`` is asked for the unit of a table of intervals that may be
-    of frames and of seconds; where it does not know, the table is named and not used. Raises :class:`DataError`
-    where there is no video.
+    of frames and of seconds; where it does not know, the table is named and not used. ``fps`` are the frames a second
+    of folders of frames, where that is known. Raises :class:`DataError` where there is no video.
     """
     videos_under(folder, _LEVELS, 1.0)  # names what is left out
     scenes = _scenes(folder)
     if not scenes:
         raise DataError(f"{folder}: expected videos or folders of frames, found none; name another folder")
-    tables = "\n".join(_scene_text(folder, scene, groups, ask) for scene, groups in scenes.items())
+    tables = "\n".join(_scene_text(folder, scene, groups, ask, fps) for scene, groups in scenes.items())
     return f"title = {_quoted(folder.absolute().name)}\n\n{tables}"
 
 
@@ -159,7 +162,7 @@ def _sides(groups: _Groups) -> dict[str, _Side]:
 # --- the text ------------------------------------------------------------------------------------------------
 
 
-def _scene_text(folder: Path, scene: Path, groups: _Groups, ask: _Ask) -> str:
+def _scene_text(folder: Path, scene: Path, groups: _Groups, ask: _Ask, fps: float | None) -> str:
     sides = _sides(groups)
     patterns: dict[_Side, list[str]] = {"normal": [], "test": [], "neither": []}
     for group, paths in groups.items():
@@ -171,7 +174,8 @@ def _scene_text(folder: Path, scene: Path, groups: _Groups, ask: _Ask) -> str:
         lines.append(f"# left out, neither normal nor test by name: {_quoted(group)}, {len(groups[group])} videos")
     lines += _labels_text(scene, videos_under(scene, patterns["test"], 1.0), ask)
     if any(path.is_dir() for paths in groups.values() for path in paths):
-        lines.append("fps = 25  # a guess: folders of frames do not say; put the true rate here")
+        guess = "fps = 25  # a guess: folders of frames do not say; put the true rate here"
+        lines.append(guess if fps is None else f"fps = {fps:g}")
     return "\n".join([*lines, ""])
 
 
@@ -272,6 +276,8 @@ def _unit(table: Path, tests: Sequence[Video]) -> Unit | None:
         return None
     if any(number % 1 for _, *numbers in rows for number in numbers):
         return "seconds"
+    if IN_FRAMES in _beginning(table):
+        return "frames"
     named = {name: video for video in tests for name in (video.name, video.path.name)}
     for name, _, end in rows:
         video = named.get(name) or (tests[0] if not name and len(tests) == 1 else None)
