@@ -1,5 +1,6 @@
 """``metavad benchmark``: few-shot against zero-shot on labelled cameras."""
 
+import shlex
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -83,7 +84,7 @@ def benchmark(
     from metavad.cli.options import device_named, numbers
     from metavad.cli.recognition import asked_classes, print_recognition, run_recognition
     from metavad.cli.tables import check_figures
-    from metavad.cli.terminal import STARTS_OVER, progress_of, resuming
+    from metavad.cli.terminal import STARTS_OVER, progress_of, resuming, say
 
     given = _Given(base, data, device_named(device), jobs)
     _check_style(style)
@@ -105,6 +106,8 @@ def benchmark(
         outcome = _run(target, given, asked, progress=meter, **options)
         _write(outcome, json_file, html, scores, plots)
     _print(outcome.record, style, figures)
+    if json_file is not None and style == "table":
+        say(f"next, for a paper: metavad report {shlex.quote(str(json_file))} --out table.tex")
 
 
 @dataclass(frozen=True)

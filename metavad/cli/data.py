@@ -198,6 +198,8 @@ def check(
     say(f"{suite.name}: {scenes}{layout}{labels}; {counted}")
     if errors:
         raise typer.Exit(1)
+    if any(scene.test and (scene.labels or scene.pixel_masks) for scene in suite.scenes):
+        say(f"next: metavad benchmark --target {name} --shots 0,1,10 --json results.json")
 
 
 @app.command(
@@ -242,17 +244,27 @@ def _imported(path: Path) -> list[str]:
 
     from metavad.scenes.suite import load_suite
 
-    lines = []
-    for scene in load_suite(str(path)).scenes:
-        counts = f"{len(scene.normal)} normal and {len(scene.test)} test videos"
+    lines, suite = [], load_suite(str(path))
+    for scene in suite.scenes:
         labelled = scene.labels is not None or scene.pixel_masks is not None
-        lines.append(f"  {scene.name}: {counts}{', labelled' if labelled else ', no labels' if scene.test else ''}")
+        count = f"{len(scene.normal)} normal and {len(scene.test)} test video{'s' * (len(scene.test) != 1)}"
+        lines.append(f"  {scene.name}: {count}{', labelled' if labelled else ', no labels' if scene.test else ''}")
         if scene.test and not labelled:
-            videos = shlex.join(str(video.path) for video in scene.test[:1])
-            more = f" and the {len(scene.test) - 1} others" if len(scene.test) > 1 else ""
-            table = shlex.quote(str(scene.root / "intervals.csv"))
-            lines.append(f"  next: metavad data label {videos}{more} --out {table}; the suite will name the table")
+            root = path.parent / scene.root.relative_to(path.parent.absolute())
+            videos = _glob([root / video.path.relative_to(scene.root) for video in scene.test])
+            table = shlex.quote(str(root / "intervals.csv"))
+            lines.append(f"  to label it: metavad data label {videos} --out {table}")
     return [*lines, f"next: metavad data check {path}"]
+
+
+def _glob(videos: list[Path]) -> str:
+    """The videos as a shell would list them."""
+    import shlex
+
+    folders = {video.parent for video in videos}
+    suffixes = {video.suffix for video in videos if not video.is_dir()}
+    endings = [f"*{suffix}" for suffix in sorted(suffixes)] or ["*"]
+    return " ".join(f"{shlex.quote(str(folder))}/{ending}" for folder in sorted(folders) for ending in endings)
 
 
 def _asked_unit(table: Path) -> str:

@@ -26,7 +26,7 @@ def torch_with(monkeypatch):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_device_that_is_not_there_is_said_first(metavad, torch_with, tmp_path, command):
+def test_a_device_that_is_not_there_stops_first(metavad, torch_with, tmp_path, command):
     torch_with(None)
     result = metavad(command, *COMMANDS[command], "--device", "cuda")
     assert result.code == 2
@@ -39,7 +39,7 @@ def test_a_device_that_is_not_there_is_said_first(metavad, torch_with, tmp_path,
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_device_that_nobody_knows_is_said_first(metavad, command):
+def test_a_device_that_nobody_knows_stops_first(metavad, command):
     result = metavad(command, *COMMANDS[command], "--device", "gpu")
     assert (result.code, "expected auto, cpu or cuda, found 'gpu'" in result.line) == (2, True)
 

@@ -42,11 +42,13 @@ def test_a_file_is_written_as_its_name_says(metavad, records, tmp_path, name, in
     text = (tmp_path / name).read_text()
     assert inside in text
     assert "plaza" in text
-    said = "With 10 normal clips each, metavad reaches 75.5 % AUC on 2 new cameras; against the same base without clips"
-    assert result.out.startswith(said)
+    headline = (
+        "With 10 normal clips each, metavad reaches 75.5 % AUC on 2 new cameras; against the same base without clips"
+    )
+    assert result.out.startswith(headline)
     assert f"{name}: written" in result.out
     if name != "t.csv":
-        assert said in text
+        assert headline in text
 
 
 def test_one_camera_has_its_interval_in_the_headline(metavad, records):

@@ -154,8 +154,8 @@ def test_a_label_file_completes_its_suite(metavad, cameras, tmp_path):
         (tmp_path / "mine" / "gate" / side).mkdir(parents=True)
         shutil.copy(cameras.parent / "camera-000" / "test" / "test-00.mp4", tmp_path / "mine" / "gate" / side)
     made = metavad("data", "import", "mine", "--yes")
-    assert "gate: 1 normal and 1 test videos, no labels" in made.out
-    assert "next: metavad data label mine/gate/test/test-00.mp4 --out mine/gate/intervals.csv" in made.out
+    assert "gate: 1 normal and 1 test video, no labels" in made.out
+    assert "to label it: metavad data label mine/gate/test/*.mp4 --out mine/gate/intervals.csv" in made.out
     message = metavad("data", "label", "mine/gate/test/test-00.mp4").out
     suite = tmp_path / "mine" / "suite.toml"
     assert f"{suite}: names it as the labels of gate" in message
@@ -184,12 +184,12 @@ def test_labels_that_were_there_first_are_in_the_suite(metavad, cameras, tmp_pat
     with (tmp_path / "mine" / "intervals.csv").open("a") as file:
         file.write("test-00,1,2\n")  # may be seconds as well: the file says that it is in frames
     made = metavad("data", "import", "mine", "--yes")
-    assert "mine: 2 normal and 1 test videos, labelled" in made.out or "1 test videos, labelled" in made.out
+    assert "mine: 2 normal and 1 test video, labelled" in made.out or "1 test video, labelled" in made.out
     checked = metavad("data", "check", "mine")
     assert (checked.code, "0 errors, 0 warnings" in checked.out) == (0, True), checked.out
 
 
-def test_the_frame_rate_of_folders_can_be_said(metavad, tmp_path):
+def test_the_frame_rate_of_folders_is_written(metavad, tmp_path):
     for side in ("train", "test"):
         write_frames(tmp_path / "mine" / side / "01", 3)
     assert metavad("data", "import", "mine", "--yes", "--fps", 10).code == 0

@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from metavad.errors import MetavadError, SuiteError
@@ -82,7 +83,7 @@ def with_labels(text: str, scene: str, line: str) -> str | None:
     """
     lines = text.splitlines()
     starts = [n for n, each in enumerate(lines) if _HEADER.fullmatch(each.strip())]
-    for begin, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for begin, end in pairwise([*starts, len(lines)]):
         if _name_in("\n".join(lines[begin:end])) == scene:
             whole = "\n".join([*lines[:begin], *_completed(lines[begin:end], line), *lines[end:], ""])
             return whole if _is_labelled(whole, scene) else None

@@ -28,7 +28,7 @@ def test_every_suite_says_how_it_is_had(name, somewhere, tmp_path, monkeypatch):
     assert "/" in "".join(details[expected:])  # paths
 
 
-def test_a_file_of_one_s_own_is_told_what_matched_nothing(tmp_path):
+def test_a_file_of_one_s_own_names_what_matched_nothing(tmp_path):
     (tmp_path / "mine.toml").write_text(
         '[[scenes]]\nname = "{camera}"\npattern = "(?P<camera>[^/]+)"\nnormal = ["*.mp4"]\n'
     )
