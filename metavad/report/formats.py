@@ -18,11 +18,20 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, texts:
 
 
 def latex_table(
-    head: Sequence[str], groups: Sequence[Sequence[Sequence[str]]], *, texts: int, notes: Sequence[str]
+    head: Sequence[str],
+    groups: Sequence[Sequence[Sequence[str]]],
+    *,
+    texts: int,
+    notes: Sequence[str],
+    beside: Sequence[int] = (),
 ) -> str:
-    """The same with booktabs: a rule before each group of rows, notes as comments before the table."""
+    """The same with booktabs: a rule before each group of rows, notes as comments before the table.
+
+    Columns whose numbers stand in ``beside`` follow the one before them closely, on its right.
+    """
     comments = [f"% {_plain(note)}" for note in notes]
-    begin = rf"\begin{{tabular}}{{{'l' * texts}{'r' * (len(head) - texts)}}}"
+    numbers = "".join(r"@{\enspace}l" if n in beside else "r" for n in range(texts, len(head)))
+    begin = rf"\begin{{tabular}}{{{'l' * texts}{numbers}}}"
     bodies = ["\n".join([r"\midrule", *map(_latex_row, group)]) for group in groups]
     return "\n".join([*comments, begin, r"\toprule", _latex_row(head), *bodies, r"\bottomrule", r"\end{tabular}", ""])
 

@@ -298,15 +298,16 @@ def sources(record: BenchmarkRecord) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def caption(grid: Grid) -> str:
-    """What the numbers of a table are, in one line."""
+def caption(grid: Grid, *, intervals: bool = True) -> str:
+    """What the numbers of a table are, in one line; with or without columns of ``intervals``."""
     figure, several = grid.figure, len(grid.groups) > 1
     unit = f" in {figure.unit}" if figure.unit in ("%", "s") else ""
     better = "lower" if figure.lower_is_better else "higher"
     mean = f"; mean over {grid.averaged} scene{'s' * (grid.averaged != 1)}" if several else ""
     units = "test videos, of the mean over scenes" if several else "test videos"
     marks = f"; {_marks_explained(units)}" if grid.compared else ""
-    bounds = f"; 95 %: interval of the bootstrap over {units}, where they are at least 6" if any(grid.intervals) else ""
+    shown = intervals and any(grid.intervals)
+    bounds = f"; 95 %: interval of the bootstrap over {units}, where they are at least 6" if shown else ""
     spread = any(cell and cell.spread is not None for _, lines in grid.groups for line in lines for cell in line.cells)
     draws = "; ± standard deviation over draws of the shots" if spread else ""
     return f"{figure.title}{unit}, {better} is better{draws}{mean}{bounds}{marks}"

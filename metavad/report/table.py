@@ -55,7 +55,7 @@ class _Fitted:
             if all(Measurement.get(console, endless, t).maximum <= options.max_width for t in tables):
                 break
         yield from tables
-        yield Text(caption(self.grid), "dim italic")
+        yield Text(caption(self.grid, intervals=False), "dim italic")
 
     def _layouts(self) -> "Iterator[list[Table]]":
         count = len(self.grid.shots)
@@ -157,12 +157,17 @@ def _gain(cell: Difference | None) -> tuple[str, str, bool]:
 # ---------------------------------------------------------------- LaTeX
 
 
+LEVEL = r"{\scriptsize 95\,\%}"
+"""Heads a column of intervals."""
+
+
 def _latex(record: BenchmarkRecord, figure: str) -> str:
     grid = pivot(record, figure)
     groups = [[_latex_line(grid, line, first=line is group[0]) for line in group] for _, group in grid.groups]
     notes = [f"needs \\usepackage{{booktabs}}; {caption(grid)}", *sources(record)]
-    head = ["Scene", "Method", *_headings(grid, "$K={}$", r"95\,\%")]
-    table = latex_table(head, groups, texts=2, notes=notes)
+    head = ["Scene", "Method", *_headings(grid, "$K={}$", LEVEL)]
+    beside = [number for number, text in enumerate(head) if text == LEVEL]
+    table = latex_table(head, groups, texts=2, notes=notes, beside=beside)
     found = gains(record) if figure == LEADING else None
     return table if found is None else f"{table}\\par\\medskip\n{_latex_gains(found)}"
 
@@ -181,19 +186,21 @@ def _latex_cell(cell: Cell | None) -> str:
     text = cell.figure.text(cell.value)
     text = rf"\textbf{{{text}}}" if cell.best else text
     text += f"$^{{{cell.marks.replace('†', chr(92) + 'dagger')}}}$" if cell.marks else ""
-    return text if cell.spread is None else rf"{text} {{\small $\pm$ {cell.figure.text(cell.spread)}}}"
+    return text if cell.spread is None else rf"{text} {{\scriptsize $\pm$ {cell.figure.text(cell.spread)}}}"
 
 
 def _latex_span(text: str) -> str:
-    """An interval, small; signs are those of mathematics."""
+    """An interval, small; where it has signs, they are those of mathematics."""
     if not text:
         return ""
-    low, high = (f"${end}$" if end[0] in "+-" else end for end in text.split(" to "))
-    return rf"{{\scriptsize {low} to {high}}}"
+    low, high = text.split(" to ")
+    if text[0].isdigit() and high[0].isdigit():
+        return rf"{{\scriptsize {low}--{high}}}"
+    return rf"{{\scriptsize ${low}$ to ${high}$}}"
 
 
 def _latex_gains(found: Gains) -> str:
-    level = rf"{100 * found.level:.0f}\,\%"
+    level = rf"{{\scriptsize {100 * found.level:.0f}\,\%}}"
     head = ["Scene", f"{PROPOSED} minus", *(text for k in found.shots for text in (f"$K={k}$", level))]
     groups: dict[str, list[list[str]]] = {}
     for scene, minus, cells in found.lines:
@@ -201,7 +208,8 @@ def _latex_gains(found: Gains) -> str:
         pairs = [_gain(cell) for cell in cells]
         shown = [text for value, span, sure in pairs for text in (_latex_gain(value, sure), _latex_span(span))]
         group.append(["" if group else latex_text(scene), minus, *shown])
-    return latex_table(head, list(groups.values()), texts=2, notes=[gains_caption(found)])
+    beside = range(3, len(head), 2)
+    return latex_table(head, list(groups.values()), texts=2, notes=[gains_caption(found)], beside=beside)
 
 
 def _latex_gain(value: str, sure: bool) -> str:

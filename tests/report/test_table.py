@@ -53,7 +53,7 @@ def test_markdown_marks_the_best_and_has_equal_columns(record):
 def test_latex_escapes_and_balances(record):
     text = format_table(record, "latex")
     assert r"ped\_2 & position" in text
-    assert r"adapted &  & \textbf{94.0} {\small $\pm$ 1.0}" in text
+    assert r"adapted &  & \textbf{94.0} {\scriptsize $\pm$ 1.0}" in text
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {line.count(" &") for line in rows} == {4}
     assert text.count("{") == text.count("}")
@@ -103,8 +103,8 @@ def test_intervals_are_columns_of_a_table_where_there_are_any(record):
     markdown, latex = format_table(record, "markdown"), format_table(record, "latex")
     assert "| scene | method | K = 0 | K = 1 | K = 10 | 95 % |" in markdown
     assert "| lawn | adapted |  | **84.0 ±1.0** | **88.0 ±1.0** | 81.0 to 99.0 |" in markdown
-    assert r"Scene & Method & $K=0$ & $K=1$ & $K=10$ & 95\,\% \\" in latex
-    assert r"{\scriptsize 81.0 to 99.0} \\" in latex
+    assert r"Scene & Method & $K=0$ & $K=1$ & $K=10$ & {\scriptsize 95\,\%} \\" in latex
+    assert r"{\scriptsize 81.0--99.0} \\" in latex
     assert "interval of the bootstrap over test videos" in markdown
     rows = [line for line in latex.splitlines() if line.endswith(r"\\")]
     assert {line.count(" &") for line in rows} == {5}
@@ -140,7 +140,7 @@ def test_what_is_certain_is_marked_in_every_format(record):
     assert "88.0*† ±1.0" in printed(record, 200)
     assert "leaves out 0" in printed(record, 200)
     assert r"**88.0\*† ±1.0**" in format_table(record, "markdown")
-    assert r"\textbf{88.0}$^{*\dagger}$ {\small $\pm$ 1.0}" in format_table(record, "latex")
+    assert r"\textbf{88.0}$^{*\dagger}$ {\scriptsize $\pm$ 1.0}" in format_table(record, "latex")
     assert "†" not in format_table(record, "latex")
 
 
