@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import BaseFolder, length
+from metavad.cli.options import BaseFolder, Device, device_named, length
 
 if TYPE_CHECKING:
     from metavad.live.health import Health, Note, Notes
@@ -77,6 +77,7 @@ def watch(
     log: Annotated[
         str, typer.Option("--log", metavar="text|json", help="A line for people, or one of JSON, for what happens.")
     ] = "text",
+    device: Device = "auto",
 ) -> None:
     """Watch a camera: events with time, place, reason, picture and clip, kept in OUT while they happen.
 
@@ -87,6 +88,7 @@ def watch(
     from metavad.files import claimed
     from metavad.live.sources import source_of
 
+    where = device_named(device)
     camera = name or out.resolve().name
     notes, found = _notes(log, camera), source_of(source, fast=fast)
     out.mkdir(parents=True, exist_ok=True)
@@ -94,11 +96,13 @@ def watch(
         since = None
         if commission is not None:
             wanted = length(commission, "--commission")
-            since = _commission(found, detector, out, camera, wanted, shots, alarms_per_day, base, notes, stopped)
+            since = _commission(
+                found, detector, out, camera, wanted, shots, alarms_per_day, base, where, notes, stopped
+            )
         if stopped.signal is None:
             from metavad.normality.detector import load_detector
 
-            opened = moved_to(load_detector(detector), alarms_per_day, threshold)
+            opened = moved_to(load_detector(detector).on(where), alarms_per_day, threshold)
             _watch(found, opened, out, camera, since, notes, metrics, stopped)
     if stopped.signal is not None:
         raise Interrupted("stopped; all is written, and the same command goes on", 128 + stopped.signal)
@@ -113,6 +117,7 @@ def _commission(
     shots: int,
     alarms_per_day: float | None,
     base: Path | None,
+    device: str | None,
     notes: "Notes",
     stopped: "_Stopped",
 ) -> float | None:
@@ -126,7 +131,7 @@ def _commission(
 
     if not is_free(place):
         return None
-    found, _ = open_base(base)
+    found, _ = open_base(base, device)
     text = f"commissioning from {spelled(seconds)} of {source.name}; what it shows is taken for normal"
     notes(Note("commissioning", text, facts={"seconds": 0.0, "of": seconds}))
     made = commission(

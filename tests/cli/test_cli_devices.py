@@ -11,6 +11,7 @@ COMMANDS = {
     "score": ["nothing.mp4", "--detector", "nothing"],
     "benchmark": ["--target", "nothing.toml"],
     "demo": ["--out", "demo"],
+    "watch": ["nothing.mp4", "--detector", "nothing", "--out", "watched"],
 }
 
 
