@@ -1,6 +1,5 @@
 """``metavad score``: what does not belong in a video."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +16,10 @@ if TYPE_CHECKING:
     from metavad.scenes.scene import Video
     from metavad.scoring.results import EventsRecord, Outline, PeakRecord, Result
 
-__all__ = ["rate_text", "register", "score"]
+__all__ = ["register", "score"]
 
+PAGE = "index.html"
+"""Of all videos whose scores lie in one folder."""
 MARKS = 16
 """Gaps between recordings that are marked on a timeline, about."""
 EPILOG = "Example: metavad score monday.mp4 tuesday.mp4 --detector detectors/lobby --out scores"
@@ -114,8 +115,9 @@ def _score(
     from metavad.cli.terminal import say
     from metavad.files import claimed, folder_name
     from metavad.progress import along
-    from metavad.scoring.annotated import ANNOTATED, check_encoder
-    from metavad.scoring.results import check_place, result_of
+    from metavad.report.scores_page import write_scores_page
+    from metavad.scoring.annotated import check_encoder
+    from metavad.scoring.results import ANNOTATED, check_place, folders_of_scores, result_of
     from metavad.scoring.stream import check_video
 
     if annotate:
@@ -136,6 +138,8 @@ def _score(
                 say(f"{video.name}: scored already, its video is new; {place}")
             else:
                 say(f"{video.name}: scored already; {place}")
+    write_scores_page(out / PAGE, folders_of_scores(out))
+    say(f"Open {out / PAGE}: the score over time, and all events.")
 
 
 def _found(record: "EventsRecord", place: Path) -> list[str]:
@@ -177,8 +181,8 @@ def _score_video(
 ) -> "EventsRecord":
     """All that is written of one video; what was found."""
     from metavad.files import atomic_directory
-    from metavad.scoring.annotated import ANNOTATED, write_annotated
-    from metavad.scoring.results import write_result
+    from metavad.scoring.annotated import write_annotated
+    from metavad.scoring.results import ANNOTATED, write_result
     from metavad.scoring.tick_log import TickLog
 
     with atomic_directory(place) as beside, TickLog(beside) as log:
@@ -195,8 +199,8 @@ def _annotate_again(detector: "Detector", video: "Video", place: Path, progress:
     """The annotated video of scores that are there: the maps are computed again, to the same bits."""
     from collections import deque
 
-    from metavad.scoring.annotated import ANNOTATED, write_annotated
-    from metavad.scoring.results import read_result
+    from metavad.scoring.annotated import write_annotated
+    from metavad.scoring.results import ANNOTATED, read_result
     from metavad.scoring.stream import score
     from metavad.scoring.tick_log import TickLog
 
@@ -218,23 +222,10 @@ def _highest(record: "EventsRecord", place: Path) -> list[str]:
 
 def _peak(peak: "PeakRecord", place: Path, start: "datetime | None") -> str:
     from metavad.clock import when_text
+    from metavad.report.scores_page import rate_text
 
-    time = "" if start is None else f"{when_text(peak.second, start)}, "
-    rate = rate_text(peak.alarms_per_day)
-    return f"  {time}{peak.second:8.1f} s, score {peak.score:.1f}, {rate}: {place / peak.picture}"
-
-
-def rate_text(alarms_per_day: float) -> str:
-    """A rate of alarms to two digits, since it is an estimate.
-
-    >>> rate_text(12345), rate_text(3.14), rate_text(0.001)
-    ('about 12,000 alarms a day', 'about 3.1 alarms a day', 'under 0.1 alarms a day')
-    """
-    if alarms_per_day < 0.1:
-        return "under 0.1 alarms a day"
-    digits = 1 - math.floor(math.log10(alarms_per_day))
-    rounded = round(alarms_per_day, digits)
-    return f"about {rounded:,.{max(digits, 0)}f} alarms a day"
+    when = f"{peak.second:8.1f} s" if start is None else f"{when_text(peak.second, start)} ({peak.second:.1f} s)"
+    return f"  {when}, score {peak.score:.1f}, {rate_text(peak.alarms_per_day)}: {place / peak.picture}"
 
 
 def _timeline(outline: "Outline", threshold: float) -> bytes:

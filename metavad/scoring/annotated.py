@@ -25,10 +25,8 @@ from metavad.scoring.results import EventsRecord, Outline
 from metavad.scoring.tick_log import DrawnTick, TickLog
 from metavad.types import IntArray
 
-__all__ = ["ANNOTATED", "check_encoder", "write_annotated"]
+__all__ = ["check_encoder", "write_annotated"]
 
-ANNOTATED = "annotated.mp4"
-"""The file's name in a folder of scores."""
 RATE = 15.0
 """Frames a second at most."""
 ENCODER = "libx264"

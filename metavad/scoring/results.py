@@ -29,6 +29,7 @@ from metavad.scoring.stream import score
 from metavad.types import Box, FloatArray
 
 __all__ = [
+    "ANNOTATED",
     "RESULT",
     "EventRecord",
     "EventsRecord",
@@ -46,6 +47,8 @@ __all__ = [
     "write_stream",
 ]
 
+ANNOTATED = "annotated.mp4"
+"""The video with what was found drawn into it, where it was asked for."""
 RESULT = "result.json"
 """What a folder of scores is the result of."""
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from metavad.cli.score import rate_text
+from metavad.report.scores_page import rate_text
 from tests.footage import retimed
 
 
@@ -72,8 +72,11 @@ def test_scores_of_every_frame(metavad, camera, detector, tmp_path):
         assert {row["alarm"] for row in rows} <= {"0", "1"}
         assert json.loads((folder / "events.json").read_text())["video"] == video.stem
         assert (folder / "timeline.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "scores" / "index.html").read_text()
+    assert all(f"<h2>{video.stem}</h2>" in page for video in videos)
     again = metavad("score", videos[0], "--detector", detector)
     assert (again.code, "scored already" in again.out) == (0, True)
+    assert (tmp_path / "scores" / "index.html").read_text() == page
     (tmp_path / "scores" / videos[0].stem / "events.json").unlink()
     again = metavad("score", videos[0], "--detector", detector)
     assert (again.code, "expected whole scores, found no events.json" in again.err) == (1, True)
@@ -158,7 +161,8 @@ def test_no_event_is_not_silence(metavad, camera, tiny_run, tmp_path):
     shown = ["--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--out", "d"]
     assert metavad("adapt", *shown, "--alarms-per-day", 1e-6).code == 0
     result = metavad("score", camera / "test" / "test-00.mp4", "--detector", "d")
-    first, head, *peaks = result.out.splitlines()
+    first, head, *peaks, page = result.out.splitlines()
+    assert page.startswith("Open scores/index.html")
     assert (first, "nothing is over the threshold" in head) == ("test-00: 0 events; scores/test-00", True)
     found = json.loads((tmp_path / "scores" / "test-00" / "events.json").read_text())["highest"]
     assert len(found) == len(peaks) > 0
