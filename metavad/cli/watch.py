@@ -5,8 +5,9 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,8 +18,10 @@ from metavad.cli.options import BaseFolder, Device, device_named, length
 
 if TYPE_CHECKING:
     from metavad.live.health import Health, Note, Notes
+    from metavad.live.notify import Target
+    from metavad.live.rules import Rules
     from metavad.live.sources import Source
-    from metavad.live.types import EventSink
+    from metavad.live.store import EventStore
     from metavad.normality.detector import Detector
 
 __all__ = ["register", "watch"]
@@ -70,6 +73,36 @@ def watch(
     threshold: Annotated[
         float | None, typer.Option(metavar="X", help="An event is over this score instead.", show_default=False)
     ] = None,
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TARGET",
+            help="Whom to tell: https://..., mqtt://host/topic, run:COMMAND, or env:NAME of a variable that holds one; "
+            "may be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    cooldown: Annotated[
+        str, typer.Option(metavar="LENGTH", help="Tell nobody of an event so soon after one that was told of.")
+    ] = "0s",
+    minimum: Annotated[str, typer.Option(metavar="LENGTH", help="Tell nobody of a shorter event.")] = "0s",
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIMES",
+            help="Tell somebody only then: 'mon-fri 18:00-07:00; sat,sun 00:00-24:00'.",
+            show_default=False,
+        ),
+    ] = None,
+    time_zone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of --schedule, such as Europe/Berlin; else the machine's.", show_default=False
+        ),
+    ] = None,
+    conditions: Annotated[
+        bool, typer.Option(help="Tell other light, a camera that shakes or was moved, a covered lens from events.")
+    ] = True,
     metrics: Annotated[
         str | None,
         typer.Option(metavar="[HOST:]PORT", help="Serve metrics for Prometheus there.", show_default=False),
@@ -91,6 +124,7 @@ def watch(
     where = device_named(device)
     camera = name or out.resolve().name
     notes, found = _notes(log, camera), source_of(source, fast=fast)
+    telling = _telling(notify or (), cooldown, minimum, schedule, time_zone)
     out.mkdir(parents=True, exist_ok=True)
     with claimed(out / "watch"), _stopping() as stopped:
         since = None
@@ -103,7 +137,7 @@ def watch(
             from metavad.normality.detector import load_detector
 
             opened = moved_to(load_detector(detector).on(where), alarms_per_day, threshold)
-            _watch(found, opened, out, camera, since, notes, metrics, stopped)
+            _watch(found, opened, out, camera, since, telling, notes, metrics, stopped, conditions=conditions)
     if stopped.signal is not None:
         raise Interrupted("stopped; all is written, and the same command goes on", 128 + stopped.signal)
 
@@ -160,21 +194,41 @@ def _watch(
     out: Path,
     camera: str,
     since: float | None,
+    telling: "_Telling",
     notes: "Notes",
     metrics: str | None,
     stopped: "_Stopped",
+    *,
+    conditions: bool,
 ) -> None:
+    from metavad.live.conditions import PictureConditions
     from metavad.live.health import Health, Note, serve_metrics
+    from metavad.live.notify import Notifier
     from metavad.live.watch import Watch
+
+    def on_trouble(target: str, why: str) -> None:
+        notes(Note("not_delivered", f"{target}: {why}; it is kept, and tried again", "warning", {"target": target}))
 
     health = Health(camera)
     with ExitStack() as stack:
         if metrics is not None:
             stack.callback(serve_metrics(health, metrics))
-        sink = _sink(detector, source, out, camera)
+        notifier = Notifier(out, telling.targets, on_trouble=on_trouble)
+        sink = _store(detector, source, out, camera, telling, notifier.wake)
+        if telling.targets:
+            stack.enter_context(notifier)
         stack.callback(sink.close)
-        begin = -math.inf if since is None else since
-        watch = Watch(detector, source, sink, out, camera=camera, since=begin, health=health, notes=notes)
+        watch = Watch(
+            detector,
+            source,
+            sink,
+            out,
+            camera=camera,
+            since=-math.inf if since is None else since,
+            conditions=PictureConditions() if conditions else None,
+            health=health,
+            notes=notes,
+        )
         stopped.calls(watch.stop)
         facts = {"source": source.name, "detector": detector.digest, "threshold": round(detector.threshold, 3)}
         text = f"watching {source.name} over {detector.threshold:.2f}: {detector.promise.text}"
@@ -183,7 +237,31 @@ def _watch(
     notes(Note("ended", _ended(health), facts=_counts(health)))
 
 
-def _sink(detector: "Detector", source: "Source", out: Path, camera: str) -> "EventSink":
+@dataclass(frozen=True)
+class _Telling:
+    """Whom to tell, and when."""
+
+    targets: "Sequence[Target]"
+    rules: "Rules"
+
+
+def _telling(targets: "Sequence[str]", cooldown: str, minimum: str, schedule: str | None, zone: str | None) -> _Telling:
+    from metavad.live.notify import target_of
+    from metavad.live.rules import Rules, Schedule, time_zone
+
+    times = None if schedule is None else Schedule.parse(schedule, time_zone(zone))
+    rules = Rules(length(cooldown, "--cooldown"), length(minimum, "--minimum"), times)
+    return _Telling([target_of(each) for each in targets], rules)
+
+
+def _store(
+    detector: "Detector",
+    source: "Source",
+    out: Path,
+    camera: str,
+    telling: _Telling,
+    on_change: "Callable[[], None]",
+) -> "EventStore":
     from metavad.live.index import Session
     from metavad.live.store import EventStore
 
@@ -191,7 +269,8 @@ def _sink(detector: "Detector", source: "Source", out: Path, camera: str) -> "Ev
     size = shape.height + crop.top + crop.bottom, shape.width + crop.left + crop.right
     inside = (float(crop.left), float(crop.top), float(crop.left + shape.width), float(crop.top + shape.height))
     session = Session(camera, source.clock, detector.digest, detector.threshold, scoring.merge, scoring.longest)
-    return EventStore(out, session, size=size, crop=inside)
+    names = [target.name for target in telling.targets]
+    return EventStore(out, session, size=size, crop=inside, rules=telling.rules, targets=names, on_change=on_change)
 
 
 def _ended(health: "Health") -> str:

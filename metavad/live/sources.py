@@ -174,7 +174,7 @@ class StreamSource:
     def _connection(self) -> Iterator[Shown]:
         with self._opened() as video:
             self.is_coded = video.has_times
-            size: tuple[int, int] | None = None
+            size, came = None, time.monotonic()
             clock = _clock_of(video, live=self.is_live)
             for frame in video.frames(self._taking):
                 if size is not None and (frame.height, frame.width) != size:
@@ -183,8 +183,11 @@ class StreamSource:
                 seconds = clock(frame)
                 if seconds is not None:
                     yield Shown(frame, seconds)
+                came = time.monotonic()
             if video.stopped and self._address is not None:
-                raise VideoError(f"{self.name}: nothing came for {STALLED:g} s, or the connection broke")
+                waited = time.monotonic() - came
+                why = f"nothing came for {waited:.0f} s" if waited > STALLED / 2 else "the connection broke"
+                raise VideoError(f"{self.name}: {why}")
             if size is None:
                 raise VideoError(f"{self.name}: expected pictures, found none")
 

@@ -137,7 +137,7 @@ class Watch:
         self.health.threshold = detector.threshold
         self._timeline = Timeline(is_dated=source.is_dated, is_paced=source.is_live)
         self._backlog = Backlog(is_live=source.is_live, health=self.health)
-        wait = self._set_wait(WAIT if source.is_live else LONG_WAIT)
+        wait = self._set_wait(LONG_WAIT if source.is_dated else WAIT)
         self._live = Live(detector, wait=wait, gaps_alarm=source.clock == "file")
         self._pictures, self._causes = CameraView(detector), _Causes()
         self._pending = deque[tuple[float, _Small | None, float]]()
