@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from cameras import Maps, Seen, auc_of, maps_of, on_frames, seen_of
+from labelled_videos import Maps, Seen, auc_of, maps_of, on_frames, seen_of
 from record import begin, options, record_of, write
 from torch import Tensor
 

@@ -10,13 +10,15 @@ import argparse
 import sys
 from pathlib import Path
 
+from record import parser_of
+
 from metavad.benchmark.record import SCHEMA, BaseFigures, BenchmarkRecord, SceneFigures, read_record, write_record
 from metavad.normality.base import load_base
 
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("record", type=Path)
     parser.add_argument("--base", type=Path, default=Path("base"))
     parser.add_argument("--made-by", action="append", required=True, help="a line of the commands that made it")

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from record import parser_of
 
 from metavad.benchmark.record import BenchmarkRecord, Row, read_record
 from metavad.evaluation.intervals import mean_difference
@@ -28,7 +29,7 @@ HARM = 0.005
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("records", nargs="+", metavar="FILE@K", type=_record)
     parser.add_argument("--only", default="", metavar="SUITE:[SCENE]", help="how the cameras taken begin")
     return parser

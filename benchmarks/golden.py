@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from record import parser_of
 
 from metavad.cli import main as metavad
 from metavad.synthetic import write_suite
@@ -54,14 +55,14 @@ DIGITS, FIGURES = 12, 9
 
 
 def main() -> None:
-    arguments = _arguments()
+    given = arguments().parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = _everything(Path(folder))
-    if arguments.write:
-        arguments.write.write_text(json.dumps(found, indent=1, sort_keys=True), encoding="utf-8")
-        print(f"{len(found)} digests in {arguments.write}")
+    if given.write:
+        given.write.write_text(json.dumps(found, indent=1, sort_keys=True), encoding="utf-8")
+        print(f"{len(found)} digests in {given.write}")
         return
-    kept = json.loads(arguments.check.read_text(encoding="utf-8"))
+    kept = json.loads(given.check.read_text(encoding="utf-8"))
     wrong = sorted(name for name in kept.keys() | found.keys() if kept.get(name) != found.get(name))
     for name in wrong:
         print(f"{name}: expected {kept.get(name)}, found {found.get(name)}")
@@ -69,12 +70,13 @@ def main() -> None:
     raise SystemExit(bool(wrong))
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = parser_of(__doc__)
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--write", type=Path, metavar="FILE")
     group.add_argument("--check", type=Path, metavar="FILE")
-    return parser.parse_args()
+    return parser
 
 
 def _everything(folder: Path) -> dict[str, Any]:

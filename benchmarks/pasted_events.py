@@ -25,6 +25,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from record import parser_of
 
 from metavad.files import write_text
 from metavad.scenes.scene import Scene
@@ -65,7 +66,7 @@ class Thing:
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--suite", required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--leave-out", default="", help="cameras that a base has seen, by comma")

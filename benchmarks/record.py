@@ -1,4 +1,4 @@
-"""What every script here begins and ends with: its options, its threads, and the record that it writes.
+"""What every script here begins and ends with: its page and options, its threads, and the record that it writes.
 
 A record is one JSON object, the same whichever script wrote it; what only that script says stands in ``facts``, and
 ``rows``, what was measured, comes last. It is written and read as those of `metavad benchmark` are, which have the same
@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from metavad.benchmark.record import SCHEMA, Frozen, write_record
 from metavad.workflows.machine import describe_machine
 
-__all__ = ["ScriptRecord", "begin", "busy", "command_line", "options", "record_of", "with_rows", "write"]
+__all__ = ["ScriptRecord", "begin", "busy", "command_line", "options", "parser_of", "record_of", "with_rows", "write"]
 
 
 class ScriptRecord(Frozen):
@@ -44,9 +44,14 @@ class ScriptRecord(Frozen):
     rows: JsonValue
 
 
+def parser_of(page: str | None) -> argparse.ArgumentParser:
+    """A parser with a script's docstring as its page, for a script that writes no record."""
+    return argparse.ArgumentParser(description=page, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
 def options(page: str | None, *, base: bool = True, threads: int = 1) -> argparse.ArgumentParser:
-    """A parser with a script's docstring as its page, and the options of every script."""
-    parser = argparse.ArgumentParser(description=page, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """The same with the options of every script that writes one."""
+    parser = parser_of(page)
     if base:
         parser.add_argument("--base", type=Path, default=Path("base"), help="the base that is measured")
     parser.add_argument("--threads", type=int, default=threads)

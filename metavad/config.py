@@ -409,7 +409,18 @@ class Config(_Section):
 
 @checked
 def load_config(name_or_path: str | Path = "default", overrides: Sequence[str] = ()) -> Config:
-    """The preset (or file) with ``section.key=value`` overrides on top; raises :class:`ConfigError`."""
+    """A preset that ships, or a file of one's own, with overrides on top.
+
+    Args:
+        name_or_path: ``"default"``, ``"quick"`` and so on, or the path of a TOML file.
+        overrides: such as ``"meta.inner_steps=3"``, the later ones win.
+
+    Returns:
+        The settings, checked and frozen.
+
+    Raises:
+        ConfigError: a setting that is unknown, of another type or out of range; it names the nearest known one.
+    """
     values = _read(str(name_or_path))
     for override in overrides:
         _set(values, override)
@@ -425,9 +436,18 @@ def config_of(values: Mapping[str, Any], source: str) -> Config:
 
 
 def plugin_settings(config: Config, name: str, kind: type[Settings]) -> Settings:
-    """The table ``[plugins.name]`` as the model ``kind`` of the package that the expert comes from.
+    """The settings of an expert from another package: the table ``[plugins.<name>]``, or its defaults.
 
-    Raises :class:`ConfigError` on a value that the model refuses, and on a setting that it does not have.
+    Args:
+        config: what :meth:`Expert.build` was given.
+        name: of the expert.
+        kind: the pydantic model of its settings.
+
+    Returns:
+        An instance of ``kind``.
+
+    Raises:
+        ConfigError: a value that the model refuses, or a setting that it does not have.
     """
     values, prefix = config.plugins.get(name, {}), f"plugins.{name}."
     try:

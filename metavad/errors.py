@@ -48,9 +48,10 @@ __all__ = [
 
 
 class MetavadError(Exception):
-    """Everything that metavad raises on purpose; ``exit_code`` is what the command line ends with."""
+    """Everything that metavad raises on purpose: one line of what was expected, what was found, and how to mend it."""
 
     exit_code = 1
+    """What the command line ends with."""
 
 
 class UsageError(MetavadError, ValueError):

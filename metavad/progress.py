@@ -30,17 +30,23 @@ class Task(Protocol):
     """One piece of work under way."""
 
     def advance(self, steps: float = 1, note: str | None = None) -> None:
-        """Say that ``steps`` more are done; ``note`` replaces what stands beside the bar."""
+        """Say that more is done.
+
+        Args:
+            steps: how many more.
+            note: replaces what stands beside the bar.
+        """
 
 
 class Progress(Protocol):
-    """Whoever wants to know how far the work is."""
+    """Whoever wants to know how far the work is: any object with this method."""
 
     def task(self, title: str, total: float | None) -> AbstractContextManager[Task]:
-        """Open a task of ``total`` steps (``None`` where nobody knows).
+        """Open a task. One that is opened inside another is a part of that one's current step.
 
-        One that is opened inside another is a part of that one's current step. Titles and notes are data: names in
-        them may hold anything.
+        Args:
+            title: for people; data, which may hold anything.
+            total: steps; ``None`` where nobody knows.
         """
 
 

@@ -53,23 +53,37 @@ SMALL: dict[str, dict[str, Any]] = {
 HEIGHT, WIDTH, TICKS = 48, 64, 7
 """Of the clips that an expert is checked with; they have ten ticks a second."""
 JOINTS = 17
+"""Points of each person."""
 
 
 def small_config(**sections: Any) -> Config:
-    """Settings under which experts are small: a grid of 6 by 8 over frames of 12 by 16; with what ``sections`` say.
+    """Settings under which experts are small: a grid of 6 by 8 over frames of 12 by 16.
 
     >>> small_config(experts=["direction"], data={"rate": 5.0}).data.rows
     6
+
+    Args:
+        sections: settings on top, by their section.
+
+    Raises:
+        ValueError: a setting that is unknown or out of range, from pydantic.
     """
     tables = {key: SMALL.get(key, {}) | value for key, value in sections.items() if isinstance(value, dict)}
     return Config.model_validate(SMALL | sections | tables)
 
 
 def check_expert(expert: Expert, config: Config | None = None, *, without: Collection[str] = ()) -> None:
-    """Hold an expert to the contract: each of :data:`CHECKS`, but for those ``without`` names; it is not changed.
+    """Hold an expert to the contract, each of :data:`CHECKS`; it is not changed.
 
-    ``config`` is what the expert was built with, else :func:`small_config`. Keep it small: the checks take seconds
-    on a grid of 6 by 8. Raises :class:`AssertionError` with what was expected and what was found.
+    Args:
+        expert: as its ``build`` gives it.
+        config: what it was built with, else :func:`small_config`. Keep it small: the checks take seconds on a grid of
+            6 by 8.
+        without: names of checks that are left out.
+
+    Raises:
+        AssertionError: the contract is broken; with what was expected and what was found.
+        UsageError: ``without`` names no check.
     """
     if unknown := set(without) - set(CHECKS):
         raise UsageError(f"without: expected some of {', '.join(CHECKS)}, found {sorted(unknown)}")
@@ -79,7 +93,18 @@ def check_expert(expert: Expert, config: Config | None = None, *, without: Colle
 
 
 def moving_pictures(config: Config, reads: Sequence[str], clips: int, seed: int = 0, ticks: int = TICKS) -> Sample:
-    """B clips of bright squares that move over noise, through the real features; two people walk where poses count."""
+    """Clips of bright squares that move over noise, through the real features; two people walk where poses count.
+
+    Args:
+        config: settings of the features.
+        reads: names of the features: an expert's ``reads``.
+        clips: B.
+        seed: of the noise and of where squares begin.
+        ticks: T; ten ticks are a second.
+
+    Returns:
+        B clips of T ticks, of pictures of 48 by 64 pixels.
+    """
     return _pictures(json.dumps(config.model_dump(mode="json"), sort_keys=True), tuple(reads), clips, seed, ticks)
 
 
@@ -128,7 +153,20 @@ def walker(
     swing: float = 0.15,
     beat: float = 2.0,
 ) -> FloatArray:
-    """Points (frames, 17, 2) in pixels of somebody who walks right at ``speed`` pixels/second, limbs swinging."""
+    """Points in pixels of somebody who walks right, limbs swinging.
+
+    Args:
+        frames: T.
+        fps: frames a second.
+        start: x and y at the beginning, in pixels.
+        speed: pixels/second.
+        height: of the person, in pixels.
+        swing: of the limbs, in heights of the person.
+        beat: steps a second.
+
+    Returns:
+        (T, 17, 2): x and y of each joint.
+    """
     seconds = np.arange(frames) / fps
     level = np.linspace(-0.5, 0.5, JOINTS)
     side = np.where(np.arange(JOINTS) % 2, 1.0, -1.0)
@@ -139,7 +177,15 @@ def walker(
 
 
 def write_people(path: Path, people: Sequence[FloatArray]) -> Path:
-    """A file of poses as generated cameras have it beside a video: everybody in every frame; gives the path."""
+    """Write a file of poses as generated cameras have it beside a video: everybody in every frame.
+
+    Args:
+        path: of the ``.npz`` file.
+        people: of each person the points (T, 17, 2) in pixels.
+
+    Returns:
+        ``path``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     count = len(people[0])
     np.savez(
@@ -161,7 +207,16 @@ def reading_of(
     crop: Crop = Crop(),
     every: int = 1,
 ) -> Reading:
-    """What a stream gets to know of a video of so many frames, ``size`` after cropping, whose poses are at ``path``."""
+    """What a stream of a feature gets to know of a video.
+
+    Args:
+        path: of its file of poses.
+        frames: T.
+        fps: frames a second.
+        size: H and W of the pictures after cropping.
+        crop: what is cut off.
+        every: every which frame is a tick.
+    """
     facts = VideoFacts(frames, *size, np.arange(frames) / fps, fps)
     return Reading(Video("walk", path.with_suffix(".mp4"), None, path), facts, crop, np.arange(0, frames, every))
 

@@ -1,8 +1,10 @@
 """Small videos on disk for tests: every picture says its own number, so that a reader can be checked."""
 
 import struct
+import warnings
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import cycle, islice
 from pathlib import Path
@@ -10,6 +12,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+
+from metavad.errors import FootageWarning
 
 BITS = 8
 HEIGHT, WIDTH = 32, 64
@@ -183,3 +187,13 @@ def retimed(source: Path, path: Path, milliseconds: Sequence[int], first: int = 
             container.mux(stream.encode(copied))
         container.mux(stream.encode(None))
     return path
+
+
+@contextmanager
+def warned() -> Iterator[list[str]]:
+    """What is warned of footage inside, each text once; filled at the end."""
+    texts: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FootageWarning)
+        yield texts
+    texts += dict.fromkeys(str(each.message) for each in caught)

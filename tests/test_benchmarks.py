@@ -14,7 +14,7 @@ from metavad.normality.base import load_base
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "benchmarks"
 RECORDS = sorted(FOLDER.glob("*.json"))
-SHARED = ("record.py", "commands.py", "cameras.py", "damage.py", "fuzz_inputs.py")
+SHARED = ("record.py", "commands.py", "labelled_videos.py", "damage.py", "fuzz_inputs.py")
 """Of several scripts, or of one: no command of their own."""
 SCRIPTS = [path for path in sorted(FOLDER.glob("*.py")) if path.name not in SHARED]
 
@@ -78,6 +78,16 @@ def test_every_finding_has_its_figure_and_its_commit():
         assert finding
         assert re.search(r"\d", figure)
         assert re.match(r"[0-9a-f]{7} `|by hand", source), finding
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_has_the_same_head(path, scripts):
+    """Its docstring is its page, and says how it is called."""
+    script = scripts[path.name]
+    parser = script["arguments"]()
+    assert parser.description == script["__doc__"]
+    assert f"python benchmarks/{path.name}" in parser.description
+    assert "ArgumentParser(" not in path.read_text(encoding="utf-8")
 
 
 def test_a_record_of_a_script_is_read_as_it_was_written(scripts, monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 """The public surface: a dozen names, loaded when they are used."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -87,7 +88,19 @@ SHOWN = (
 )
 
 
-def test_a_type_checker_knows_every_public_name(tmp_path):
+PAGES = ("README.md", "docs/how-to/use-from-python.md", "docs/how-to/write-an-expert.md")
+
+
+def pages(folder):
+    """The Python of pages as files."""
+    for page in PAGES:
+        code = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        file = folder / f"{Path(page).stem.lower().replace('-', '_')}.py"
+        file.write_text("\n".join(code).replace("from brightness import Brightness\n", ""))
+        yield str(file)
+
+
+def test_a_type_checker_knows_every_public_name_and_what_pages_read_of_a_value(tmp_path):
     from mypy import api
 
     asked = [*SHOWN, *(f"metavad.{name}" for name in metavad.__all__)]
@@ -99,7 +112,7 @@ def test_a_type_checker_knows_every_public_name(tmp_path):
         "--cache-dir",
         str(tmp_path / "cache"),
     ]
-    out, err, code = api.run([*options, str(tmp_path / "client.py")])
+    out, err, code = api.run([*options, str(tmp_path / "client.py"), *pages(tmp_path)])
     assert (code, err) == (0, ""), out + err
     revealed = [line for line in out.splitlines() if "Revealed type" in line]
     types = dict(zip(asked, (line.partition(": note: Revealed type is ")[2] for line in revealed), strict=True))
@@ -124,6 +137,6 @@ def test_the_extra_all_is_every_extra_for_users_and_each_is_in_the_docs():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     (everything,) = extras["all"]
-    assert everything == f"metavad[{','.join(sorted(extras.keys() - {'all', 'test'}))}]"
+    assert everything == f"metavad[{','.join(sorted(extras.keys() - {'all', 'docs', 'test'}))}]"
     page = (ROOT / "docs/how-to/install.md").read_text(encoding="utf-8")
     assert [name for name in extras if f"| `{name}` |" not in page] == []

@@ -35,7 +35,9 @@ class Outcome:
     """The record of an experiment, an example of each scene, and the scores that the figures were made from."""
 
     record: BenchmarkRecord
+    """What is written as JSON: settings, digests, a row for each scene, method and K, differences with intervals."""
     examples: tuple[SceneExample, ...]
+    """Of each scene, pictures for a page."""
     scores: dict[str, FloatArray] = field(default_factory=dict)
     """By ``SUITE:SCENE/VIDEO/METHOD/K/DRAW``: one score for each frame that counts (T,); beside them
     ``.../labels`` (1 = abnormal), ``.../seconds``, ``.../raw`` before smoothing (NaN: not known yet), and
@@ -70,14 +72,30 @@ def run_benchmark(
     source: Source = Source(),
     progress: Progress = SILENT,
 ) -> Outcome:
-    """Few-shot against zero-shot on labelled scenes.
+    """Few-shot against zero-shot and against baselines, on labelled scenes: the experiment of a paper's table.
 
-    ``parts`` is a folder in which every finished part is kept, so that a run that was stopped goes on; ``jobs``
-    scenes are worked on side by side. ``paper`` adds columns that look at the test set, as the field's published
-    figures do; they are called so. ``undefined`` goes on where no scene has an abnormal frame, so that no figure is
-    defined. ``source`` is what the record says of the command. Raises :class:`ShotsError`, before
-    anything is computed, where the normal footage of a scene is too little, and :class:`UsageError` for an
-    unknown method.
+    Args:
+        scenes: cameras with labelled test videos.
+        base: what is adapted.
+        shots: each K; 0 is zero-shot.
+        draws: seeded draws of the shots, for mean and spread.
+        methods: names of methods, as the protocol has them; all by default.
+        shot_frames: T, frames of each clip.
+        seed: of the draws and of the intervals.
+        store: the cache of decoded and derived arrays; by default the one that ``METAVAD_CACHE`` or the system names.
+        parts: a folder in which every finished part is kept, so that a run that was stopped goes on.
+        examples: whether to keep pictures of each scene for a page.
+        paper: add columns that look at the test set, as the field's published figures do; they are called so.
+        undefined: go on where no scene has an abnormal frame, so that no figure is defined.
+        jobs: scenes that are worked on side by side.
+        source: what the record says of the command.
+        progress: is told how far the work is; silent by default.
+
+    Raises:
+        ShotsError: the normal footage of a scene is too little; before anything is computed.
+        LabelError: labels that do not fit their video.
+        UsageError: an unknown method, or a count out of range.
+        DataError: no scene has an abnormal frame.
     """
     settings = checked_settings(shots, draws, methods, shot_frames, seed, paper=paper)
     store = store or Store()

@@ -42,7 +42,11 @@ class Reason:
 
 
 class Expert(nn.Module, ABC):
-    """A model of normality: a loss to meta-learn and adapt by, and a score map."""
+    """A model of normality: a loss to meta-learn and adapt by, and a score map.
+
+    It keeps no state beside parameters and buffers: the memory of a support goes in and out.
+    :func:`metavad.testing.check_expert` holds it to what stands here.
+    """
 
     name: ClassVar[str]
     """The key of its settings, its tensors and its column."""
@@ -70,43 +74,105 @@ class Expert(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def build(cls, config: Config) -> "Expert":
-        """A new expert with the config's settings."""
+        """A new expert with the config's settings.
+
+        Args:
+            config: all settings; :func:`~metavad.config.plugin_settings` gives those of an expert from another package.
+
+        Raises:
+            ConfigError: a setting of the expert that is unknown or out of range.
+        """
 
     @abstractmethod
     def condition(self, support: Sample) -> Memory:
-        """Closed-form knowledge of the support, differentiable in the parameters."""
+        """Closed-form knowledge of the support, differentiable in the parameters.
+
+        Args:
+            support: K clips of T ticks; K may be 0.
+
+        Returns:
+            Named tensors, finite, of one form whatever was shown, but for how many things are kept; ``{}`` if it needs
+            none.
+        """
 
     @abstractmethod
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
-        """Mean loss of the sample, a scalar; smooth and twice differentiable: the MAML objective."""
+        """The MAML objective, smooth and twice differentiable.
+
+        Args:
+            sample: B clips of T ticks.
+            memory: what :meth:`condition` gave.
+
+        Returns:
+            The mean loss, a scalar; lower = the sample fits better.
+        """
 
     @abstractmethod
     def score(self, sample: Sample, memory: Memory) -> Tensor:
-        """Score map (B, T, h, w), higher = more anomalous; a tick's scores depend on no later tick."""
+        """Score each place of each tick; a tick's scores depend on no later tick.
+
+        Args:
+            sample: B clips of T ticks.
+            memory: what :meth:`condition` gave.
+
+        Returns:
+            The score map (B, T, h, w), higher = more anomalous, best in nats; ``floor`` at ticks that are not
+            :meth:`known`.
+        """
 
     def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
-        """Why the last tick of a sample of one clip surprises at a place; none where it has nothing to tell.
+        """Why the last tick surprises at a place; none where the expert has nothing to tell.
 
-        ``place`` is the share of the height from the top and of the width from the left. What it says must be
-        true of the shots as its memory holds them.
+        What it says must be true of the shots as its memory holds them.
+
+        Args:
+            sample: one clip of T ticks.
+            memory: what :meth:`condition` gave.
+            place: shares of the height from the top and of the width from the left, 0 to 1.
         """
         return None
 
     def known(self, sample: Sample) -> Tensor:
-        """Ticks (B, T) with a whole past before them; of a shorter clip, its last."""
+        """Ticks with a whole past before them; of a shorter clip, its last.
+
+        Args:
+            sample: B clips of T ticks.
+
+        Returns:
+            True where the expert has something to say, (B, T).
+        """
         flags = torch.stack([sample.known[name] for name in self.reads]).all(0)
         flags[:, : self.first(sample)] = False
         return flags
 
     def first(self, sample: Sample) -> int:
-        """The first tick with a whole past; of a shorter clip, its last."""
+        """The first tick with a whole past; of a shorter clip, its last.
+
+        Args:
+            sample: B clips of T ticks.
+        """
         return max(0, min(self.past, sample.seconds.shape[1] - 1))
 
     def forward(self, method: str, *arguments: Any) -> Any:
-        """Dispatch, so that ``functional_call`` reaches every method; use :func:`call`."""
+        """Dispatch, so that ``functional_call`` reaches every method; use :func:`call`.
+
+        Args:
+            method: its name.
+            arguments: what it takes.
+        """
         return getattr(self, method)(*arguments)
 
 
 def call(expert: Expert, parameters: Mapping[str, Tensor], method: str, *arguments: Any) -> Any:
-    """``expert.method(*arguments)`` with these parameters in place of its own; nothing is changed."""
+    """Call a method of an expert with other parameters than its own; nothing is changed.
+
+    Args:
+        expert: whose method.
+        parameters: tensors by name, in place of its own.
+        method: such as ``"score"``.
+        arguments: what the method takes.
+
+    Returns:
+        What the method gives, differentiable in ``parameters``.
+    """
     return functional_call(expert, dict(parameters), (method, *arguments))

@@ -10,7 +10,15 @@ __all__ = ["cells_of", "place", "thing_at"]
 
 
 def cells_of(sample: Sample, rows: int) -> tuple[int, int]:
-    """Cells (h, w) of the sample's frames."""
+    """The grid of score maps.
+
+    Args:
+        sample: with the feature ``frames``, (B, T, H, W).
+        rows: cells from top to bottom of a picture: ``config.data.rows``.
+
+    Returns:
+        Cells (h, w), about as high as wide.
+    """
     height, width = sample["frames"].shape[-2:]
     return grid_of(int(height), int(width), rows)
 

@@ -12,18 +12,17 @@ __all__ = ["Sample", "chosen", "gathered", "join"]
 
 @dataclass(frozen=True)
 class Sample:
-    """The features of B clips of one camera, T ticks each.
-
-    ``features[name]`` has the shape (B, T, ...); ``known[name]`` (B, T) is false where the clip is too short
-    for the feature (no past yet) or already over; ``seconds`` (B, T) counts from the clip's first tick.
-    ``origins`` (B, 2) says of each clip the number of its video and the second at which it begins there; without
-    it every clip is of a time of its own.
-    """
+    """The features of B clips of one camera, T ticks each; ``sample["frames"]`` is one of them."""
 
     features: Mapping[str, Tensor]
+    """By name, (B, T, ...): ``frames`` (B, T, H, W) from 0, black, to 1, white."""
     known: Mapping[str, Tensor]
+    """By name, (B, T): false where the clip is too short for the feature (no past yet) or already over."""
     seconds: Tensor
+    """(B, T), from the clip's first tick."""
     origins: Tensor | None = None
+    """(B, 2): of each clip the number of its video, and the second at which it begins there; without it every clip is
+    of a time of its own."""
 
     def __getitem__(self, name: str) -> Tensor:
         return self.features[name]
@@ -34,30 +33,55 @@ class Sample:
         return int(self.seconds.shape[0])
 
     def select(self, clips: Sequence[int]) -> "Sample":
-        """Only the clips of these numbers; of a range, without a copy."""
+        """Only some clips.
+
+        Args:
+            clips: their numbers, from 0; of a range, nothing is copied.
+        """
         return self._each(lambda tensor: chosen(tensor, clips))
 
     def parts(self, most: int) -> list["Sample"]:
-        """The clips in their order, in as few parts of at most ``most`` as it takes, of about the same length."""
+        """The clips in their order, in few parts of about the same length.
+
+        Args:
+            most: clips of a part, at most.
+        """
         count = max(1, -(-self.clips // max(1, most)))
         edges = [self.clips * part // count for part in range(count + 1)]
         return [self] if count == 1 else [self.select(range(*edge)) for edge in pairwise(edges)]
 
     def since(self, tick: int) -> "Sample":
-        """Every clip without its ticks before this one; seconds still count from where the clip began."""
+        """Every clip without its first ticks; seconds still count from where the clip began.
+
+        Args:
+            tick: the first that is kept.
+        """
         return self._ticks(slice(tick, None))
 
     def until(self, tick: int) -> "Sample":
-        """Every clip up to this tick, and with it."""
+        """Every clip up to a tick.
+
+        Args:
+            tick: the last that is kept.
+        """
         return self._ticks(slice(tick + 1))
 
     def lasting(self, ticks: int) -> "Sample":
-        """Every clip with so many ticks in all: of those after its own, nothing is known."""
+        """Every clip with so many ticks in all: of those after its own, nothing is known.
+
+        Args:
+            ticks: T of what is given.
+        """
         longer = replace(self, origins=None)._each(lambda tensor: _pad(tensor, ticks))
         return replace(longer, origins=self.origins)
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> "Sample":
-        """On another device, floating features in ``dtype``."""
+        """On another device.
+
+        Args:
+            device: such as ``"cuda"``.
+            dtype: of floating features.
+        """
         return self._each(lambda tensor: tensor.to(device, dtype if tensor.is_floating_point() else None))
 
     def on(self, device: torch.device | str | None) -> "Sample":
@@ -83,6 +107,9 @@ class Sample:
 
         Two clips a second apart show the same people at the same places: of one video, clips count as one and one
         more for every ``apart`` seconds from the first to the last.
+
+        Args:
+            apart: seconds after which a clip counts as another.
         """
         if self.origins is None:
             return float(self.clips)

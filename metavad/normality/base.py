@@ -70,16 +70,21 @@ class Base:
     """Initialisation, step sizes, and what many cameras say about normal scores."""
 
     config: Config
+    """The settings that it was made with."""
     params: Parameters
+    """The initialisation that adapting starts from."""
     step_sizes: Parameters
+    """One positive number for each tensor that adapts."""
     buffers: Parameters
     """What experts hold that is neither learned nor a setting."""
     population: Mapping[str, ExpertPopulation]
+    """Of each expert, how its scores are distributed on normal footage."""
     frames: PopulationScores
     """Of fused frame scores."""
     weights: Mapping[str, Tensor]
     """For each expert the two numbers of its fusion weight, softplus(a + b log(1 + K))."""
     control: Control
+    """The same experts trained without meta-learning."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What it was trained on, how, by which versions."""
     device: str | None = None
@@ -107,7 +112,11 @@ class Base:
         return replace(self, params=params, step_sizes=step_sizes, control=control, device=device)
 
     def only(self, names: Sequence[str]) -> "Base":
-        """The base of some of its experts; the first works zero-shot where none of them does."""
+        """The base of some of its experts; the first works zero-shot where none of them does.
+
+        Args:
+            names: of experts, as in ``config.experts``.
+        """
 
         def kept(tensors: Parameters) -> Parameters:
             return {key: tensor for key, tensor in tensors.items() if key.partition(".")[0] in names}
@@ -149,9 +158,16 @@ def save_base(folder: str | Path, base: Base) -> None:
 
 @checked
 def load_base(folder: str | Path | None = None) -> Base:
-    """Open a base, without a folder the one that ships.
+    """Open a base.
 
-    Raises :class:`BundleError` where it is missing, damaged or of another version.
+    Args:
+        folder: of a base, as ``metavad meta-train`` writes it to ``RUN/base``; without one, the base that ships.
+
+    Returns:
+        The base, ready for :func:`metavad.adapt`.
+
+    Raises:
+        BundleError: it is missing, damaged, of another version, or needs an expert of a package that is not installed.
     """
     folder = shipped_base() if folder is None else Path(folder)
     bundle = load_bundle(folder, KIND)

@@ -58,15 +58,23 @@ KIND = Kind(
 
 @dataclass(frozen=True)
 class Detector:
-    """A scene model, its threshold, and what it was shown."""
+    """A scene model, its threshold, and what it was shown. A value: methods give another one.
+
+    :func:`metavad.adapt` makes one, :func:`metavad.load_detector` opens one.
+    """
 
     model: SceneModel
+    """What scores."""
     threshold: float
     """Frame score (weighted nats) over which an alarm is raised."""
     promise: Promise
+    """How many false alarms a day that may cost."""
     camera: Camera
+    """Size of the pictures, frames a second, and what is cropped."""
     scene: str
+    """The camera's name."""
     shots: tuple[Clip, ...]
+    """The K clips that were shown."""
     began: tuple[float, ...]
     """Seconds in its video at which each shot begins."""
     independent: int
@@ -74,6 +82,7 @@ class Detector:
     base: str
     """Digest of the base."""
     config: Config
+    """The base's settings."""
     normal_ticks: int = 0
     """Ticks of normal footage of other cameras that the base knows."""
     own: OwnFootage = field(default_factory=OwnFootage)
@@ -86,17 +95,32 @@ class Detector:
         return replace(self, model=self.model.on(device))
 
     def with_alarms_per_day(self, alarms_per_day: float) -> Self:
-        """The same with the threshold of another rate; raises :class:`UsageError` for one that nobody can promise."""
+        """The same with the threshold of another rate.
+
+        Args:
+            alarms_per_day: false alarms a day that the threshold may cost.
+
+        Raises:
+            UsageError: a rate that nobody can promise.
+        """
         threshold, promise = calibrated_threshold(self.model, self.own, alarms_per_day, normal_ticks=self.normal_ticks)
         return replace(self, threshold=threshold, promise=promise)
 
     def with_threshold(self, threshold: float) -> Self:
-        """The same with a threshold of one's own choice, and what that promises."""
+        """The same with a threshold of one's own choice, and what that promises.
+
+        Args:
+            threshold: frame score (weighted nats) over which an alarm is raised.
+        """
         promise = promise_of_threshold(self.model, self.own, threshold, normal_ticks=self.normal_ticks)
         return replace(self, threshold=threshold, promise=promise)
 
     def with_footage(self, own: OwnFootage) -> Self:
-        """The same with a threshold from the camera's own footage, where that is enough for one."""
+        """The same with a threshold from the camera's own footage, where that is enough for one.
+
+        Args:
+            own: what its normal footage scored; :func:`metavad.calibrate` gathers it.
+        """
         return replace(self, own=own).with_alarms_per_day(self.promise.alarms_per_day)
 
     @cached_property
@@ -105,7 +129,12 @@ class Detector:
         return bundle_digest(KIND, _bundle(self))
 
     def was_shown(self, video: str, frame: int) -> bool:
-        """Whether a frame of a normal video was in one of the shots."""
+        """Whether a frame was in one of the shots.
+
+        Args:
+            video: name of a normal video of the camera.
+            frame: number of the frame in it, from 0.
+        """
         spans = self._spans.get(video, [])
         place = bisect_right(spans, (frame, math.inf)) - 1
         return place >= 0 and frame < spans[place][1]
@@ -146,7 +175,17 @@ def make_detector(base: Base, model: SceneModel, footage: Footage, *, alarms_per
 
 @checked
 def save_detector(folder: str | Path, detector: Detector) -> None:
-    """Write a new folder: tensors, facts and pictures; whole or not at all."""
+    """Write a detector into a new folder: tensors, facts and pictures; whole or not at all.
+
+    Args:
+        folder: must not be there yet, or be empty.
+        detector: what to write.
+
+    Raises:
+        OutputError: the folder holds something; nothing was changed.
+        FullDiskError: no room; nothing half-written stays.
+        NonFiniteError: a detector that holds NaN or infinity.
+    """
     save_bundle(Path(folder), KIND, _bundle(detector))
 
 
@@ -161,7 +200,14 @@ def save_threshold(folder: str | Path, detector: Detector) -> None:
 
 @checked
 def load_detector(folder: str | Path) -> Detector:
-    """Open a detector; raises :class:`BundleError` where it is missing, damaged or of another version."""
+    """Open a detector.
+
+    Args:
+        folder: as :func:`metavad.save_detector` or ``metavad adapt`` wrote it.
+
+    Raises:
+        BundleError: it is missing, damaged, of another version, or needs an expert of a package that is not installed.
+    """
     folder = Path(folder)
     bundle = load_bundle(folder, KIND)
     noted = facts_as(folder, KIND, bundle, _Facts)

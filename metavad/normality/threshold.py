@@ -46,11 +46,14 @@ ten, and after five as few as 85 %, though all together keep it still."""
 
 @dataclass(frozen=True)
 class Promise:
-    """What was promised, whether normal footage reaches that far, and the sentence for people."""
+    """What a threshold promises, and whether normal footage reaches that far."""
 
     alarms_per_day: Alarms
+    """False alarms a day, at most."""
     supported: bool
+    """Whether normal footage reaches that far; else it is an estimate."""
     text: str
+    """The sentence for people."""
 
 
 def promise_threshold(model: SceneModel, alarms_per_day: float, *, normal_ticks: int) -> tuple[float, Promise]:

@@ -98,10 +98,17 @@ def frame_files(folder: Path) -> list[Path]:
 def scene_of_files(
     paths: Sequence[str | Path], name: str | None = None, fps: float | None = None, *, folder_fps: float | None = None
 ) -> Scene:
-    """A scene whose normal videos are files, folders of frames, or folders of videos; each once.
+    """A camera from files: its normal videos, each once.
 
-    ``fps`` is the frame rate of all of them, in place of the times that files have; without it, ``folder_fps`` is that
-    of folders of frames.
+    Args:
+        paths: video files, folders of frames, or folders of videos.
+        name: of the camera; by default that of the video or of the folder.
+        fps: frames a second of all of them, in place of the times that files have.
+        folder_fps: frames a second of folders of frames only.
+
+    Raises:
+        VideoError: a path that is not there, or no video in any of them.
+        UsageError: a frame rate that no camera has.
     """
     if fps is not None and not RATES[0] <= fps <= RATES[1]:
         raise UsageError(f"--fps: expected frames a second, {RATES[0]:g} to {RATES[1]:g}, found {fps:g}")

@@ -93,20 +93,25 @@ class Crop(Table):
     right: int = Field(default=0, ge=0)
 
     def apply(self, picture: NDArray[np.generic]) -> NDArray[np.generic]:
-        """``picture`` (H, W, ...) without the borders; a view."""
+        """A picture without the borders; a view.
+
+        Args:
+            picture: (H, W, ...).
+        """
         height, width = picture.shape[:2]
         return picture[self.top : height - self.bottom, self.left : width - self.right]
 
 
 @dataclass(frozen=True)
 class Video:
-    """A file or a folder of frames. ``fps`` is given for folders, whose frames carry no times, and for files whose
-    times are not to be believed; ``keypoints`` is the file of its people's poses, where the suite names one."""
+    """A video file, or a folder of frames."""
 
     name: str
     path: Path
     fps: float | None = None
+    """Frames a second, of folders, whose frames carry no times, and of files whose times are not to be believed."""
     keypoints: Path | None = None
+    """The file of its people's poses, where the suite names one."""
 
 
 def _template(text: str) -> str:
@@ -185,24 +190,38 @@ class Expect(Table):
 class Scene:
     """One fixed camera: normal videos, perhaps test videos with labels.
 
-    ``normal_frames`` is the part [first, last) of every normal video that support may come from; where a
-    normal video is also a test video, these frames are never scored (:meth:`shown`).
+    :func:`metavad.scene_of_files` makes one of files, :func:`metavad.select_scenes` opens those of suites.
+
+    Raises:
+        UsageError: two videos of one side have the same name.
     """
 
     suite: str
+    """Its suite's name; empty for files that are in none."""
     name: str
     root: Path
+    """The folder that its paths begin at."""
     normal: tuple[Video, ...] = ()
+    """Support comes from these only."""
     test: tuple[Video, ...] = ()
     labels: LabelSource | None = None
+    """Which frames of test videos are abnormal."""
     pixel_masks: LabelSource | None = None
+    """Which pixels are."""
     tracks: LabelSource | None = None
+    """Boxes of each abnormal event, frame by frame."""
     crop: Crop = field(default_factory=Crop)
     normal_frames: tuple[int, int] | None = None
+    """First and last + 1 of the frames of every normal video that support may come from; where one is also a test
+    video, these frames are never scored."""
     roles: frozenset[str] = frozenset(ROLES)
+    """What it may be used for."""
     layout: str | None = None
+    """Which of a dataset's layouts was found."""
     label_set: str | None = None
+    """Which of several sets of labels is used."""
     expect: Expect = field(default_factory=Expect, compare=False)
+    """How much there should be of it."""
 
     def __post_init__(self) -> None:
         """Videos are looked up by name on their side: raises :class:`UsageError` where two have one."""
@@ -217,7 +236,11 @@ class Scene:
         return f"{self.suite}:{self.name}" if self.suite else self.name
 
     def shown(self, video: Video) -> tuple[int, int] | None:
-        """Frames [first, last) of test video ``video`` that support may come from: never scored."""
+        """First and last + 1 of the frames of a test video that support may come from: never scored.
+
+        Args:
+            video: one of ``test``.
+        """
         normal = {other.path for other in self.normal}
         return self.normal_frames if video.path in normal else None
 

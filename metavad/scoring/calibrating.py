@@ -48,9 +48,11 @@ class NotableCluster:
     """A cluster of the camera's own normal footage that alarms, or stands out, with what surprised in it."""
 
     cluster: Cluster
+    """When: its video, start and end."""
     stands_out: bool
     """It does not count for the threshold, unless somebody says that it is normal."""
     event: Event
+    """What surprised in it, where and why."""
     second: float
     """In the video, of what surprised most: what to show, for it to be known as normal."""
 
@@ -79,9 +81,20 @@ def calibrate(
 ) -> Calibrated:
     """Take the threshold from normal videos of a detector's camera, but for the clips that it was shown.
 
-    ``budget`` is how many seconds of the footage are scored, spread over all of it; by default what the promise needs
-    (3 / A days). What was scored is kept in the cache, so that whoever was stopped goes on from there. Raises
-    :class:`VideoError` where a video has pictures of another size, :class:`UsageError` for a negative budget.
+    Args:
+        detector: of this camera; it is not changed.
+        scene: the camera; all frames of its normal videos count as normal.
+        budget: seconds of footage that are scored, spread over all of it; by default what the promise needs, 3 / A
+            days for A alarms a day. What was scored is kept in the cache: whoever was stopped goes on from there.
+        store: the cache of decoded and derived arrays; by default the one that ``METAVAD_CACHE`` or the system names.
+        progress: is told how far the work is; silent by default.
+
+    Returns:
+        The detector with its new threshold, and the times that alarm in this footage.
+
+    Raises:
+        VideoError: a video cannot be read, or has pictures of another size than the camera's.
+        UsageError: a negative budget.
     """
     store = store or Store()
     model, parts = _model_digest(detector), list[tuple[str, FloatArray, FloatArray]]()

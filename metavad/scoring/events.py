@@ -196,12 +196,22 @@ def find_events(
     merge: float = 1.0,
     longest: float = LONGEST,
 ) -> list[Event]:
-    """The events of one video, in order of time: its frames with a score over ``threshold`` (one equal to it is not).
+    """The events of one video, in order of time: its frames with a score over the threshold.
 
-    ``scores`` and ``seconds`` are (T,), one for each frame of the file; ``boxes`` holds for each frame where its score
-    comes from. Alarms at most ``merge`` seconds apart, to half a frame, are one event; none reaches over a gap between
-    recordings, and none lasts over ``longest`` seconds: :class:`EventMerger`. Raises :class:`DataError` on another
-    shape or NaN.
+    Args:
+        scores: (T,), one for each frame of the file; higher = more anomalous.
+        seconds: (T,), the time of each frame.
+        threshold: a frame alarms with a score over it; one equal to it does not.
+        boxes: for each frame where its score comes from, x0, y0, x1, y1 in pixels, or none.
+        merge: alarms at most so many seconds apart, to half a frame, are one event; none reaches over a gap between
+            recordings.
+        longest: seconds that one event lasts at most.
+
+    Returns:
+        The events; without a reason, which only scoring knows.
+
+    Raises:
+        DataError: arrays of different lengths, NaN, or times that go back.
     """
     if boxes is not None and len(boxes) != len(scores):
         raise DataError(f"expected a box or none for each of {len(scores)} frames, found {len(boxes)} boxes")

@@ -15,6 +15,7 @@ class TickScore:
     index: int
     """Its frame of the file."""
     seconds: float
+    """Its time in the file."""
     raw: float
     """Its score before smoothing; NaN where nothing is known yet."""
     box: Box | None
@@ -27,13 +28,16 @@ class TickScore:
 
 @dataclass(frozen=True)
 class FrameScore:
-    """The score of one frame of the file; higher = more anomalous."""
+    """The score of one frame."""
 
     index: int
+    """Number of the frame, from 0."""
     seconds: float
+    """Its time in the file, or on the clock that it was pushed with."""
     score: float
-    """Mean over the smoothing window, in weighted nats."""
+    """Higher = more anomalous: the mean over the smoothing window, in weighted nats."""
     alarm: bool
+    """Whether the score is over the detector's threshold."""
     box: Box | None
     """x0, y0, x1, y1 in pixels of the file: the region of the tick's strongest place."""
     cause: TickScore | None = None

@@ -30,6 +30,7 @@ class LiveEvent:
     number: int
     """Of the event, counted from 1; the same when it opens and when it closes."""
     is_over: bool
+    """Whether it closed."""
     event: Event
     """While it goes on, what is known by then."""
 
@@ -38,13 +39,19 @@ class Live:
     """The scores of :func:`metavad.score`, of frames that are pushed in while they happen.
 
     The score of a frame comes with the first frame that is ``wait`` + 0.5 seconds later or more: half a second is
-    what every score looks ahead (``scoring.future``), ``wait`` (seconds) is how long a tick may wait for others to be
-    scored with. A shorter wait changes no score and takes more time: a chunk of 32 ticks is computed however few are
-    new. Memory does not grow with time; events are kept until they are asked for. It may be used by several threads.
+    what every score looks ahead (``scoring.future``). Memory does not grow with time; events are kept until they are
+    asked for. It may be used by several threads.
 
-    ``gaps_alarm=False`` is for a stream that breaks now and then: within a second after a gap, and half a second before
-    one, what did not arrive counts as nothing. The scores there are lower than those of :func:`metavad.score`, so that
-    no gap by itself raises an alarm.
+    Args:
+        detector: of this camera; one that reads pictures only, no files beside the video.
+        wait: seconds that a tick may wait for others, to be scored with them. A shorter wait changes no score and takes
+            more time: a chunk of 32 ticks is computed however few are new.
+        gaps_alarm: false is for a stream that breaks now and then: within a second after a gap, and half a second
+            before one, what did not arrive counts as nothing. The scores there are lower than those of
+            :func:`metavad.score`, so that no gap by itself raises an alarm.
+
+    Raises:
+        UsageError: a negative wait, or a detector that reads files beside the video.
     """
 
     @checked
@@ -60,22 +67,28 @@ class Live:
         self._lock = Lock()
 
     def push(self, frame: Picture, seconds: float) -> list[FrameScore]:
-        """The next frame of the camera; the frames whose scores are final by now, in order of time.
+        """The next frame of the camera; gives the scores that are final by now.
 
-        ``frame`` is an ``av.VideoFrame``, or a uint8 array, grey (H, W) or red-green-blue (H, W, 3), as large as the
-        camera's pictures; ``seconds`` its time on any clock that does not go back. Where nothing came for a while (more
-        than a second, and than five usual frames), what went on is over, as in a file. An ``av.VideoFrame`` of a file,
-        or a grey array of a grey one, gives the very bits of that file's scores; colours give nearly the same, as they
-        were rounded.
+        Where nothing came for more than a second, and than five usual frames, what went on is over, as in a file. An
+        ``av.VideoFrame`` of a file, or a grey array of a grey one, gives the very bits of that file's scores; colours
+        give nearly the same, as they were rounded.
 
-        Raises :class:`VideoError` for what is no frame of the camera, or comes before the last one. Nothing has changed
-        then: go on with the next frame.
+        Args:
+            frame: an ``av.VideoFrame``, or a uint8 array, grey (H, W) or red-green-blue (H, W, 3), as large as the
+                camera's pictures.
+            seconds: the frame's time on any clock that does not go back.
+
+        Returns:
+            Scores of earlier frames, in order of time; higher = more anomalous. Often none.
+
+        Raises:
+            VideoError: no frame of the camera, or one before the last. Nothing has changed: go on with the next frame.
         """
         with self._lock:
             return self._taken(self._frames.push(frame, seconds), self._frames.recordings - 1)
 
     def flush(self) -> list[FrameScore]:
-        """The other frames, where the stream ends: events close. What is pushed next may be on another clock."""
+        """End the stream: the scores of the other frames; events close. What is pushed next may be on another clock."""
         with self._lock:
             return self._taken(self._frames.finish(), self._frames.recordings)
 

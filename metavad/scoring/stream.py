@@ -73,12 +73,23 @@ def score(
     frames: tuple[int, int] | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[FrameScore]:
-    """Score every frame of a video of the detector's camera, as it is read; what is wrong with it is raised at once.
+    """Score every frame of a video of the detector's camera, as it is read. Memory does not grow with its length.
 
-    ``video`` may be its path, or its frames, each with its seconds: see :meth:`metavad.Live.push`. ``crop`` defaults
-    to what the camera was cropped by. With ``frames``, half-open, only a part of a video is read, from its first tick
-    on, and scored as if nothing came before. Raises :class:`VideoError` when the pictures have another shape than the
-    camera's, :class:`UsageError` for a part of pushed frames.
+    Args:
+        detector: of this camera.
+        video: its path, a video of a scene, or (frame, seconds) pairs; a frame is an ``av.VideoFrame`` or a uint8
+            array, grey (H, W) or red-green-blue (H, W, 3): see :meth:`metavad.Live.push`.
+        crop: pixels to cut off at each side; by default what the camera was cropped by.
+        frames: first and last + 1 of the frames to score, as if nothing came before; the whole video by default.
+        progress: is told how far the work is; silent by default.
+
+    Yields:
+        The score of each frame, in order; higher = more anomalous, in weighted nats.
+
+    Raises:
+        VideoError: the video cannot be read, or its pictures have another shape than the camera's. Raised by the call,
+            before the first score; for pushed frames, when the frame comes.
+        UsageError: a part of pushed frames.
     """
     crop = detector.camera.crop if crop is None else crop
     if not isinstance(video, str | Path | Video):

@@ -69,13 +69,31 @@ def write_suite(
     progress: Progress = SILENT,
     jobs: int = 1,
 ) -> Path:
-    """Write cameras ``first`` to ``first + scenes`` of the world ``seed``; gives the path of ``suite.toml``.
+    """Write generated cameras, with labels, pixel masks, tracks and poses of every frame, as a suite.
 
-    A camera depends on the seed, its number and the sizes alone, so that few cameras are a prefix of many.
-    Each is whole or not there; those already written with the same settings are kept, once it is sure that they
-    are what the generator writes: known from when it did (:mod:`~metavad.synthetic.register`), else written
-    again and compared. ``jobs`` processes work side by side. Raises :class:`OutputError` where a folder holds
-    something else, and :class:`UsageError` for an unknown size or a count below one.
+    A camera depends on the seed, its number and the sizes alone, so that few cameras are a prefix of many. Each is
+    whole or not there; those already written with the same settings are kept, once it is sure that they are what the
+    generator writes: known from when it did, else written again and compared.
+
+    Args:
+        directory: where to write.
+        scenes: how many cameras.
+        seed: of the world that they are from.
+        size: ``"tiny"``, ``"small"`` or ``"full"``: pictures, videos and seconds of each camera.
+        first: number of the first camera.
+        normal_videos: of each camera, else as its size has.
+        test_videos: of each camera, else as its size has.
+        normal_seconds: of each normal video, else as its size has.
+        test_seconds: of each test video, else as its size has.
+        progress: is told how far the work is; silent by default.
+        jobs: processes that work side by side.
+
+    Returns:
+        The path of ``suite.toml``, for :func:`metavad.select_scenes`.
+
+    Raises:
+        OutputError: a folder holds something else.
+        UsageError: an unknown size, or a count out of range.
     """
     if size not in SIZES:
         raise UsageError(f"size {size!r} is unknown; {nearest(size, SIZES)}")

@@ -39,12 +39,30 @@ def adapt(
     store: Store | None = None,
     progress: Progress = SILENT,
 ) -> Detector:
-    """A detector of one camera from K of its normal clips, drawn by ``seed``.
+    """A detector of one camera from K of its normal clips, drawn by ``seed``. Only the clips' frames are decoded.
 
-    ``leave_out`` names drawn clips, from 1, that are not shown after all: those that are not normal. ``show`` names
-    times (video, seconds) around which a clip more is shown: what :func:`~metavad.scoring.calibrating.calibrate` found
-    to alarm though it is normal. Only the clips' frames are decoded. Raises :class:`ShotsError` when the footage
-    has fewer distinct clips, :class:`UsageError` for a time that it does not have.
+    Args:
+        base: what was meta-learned: of :func:`metavad.load_base`.
+        scene: the camera; clips are drawn from its normal videos only.
+        shots: K, how many clips are shown; they are spread over the footage, and disjoint while it allows.
+        shot_frames: T, frames of each clip, as the file has them.
+        alarms_per_day: false alarms a day that the threshold may cost; by default what the base's settings say.
+        leave_out: numbers of drawn clips, from 1, that are not shown after all: those that are not normal.
+        show: times (video, seconds) around which a clip more is shown: what
+            :func:`~metavad.scoring.calibrating.calibrate` found to alarm though it is normal.
+        seed: of the drawing; the same seed draws the same clips.
+        pictures: whether the detector keeps a small picture of each clip, to explain alarms by what was shown.
+        store: the cache of decoded and derived arrays; by default the one that ``METAVAD_CACHE`` or the system names.
+        progress: is told how far the work is; silent by default.
+
+    Returns:
+        The detector, in memory; :func:`metavad.save_detector` writes it.
+
+    Raises:
+        ShotsError: the footage has fewer distinct clips than ``shots``.
+        VideoError: a video cannot be read, or its pictures have another size than the others'.
+        UsageError: a count, a rate, or a time in ``show`` that the footage does not have.
+        NonFiniteError: adapting gave NaN or infinity.
     """
     alarms = base.config.adaptation.alarms_per_day if alarms_per_day is None else alarms_per_day
     check_shots([shots], shot_frames)

@@ -69,12 +69,28 @@ def meta_train(
     progress: Progress = SILENT,
     tensorboard: bool = False,
 ) -> Base:
-    """Meta-train on the normal videos of ``scenes`` and write ``run/base``; every finished stage is kept.
+    """Meta-train on the normal videos of ``scenes``, and write the base to ``run/base``; every finished stage is kept.
 
-    With ``resume`` a run that was stopped goes on exactly; one that is complete is opened. Under ``torchrun``
-    the ranks share the scenes. Each stage logs a line of JSON a step and draws its curves; ``tensorboard`` writes
-    events beside them. Raises :class:`OutputError` when ``run`` holds a run and ``resume`` is not set,
-    :class:`UsageError` when it is set and there is none, or one that was begun with other settings or footage.
+    Under ``torchrun`` the ranks share the scenes. Each stage logs a line of JSON a step and draws its curves.
+
+    Args:
+        scenes: the cameras.
+        config: the settings: of :func:`metavad.load_config`.
+        run: the folder of the run, a new one.
+        seed: of initialisation, episodes and the scenes that choose when to stop.
+        resume: a run that was stopped goes on exactly; one that is complete is opened.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+        store: the cache of decoded and derived arrays; by default the one that ``METAVAD_CACHE`` or the system names.
+        facts: what else the base is to say of how it was made.
+        progress: is told how far the work is; silent by default.
+        tensorboard: write events for TensorBoard beside the logs.
+
+    Raises:
+        OutputError: ``run`` holds a run and ``resume`` is not set, or another process works on it.
+        UsageError: ``resume`` without a run, or one that was begun with other settings or footage; no such device.
+        DataError: no scene with normal videos, or videos too short for a clip.
+        BundleError: ``resume`` with a state that is damaged or of another version.
+        NonFiniteError: training gave NaN or infinity; the last good state is kept.
     """
     run, config = Path(run), with_plugin_settings(config)
     with joined(device_of(device)) as group, claimed(run) if group.rank == 0 else nullcontext():

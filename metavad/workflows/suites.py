@@ -58,9 +58,18 @@ def generated_suite(
 def select_scenes(
     spec: str | Path, data: str | Path | None = None, *, role: Role, progress: Progress = SILENT
 ) -> tuple[Scene, ...]:
-    """Scenes by a selection such as ``"synthetic,mysite.toml:lobby,umn:*"``, in that order, each once.
+    """Scenes of suites, by a selection such as ``"synthetic,mysite.toml:lobby,umn:*"``, in that order, each once.
 
-    A path names one suite file. A suite alone means its scenes that have ``role``; a named scene must have it.
+    Args:
+        spec: suites that ship, or paths of suite files, parted by commas; ``suite:scene`` is one scene, ``*`` stands
+            for any letters. A suite alone means its scenes that have ``role``. A ``Path`` is one suite file.
+        data: the folder that holds the datasets; by default ``METAVAD_DATA``.
+        role: ``"meta-train"`` or ``"meta-test"``, what the scenes are for; a scene that is named must have it.
+        progress: is told how far the work is; silent by default.
+
+    Raises:
+        UsageError: nothing is selected, or a scene that the suite does not have, or that has not this role.
+        SuiteError: a suite file that is not as expected, or whose footage is not there.
     """
     chosen: dict[str, Scene] = {}
     root = None if data is None else Path(data)

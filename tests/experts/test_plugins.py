@@ -1,7 +1,9 @@
 """Experts from other packages: the template of the docs as a package, and packages that are wrong."""
 
 import importlib
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -62,6 +64,24 @@ def test_the_template_keeps_the_contract_and_is_short(template):
     check_expert(expert_type("brightness").build(config), config)
     code = [line for line in CODE.splitlines() if line.strip() and not line.startswith(("from", "import"))]
     assert len(code) <= 40
+
+
+def test_the_template_is_installed_by_pip_listed_and_checked(tmp_path):
+    """In folders of its own, with its check beside it, as the page says."""
+    project, target = tmp_path / "project", tmp_path / "site-packages"
+    project.mkdir()
+    for name, text in {"pyproject.toml": PROJECT, "brightness.py": CODE, "check_brightness.py": CHECK}.items():
+        (project / name).write_text(text)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
+    subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--target", target, project], check=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(target), *filter(None, sys.path)])}
+    ran = [[sys.executable, "-m", "metavad", "show", "experts"], [sys.executable, project / "check_brightness.py"]]
+    listed, checked = (
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+        for command in ran
+    )
+    assert re.search(r"^brightness +.*metavad-brightness 0\.1\.0", listed, re.MULTILINE)
+    assert checked == ""
 
 
 def test_the_template_trains_adapts_and_is_listed(template, tmp_path, cameras, tiny_run):

@@ -1,32 +1,20 @@
 """Footage that shows nothing is said: black, frozen; and what is only still or dark is not."""
 
-import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from metavad.errors import FootageWarning
 from metavad.scenes.datasets.check import check_suite
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import Frame, probe, read_frames, tick_frames
 from metavad.scenes.video.black_or_frozen import Glance, Glancing, warn_of_nothing, watched
+from tests.footage import warned
 
 RATE, SIZE = 10, (192, 256)
 VIDEO = Video("a", Path("a.mp4"))
-
-
-@contextmanager
-def warned():
-    """What is warned of inside."""
-    texts: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", FootageWarning)
-        yield texts
-    texts += [str(each.message) for each in caught]
 
 
 def room(seed: int = 0) -> np.ndarray:
