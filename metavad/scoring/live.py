@@ -105,7 +105,11 @@ class Live:
             return None if begun is None else LiveEvent(self._number, False, begun.event)
 
     def postpone(self, wait: float) -> None:
-        """Ticks wait so many seconds (0 or more) from now on: longer where the machine falls behind."""
+        """Ticks wait another time from now on: longer where the machine falls behind.
+
+        Args:
+            wait: seconds, 0 or more.
+        """
         with self._lock:
             self._frames.postpone(wait)
 
