@@ -85,7 +85,11 @@ class Sample:
         return self._each(lambda tensor: tensor.to(device, dtype if tensor.is_floating_point() else None))
 
     def on(self, device: torch.device | str | None) -> "Sample":
-        """On another device, as it is; itself where it is to stay."""
+        """On another device, as it is.
+
+        Args:
+            device: such as ``"cuda"``; where none is named, the same.
+        """
         return self if device is None else self._each(lambda tensor: tensor.to(device))
 
     def _ticks(self, part: slice) -> "Sample":

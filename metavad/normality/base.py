@@ -101,8 +101,12 @@ class Base:
         return features_of(self.config, self.experts.reads, self.device)
 
     def on(self, device: str | None) -> "Base":
-        """The base whose experts learn and score on ``device``; none: on the CPU, with the network of ``patches`` on a
-        GPU where there is one."""
+        """The base whose experts learn and score elsewhere.
+
+        Args:
+            device: such as ``"cuda"``; where none is named, the CPU, with the network of ``patches`` on a GPU where
+                there is one.
+        """
 
         def moved(tensors: Parameters) -> Parameters:
             return {name: tensor.to(device or "cpu") for name, tensor in tensors.items()}

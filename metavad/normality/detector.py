@@ -91,7 +91,11 @@ class Detector:
     """A small JPEG of the middle of each shot."""
 
     def on(self, device: str | None) -> Self:
-        """The same whose experts compute on ``device``, such as ``cuda``; the CPU where none is named."""
+        """The same whose experts compute elsewhere.
+
+        Args:
+            device: such as ``"cuda"``; the CPU where none is named.
+        """
         return replace(self, model=self.model.on(device))
 
     def with_alarms_per_day(self, alarms_per_day: float) -> Self:
