@@ -33,6 +33,7 @@ from metavad.live.clips import (
     write_snapshot,
 )
 from metavad.live.index import Index, Session, is_passing
+from metavad.live.page import write_page
 from metavad.live.records import condition_record, watched_event
 from metavad.live.rules import Rules
 from metavad.live.score_parts import ScorePart
@@ -136,6 +137,7 @@ class EventStore:
         if event.id not in self._recorded:
             self._recorded[event.id] = self._begun(event)
         self._changed(event, snapshot, "began")
+        self._render()
 
     def ongoing(self, event: CameraEvent, snapshot: Snapshot | None) -> None:
         """The same event, later."""
@@ -149,6 +151,7 @@ class EventStore:
             recorded.until = event.end + self._around
             if event.is_cut:
                 self._finish(recorded)
+        self._render()
 
     def unfinished(self) -> Sequence[CameraEvent]:
         """Events of this camera that are not over."""
@@ -181,6 +184,7 @@ class EventStore:
                     self._tell(key, {"kind": "condition", "what": what, "condition": record.model_dump(mode="json")})
 
         self._do(_Work(f"what happened to the picture of {self._session.camera}", run, is_vital=True))
+        self._render()
 
     def close(self) -> None:
         """Finish clips, write what is left, close the file; raises :class:`OutputError` where an event could not be."""
@@ -320,6 +324,15 @@ class EventStore:
             notes["missing"] = recorded.missing
         if notes:
             self._note(recorded.id, **notes)
+        self._render()
+
+    def _render(self) -> None:
+        """The page of the last events; where it cannot be written now, the next event writes it."""
+        try:
+            write_page(self._folder, self._index)
+        except Exception as error:
+            if not is_passing(error):
+                raise
 
     def _break(self) -> None:
         """No frame of this recording comes any more."""
@@ -354,7 +367,7 @@ class EventStore:
             self._note(id, missing=f"no picture: {_reason(error)}")
 
     def _note(self, id: str, **columns: object) -> None:
-        self._do(_Work(f"event {id}", lambda: self._index.note(id, **columns), is_vital=False))
+        self._do(_Work(f"event {id}", lambda: self._index.note(id, **columns), is_vital=True))
 
     def _place(self, id: str) -> Path:
         return self._folder / EVENTS / id
@@ -381,6 +394,10 @@ class EventStore:
             except Exception as error:
                 if not is_passing(error):
                     raise
+                if _is_full(error) and not self._works[0].is_vital:
+                    self._works.popleft()
+                    self.given_up += 1
+                    continue
                 self.trouble = f"{self._works[0].what}: {_reason(error)}"
                 self._next_try, self._pause = self._now() + self._pause, min(2 * self._pause, AGAIN[1])
                 self._index.wait(0.0)  # whoever is late does not wait for others every time
@@ -397,7 +414,7 @@ class EventStore:
         try:
             work.run()
         except Exception as error:
-            if not (is_passing(error) and _is_full(error) and (self._folder / RESERVE).exists()):
+            if not (work.is_vital and is_passing(error) and _is_full(error) and (self._folder / RESERVE).exists()):
                 raise
             (self._folder / RESERVE).unlink()
             work.run()

@@ -127,6 +127,18 @@ class Detector:
         """
         return replace(self, own=own).with_alarms_per_day(self.promise.alarms_per_day)
 
+    def ignoring(self, cells: BoolArray) -> Self:
+        """The same, for which nothing that happens in these cells (h, w) counts: scores are as high or lower.
+
+        Threshold, promise and digest stay; it is no part of what is saved.
+        """
+        return replace(self, model=replace(self.model, ignored=torch.from_numpy(cells)))
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns (h, w) of its maps."""
+        return next(iter(self.model.calibrations.values())).grid
+
     @cached_property
     def digest(self) -> str:
         """sha256 of everything that is kept of it: tensors, threshold, promise, settings, pictures."""

@@ -60,6 +60,8 @@ class SceneModel:
     """Ticks per second."""
     device: str | None = None
     """Where the experts compute: the CPU where none is named. Surprise is on the CPU always."""
+    ignored: Tensor | None = None
+    """Cells (h, w) that surprise nobody, whatever happens there; no part of what is saved."""
 
     def on(self, device: str | None) -> "SceneModel":
         """The same whose experts compute on ``device``."""
@@ -84,7 +86,9 @@ class SceneModel:
                 nats = self.calibrations[name].surprise(score)
                 maps[name] = torch.where(known[name][:, :, None, None], nats, nats.new_zeros(()))
         active = [flags for name, flags in known.items() if self.calibrations[name].is_active]
-        return Surprise(maps, fuse(self.calibrations, maps), torch.stack(active).all(0))
+        fused = fuse(self.calibrations, maps)
+        fused = fused if self.ignored is None else fused.masked_fill(self.ignored, 0.0)
+        return Surprise(maps, fused, torch.stack(active).all(0))
 
     @property
     def lookback(self) -> dict[str, int]:
