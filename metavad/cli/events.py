@@ -210,12 +210,13 @@ def _list(
     from metavad.live.page import PAGE
     from metavad.live.records import watched_event
 
-    if asked.camera is not None and asked.camera not in (cameras := index.cameras()):
-        raise UsageError(
-            f"--camera: expected one that was watched, found {asked.camera!r}; {nearest(asked.camera, cameras)}"
-        )
-    within = {"camera": asked.camera, "since": asked.since, "until": asked.until}
-    found = index.events(**within) if threshold is None else events_again(index, threshold, **within)
+    camera, cameras = asked.camera, index.cameras()
+    if camera is not None and camera not in cameras:
+        raise UsageError(f"--camera: expected one that was watched, found {camera!r}; {nearest(camera, cameras)}")
+    if threshold is None:
+        found = index.events(camera=camera, since=asked.since, until=asked.until)
+    else:
+        found = events_again(index, threshold, camera=camera, since=asked.since, until=asked.until)
     chosen = [each for each in found if asked.takes(each)]
     conditions = list(_conditions(index, chosen, asked))
     over = "" if threshold is None else f" over {threshold:.2f}"
