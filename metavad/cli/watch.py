@@ -5,9 +5,8 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,11 +14,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from metavad.cli.options import BaseFolder, Device, device_named, length
+from metavad.cli.telling import (
+    Cooldown,
+    Ignore,
+    Keep,
+    Minimum,
+    Notify,
+    Schedule,
+    Telling,
+    TimeZone,
+    telling_of,
+)
 
 if TYPE_CHECKING:
     from metavad.live.health import Health, Note, Notes
-    from metavad.live.notify import Target
-    from metavad.live.rules import Rules
     from metavad.live.sources import Source
     from metavad.live.store import EventStore
     from metavad.normality.detector import Detector
@@ -73,33 +81,13 @@ def watch(
     threshold: Annotated[
         float | None, typer.Option(metavar="X", help="An event is over this score instead.", show_default=False)
     ] = None,
-    notify: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TARGET",
-            help="Whom to tell: https://..., mqtt://host/topic, run:COMMAND, or env:NAME of a variable that holds one; "
-            "may be given again.",
-            show_default=False,
-        ),
-    ] = None,
-    cooldown: Annotated[
-        str, typer.Option(metavar="LENGTH", help="Tell nobody of an event so soon after one that was told of.")
-    ] = "0s",
-    minimum: Annotated[str, typer.Option(metavar="LENGTH", help="Tell nobody of a shorter event.")] = "0s",
-    schedule: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIMES",
-            help="Tell somebody only then: 'mon-fri 18:00-07:00; sat,sun 00:00-24:00'.",
-            show_default=False,
-        ),
-    ] = None,
-    time_zone: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Of --schedule, such as Europe/Berlin; else the machine's.", show_default=False
-        ),
-    ] = None,
+    notify: Notify = None,
+    cooldown: Cooldown = "0s",
+    minimum: Minimum = "0s",
+    schedule: Schedule = None,
+    time_zone: TimeZone = None,
+    ignore: Ignore = None,
+    keep: Keep = None,
     conditions: Annotated[
         bool, typer.Option(help="Tell other light, a camera that shakes or was moved, a covered lens from events.")
     ] = True,
@@ -122,9 +110,9 @@ def watch(
     from metavad.live.sources import source_of
 
     where = device_named(device)
+    telling = telling_of(notify, ignore, cooldown, minimum, schedule, time_zone, keep)
     camera = name or out.resolve().name
     notes, found = _notes(log, camera), source_of(source, fast=fast)
-    telling = _telling(notify or (), cooldown, minimum, schedule, time_zone)
     out.mkdir(parents=True, exist_ok=True)
     with claimed(out / "watch"), _stopping() as stopped:
         since = None
@@ -137,6 +125,7 @@ def watch(
             from metavad.normality.detector import load_detector
 
             opened = moved_to(load_detector(detector).on(where), alarms_per_day, threshold)
+            opened = telling.ignoring(opened)
             _watch(found, opened, out, camera, since, telling, notes, metrics, stopped, conditions=conditions)
     if stopped.signal is not None:
         raise Interrupted("stopped; all is written, and the same command goes on", 128 + stopped.signal)
@@ -194,7 +183,7 @@ def _watch(
     out: Path,
     camera: str,
     since: float | None,
-    telling: "_Telling",
+    telling: "Telling",
     notes: "Notes",
     metrics: str | None,
     stopped: "_Stopped",
@@ -203,20 +192,14 @@ def _watch(
 ) -> None:
     from metavad.live.conditions import PictureConditions
     from metavad.live.health import Health, Note, serve_metrics
-    from metavad.live.notify import Notifier
     from metavad.live.watch import Watch
-
-    def on_trouble(target: str, why: str) -> None:
-        notes(Note("not_delivered", f"{target}: {why}; it is kept, and tried again", "warning", {"target": target}))
 
     health = Health(camera)
     with ExitStack() as stack:
         if metrics is not None:
             stack.callback(serve_metrics(health, metrics))
-        notifier = Notifier(out, telling.targets, on_trouble=on_trouble)
-        sink = _store(detector, source, out, camera, telling, notifier.wake)
-        if telling.targets:
-            stack.enter_context(notifier)
+        wake = stack.enter_context(_notifying(out, telling, notes))
+        sink = _store(detector, source, out, camera, telling, wake, notes)
         stack.callback(sink.close)
         watch = Watch(
             detector,
@@ -237,21 +220,23 @@ def _watch(
     notes(Note("ended", _ended(health), facts=_counts(health)))
 
 
-@dataclass(frozen=True)
-class _Telling:
-    """Whom to tell, and when."""
+@contextmanager
+def _notifying(out: Path, telling: "Telling", notes: "Notes") -> Iterator[Callable[[], None]]:
+    """Deliver what is to be told meanwhile; gives what to call when something waits."""
+    from metavad.live.health import Note
+    from metavad.live.index import Index
+    from metavad.live.notify import Notifier
 
-    targets: "Sequence[Target]"
-    rules: "Rules"
+    if not telling.targets:
+        yield lambda: None
+        return
 
+    def trouble(name: str, why: str) -> None:
+        notes(Note("not_delivered", f"{name}: {why}; it is kept, and tried again", "warning", {"target": name}))
 
-def _telling(targets: "Sequence[str]", cooldown: str, minimum: str, schedule: str | None, zone: str | None) -> _Telling:
-    from metavad.live.notify import target_of
-    from metavad.live.rules import Rules, Schedule, time_zone
-
-    times = None if schedule is None else Schedule.parse(schedule, time_zone(zone))
-    rules = Rules(length(cooldown, "--cooldown"), length(minimum, "--minimum"), times)
-    return _Telling([target_of(each) for each in targets], rules)
+    Index(out, make=True).close()  # it is there before two threads open it
+    with Notifier(out, telling.targets, on_trouble=trouble) as notifier:
+        yield notifier.wake
 
 
 def _store(
@@ -259,9 +244,11 @@ def _store(
     source: "Source",
     out: Path,
     camera: str,
-    telling: _Telling,
-    on_change: "Callable[[], None]",
+    telling: "Telling",
+    wake: Callable[[], None],
+    notes: "Notes",
 ) -> "EventStore":
+    from metavad.live.health import Note
     from metavad.live.index import Session
     from metavad.live.store import EventStore
 
@@ -269,8 +256,17 @@ def _store(
     size = shape.height + crop.top + crop.bottom, shape.width + crop.left + crop.right
     inside = (float(crop.left), float(crop.top), float(crop.left + shape.width), float(crop.top + shape.height))
     session = Session(camera, source.clock, detector.digest, detector.threshold, scoring.merge, scoring.longest)
-    names = [target.name for target in telling.targets]
-    return EventStore(out, session, size=size, crop=inside, rules=telling.rules, targets=names, on_change=on_change)
+    return EventStore(
+        out,
+        session,
+        size=size,
+        crop=inside,
+        rules=telling.rules,
+        targets=[target.name for target in telling.targets],
+        keep=telling.keep,
+        on_change=wake,
+        on_trouble=lambda why: notes(Note("not_written", f"not written yet, {why}; it is tried again", "error")),
+    )
 
 
 def _ended(health: "Health") -> str:

@@ -107,16 +107,17 @@ class EventStore:
         keep: float | None = None,
         now: Callable[[], float] = time.time,
         on_change: Callable[[], None] = lambda: None,
+        on_trouble: Callable[[str], None] = lambda why: None,
     ) -> None:
         """``now`` is the clock of tries and of messages; ``on_change`` is called when messages wait, or an event has
-        changed."""
+        changed; ``on_trouble`` learns why something cannot be written, once until it can."""
         self.trouble: str | None = None
         """Why something could not be written; none where all is."""
         self.given_up = 0
         """Pictures, clips and parts of scores that were given up for want of room."""
         self._folder, self._session, self._size, self._crop = folder, session, size, crop
         self._rules, self._targets, self._around, self._keep = rules or Rules(), tuple(targets), around, keep
-        self._now, self._on_change = now, on_change
+        self._now, self._on_change, self._on_trouble = now, on_change, on_trouble
         self._index = Index(folder, make=True)
         self._number = self._index.begin(session)
         self._works = deque[_Work]()
@@ -195,6 +196,7 @@ class EventStore:
             self._work()
             if self._works:
                 time.sleep(0.05)
+        self._render()
         left = sum(work.is_vital for work in self._works)
         self._index.close()
         with suppress(OSError):
@@ -398,7 +400,9 @@ class EventStore:
                     self._works.popleft()
                     self.given_up += 1
                     continue
-                self.trouble = f"{self._works[0].what}: {_reason(error)}"
+                is_new, self.trouble = self.trouble is None, f"{self._works[0].what}: {_reason(error)}"
+                if is_new:
+                    self._on_trouble(self.trouble)
                 self._next_try, self._pause = self._now() + self._pause, min(2 * self._pause, AGAIN[1])
                 self._index.wait(0.0)  # whoever is late does not wait for others every time
                 return
