@@ -76,7 +76,8 @@ class SceneTrial:
         """Refuse before anything is computed what cannot be done."""
         if not self.scene.test or (self.scene.labels is None and self.scene.pixel_masks is None):
             raise DataError(
-                f"{self.scene.key}: expected test videos with labels, found none; adapt and score it instead"
+                f"{self.scene.key}: expected test videos with labels, found none; adapt and score it instead, or "
+                "label them with `metavad data label`"
             )
         check_rows(self.scene)
         if not self.truth:  # reads every label file

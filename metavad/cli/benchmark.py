@@ -160,11 +160,13 @@ def _run(
     from metavad.cli.recognition import source_of
     from metavad.cli.terminal import say
     from metavad.errors import UsageError
+    from metavad.scenes.datasets.download import check_labels
     from metavad.workflows.suites import select_scenes
 
     if target is None:
         raise UsageError("expected --target SUITE[:SCENE][,...], found none; see `metavad show suites`")
     scenes = select_scenes(target, given.data, role="meta-test", progress=progress)
+    check_labels(scenes)
     found, where = open_base(given.base, given.device)
     if not quiet:
         say(f"base {found.digest}: {where}")

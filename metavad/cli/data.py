@@ -113,7 +113,7 @@ def _present(suite: "Suite", videos: int) -> str:
 
     counted = [f"{n} {noun}{'s' * (n != 1)}" for n, noun in ((len(suite.scenes), "scene"), (videos, "video"))]
     layout = f" ({suite.layout})" if suite.layout else ""
-    return ", ".join(counted) + layout + (", no labels" if still_missing(suite) else "")
+    return ", ".join(counted) + layout + (", no labels" if still_missing(suite.scenes) else "")
 
 
 def _size(paths: set[Path]) -> str:
@@ -154,7 +154,7 @@ def fetch(
     with resuming("the same command goes on where it stopped"):
         folders = fetched(name, root, reporter, keep=keep)
     say(*(f"{folder}" for folder in folders))
-    if missing := still_missing(load_suite(name, root)):
+    if missing := still_missing(load_suite(name, root).scenes):
         say(*by_hand(name), *(f"still missing: {path}" for path in missing))
         raise typer.Exit(1)
     say(f"next: metavad data check {name}")

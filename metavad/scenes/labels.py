@@ -39,7 +39,7 @@ def frame_labels(scene: Scene, video: Video, frames: int) -> BoolArray:
     """
     source = scene.labels or scene.pixel_masks
     if source is None:
-        raise LabelError(f"{scene.key}: expected labels, found none; say labels = {{ format, path }}")
+        raise LabelError(f"{scene.key}: expected labels, found none; `metavad data label` writes a table and names it")
     if source.normal_throughout(video):
         return np.zeros(frames, bool)
     if source.format in FORMATS:

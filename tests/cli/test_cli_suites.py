@@ -63,6 +63,9 @@ def test_labels_that_no_archive_holds_are_named(metavad, tmp_path):
     assert result.code == 1
     assert f"still missing: {tmp_path / 'data' / 'avenue' / 'avenue.mat'}" in result.out
     assert "sRNN" in result.out
+    measured = metavad("benchmark", "--target", "avenue-intervals", "--data", "data")
+    assert (measured.code, "expected labels at" in measured.line) == (1, True)
+    assert "sRNN" in measured.err
     avenue_intervals(tmp_path / "other")
     again = metavad("data", "fetch", "avenue-intervals", "--data", "other")
     assert (again.code, "next: metavad data check avenue-intervals" in again.out) == (0, True)

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,14 +17,15 @@ from pathlib import Path, PurePosixPath
 from queue import Empty, Full, Queue
 from typing import Any
 
-from metavad.errors import DataError, FullDiskError, OutputError, UsageError
+from metavad.errors import DataError, FullDiskError, MissingDataError, OutputError, UsageError
 from metavad.files import claimed, full_disk_named
 from metavad.progress import SILENT, Progress
 from metavad.scenes.datasets.archive import Limits, extract
-from metavad.scenes.scene import Archive, Suite
+from metavad.scenes.scene import Archive, Scene, Suite
 from metavad.scenes.suite import about, described
+from metavad.shipped import shipped
 
-__all__ = ["Limits", "by_hand", "extract", "fetch", "retrieve", "still_missing"]
+__all__ = ["Limits", "by_hand", "check_labels", "extract", "fetch", "retrieve", "still_missing"]
 
 Downloader = Callable[[str, str, Any], None]
 """What pooch calls: address, file to write, and the pooch itself (not used)."""
@@ -61,14 +62,23 @@ def by_hand(name: str) -> list[str]:
     return [] if path is None else described(path)
 
 
-def still_missing(suite: Suite) -> list[str]:
+def still_missing(scenes: Iterable[Scene]) -> list[str]:
     """Label files that are not there beside test videos that are: a path for each scene; empty where all is well."""
     return [
         str(scene.labels.of(scene.test[0]))
-        for scene in suite.scenes
+        for scene in scenes
         if scene.labels and scene.test
         if not (scene.labels.of(scene.test[0]).exists() or scene.labels.normal_throughout(scene.test[0]))
     ]
+
+
+def check_labels(scenes: Iterable[Scene]) -> None:
+    """Raises :class:`MissingDataError` where labels of a suite that ships are not here, with how to get them."""
+    for scene in scenes:
+        if scene.suite in shipped("tasks") and (lost := still_missing([scene])):
+            raise MissingDataError(
+                f"{scene.key}: expected labels at {lost[0]}, found nothing; get them as below", by_hand(scene.suite)
+            )
 
 
 def _ready(archive: Archive, data: Path, progress: Progress, keep: bool, where: str) -> Path:
