@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from metavad.normality.base import Base
     from metavad.progress import Progress
     from metavad.scenes.cache import Store
-    from metavad.scenes.scene import Scene
+    from metavad.scenes.scene import Scene, Video
+    from metavad.scoring.results import EventRecord
     from metavad.synthetic import CameraSpec
 
 __all__ = ["register"]
@@ -87,7 +88,7 @@ def _short(out: Path, seed: int, device: str | None, progress: "Progress") -> No
         "Like all cameras of the demo it is generated; normal/ and test/ hold its videos.",
         "",
     )
-    _find(base, shown, video.path, out, store, progress)
+    _find(base, shown, video, out, store, progress)
     others = _cameras(out / "others", OTHERS, OTHERS_FROM, seed, OTHER, progress)
     both = "zero-shot", "adapted"
     asked = {"shots": (0, SHOTS), "draws": 1, "methods": both, "seed": seed}
@@ -122,11 +123,13 @@ def _is_readable(spec: "CameraSpec") -> bool:
     return spec.kind == "plaza" and bright and walking and spec.lens.height >= HIGH
 
 
-def _find(base: "Base", scene: "Scene", video: Path, out: Path, store: "Store", progress: "Progress") -> None:
-    """A detector from ten clips, a new video scored, and what was found in a sentence."""
-    from metavad.cli.score import score
+def _find(base: "Base", scene: "Scene", video: "Video", out: Path, store: "Store", progress: "Progress") -> None:
+    """A detector from ten clips, a new video scored, and what was found in a sentence, in pictures and on a page."""
+    from metavad.cli.score import score_videos
     from metavad.cli.terminal import say
-    from metavad.normality.detector import save_detector
+    from metavad.files import folder_name
+    from metavad.normality.detector import load_detector, save_detector
+    from metavad.progress import SILENT
     from metavad.workflows.few_shot import adapt
 
     place = out / "detector"
@@ -134,38 +137,59 @@ def _find(base: "Base", scene: "Scene", video: Path, out: Path, store: "Store", 
         made = adapt(base, scene, shots=SHOTS, alarms_per_day=ALARMS, store=store, progress=progress)
         save_detector(place, made)
     say(f"{SHOTS} clips of its normal videos were shown, and one false alarm in {86_400 / ALARMS:.0f} s is allowed.")
-    score([video], place, out / "scores", device=base.device or "auto", progress="none")
-    say(*_found(out / "scores" / video.stem, scene.root, video.stem))
+    detector = load_detector(place).on(base.device)
+    score_videos(detector, {video: None}, out / "scores", annotate=True, progress=SILENT)
+    say(*_found(out, out / "scores" / folder_name(video.name), scene.root, video.name))
 
 
-def _found(place: Path, camera: Path, video: str) -> list[str]:
-    """What happened, whether it was found, in a sentence and a picture, and how many alarms are false."""
-    from metavad.scoring.results import EventsRecord
+def _found(out: Path, place: Path, camera: Path, video: str) -> list[str]:
+    """What happened, whether it was found, in a sentence, a picture and a page, and how many alarms are false."""
+    from metavad.cli.score import PAGE
+    from metavad.report.scores_page import Introduction, write_scores_page
+    from metavad.scoring.results import ANNOTATED, EventsRecord
 
     events = EventsRecord.model_validate_json((place / "events.json").read_bytes()).events
-    truth = _truth(camera, video)
-    right = [each for each in events if any(each.start < end and start < each.end for start, end in truth)]
+    truth, boxes = _truth(camera, video)
+    right = [each for each in events if _is_right(each, truth, boxes)]
     spans = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in truth)
-    lines = ["", f"In truth a vehicle (a bicycle or a car) crosses the square: {spans}."]
-    if right:
-        event = max(right, key=lambda each: each.score)
-        lines += [
-            f"Found, from {event.start:.1f} to {event.end:.1f} s: {event.reason}.",
-            f"  its picture  {place / (event.picture or '')}",
-        ]
+    said = [f"In truth a vehicle (a bicycle or a car) crosses the square: {spans}."]
+    event = max(right, key=lambda each: each.score, default=None)
+    if event is None:
+        title = "Missed: a vehicle where everybody walks"
+        said.append("Missed: no alarm is at that time and place.")
     else:
-        lines.append("Missed: no alarm is at that time.")
+        title = "Found: a vehicle where everybody walks"
+        said.append(f"Found, from {event.start:.1f} to {event.end:.1f} s: {event.reason}.")
     false = len(events) - len(right)
-    lines += [f"  all scores   {place / 'timeline.png'}", f"  beside it    {false} false alarm{'s' * (false != 1)}", ""]
-    return lines
+    wrong = f"{false} false alarm{'s' * (false != 1)}"
+    shown = f"The camera is generated. {SHOTS} clips of it were shown; this video is new. Beside it: {wrong}."
+    links = [(f"{SHOTS} clips against none, on {1 + OTHERS} cameras", "report.html")]
+    write_scores_page(out / PAGE, [place], Introduction(title, [*said, shown], links))
+    picture = [] if event is None else [f"  its picture  {place / (event.picture or '')}"]
+    where = [f"  its video    {place / ANNOTATED}", f"  the page     {out / PAGE}", f"  beside it    {wrong}"]
+    return ["", *said, *picture, *where, ""]
 
 
-def _truth(camera: Path, video: str) -> list[tuple[float, float]]:
-    """Seconds in which what the generator put into a video can be seen."""
+def _is_right(
+    event: "EventRecord", truth: list[tuple[float, float]], boxes: list[tuple[float, tuple[float, ...]]]
+) -> bool:
+    """Whether an alarm is at the time of what happened, and its box, within a second of its peak, where that was."""
+    if event.box is None or not any(event.start < end and start < event.end for start, end in truth):
+        return False
+    x, y, right, lower = event.box.x, event.box.y, event.box.x + event.box.width, event.box.y + event.box.height
+    near = [box for second, box in boxes if abs(second - event.peak) <= 1]
+    return any(x0 < right and x < x1 and y0 < lower and y < y1 for x0, y0, x1, y1 in near)
+
+
+def _truth(camera: Path, video: str) -> tuple[list[tuple[float, float]], list[tuple[float, tuple[float, ...]]]]:
+    """When what the generator put into a video can be seen, and at which second it is in which box, in pixels."""
     rate = float(json.loads((camera / "meta.json").read_text(encoding="utf-8"))["frames_per_second"])
     with (camera / "events.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["video"] == video]
-    return [(int(row["start"]) / rate, int(row["end"]) / rate) for row in rows]
+    with (camera / "tracks" / f"{video}.csv").open(encoding="utf-8", newline="") as file:
+        seen = [row for row in csv.DictReader(file) if row["abnormal"] == "1"]
+    boxes = [(int(row["frame"]) / rate, tuple(float(row[edge]) for edge in ("x0", "y0", "x1", "y1"))) for row in seen]
+    return [(int(row["start"]) / rate, int(row["end"]) / rate) for row in rows], boxes
 
 
 def _compared(

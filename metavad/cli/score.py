@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from metavad.scenes.scene import Video
     from metavad.scoring.results import EventsRecord, Outline, PeakRecord, Result
 
-__all__ = ["register", "score"]
+__all__ = ["PAGE", "register", "score", "score_videos"]
 
 PAGE = "index.html"
 """Of all videos whose scores lie in one folder."""
@@ -77,19 +77,23 @@ def score(
 
     What is scored already, by the same detector and settings, is left as it is.
     """
-    from metavad.cli.terminal import progress_of, resuming
+    from metavad.cli.terminal import progress_of, resuming, say
     from metavad.cli.threshold import moved_to
 
     where, reporter = device_named(device), progress_of(progress)
     _check_paths(videos)
     from metavad.normality.detector import load_detector
+    from metavad.report.scores_page import write_scores_page
     from metavad.scenes.listing import scene_of_files
+    from metavad.scoring.results import folders_of_scores
 
     with resuming("the same command goes on with the videos that are left"):
         found = moved_to(load_detector(detector).on(where), alarms_per_day, threshold)
         chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
         starts = {each: _start_of(each, len(chosen), start_time, file_too=not no_file_time) for each in chosen}
-        _score(found, starts, out, video, reporter)
+        score_videos(found, starts, out, annotate=video, progress=reporter)
+        write_scores_page(out / PAGE, folders_of_scores(out))
+        say(f"Open {out / PAGE}: the score over time, and all events.")
 
 
 def _start_of(video: "Video", videos: int, given: str | None, *, file_too: bool) -> "StartTime | None":
@@ -109,15 +113,15 @@ def _start_of(video: "Video", videos: int, given: str | None, *, file_too: bool)
     return given_start_time(given, video.name)
 
 
-def _score(
-    found: "Detector", starts: "dict[Video, StartTime | None]", out: Path, annotate: bool, progress: "Progress"
+def score_videos(
+    found: "Detector", starts: "dict[Video, StartTime | None]", out: Path, *, annotate: bool, progress: "Progress"
 ) -> None:
+    """Score videos, with when they were taken, into a folder each under ``out``, and say what was found."""
     from metavad.cli.terminal import say
     from metavad.files import claimed, folder_name
     from metavad.progress import along
-    from metavad.report.scores_page import write_scores_page
     from metavad.scoring.annotated import check_encoder
-    from metavad.scoring.results import ANNOTATED, check_place, folders_of_scores, result_of
+    from metavad.scoring.results import ANNOTATED, check_place, result_of
     from metavad.scoring.stream import check_video
 
     if annotate:
@@ -138,8 +142,6 @@ def _score(
                 say(f"{video.name}: scored already, its video is new; {place}")
             else:
                 say(f"{video.name}: scored already; {place}")
-    write_scores_page(out / PAGE, folders_of_scores(out))
-    say(f"Open {out / PAGE}: the score over time, and all events.")
 
 
 def _found(record: "EventsRecord", place: Path) -> list[str]:

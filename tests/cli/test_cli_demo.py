@@ -42,6 +42,12 @@ def test_the_short_way(short, metavad, tmp_path):
     pictures = [line.split()[-1] for line in result.out.splitlines() if "its picture" in line]
     assert all((tmp_path / picture).is_file() for picture in pictures)
     assert len(pictures) <= len(events)
+    page = (tmp_path / "d" / "index.html").read_text()
+    assert f'src="scores/{video}/annotated.mp4' in page
+    assert ("Found: a vehicle" in page) == ("Found, from" in result.out)
+    assert 'href="report.html"' in page
+    shown = [line.split()[-1] for line in result.out.splitlines() if line.startswith(("  its video", "  the page"))]
+    assert [(tmp_path / path).is_file() for path in shown] == [True, True]
     record = json.loads((tmp_path / "d" / "record.json").read_text())
     assert [row["method"] for row in record["rows"]] == ["zero-shot", "adapted"] * 2
     table = result.out.splitlines()
@@ -61,6 +67,21 @@ def test_the_whole_way(small, metavad, tmp_path):
     page = (tmp_path / "d" / "report.html").read_text()
     assert "camera-002" in page
     assert "metavad adapt --normal" in result.out.splitlines()[-3]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "box", "is_right"),
+    [(2.0, 5.0, (0, 0, 20, 20), True), (2.0, 5.0, (40, 0, 20, 20), False), (6.0, 8.0, (0, 0, 20, 20), False),
+     (2.0, 5.0, None, False)],
+)  # fmt: skip
+def test_an_alarm_is_right_at_the_time_and_the_place(start, end, box, is_right):
+    from metavad.scoring.results import EventRecord, PixelBox
+
+    place = None if box is None else PixelBox(x=box[0], y=box[1], width=box[2], height=box[3])
+    event = EventRecord(start=start, end=end, peak=3.0, score=5.0, box=place, reason="", shares={}, nearest_shot=None,
+                        picture=None)  # fmt: skip
+    boxes = [(2.5, (10.0, 10.0, 30.0, 30.0)), (4.5, (40.0, 0.0, 60.0, 20.0))]
+    assert demo._is_right(event, [(2.5, 4.0)], boxes) == is_right
 
 
 @pytest.mark.parametrize("seed", range(4))
