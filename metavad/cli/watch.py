@@ -197,7 +197,9 @@ def _watch(
     health = Health(camera)
     with ExitStack() as stack:
         if metrics is not None:
-            stack.callback(serve_metrics(health, metrics))
+            end, port = serve_metrics(health, metrics)
+            stack.callback(end)
+            notes(Note("metrics", f"metrics at port {port}", facts={"port": port}))
         wake = stack.enter_context(_notifying(out, telling, notes))
         sink = _store(detector, source, out, camera, telling, wake, notes)
         stack.callback(sink.close)

@@ -121,10 +121,10 @@ class _Collector:
         yield delays
 
 
-def serve_metrics(health: Health, address: str) -> Callable[[], None]:
-    """Serve the counters at ``[HOST:]PORT/metrics`` (this machine alone without a host); gives what ends it.
+def serve_metrics(health: Health, address: str) -> tuple[Callable[[], None], int]:
+    """Serve the counters at ``[HOST:]PORT/metrics`` (this machine alone without a host); what ends it, and the port.
 
-    Raises :class:`UsageError` where the package for it is missing, or the port cannot be had.
+    Port 0 is any that is free. Raises :class:`UsageError` where the package for it is missing, or the port is taken.
     """
     host, _, port = address.rpartition(":")
     if not port.isdecimal() or int(port) > 65535:
@@ -150,4 +150,4 @@ def serve_metrics(health: Health, address: str) -> Callable[[], None]:
         server.server_close()
         thread.join()
 
-    return end
+    return end, int(server.server_port)

@@ -3,6 +3,7 @@
 An address may hold a password. No name, note or error of this module does.
 """
 
+import math
 import os
 import re
 import sys
@@ -180,9 +181,7 @@ class StreamSource:
                 if size is not None and (frame.height, frame.width) != size:
                     raise VideoError(f"{self.name}: the pictures change from {_size(size)} to {_shape(frame)}")
                 size = frame.height, frame.width
-                seconds = clock(frame)
-                if seconds is not None:
-                    yield Shown(frame, seconds)
+                yield Shown(frame, clock(frame))
                 came = time.monotonic()
             if video.stopped and self._address is not None:
                 waited = time.monotonic() - came
@@ -217,16 +216,21 @@ class StreamSource:
         return av.open(self._address, "r", options=options, timeout=(OPENING, STALLED), metadata_errors="ignore")
 
 
-def _clock_of(video: OpenVideo, *, live: bool) -> Callable[[VideoFrame], float | None]:
-    """The time of each frame: its own, else when it comes; of a pipe that does not wait, by its number."""
-    number = 0
+def _clock_of(video: OpenVideo, *, live: bool) -> Callable[[VideoFrame], float]:
+    """The time of each frame: its own, or where it has none, a usual frame after the last one.
 
-    def clock(frame: VideoFrame) -> float | None:
-        nonlocal number
+    Of formats without times it is when the frame comes; of a pipe that waits, by its number.
+    """
+    number, last = 0, 0.0
+
+    def clock(frame: VideoFrame) -> float:
+        nonlocal number, last
         number += 1
-        if video.has_times:
-            return None if frame.time is None else float(frame.time)
-        return time.monotonic() if live else number / video.frame_rate
+        if not video.has_times:
+            return time.monotonic() if live else number / video.frame_rate
+        own = math.nan if frame.pts is None or frame.time is None else float(frame.time)
+        last = last + 1 / video.frame_rate if math.isnan(own) else own
+        return last
 
     return clock
 

@@ -1,0 +1,281 @@
+"""Where frames come from, when they were taken, and what is dropped: without a model."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from metavad.errors import UsageError, VideoError
+from metavad.live.health import Health, serve_metrics
+from metavad.live.reader import BACKLOG, FULL, SPARSE, Backlog, Ended, Taken
+from metavad.live.sources import FileSource, FolderSource, StreamSource, WebcamSource, source_of
+from metavad.live.timeline import Timeline
+from tests.footage import number_of, write_video
+
+ROOT = Path(__file__).parents[2]
+
+
+# --- names ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("rtsp://admin:hunter2@camera:554/live/1", "rtsp://camera:554/live/1"),
+        ("http://camera/video?user=admin&password=hunter2", "http://camera/video"),
+        ("rtsp://camera/user=admin&password=hunter2&channel=1.sdp", "rtsp://camera/..."),
+        ("rtsp://ad@min:hun@ter2@camera/x", "rtsp://camera/x"),
+        ("http://hunter2@[::1]:80/x#hunter2", "http://[::1]:80/x"),
+        ("http://[hunter2/", "http://..."),
+    ],
+)
+def test_no_name_has_what_an_address_hides(address, name, monkeypatch):
+    monkeypatch.setenv("CAMERA", address)
+    for source in (source_of(address), source_of("env:CAMERA")):
+        assert source.name == name
+        assert "hunter2" not in repr(source)
+
+
+def test_no_error_of_a_stream_has_what_its_address_hides():
+    source = source_of("http://admin:hunter2@127.0.0.1:9/x?token=hunter2")
+    with pytest.raises(VideoError) as caught:
+        list(source.frames())
+    assert str(caught.value).startswith("http://127.0.0.1:9/x: expected a stream, found what does not open")
+    assert "hunter2" not in f"{caught.value!r}"
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("ftp://u:hunter2@h/x", UsageError, "ftp://...: expected an address of http, https"),
+        ("env:NO_SUCH_CAMERA", UsageError, "env:NO_SUCH_CAMERA: expected an address in this variable, found none"),
+        ("nothing.mp4", VideoError, "nothing.mp4: expected an address such as rtsp://"),
+    ],
+)
+def test_what_is_no_source_is_said_in_one_line(text, error, message):
+    with pytest.raises(error) as caught:
+        source_of(text)
+    assert str(caught.value).startswith(message)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_each_kind_of_source_is_known_by_its_text(tmp_path):
+    write_video(tmp_path / "a.mp4", [0])
+    kinds = {"0": WebcamSource, "-": StreamSource, "udp://h:1": StreamSource, str(tmp_path): FolderSource}
+    kinds[str(tmp_path / "a.mp4")] = FileSource
+    assert {text: type(source_of(text)) for text in kinds} == kinds
+    assert [source_of(text).is_live for text in kinds] == [True, True, True, False, False]
+    assert [source_of(text, fast=True).is_live for text in kinds] == [False] * 5
+    assert [source_of(text, fast=True).is_endless for text in kinds] == [True, False, True, False, False]
+
+
+def test_there_is_no_webcam_here():
+    with pytest.raises(VideoError, match=r"webcam 77: expected a webcam, found none that opens"):
+        list(WebcamSource(77).frames())
+
+
+# --- frames --------------------------------------------------------------------------------------------------
+
+
+def numbers_of(shown):
+    return [(number_of(each.picture.to_ndarray(format="gray")), round(each.seconds, 3)) for each in shown]
+
+
+def test_a_file_gives_its_frames_at_its_own_speed_or_fast(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", range(6), fps=10)
+    slept = []
+    monkeypatch.setattr("metavad.live.sources.time.sleep", slept.append)
+    monkeypatch.setattr("metavad.live.sources.time.monotonic", lambda: 7.0)
+    expected = [(n, n / 10) for n in range(6)]
+    assert numbers_of(FileSource(path, fast=True).frames()) == expected
+    assert slept == []
+    assert numbers_of(FileSource(path, fast=False).frames()) == expected
+    np.testing.assert_allclose(slept, np.arange(6) / 10, atol=1e-6)
+
+
+def test_a_folder_that_grows_gives_one_file_after_the_other_on_one_clock(tmp_path, monkeypatch):
+    for number, (first, changed) in enumerate([(0, 1000.0), (5, 1000.6), (10, 2000.0)]):
+        path = write_video(tmp_path / f"{number}.mp4", range(first, first + 5), fps=10)
+        os.utime(path, (changed, changed))
+    (tmp_path / "notes.txt").write_text("no video")
+    source = FolderSource(tmp_path, fast=True)
+    found = numbers_of(source.frames())
+    assert [number for number, _ in found] == list(range(15))
+    times = np.array([seconds for _, seconds in found])
+    np.testing.assert_allclose(np.diff(times)[:9], 0.1, atol=1e-3)
+    np.testing.assert_allclose(times[[0, 9, 14]], [999.5, 1000.4, 1999.9], atol=1e-3)
+    assert list(source.frames()) == []
+    write_video(tmp_path / "damaged.mp4", [1])
+    (tmp_path / "damaged.mp4").write_bytes(b"no video at all")
+    with pytest.raises(VideoError):
+        list(source.frames())
+    path = write_video(tmp_path / "later.mp4", [20])
+    assert [number for number, _ in numbers_of(source.frames())] == [20]
+
+
+def test_a_folder_waits_for_files_that_are_still_written(tmp_path):
+    source = FolderSource(tmp_path, fast=False)
+    path = write_video(tmp_path / "0.mp4", [3])
+    frames, given = source.frames(), []
+    thread = threading.Thread(target=lambda: given.append(next(frames)))
+    thread.start()
+    thread.join(1.0)
+    assert thread.is_alive()  # it may change yet
+    os.utime(path, (1000.0, 1000.0))
+    thread.join(60)
+    assert [number for number, _ in numbers_of(given)] == [3]
+
+
+def test_a_pipe_goes_on_for_whoever_asks_again(tmp_path):
+    """Commissioning takes the first frames of it, watching the others; also of a coding without times."""
+    path = write_video(tmp_path / "a.mkv", range(20), fps=10)
+    program = (
+        "from metavad.live.sources import source_of\n"
+        "source = source_of('-', fast=True)\n"
+        "first = source.frames()\n"
+        "print([next(first).seconds for _ in range(5)])\n"
+        "first.close()\n"
+        "print([round(each.seconds, 3) for each in source.frames()])\n"
+    )
+    with path.open("rb") as file:
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [str([n / 10 for n in range(5)]), str([n / 10 for n in range(5, 20)])]
+
+
+# --- the camera's clock --------------------------------------------------------------------------------------
+
+
+class Wall:
+    def __init__(self, now):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+def test_the_stream_s_clock_dates_frames_and_goes_on_over_a_break():
+    wall = Wall(5000.0)
+    line = Timeline(is_dated=False, is_paced=True, now=wall)
+    assert [line.seconds(each) for each in (10.0, 10.1)] == [5000.0, 5000.1]
+    wall.now = 5000.9  # a frame that was late
+    assert line.seconds(10.2) == pytest.approx(5000.2)
+    wall.now = 5031.0  # half a minute without frames
+    assert line.seconds(40.0) == pytest.approx(5030.0)
+
+
+def test_a_stream_whose_clock_starts_over_or_jumps_is_dated_anew_and_never_back():
+    wall = Wall(5000.0)
+    line = Timeline(is_dated=False, is_paced=True, now=wall)
+    line.seconds(10.0)
+    wall.now = 5010.0
+    assert line.seconds(0.0) == 5010.0
+    wall.now = 5020.0
+    assert line.seconds(90_000.0) == 5020.0
+    wall.now = 4000.0  # somebody has set this machine's clock back
+    assert line.seconds(0.0) > 5020.0
+
+
+def test_a_restart_goes_on_with_the_clock_that_it_had():
+    wall = Wall(5000.0)
+    line = Timeline(is_dated=False, is_paced=True, now=wall)
+    line.seconds(10.0)
+    again = Timeline(is_dated=False, is_paced=True, now=Wall(5007.0))
+    again.resume(line.offset, 5000.0, 5000.0)
+    assert again.seconds(17.5) == pytest.approx(5007.5)
+    dated = Timeline(is_dated=True, is_paced=False, now=Wall(5007.0))
+    dated.resume(None, 3.0, 5000.0)
+    assert dated.seconds(3.5) == 3.5
+
+
+def test_a_stream_as_fast_as_it_is_taken_is_trusted():
+    line = Timeline(is_dated=False, is_paced=False, now=Wall(5000.0))
+    assert [line.seconds(each) for each in (0.0, 100.0, 95.0, 7200.0)] == [5000.0, 5100.0, 5095.0, 12200.0]
+    assert line.seconds(0.0) == pytest.approx(12201.5)
+
+
+# --- frames that wait ----------------------------------------------------------------------------------------
+
+
+def frame(seconds):
+    return Taken(np.zeros((2, 2), np.uint8), seconds, 0.0)
+
+
+def test_a_live_backlog_thins_frames_and_then_drops_them():
+    health = Health("lobby")
+    backlog = Backlog(is_live=True, health=health)
+    times = [n / 10 for n in range(200)]
+    for seconds in times:
+        backlog.put(frame(seconds))
+    kept = [backlog.take(0).seconds for _ in range(health.waiting)]
+    assert kept[: round(10 * BACKLOG)] == times[: round(10 * BACKLOG)]
+    late = [each for each in kept if each > BACKLOG + SPARSE]
+    assert np.diff(late).min() >= SPARSE - 1e-6
+    assert kept[-1] <= FULL + SPARSE + 0.2
+    assert health.dropped == len(times) - len(kept)
+    assert backlog.take(0) is None
+    backlog.put(frame(20.0))
+    assert backlog.take(0).seconds == 20.0
+
+
+def test_a_backlog_of_a_source_that_waits_drops_nothing():
+    health = Health("lobby")
+    backlog, times = Backlog(is_live=False, health=health), [float(n) for n in range(200)]
+
+    def bring():
+        for seconds in times:
+            backlog.put(frame(seconds))
+        backlog.put(Ended(None))
+
+    thread = threading.Thread(target=bring)
+    thread.start()
+    found = [backlog.take(10) for _ in range(201)]
+    thread.join()
+    assert [each.seconds for each in found[:-1]] == times
+    assert found[-1] == Ended(None)
+    assert health.dropped == 0
+    for seconds in times[:32]:
+        backlog.put(frame(seconds))
+    backlog.close()
+    backlog.put(frame(99.0))  # whoever waits goes on once it is over
+
+
+# --- metrics -------------------------------------------------------------------------------------------------
+
+
+def test_metrics_are_served_and_are_those_of_the_page():
+    health = Health("lobby", frames=7, is_connected=True)
+    for seconds in (0.2, 1.2, 99.0):
+        health.delayed(seconds)
+    end, port = serve_metrics(health, "0")
+    try:
+        page = urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+        with pytest.raises(UsageError, match=f"--metrics {port}: expected a free port, found none"):
+            serve_metrics(health, str(port))
+    finally:
+        end()
+    values = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.labels == {"camera": "lobby"}
+    }
+    assert (values["metavad_frames_total"], values["metavad_connected"]) == (7, 1)
+    assert (values["metavad_delay_seconds_count"], values["metavad_delay_seconds_sum"]) == (3, pytest.approx(100.4))
+    text = (ROOT / "docs" / "how-to" / "watch-a-camera.md").read_text(encoding="utf-8")
+    named = {name for name in values if "delay" not in name and "start_" not in name}
+    assert [name for name in named if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("address", ["x", "", "1:2:x", "99999"])
+def test_metrics_want_a_port(address):
+    with pytest.raises(UsageError, match="expected a port, or HOST:PORT"):
+        serve_metrics(Health("lobby"), address)
