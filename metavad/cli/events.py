@@ -69,7 +69,7 @@ def events(
     """
     import math
 
-    from metavad.errors import UsageError
+    from metavad.errors import OutputError, UsageError
 
     for option, value in (("--threshold", threshold), ("--score", score)):
         if value is not None and not math.isfinite(value):
@@ -81,8 +81,13 @@ def events(
             _list(index, folder, threshold, json, csv, _Filter(since, until, camera, score, place, time_zone))
         return
     given = {"--since": since, "--until": until, "--camera": camera, "--score": score, "--place": place, "--csv": csv}
+    if not (folder / "scores.csv").is_file() and not any(folder.glob("*/scores.csv")):
+        raise OutputError(
+            f"{folder}: expected what `metavad watch` or `metavad score` wrote, found neither {INDEX} nor scores.csv; "
+            "check the path"
+        )
     asked = [option for option, value in given.items() if value is not None]
-    if asked and any(folder.glob("**/scores.csv")):
+    if asked:
         raise UsageError(f"{asked[0]}: expected a folder of `metavad watch`, found {folder} of `metavad score`")
     _find_again(folder, threshold, json)
 

@@ -152,7 +152,7 @@ def test_events_again_from_the_scores_that_were_kept(metavad, scores, tmp_path):
 
 def test_events_refuses(metavad, scores, tmp_path):
     for options, message, code in (
-        (["nowhere", "--threshold", 3], "found no scores.csv", 1),
+        (["nowhere", "--threshold", 3], "found neither events.sqlite nor scores.csv", 1),
         ([scores / "a", "--threshold", "inf"], "expected a score", 2),
         ([scores, "--threshold", 3, "--json", "all.json"], "name one folder", 2),
     ):
