@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     from metavad.config import load_config
     from metavad.errors import MetavadError
     from metavad.normality.base import load_base
-    from metavad.normality.detector import Detector, load_detector, save_detector
+    from metavad.normality.detector import Detector, load_detector, save_detector, save_version
     from metavad.scenes.listing import scene_of_files
     from metavad.scoring.calibrating import calibrate
+    from metavad.scoring.event_clip import EventClip
     from metavad.scoring.events import find_events
     from metavad.scoring.live import Live
     from metavad.scoring.stream import score
     from metavad.synthetic import write_suite
+    from metavad.workflows.feedback import feedback
     from metavad.workflows.few_shot import adapt
     from metavad.workflows.meta_train import meta_train
     from metavad.workflows.suites import select_scenes
@@ -26,10 +28,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Detector": "metavad.normality.detector",
+    "EventClip": "metavad.scoring.event_clip",
     "Live": "metavad.scoring.live",
     "MetavadError": "metavad.errors",
     "adapt": "metavad.workflows.few_shot",
     "calibrate": "metavad.scoring.calibrating",
+    "feedback": "metavad.workflows.feedback",
     "find_events": "metavad.scoring.events",
     "load_base": "metavad.normality.base",
     "load_config": "metavad.config",
@@ -37,6 +41,7 @@ _HOMES = {
     "meta_train": "metavad.workflows.meta_train",
     "run_benchmark": "metavad.benchmark.experiment",
     "save_detector": "metavad.normality.detector",
+    "save_version": "metavad.normality.detector",
     "scene_of_files": "metavad.scenes.listing",
     "score": "metavad.scoring.stream",
     "select_scenes": "metavad.workflows.suites",
@@ -45,10 +50,12 @@ _HOMES = {
 
 __all__ = [
     "Detector",
+    "EventClip",
     "Live",
     "MetavadError",
     "adapt",
     "calibrate",
+    "feedback",
     "find_events",
     "load_base",
     "load_config",
@@ -56,6 +63,7 @@ __all__ = [
     "meta_train",
     "run_benchmark",
     "save_detector",
+    "save_version",
     "scene_of_files",
     "score",
     "select_scenes",

@@ -14,6 +14,9 @@ COMMANDS = [
     ["score"],
     ["events"],
     ["threshold"],
+    ["feedback"],
+    ["detector"],
+    *(["detector", name] for name in ("history", "rollback")),
     ["benchmark"],
     ["report"],
     ["show"],
@@ -45,7 +48,7 @@ def test_help_is_light(command):
     assert done.returncode == 0
     assert loaded == "[]"
     assert f"Usage: {' '.join(['metavad', *command])} " in done.stdout
-    assert "Example: metavad" in done.stdout or command in ([], ["data"], ["networks"])
+    assert "Example: metavad" in done.stdout or command in ([], ["data"], ["detector"], ["networks"])
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "metavad")

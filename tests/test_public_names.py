@@ -14,10 +14,12 @@ ROOT = Path(__file__).parents[1]
 
 NAMES = [
     "Detector",
+    "EventClip",
     "Live",
     "MetavadError",
     "adapt",
     "calibrate",
+    "feedback",
     "find_events",
     "load_base",
     "load_config",
@@ -25,6 +27,7 @@ NAMES = [
     "meta_train",
     "run_benchmark",
     "save_detector",
+    "save_version",
     "scene_of_files",
     "score",
     "select_scenes",
@@ -81,10 +84,14 @@ boxes = [frame.box for frame in frames]
 events = metavad.find_events(np.array(scores), np.array([frame.seconds for frame in frames]), detector.threshold)
 reasons = [(event.start, event.reason, event.box) for event in events]
 threshold = calibrated.with_alarms_per_day(3).threshold
+alarm = metavad.EventClip(lobby.normal[0], events[0].start, events[0].end, events[0].peak)
+correction = metavad.feedback(calibrated, alarm, "normal", base=base)
+version = metavad.save_version("detectors/lobby", correction.detector).number
 """
 SHOWN = (
     *("base", "lobby", "scenes", "trained", "record"),
     *("calibrated", "scores", "boxes", "events", "reasons", "threshold"),
+    *("correction", "version"),
 )
 
 

@@ -16,7 +16,9 @@ from metavad.cli import (
     benchmark,
     data,
     demo,
+    detector,
     events,
+    feedback,
     meta_train,
     networks,
     report,
@@ -69,6 +71,8 @@ score.register(app)
 watch.register(app)
 events.register(app)
 threshold.register(app)
+feedback.register(app)
+detector.register(app)
 benchmark.register(app)
 report.register(app)
 show.register(app)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from metavad.normality.base import Base
 
-__all__ = ["RUNS", "open_base"]
+__all__ = ["RUNS", "base_of_digest", "open_base"]
 
 RUNS = Path("runs")
 FACTS = "base.json"
@@ -36,3 +36,28 @@ def open_base(given: Path | None, device: str | None = None) -> "tuple[Base, Pat
             "expected a base, found none under runs/; make one with `metavad meta-train --scenes synthetic`"
         )
     return load_base(folder).on(device), folder
+
+
+def base_of_digest(digest: str, given: Path | None) -> "Base":
+    """The base of this digest: the given one, else one under runs/, else the one that ships.
+
+    Raises :class:`BundleError` where none of them is that.
+    """
+    from metavad.errors import BundleError
+    from metavad.normality.base import load_base
+    from metavad.shipped import shipped_base
+
+    if given is not None:
+        places = [_found(given) or given]
+    else:
+        places = [*(path.parent for path in sorted(RUNS.glob(f"*/base/{FACTS}"))), shipped_base()]
+    for place in places:
+        if (place / FACTS).is_file() or given is not None:
+            base = load_base(place)
+            if base.digest == digest:
+                return base
+    looked = ", ".join(map(str, places))
+    raise BundleError(
+        f"expected the base that the detector was made of ({digest}), found others ({looked}); give it with --base, or "
+        "adapt again"
+    )

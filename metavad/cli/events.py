@@ -127,16 +127,16 @@ def _number(count: int) -> str:
     return "1 event" if count == 1 else f"{count} events"
 
 
-def event_line(event: "EventRecord", start: datetime | None = None) -> str:
-    """An event, for people; ``start`` is when the video was taken."""
+def event_line(event: "EventRecord", start: datetime | None = None, number: int | None = None) -> str:
+    """An event, for people; ``start`` is when the video was taken, ``number`` what `metavad feedback` knows it by."""
     from metavad.clock import when_text
 
-    reason = f": {event.reason}" if event.reason else ""
+    reason, head = f": {event.reason}" if event.reason else "", "" if number is None else f"{number:3d}."
     if start is not None:
         first, last = (when_text(second, start) for second in (event.start, event.end))
         inside = f"{event.start:.1f} to {event.end:.1f} s"
-        return f"  {first} to {last} ({inside}), score {event.score:.1f}{reason}"
-    return f"  {event.start:8.1f} s to {event.end:8.1f} s, score {event.score:.1f}{reason}"
+        return f"{head}  {first} to {last} ({inside}), score {event.score:.1f}{reason}"
+    return f"{head}  {event.start:8.1f} s to {event.end:8.1f} s, score {event.score:.1f}{reason}"
 
 
 # --- what watch kept -----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ __all__ = [
     "Commands",
     "Data",
     "Device",
+    "ManyFootage",
     "ManyPaths",
     "ProgressKind",
     "Scenes",
@@ -120,6 +121,12 @@ class ManyPaths(PlainHelp):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """``--normal a b`` is ``--normal a --normal b``."""
         return super().parse_args(ctx, _repeated(args, self.several))
+
+
+class ManyFootage(ManyPaths):
+    """A command whose ``--footage`` does."""
+
+    several = "--footage"
 
 
 def _repeated(arguments: list[str], option: str) -> list[str]:

@@ -150,7 +150,7 @@ def _found(record: "EventsRecord", place: Path) -> list[str]:
 
     return [
         f"{record.video}: {number_of_events(record)}; {place}{_begins(record)}",
-        *(event_line(event, record.start_time) for event in record.events),
+        *(event_line(event, record.start_time, number) for number, event in enumerate(record.events, 1)),
         *_highest(record, place),
     ]
 

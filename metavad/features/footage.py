@@ -15,13 +15,15 @@ from metavad.errors import VideoError
 from metavad.features.feature import Feature
 from metavad.features.library import Library, side_by_side, stretches
 from metavad.features.sample import Sample
+from metavad.features.stored import StoredClip
 from metavad.progress import SILENT, Progress
+from metavad.scenes.cache import content_digest
 from metavad.scenes.scene import Crop
 from metavad.scenes.video import read_colours
 from metavad.scenes.video.black_or_frozen import Glance
 from metavad.types import ByteArray
 
-__all__ = ["Camera", "Footage", "gather", "regridded"]
+__all__ = ["Camera", "Footage", "gather", "regridded", "small_pictures"]
 
 THUMBNAIL_HEIGHT = 120
 
@@ -53,6 +55,10 @@ class Footage:
     """Cells (h, w) of its score maps."""
     thumbnails: tuple[bytes, ...] = ()
     """A small JPEG of the middle of each shot; empty where none are kept."""
+    stored: tuple[StoredClip, ...] | None = None
+    """The shots as they are stored, for whoever adds to them later; none where they are not kept."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """By video of the shots a digest of its content; empty where they are not kept."""
     glances: Mapping[tuple[str, float], Glance] = field(default_factory=dict)
     """By video and seconds whether a shot that was decoded shows anything at all."""
 
@@ -60,16 +66,18 @@ class Footage:
 def gather(
     library: Library, scene: str, shots: Shots, *, thumbnails: bool = True, progress: Progress = SILENT
 ) -> Footage:
-    """The footage of these shots of a scene of the library.
+    """The footage of these shots of a scene of the library; without ``thumbnails`` nothing is kept of their pictures.
 
     Raises :class:`VideoError` where they are of cameras with pictures of different sizes.
     """
     _check_shape(library, shots)
-    support = library.sample(shots.clips) if shots.clips else library.nothing(scene)
+    stored = library.stored(shots.clips)
+    support = library.sample(shots.clips, stored) if shots.clips else library.nothing(scene)
     first = shots.clips[0].video if shots.clips else library.scenes[scene].normal[0].name
     facts = library.facts(scene, "normal", first)
     camera = Camera(facts.height, facts.width, facts.rate, library.scenes[scene].crop)
-    small = _thumbnails(library, shots.clips, progress) if thumbnails else ()
+    small = small_pictures(library, shots.clips, progress) if thumbnails else ()
+    keeps = thumbnails and len(stored) == len(shots.clips)
     return Footage(
         scene,
         camera,
@@ -78,12 +86,19 @@ def gather(
         support,
         library.grid_of(facts),
         small,
+        stored if keeps else None,
+        _sources(library, shots.clips) if keeps else {},
         dict(library.glances),
     )
 
 
 def _began(library: Library, clip: Clip) -> float:
     return float(library.facts(clip.scene, clip.side, clip.video).seconds[clip.first])
+
+
+def _sources(library: Library, clips: Sequence[Clip]) -> dict[str, str]:
+    videos = {clip.video: library.video(clip.scene, clip.side, clip.video) for clip in clips}
+    return {name: content_digest(video) for name, video in sorted(videos.items())}
 
 
 def _check_shape(library: Library, shots: Shots) -> None:
@@ -97,7 +112,7 @@ def _check_shape(library: Library, shots: Shots) -> None:
         )
 
 
-def _thumbnails(library: Library, clips: Sequence[Clip], progress: Progress) -> tuple[bytes, ...]:
+def small_pictures(library: Library, clips: Sequence[Clip], progress: Progress = SILENT) -> tuple[bytes, ...]:
     """The middle frame of each clip, small, as JPEG."""
     found: dict[Clip, bytes] = {}
     with progress.task("Thumbnails", len(clips)) as task:

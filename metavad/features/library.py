@@ -23,6 +23,7 @@ from metavad.features.patches import PatchesFeature
 from metavad.features.poses import PosesFeature
 from metavad.features.regions import RegionsFeature
 from metavad.features.sample import Sample, gathered, join
+from metavad.features.stored import StoredClip
 from metavad.progress import SILENT, Progress
 from metavad.recordings import recordings
 from metavad.scenes.cache import Store, content_key, ticks_key, video_facts, working_frames
@@ -38,6 +39,7 @@ __all__ = [
     "features_of",
     "recorded",
     "sample_of",
+    "sample_of_stored",
     "side_by_side",
     "stream",
     "stretches",
@@ -143,13 +145,17 @@ class Library:
             self._videos[key] = self._compute(*key)
         return self._videos[key]
 
-    def sample(self, clips: Sequence[Clip]) -> Sample:
-        """The clips of one scene as one sample (B = clips, T ticks); decoded side by side where they must be."""
+    def sample(self, clips: Sequence[Clip], stored: Sequence[StoredClip] | None = None) -> Sample:
+        """The clips of one scene as one sample (B = clips, T ticks); decoded unless they are ``stored`` already."""
         if self._whole:
             return join([replace(self._clip(clip), origins=self._origin(clip)) for clip in clips])
-        found = self._read(clips)
-        each = (self._shown(clip, *found[clip]) for clip in clips)
-        return gathered(each, len(clips), max(len(seconds) for _, seconds in found.values()))
+        each = self.stored(clips) if stored is None else stored
+        return sample_of_stored(self.features, each, [self._origin(clip) for clip in clips])
+
+    def stored(self, clips: Sequence[Clip]) -> tuple[StoredClip, ...]:
+        """The clips of one scene as they are stored, decoded side by side; none where whole videos are kept."""
+        found = {} if self._whole else self._read(clips)
+        return tuple(found[clip] for clip in clips if clip in found)
 
     def nothing(self, scene: str, side: str = "normal") -> Sample:
         """A sample of no clip (B = 0) with this camera's shapes: what zero-shot is shown."""
@@ -225,9 +231,9 @@ class Library:
         video, crop = self.video(clip.scene, clip.side, clip.video), self.scenes[clip.scene].crop
         return read_frames(video, short_side=self._data.short_side, crop=crop, every=frames)
 
-    def _read(self, clips: Sequence[Clip]) -> "dict[Clip, tuple[dict[str, ByteArray], FloatArray]]":
-        """Stored rows and times of every clip: neighbours are decoded in one go, and some goes side by side."""
-        found: dict[Clip, tuple[dict[str, ByteArray], FloatArray]] = {}
+    def _read(self, clips: Sequence[Clip]) -> dict[Clip, StoredClip]:
+        """Every clip as it is stored: neighbours are decoded in one go, and some goes side by side."""
+        found: dict[Clip, StoredClip] = {}
         with self._progress.task("Reading clips", len(clips)) as task:
 
             def read(stretch: Sequence[Clip]) -> None:
@@ -237,7 +243,7 @@ class Library:
             side_by_side(read, stretches(clips))
         return found
 
-    def _stretch(self, clips: Sequence[Clip]) -> "dict[Clip, tuple[dict[str, ByteArray], FloatArray]]":
+    def _stretch(self, clips: Sequence[Clip]) -> dict[Clip, StoredClip]:
         """Of clips of one video, in the order of time."""
         wanted: dict[int, list[_Rows]] = {}
         rows = {}
@@ -252,10 +258,7 @@ class Library:
         for clip, each in rows.items():
             seconds = self.facts(clip.scene, clip.side, clip.video).seconds
             self.glances[clip.video, float(seconds[clip.first])] = each.glance.found
-        return {clip: (each.stacked(), each.seconds) for clip, each in rows.items()}
-
-    def _shown(self, clip: Clip, rows: Mapping[str, ByteArray], seconds: FloatArray) -> Sample:
-        return replace(sample_of(self.features, rows, seconds, seconds), origins=self._origin(clip))
+        return {clip: StoredClip(each.stacked(), each.seconds) for clip, each in rows.items()}
 
     def _compute(self, scene: str, side: str, name: str) -> VideoFeatures:
         video, crop, data = self.video(scene, side, name), self.scenes[scene].crop, self._data
@@ -316,6 +319,20 @@ def sample_of(
         {name: torch.from_numpy(flags)[None] for name, flags in known.items()},
         torch.from_numpy(np.asarray(seconds, dtype=np.float32))[None],
     )
+
+
+def sample_of_stored(
+    features: Mapping[str, Feature], clips: Sequence[StoredClip], origins: Sequence[Tensor] | None = None
+) -> Sample:
+    """Stored clips, at least one, as one sample (B = clips); ``origins`` (1, 2) of each as a sample has them."""
+    each = (
+        replace(
+            sample_of(features, clip.rows, clip.seconds, clip.seconds),
+            origins=None if origins is None else origins[number],
+        )
+        for number, clip in enumerate(clips)
+    )
+    return gathered(each, len(clips), max(len(clip.seconds) for clip in clips))
 
 
 def recorded(feature: Feature, reading: Reading, frames: Iterable[ByteArray]) -> Iterator[ByteArray]:

@@ -1,12 +1,13 @@
 """The detector of one camera, as one folder on disk."""
 
 import math
+import shutil
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
@@ -31,25 +32,39 @@ from metavad.config import Config
 from metavad.episodes import Clip
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet, under
-from metavad.features.feature import grid_of
+from metavad.features.feature import Feature, grid_of
 from metavad.features.footage import Camera, Footage
 from metavad.features.library import blank_sample, features_of
+from metavad.features.stored import StoredClip, stored_tensors, unstored
+from metavad.files import claimed
 from metavad.normality.base import Base, known_experts
 from metavad.normality.calibration import Calibration
+from metavad.normality.confirmed import ConfirmedEvent
 from metavad.normality.distribution import LEVELS, PopulationScores, ScoreDistribution, levels
+from metavad.normality.likeness import Likeness, Pattern, View
 from metavad.normality.model import SceneModel, SupportScores
 from metavad.normality.own_footage import OwnFootage
 from metavad.normality.threshold import Promise, calibrated_threshold, promise_of_threshold
+from metavad.normality.versions import (
+    Version,
+    VersionKind,
+    current,
+    current_folder,
+    history,
+    place_of,
+    pointed,
+    version_of_now,
+)
 from metavad.runs import runs
 from metavad.scenes.video import working_size
 from metavad.types import BoolArray
 
-__all__ = ["Detector", "load_detector", "make_detector", "save_detector", "save_threshold"]
+__all__ = ["Detector", "load_detector", "make_detector", "save_detector", "save_threshold", "save_version"]
 
 KIND = Kind(
     "detector",
     "a detector",
-    version=5,
+    version=6,
     make="make one with `metavad adapt`",
     mend="make it again with `metavad adapt`",
     gaps=("support", "own"),
@@ -89,6 +104,14 @@ class Detector:
     """This camera's normal footage beside the shots; empty where there was none."""
     pictures: tuple[bytes, ...] = ()
     """A small JPEG of the middle of each shot."""
+    stored: tuple[StoredClip, ...] | None = None
+    """The shots as they are stored, for :func:`metavad.feedback` to add to; none where no pictures are kept."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """By video of the shots a digest of its content, where it is known."""
+    corrections: tuple[int, ...] = ()
+    """Numbers, from 0, of shots that were shown because somebody said that an alarm was normal."""
+    confirmed: tuple[ConfirmedEvent, ...] = ()
+    """Events that are never taken as normal."""
 
     def on(self, device: str | None) -> Self:
         """The same whose experts compute elsewhere.
@@ -186,6 +209,8 @@ def make_detector(base: Base, model: SceneModel, footage: Footage, *, alarms_per
         base.config,
         ticks,
         pictures=footage.thumbnails,
+        stored=footage.stored,
+        sources=footage.sources,
     )
 
 
@@ -207,24 +232,53 @@ def save_detector(folder: str | Path, detector: Detector) -> None:
 
 @checked
 def save_threshold(folder: str | Path, detector: Detector) -> None:
-    """Write the threshold of a detector, and what is said of its footage, into its folder, in one step.
+    """Write the threshold of a detector, and what is said of its footage, into its newest version, in one step.
 
     Raises :class:`BundleError` where the folder holds another detector.
     """
-    save_facts(Path(folder), KIND, _bundle(detector))
+    save_facts(current_folder(Path(folder)), KIND, _bundle(detector))
 
 
 @checked
-def load_detector(folder: str | Path) -> Detector:
+def save_version(folder: str | Path, detector: Detector, kind: VersionKind = "normal", about: str = "") -> Version:
+    """Write a new version of a detector beside the earlier ones, and make it the one that is used.
+
+    Whenever this is stopped, the folder holds a whole detector: the earlier version, or the new one.
+
+    Args:
+        folder: as :func:`metavad.save_detector` or ``metavad adapt`` wrote it.
+        detector: the new version, as :func:`metavad.feedback` gives it.
+        kind: what it was made for: ``"normal"`` or ``"abnormal"``.
+        about: of what, for people.
+
+    Raises:
+        BundleError: it cannot be told which versions there are.
+        NonFiniteError: the detector holds NaN or infinity.
+        OutputError: the folder takes no files.
+    """
+    folder = Path(folder)
+    with claimed(folder, wait=True):
+        known = history(folder)
+        version = version_of_now(len(known) + 1, kind, about, current(folder))
+        place = place_of(folder, version.number)
+        shutil.rmtree(place, ignore_errors=True)  # of a writer that was killed before it was named
+        save_bundle(place, KIND, _bundle(detector))
+        pointed(folder, (*known, version), version.number)
+    return version
+
+
+@checked
+def load_detector(folder: str | Path, *, version: int | None = None) -> Detector:
     """Open a detector.
 
     Args:
         folder: as :func:`metavad.save_detector` or ``metavad adapt`` wrote it.
+        version: its number, from 1; without it the one that is in use.
 
     Raises:
-        BundleError: it is missing, damaged, of another version, or needs an expert of a package that is not installed.
+        BundleError: it is missing, damaged, of another format, or needs an expert of a package that is not installed.
     """
-    folder = Path(folder)
+    folder = current_folder(Path(folder)) if version is None else place_of(Path(folder), version)
     bundle = load_bundle(folder, KIND)
     noted = facts_as(folder, KIND, bundle, _Facts)
     groups = grouped(folder, KIND, bundle.tensors, _GROUPS)
@@ -233,8 +287,9 @@ def load_detector(folder: str | Path) -> Detector:
     pictures = tuple(bundle.files[name] for name in sorted(bundle.files, key=lambda name: (len(name), name)))
     if len(pictures) not in (0, len(noted.shots)):
         raise damaged(folder, KIND, f"{len(pictures)} pictures of {len(noted.shots)} shots")
+    likeness = _likeness(noted, groups["likeness"])
     return Detector(
-        _model(noted, experts, groups),
+        replace(_model(noted, experts, groups), likeness=likeness),
         noted.threshold,
         noted.promise,
         noted.camera,
@@ -247,6 +302,10 @@ def load_detector(folder: str | Path) -> Detector:
         noted.normal_ticks,
         _own(noted, groups["own"]),
         pictures,
+        _clips(folder, "shown", groups["shown"], len(noted.shots)) if noted.keeps_clips else None,
+        noted.sources,
+        noted.corrections,
+        _confirmed(folder, noted, groups, likeness),
     )
 
 
@@ -258,6 +317,17 @@ class _CalibrationFacts(BaseModel):
 
     offset: float
     is_active: bool
+
+
+class _ConfirmedFacts(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    video: str
+    source: str
+    start: float
+    end: float
+    score: float
+    boost: _Size
 
 
 _Windows = Annotated[int, Field(ge=0)]
@@ -282,6 +352,12 @@ class _Facts(BaseModel):
     own_videos: tuple[str, ...]
     own_normal: tuple[tuple[_Windows, _Windows], ...]
     own_left_out: tuple[tuple[_Windows, _Windows], ...]
+    own_is_earlier: bool
+    keeps_clips: bool
+    sources: dict[str, str]
+    corrections: tuple[Annotated[int, Field(ge=0)], ...]
+    compared: tuple[str, ...]
+    confirmed: tuple[_ConfirmedFacts, ...]
 
     @model_validator(mode="after")
     def _of_these_shots(self) -> Self:
@@ -292,12 +368,17 @@ class _Facts(BaseModel):
             raise ValueError(f"expected the second at which each of {shots} shots begins, found {len(self.began)}")
         if self.independent > shots or max(self.sample_size, self.held_out_size) > shots + 1e-6:
             raise ValueError(f"expected {shots} shots to count for at most {shots}")
+        if max(self.corrections, default=-1) >= shots:
+            raise ValueError(f"expected corrections to be among {shots} shots")
         if set(self.calibrations) != set(self.config.experts):
             raise ValueError("expected a calibration of each expert")
         return self
 
 
-_GROUPS = ("params", "buffers", "memory", "population", "locations", "weights", "frames", "support", "own")
+_GROUPS = (
+    *("params", "buffers", "memory", "population", "locations", "weights", "frames", "support", "own"),
+    *("shown", "likeness", "confirmed"),
+)
 
 
 def _bundle(detector: Detector) -> Bundle:
@@ -322,12 +403,24 @@ def _bundle(detector: Detector) -> Bundle:
         own_videos=detector.own.videos,
         own_normal=_intervals(detector.own.ruling > 0),
         own_left_out=_intervals(detector.own.ruling < 0),
+        own_is_earlier=detector.own.is_earlier,
+        keeps_clips=detector.stored is not None,
+        sources=dict(detector.sources),
+        corrections=detector.corrections,
+        compared=model.likeness.view.names,
+        confirmed=tuple(_ConfirmedFacts(boost=each.pattern.boost, **_of_event(each)) for each in detector.confirmed),
     )
     pictures = {f"pictures/{number:03d}.jpg": picture for number, picture in enumerate(detector.pictures)}
-    return Bundle(_flat(model, detector.own), facts.model_dump(mode="json"), pictures)
+    return Bundle(_flat(detector), facts.model_dump(mode="json"), pictures)
 
 
-def _flat(model: SceneModel, own: OwnFootage) -> dict[str, Tensor]:
+def _of_event(event: ConfirmedEvent) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in ("video", "source", "start", "end", "score")}
+
+
+def _flat(detector: Detector) -> dict[str, Tensor]:
+    model, own, names = detector.model, detector.own, detector.model.experts.reads
+    clips = [event.clip for event in detector.confirmed if event.clip is not None]
     each = model.calibrations.items()
     population = {f"{name}.scores": one.population.values for name, one in each}
     parts: list[Mapping[str, Tensor]] = [
@@ -340,6 +433,9 @@ def _flat(model: SceneModel, own: OwnFootage) -> dict[str, Tensor]:
         {"sample_sizes": model.frames.sample_sizes, "values": model.frames.scores},
         {"frames": model.support.frames},
         {name: torch.from_numpy(np.ascontiguousarray(getattr(own, name))) for name in _OWN},
+        {} if detector.stored is None else stored_tensors(detector.stored, names),
+        _likeness_tensors(detector),
+        stored_tensors(clips, names) if clips else {},
     ]
     found = flattened(dict(zip(_GROUPS, parts, strict=True)))
     return {name: tensor.cpu() for name, tensor in found.items()}
@@ -348,13 +444,56 @@ def _flat(model: SceneModel, own: OwnFootage) -> dict[str, Tensor]:
 _OWN = {"video": torch.int64, "starts": torch.float64, "peaks": torch.float32}
 
 
+def _likeness_tensors(detector: Detector) -> dict[str, Tensor]:
+    view = detector.model.likeness.view
+    found = {name: each for name in ("background", "scale") if (each := getattr(view, name)) is not None}
+    for number, event in enumerate(detector.confirmed):
+        pattern = event.pattern
+        parts = {"values": pattern.values, "places": pattern.places, "radii": pattern.radii, "cells": event.cells}
+        found |= {f"{number:04d}.{name}": each for name, each in parts.items()}
+    return found
+
+
+def _likeness(noted: _Facts, tensors: Mapping[str, Tensor]) -> Likeness:
+    view = View(noted.compared, tensors.get("background"), tensors.get("scale"))
+    patterns = []
+    for number, each in enumerate(noted.confirmed):
+        values, places, radii = (tensors[f"{number:04d}.{part}"] for part in ("values", "places", "radii"))
+        patterns.append(Pattern(values, places, radii, each.boost))
+    return Likeness(view, tuple(patterns))
+
+
+def _confirmed(
+    folder: Path, noted: _Facts, groups: Mapping[str, Parameters], likeness: Likeness
+) -> tuple[ConfirmedEvent, ...]:
+    count = len(noted.confirmed)
+    clips: Sequence[StoredClip | None] = [None] * count
+    if noted.keeps_clips and count:
+        clips = _clips(folder, "confirmed", groups["confirmed"], count)
+    cells = [groups["likeness"][f"{number:04d}.cells"] for number in range(count)]
+    return tuple(
+        ConfirmedEvent(each.video, each.source, each.start, each.end, each.score, pattern, at, clip)
+        for each, pattern, at, clip in zip(noted.confirmed, likeness.patterns, cells, clips, strict=True)
+    )
+
+
+def _clips(folder: Path, group: str, tensors: Mapping[str, Tensor], count: int) -> tuple[StoredClip, ...]:
+    try:
+        found = unstored(tensors)
+    except ValueError as error:
+        raise damaged(folder, KIND, f"{group}/ticks has {error}") from None
+    if len(found) != count:
+        raise damaged(folder, KIND, f"{group}/ticks has {len(found)} clips of {count}")
+    return found
+
+
 def _own(noted: _Facts, tensors: Mapping[str, Tensor]) -> OwnFootage:
     ruling = np.zeros(len(tensors["peaks"]), np.int8)
     for intervals, value in ((noted.own_normal, 1), (noted.own_left_out, -1)):
         for start, end in intervals:
             ruling[start:end] = value
     video, starts, peaks = (tensors[name].numpy() for name in _OWN)
-    return OwnFootage(noted.own_videos, video, starts, peaks, ruling)
+    return OwnFootage(noted.own_videos, video, starts, peaks, ruling, noted.own_is_earlier)
 
 
 def _intervals(flags: BoolArray) -> tuple[tuple[int, int], ...]:
@@ -413,6 +552,47 @@ def _check(folder: Path, noted: _Facts, experts: ExpertSet, groups: Mapping[str,
             under(experts, groups["params"], ExpertSet.condition, sample) for sample in (shown[0].select([]), shown[1])
         )
     check_tensors(folder, KIND, "memory", groups["memory"], none, one)
+    _check_clips(folder, noted, experts, groups, size)
+
+
+def _check_clips(
+    folder: Path, noted: _Facts, experts: ExpertSet, groups: Mapping[str, Parameters], size: tuple[int, int]
+) -> None:
+    """What is kept of clips is what the features make of pictures of this size."""
+    features = features_of(noted.config, experts.reads)
+    kept = {"shown": len(noted.shots) if noted.keeps_clips else None}
+    kept["confirmed"] = len(noted.confirmed) if noted.keeps_clips and noted.confirmed else None
+    for group, count in kept.items():
+        one, two = (
+            stored_tensors([_blank_clip(features, size, ticks)] * ticks, experts.reads)
+            if count
+            else stored_tensors([], experts.reads)
+            if count == 0
+            else {}
+            for ticks in (1, 2)
+        )
+        check_tensors(folder, KIND, group, groups[group], one, two)
+    blank, grid = blank_sample(features, size), grid_of(*size, noted.config.data.rows)
+    if unknown := [name for name in noted.compared if name not in features or not features[name].picture]:
+        raise damaged(folder, KIND, f"compared: {unknown[0]} is no picture")
+    channels = View(noted.compared).described(blank, grid).shape[-1] if noted.compared else 0
+    examples = []
+    for count in (1, 2):
+        each = {"scale": _like(channels)} if noted.compared else {}
+        if "frames" in noted.compared:
+            each["background"] = _like(*blank["frames"].shape[-2:])
+        for number in range(len(noted.confirmed)):
+            each[f"{number:04d}.values"] = _like(count, channels)
+            each[f"{number:04d}.places"] = _like(count, 2).to(torch.int64)
+            each[f"{number:04d}.radii"] = _like(count)
+            each[f"{number:04d}.cells"] = _like(count, 3).to(torch.int64)
+        examples.append(each)
+    check_tensors(folder, KIND, "likeness", groups["likeness"], *examples)
+
+
+def _blank_clip(features: Mapping[str, Feature], size: tuple[int, int], ticks: int) -> StoredClip:
+    rows = {name: np.zeros((ticks, *feature.shape(*size)), np.uint8) for name, feature in features.items()}
+    return StoredClip(rows, np.zeros(ticks))
 
 
 def _like(*shape: int) -> Tensor:

@@ -45,6 +45,8 @@ def levels(like: Tensor | None = None) -> Tensor:
 class ScoreDistribution:
     """Surprise as a function of a value: piecewise linear, beyond the table by its last slope.
 
+    At a location by no more than a nat for each, as the population's has it.
+
     ``values`` (L,) rise; ``surprises`` is (L,), or (L, h, w) where every location has a distribution of its own. The
     values of a population are scores; those of a camera and its locations are the population's surprises, at the
     evenly spaced :func:`levels`.
@@ -66,7 +68,14 @@ class ScoreDistribution:
         at = upper.flatten(0, -3)
         left, right = torch.gather(self.surprises, 0, at - 1), torch.gather(self.surprises, 0, at)
         share = values.flatten(0, -3) / STEP - (at - 1)
-        return (left + share * (right - left)).reshape(values.shape)
+        found = left + share * (right - left)
+        # A clip whose scores end just below the end of the table would make what is beyond it rarer than anything.
+        steep = (share > 1) & (right - left > _STEEP * STEP)
+        return torch.where(steep, right + (share - 1) * STEP, found).reshape(values.shape)
+
+
+_STEEP = 1.01
+"""Nats for a nat, but for rounding, that are more than the population has."""
 
 
 def _interpolate(values: Tensor, knots: Tensor, outputs: Tensor) -> Tensor:

@@ -40,13 +40,21 @@ CHECKED_FROM = 4
 
 
 @one_thread()
-def fit(method: Method, support: Sample, grid: tuple[int, int], progress: Progress = SILENT) -> SceneModel:
+def fit(
+    method: Method,
+    support: Sample,
+    grid: tuple[int, int],
+    progress: Progress = SILENT,
+    *,
+    corrections: Sequence[int] = (),
+) -> SceneModel:
     """The scene model of a camera from its K clips (B = K; B = 0 is zero-shot), its maps on a ``grid`` (h, w).
 
-    The clips' own scores are cross-fitted: none is scored by a model that was shown it. Raises
-    :class:`NonFiniteError` where the inner steps ran away.
+    The clips' own scores are cross-fitted: none is scored by a model that was shown it. ``corrections`` are numbers,
+    from 0, of clips that were chosen because they scored high: they say what is normal at their places, but not how
+    high this camera scores as a rule. Raises :class:`NonFiniteError` where the inner steps ran away.
     """
-    return calibrate(method, uncalibrated(method, support, grid, progress))
+    return calibrate(method, replace(uncalibrated(method, support, grid, progress), corrections=tuple(corrections)))
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,15 @@ class Uncalibrated:
     """Of each clip (K, T, h, w) under the population, by a model that was not shown it; empty where none is kept."""
     known: Mapping[str, Tensor]
     """(K, T)."""
+    corrections: tuple[int, ...] = ()
+    """Clips that were chosen because they scored high."""
+
+    @property
+    def drawn(self) -> Tensor:
+        """The other clips (K, 1)."""
+        flags = torch.ones(self.clips, 1, dtype=torch.bool)
+        flags[list(self.corrections)] = False
+        return flags
 
 
 @one_thread()
@@ -164,13 +181,14 @@ def _by_clips(method: Method, found: Uncalibrated) -> tuple[dict[str, Calibratio
     clip = size / found.clips
     shrinkage = method.shrinkage.against(clip)
     maps = {name: _surprises_of_others(method, each, known[name], clip) for name, each in found.surprises.items()}
-    frames = {name: _frames(method, each, known[name]) for name, each in maps.items()}
+    frames = {name: _frames(method, each, known[name] & found.drawn) for name, each in maps.items()}
     calibrations = {}
     for name, surprises in found.surprises.items():
         location = location_distribution(surprises, known[name], shrinkage)
         offset = _offset(method, name, size, frames[name])
         calibrations[name] = _calibration(method, name, location, size, offset, _is_active(method, name, size))
-    return calibrations, _held_out_frames(method, maps, frames, known, calibrations, clip)
+    scores = _held_out_frames(method, maps, frames, known, calibrations, clip)
+    return calibrations, torch.where(found.drawn, scores, torch.nan)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from metavad.experts.set import ExpertSet, memory_of, under
 from metavad.features.sample import Sample
 from metavad.normality.calibration import Calibration, contributions, fuse
 from metavad.normality.distribution import PopulationScores
+from metavad.normality.likeness import NOTHING, Likeness
 from metavad.threads import one_thread
 
 __all__ = ["SceneModel", "SupportScores", "Surprise"]
@@ -28,6 +29,9 @@ class Surprise:
     maps: Mapping[str, Tensor]
     fused: Tensor
     known: Tensor
+    raised: Tensor | None = None
+    """What of the fused one is there for being like what was confirmed as abnormal (B, T, h, w); none where nothing
+    was."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class SceneModel:
     """Where the experts compute: the CPU where none is named. Surprise is on the CPU always."""
     ignored: Tensor | None = None
     """Cells (h, w) that surprise nobody, whatever happens there; no part of what is saved."""
+    likeness: Likeness = NOTHING
+    """What was confirmed as abnormal: it raises scores, and never lowers any."""
 
     def on(self, device: str | None) -> "SceneModel":
         """The same whose experts compute on ``device``."""
@@ -78,8 +84,9 @@ class SceneModel:
 
         Of the ticks before, every expert reads no more than its :attr:`lookback`.
         """
-        sample = sample.on(self.device)
         with torch.no_grad():
+            raised = self.likeness.raised(sample.since(since), next(iter(self.calibrations.values())).grid)
+            sample = sample.on(self.device)
             known = {name: expert.known(sample)[:, since:].cpu() for name, expert in self.experts.each()}
             maps = {name: self._nothing(name, flags) for name, flags in known.items()}
             for name, score in self._scores(sample, since).items():
@@ -87,8 +94,9 @@ class SceneModel:
                 maps[name] = torch.where(known[name][:, :, None, None], nats, nats.new_zeros(()))
         active = [flags for name, flags in known.items() if self.calibrations[name].is_active]
         fused = fuse(self.calibrations, maps)
-        fused = fused if self.ignored is None else fused.masked_fill(self.ignored, 0.0)
-        return Surprise(maps, fused, torch.stack(active).all(0))
+        both = fused if raised is None else fused + raised
+        both = both if self.ignored is None else both.masked_fill(self.ignored, 0.0)
+        return Surprise(maps, both, torch.stack(active).all(0), raised)
 
     @property
     def lookback(self) -> dict[str, int]:
@@ -96,7 +104,10 @@ class SceneModel:
         return {name: round(expert.history * self.rate) for name, expert in self.experts.each()}
 
     def contributions(self, found: Surprise, tick: int, cell: tuple[int, int]) -> dict[str, float]:
-        """What each expert adds to the fused surprise at a cell of a tick of one clip; they sum to it."""
+        """What each expert adds to the fused surprise at a cell of a tick of one clip.
+
+        They sum to it, but for what is :attr:`~Surprise.raised`.
+        """
         here = {name: each[0, tick, cell[0], cell[1]] for name, each in found.maps.items()}
         return {name: float(each) for name, each in contributions(self.calibrations, here).items()}
 

@@ -15,6 +15,7 @@ __all__ = [
     "Cluster",
     "OwnFootage",
     "alarm_levels",
+    "also",
     "clusters",
     "joined",
     "ruled",
@@ -44,6 +45,8 @@ class OwnFootage:
     """Its highest score (N,); NaN where most of it was shown, and between two stretches of footage."""
     ruling: IntArray = field(default_factory=lambda: _none(np.int8))
     """What somebody said of it (N,): 1 normal whatever it scores, -1 not normal and left out, 0 nothing."""
+    is_earlier: bool = False
+    """Whether some of it was scored by an earlier version of the detector: it proves nothing of this one."""
 
     @property
     def known(self) -> BoolArray:
@@ -113,6 +116,19 @@ def joined(parts: Sequence[tuple[str, FloatArray, FloatArray]]) -> OwnFootage:
         np.concatenate([starts for _, starts, _ in parts]).astype(np.float64),
         np.concatenate([peaks for _, _, peaks in parts]).astype(np.float32),
         np.zeros(sum(len(peaks) for _, _, peaks in parts), np.int8),
+    )
+
+
+def also(own: OwnFootage, video: str, starts: FloatArray, peaks: FloatArray) -> OwnFootage:
+    """The footage and a stretch of a video more (N,), which somebody calls normal."""
+    videos = own.videos if video in own.videos else (*own.videos, video)
+    return replace(
+        own,
+        videos=videos,
+        video=np.concatenate([own.video, np.full(len(peaks), videos.index(video), np.int64)]),
+        starts=np.concatenate([own.starts, np.asarray(starts, np.float64)]),
+        peaks=np.concatenate([own.peaks, np.asarray(peaks, np.float32)]),
+        ruling=np.concatenate([own.ruling, np.ones(len(peaks), np.int8)]),
     )
 
 

@@ -133,7 +133,7 @@ def own_threshold(model: SceneModel, own: OwnFootage, alarms_per_day: float) -> 
     threshold = _frames(model).value(own_nats(_nats(model, own.peaks), counted, share))
     allowed = _provable(int(counted.sum()) * share)
     threshold = max([threshold, *alarm_levels(own.peaks, counted)[allowed : allowed + 1].tolist()])
-    return threshold, _own_promise(model, own.peaks, counted, threshold, alarms_per_day)
+    return threshold, _own_promise(model, own, counted, threshold, alarms_per_day)
 
 
 def promise_of_threshold(model: SceneModel, own: OwnFootage, threshold: float, *, normal_ticks: int) -> Promise:
@@ -144,7 +144,7 @@ def promise_of_threshold(model: SceneModel, own: OwnFootage, threshold: float, *
     counted = _counted(model, own)
     alarms = len(runs(counted & (own.peaks > threshold)))
     rate = _rounded(_bound(alarms) / _days(model, counted))
-    return _own_promise(model, own.peaks, counted, threshold, rate)
+    return _own_promise(model, own, counted, threshold, rate)
 
 
 _FARTHEST = 50.0
@@ -238,11 +238,17 @@ def _days(model: SceneModel, counted: BoolArray) -> float:
 
 
 def _own_promise(
-    model: SceneModel, peaks: FloatArray, counted: BoolArray, threshold: float, alarms_per_day: float
+    model: SceneModel, footage: OwnFootage, counted: BoolArray, threshold: float, alarms_per_day: float
 ) -> Promise:
     """By the camera's own footage."""
-    days, most = _days(model, counted), _bound(len(runs(counted & (peaks > threshold))))
+    days, most = _days(model, counted), _bound(len(runs(counted & (footage.peaks > threshold))))
     text, own = f"at most {alarms_per_day:,g} false alarms a day", spelled(days * SECONDS_PER_DAY)
+    if footage.is_earlier:
+        return Promise(
+            alarms_per_day,
+            False,
+            f"{text}, an estimate: from {own} of this camera's normal footage as it scored before the last correction",
+        )
     if most <= alarms_per_day * days:
         return Promise(alarms_per_day, True, f"{text}, proven on {own} of this camera's normal footage")
     more = spelled((most / alarms_per_day - days) * SECONDS_PER_DAY)

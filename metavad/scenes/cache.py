@@ -32,7 +32,16 @@ from metavad.scenes.video.black_or_frozen import watched
 from metavad.scenes.video.container import file_status
 from metavad.types import ByteArray, FloatArray, IntArray
 
-__all__ = ["Store", "cache_folder", "content_key", "data_digest", "ticks_key", "video_facts", "working_frames"]
+__all__ = [
+    "Store",
+    "cache_folder",
+    "content_digest",
+    "content_key",
+    "data_digest",
+    "ticks_key",
+    "video_facts",
+    "working_frames",
+]
 
 DEFAULT_LIMIT = 40 * 10**9
 """Bytes; ``METAVAD_CACHE_GB`` says otherwise."""
@@ -160,6 +169,11 @@ def content_key(video: Video, *, dated: bool = True) -> dict[str, object]:
         changed = hashlib.sha256(repr([status.st_mtime_ns for _, status in statuses]).encode()).hexdigest()
         digest, whole = _folder_digest(video.path, hashlib.sha256(repr(listing).encode()).hexdigest(), changed)
     return key | {"sha256": digest} | ({"changed": changed} if dated and not whole else {})
+
+
+def content_digest(video: Video) -> str:
+    """sha256 over what identifies the content of a video, the same for any copy of it; 12 digits."""
+    return hashlib.sha256(json.dumps(content_key(video, dated=False), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def data_digest(scene: Scene) -> str:

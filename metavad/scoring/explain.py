@@ -48,6 +48,8 @@ def explain(model: SceneModel, sample: Sample, found: Surprise, tick: int) -> Ex
     quoted = [name for name in adding if name == adding[0] or (shares[name] >= SECOND and reasons[name] is not None)]
     texts = [_text(model, name, reasons[name]) for name in quoted[:2]]
     far = next((reason.distances for reason in reasons.values() if reason is not None and reason.distances), ())
+    if found.raised is not None and found.raised[0, behind][cell] > 0:
+        texts.append("is like what was confirmed as abnormal")
     return Explanation(
         f"something {', and '.join(dict.fromkeys(texts))} ({whereabouts(place)})", shares, place, far, fused.numpy()
     )
@@ -66,7 +68,7 @@ def whereabouts(place: tuple[float, float]) -> str:
 
 def _normed(parts: dict[str, float]) -> dict[str, float]:
     total = sum(parts.values())
-    return {name: part / total for name, part in parts.items()}
+    return {name: part / total for name, part in parts.items()} if total > 0 else parts
 
 
 def _text(model: SceneModel, name: str, reason: Reason | None) -> str:

@@ -254,7 +254,7 @@ class EventsRecord(_Form):
 
 
 class Result(_Form):
-    """``result.json``: all that scores follow from; where it is the same, so are they."""
+    """``result.json``: all that scores follow from; where it is the same, so are they, wherever the video lies."""
 
     metavad: str = __version__
     detector: str
@@ -264,12 +264,15 @@ class Result(_Form):
     """What identifies its content."""
     start_time: str | None = None
     """In UTC."""
+    path: str = ""
+    """Where the video was when it was scored."""
 
 
 def result_of(detector: Detector, video: Video, start: StartTime | None = None) -> Result:
     """What scores of this video by this detector are the result of."""
     begun = None if start is None else start.time.astimezone(UTC).isoformat()
-    return Result(detector=detector.digest, fps=video.fps, video=content_key(video), start_time=begun)
+    path = os.path.abspath(video.path)  # noqa: PTH100 - a link is what it is called
+    return Result(detector=detector.digest, fps=video.fps, video=content_key(video), start_time=begun, path=path)
 
 
 def write_result(
@@ -455,7 +458,7 @@ def check_place(place: Path, result: Result) -> bool:
         found = Result.model_validate_json((place / RESULT).read_bytes())
     except (OSError, ValidationError):
         raise OutputError(f"{place}: expected a free place for scores, found something; name another --out") from None
-    if found != result:
+    if found.model_copy(update={"path": result.path}) != result:
         what = next(name for name in Result.model_fields if getattr(found, name) != getattr(result, name))
         raise OutputError(
             f"{place}: expected a free place for scores, found those of another {_OTHER[what]}; name another --out"

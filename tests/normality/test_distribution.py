@@ -130,3 +130,13 @@ def test_the_score_of_so_many_nats_has_so_many_nats(shots):
     for nats in (0.5, 1.9, 6.0, 30.0):
         score = tail.after(shots).value(nats)
         assert float(tail.after(shots).surprise(torch.tensor([score]))) == pytest.approx(nats, abs=1e-2)
+
+
+def test_beyond_the_table_a_nat_is_no_more_than_a_nat():
+    """Clips whose scores end just below the end of the table do not make what is beyond it infinitely rare."""
+    highest = float(levels()[-1])
+    tail = located(torch.full((6, 2, 5, 6), highest - 0.1), known_ticks(6, 2))
+    asked = highest + torch.tensor([0.0, 1.0, 10.0])
+    found = tail.surprise(asked[:, None, None].expand(3, 5, 6))[:, 2, 3]
+    torch.testing.assert_close(found.diff(), asked.diff(), rtol=1e-4, atol=1e-4)
+    assert (tail.surprise(torch.linspace(0, 30, 200)[:, None, None].expand(200, 5, 6)).diff(dim=0) >= -1e-3).all()
