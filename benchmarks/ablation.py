@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from labelled_videos import Maps, Seen, auc_of, maps_of, on_frames, seen_of
+from labelled_videos import Seen, auc_of, on_frames, seen_of, surprise_of
 from record import begin, options, record_of, write
 from torch import Tensor
 
@@ -27,19 +27,18 @@ from metavad.normality.accumulation import strongest
 from metavad.normality.base import Base, load_base
 from metavad.normality.calibration import Calibration, compress, fuse, weight_after
 from metavad.normality.distribution import population_everywhere
-from metavad.normality.fit import fit, initially_active
+from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
-from metavad.normality.model import SceneModel
+from metavad.normality.model import SceneModel, Surprise, initially_active
 from metavad.normality.population import initial_weights
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
 from metavad.scoring.baselines import motion, position
-from metavad.scoring.stream import hold
 from metavad.types import FloatArray
 from metavad.workflows.suites import open_suite
 
 Calibrations = Mapping[str, Calibration]
-Scorer = Callable[[Maps], Tensor]
+Scorer = Callable[[Surprise], Tensor]
 """Surprise maps (T, h, w) of the experts to one frame score each (T,)."""
 
 
@@ -72,7 +71,7 @@ def _camera(base: Base, scene: Scene, shots: list[int], draws: int, found: dict,
     library = Library([scene], base.config.data, base.features, Store())
     seen = seen_of(library, scene)
     plain = {
-        "motion": [hold(each.features.frames, motion(each.features.rows["flow"]), len(each.labels)) for each in seen],
+        "motion": [_motion(base, library, each) for each in seen],
         "position": [position(np.arange(len(each.labels), dtype=float)) for each in seen],
     }
     for name, scores in plain.items():
@@ -84,6 +83,13 @@ def _camera(base: Base, scene: Scene, shots: list[int], draws: int, found: dict,
             for kind in _kinds(seen):
                 mean = float(np.mean([_kind_auc(scores[name], seen, kind) for scores in each]))
                 kinds[f"{name} K={count}"][kind].append(mean)
+
+
+def _motion(base: Base, library: Library, each: Seen) -> FloatArray:
+    """The largest local speed at each frame, smoothed as scores are."""
+    past, ticks = library.features["flow"].past, each.features
+    raw = motion(ticks.rows["flow"], ticks.begun(0, len(ticks.seconds)) >= past)
+    return on_frames(torch.from_numpy(raw), ~torch.from_numpy(np.isnan(raw)), each, base.config.scoring)
 
 
 def _note(name: str, scores: list[FloatArray], seen: list[Seen], found: dict, kinds: dict) -> None:
@@ -103,12 +109,12 @@ def _draw(
     anywhere = _without_location(model)
     scores: dict[str, list[FloatArray]] = defaultdict(list)
     for video in seen:
-        maps, known = maps_of(model, library, video.features)
-        unlocated, _ = maps_of(anywhere, library, video.features)
+        found = surprise_of(model, library, video.features)
+        unlocated = surprise_of(anywhere, library, video.features)
         for name, scorer in _variants(model).items():
-            used = unlocated if name == "without location" else maps
+            used = unlocated if name == "without location" else found
             future = 0.0 if name == "strictly causal" else None
-            scores[name].append(on_frames(scorer(used), known, video, base.config.scoring, future=future))
+            scores[name].append(on_frames(scorer(used), found.known, video, base.config.scoring, future=future))
     return scores
 
 
@@ -136,16 +142,17 @@ def _with_weights(calibrations: Calibrations) -> Calibrations:
     return {name: replace(each, weight=torch.ones(())) for name, each in calibrations.items()}
 
 
-def _fused(calibrations: Calibrations, top: float, maps: Maps) -> Tensor:
+def _fused(calibrations: Calibrations, top: float, found: Surprise) -> Tensor:
     """Frame scores (T,) by some of the experts; zero by none."""
     if not calibrations:
-        return torch.zeros(len(next(iter(maps.values()))))
-    return strongest(fuse(calibrations, {name: maps[name] for name in calibrations}), top)
+        return torch.zeros(len(found.known))
+    maps = {name: found.maps[name] for name in calibrations}
+    return strongest(fuse(calibrations, maps, {name: found.known_by[name][:, None, None] for name in maps}), top)
 
 
-def _compressed(calibrations: Calibrations, top: float, maps: Maps) -> Tensor:
+def _compressed(calibrations: Calibrations, top: float, found: Surprise) -> Tensor:
     """Frame scores (T,) from surprises as they are, each weighted."""
-    weighted = [each.share * compress(maps[name]) for name, each in calibrations.items()]
+    weighted = [each.share * compress(found.maps[name]) for name, each in calibrations.items()]
     return strongest(torch.stack(weighted).sum(0), top)
 
 

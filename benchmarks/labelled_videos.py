@@ -1,8 +1,7 @@
 """What ablation.py reads: labelled videos of a camera, and the experts' surprises over them."""
 
 import csv
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,16 +12,15 @@ from metavad.config import ScoringConfig
 from metavad.evaluation import micro_auc
 from metavad.features.library import Library, VideoFeatures
 from metavad.normality.accumulation import smooth
-from metavad.normality.model import SceneModel
+from metavad.normality.model import SceneModel, Surprise
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
 from metavad.scoring.chunks import CHUNK, overlap
 from metavad.scoring.stream import hold
 from metavad.types import BoolArray, FloatArray
 
-__all__ = ["Maps", "Seen", "auc_of", "maps_of", "on_frames", "seen_of"]
+__all__ = ["Seen", "auc_of", "on_frames", "seen_of", "surprise_of"]
 
-Maps = Mapping[str, Tensor]
 """Surprise maps (T, h, w) of the experts."""
 
 
@@ -58,17 +56,18 @@ def _seen(library: Library, scene: Scene, number: int) -> Seen:
     return Seen(features, frame_labels(scene, video, facts.frames), counted, kinds)
 
 
-def maps_of(model: SceneModel, library: Library, features: VideoFeatures) -> tuple[dict[str, Tensor], Tensor]:
-    """Every expert's surprise (T, h, w) over a whole video, and which ticks are known (T,)."""
-    maps: dict[str, list[Tensor]] = defaultdict(list)
-    known = []
+def surprise_of(model: SceneModel, library: Library, features: VideoFeatures) -> Surprise:
+    """The surprise (T, h, w) over a whole video, and which ticks are known (T,)."""
+    parts = []
     for start in range(0, len(features), CHUNK):
         before = max(0, start - overlap(model))
-        found = model.score(library.part(features, before, min(start + CHUNK, len(features))), start - before)
-        for name, each in found.maps.items():
-            maps[name].append(each[0])
-        known.append(found.known[0])
-    return {name: torch.cat(each) for name, each in maps.items()}, torch.cat(known)
+        parts.append(model.score(library.part(features, before, min(start + CHUNK, len(features))), start - before))
+
+    def whole(of: Callable[[Surprise], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        return {name: torch.cat([of(part)[name][0] for part in parts]) for name in model.calibrations}
+
+    fused, known = torch.cat([part.fused[0] for part in parts]), torch.cat([part.known[0] for part in parts])
+    return Surprise(whole(lambda part: part.maps), fused, known, whole(lambda part: part.known_by))
 
 
 def on_frames(

@@ -98,7 +98,8 @@ def _threshold(trial: SceneTrial, model: SceneModel) -> float:
 
 def _speed(trial: SceneTrial, features: VideoFeatures) -> VideoScores:
     """The baseline without a model, smoothed as scores of a model are; its map is the speed of each cell."""
-    settings, raw = trial.base.config.scoring, motion(features.rows["flow"])
+    settings, flow = trial.base.config.scoring, trial.moving.features["flow"]
+    raw = motion(features.rows["flow"], features.begun(0, len(features.seconds)) >= flow.past)
     smoothed = smooth(raw, features.seconds, settings.past, settings.future, features.recordings)
     return VideoScores(features.frames, features.seconds, smoothed, raw, np.asarray(features.rows["flow"])[:, 2])
 

@@ -67,18 +67,28 @@ def on_grid(score: Tensor, grid: tuple[int, int]) -> Tensor:
     return pooled
 
 
-def contributions(calibrations: Mapping[str, Calibration], surprises: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What each expert adds to the fused map, from its surprises of any shape; they sum to :func:`fuse`."""
-    return {name: calibrations[name].share * calibrations[name].rarity(each) for name, each in surprises.items()}
+def contributions(
+    calibrations: Mapping[str, Calibration], surprises: Mapping[str, Tensor], known: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """What each expert adds to the fused map, from its surprises of any shape; they sum to :func:`fuse`.
 
-
-def fuse(calibrations: Mapping[str, Calibration], surprises: Mapping[str, Tensor]) -> Tensor:
-    """The weighted sum of the experts' calibrated surprises, (..., h, w); higher = more anomalous.
-
-    After Fisher's way to put independent tests together, the sum of -log p (Statistical Methods for Research Workers,
-    4th edition, 1932, section 21.1).
+    Where it is not ``known`` (flags that broadcast with the surprises) it adds nothing.
     """
-    return torch.stack(list(contributions(calibrations, surprises).values())).sum(0)
+    return {
+        name: torch.where(known[name], calibrations[name].share * calibrations[name].rarity(each), 0.0)
+        for name, each in surprises.items()
+    }
+
+
+def fuse(
+    calibrations: Mapping[str, Calibration], surprises: Mapping[str, Tensor], known: Mapping[str, Tensor]
+) -> Tensor:
+    """The weighted sum of the calibrated surprises, (..., h, w), of those experts that know the tick.
+
+    Higher = more anomalous. After Fisher's way to put independent tests together, the sum of -log p (Statistical
+    Methods for Research Workers, 4th edition, 1932, section 21.1).
+    """
+    return torch.stack(list(contributions(calibrations, surprises, known).values())).sum(0)
 
 
 def compress(surprise: Tensor) -> Tensor:

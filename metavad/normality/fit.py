@@ -25,11 +25,11 @@ from metavad.normality.accumulation import strongest
 from metavad.normality.calibration import Calibration, compress, fuse, on_grid, weight_after
 from metavad.normality.distribution import ScoreDistribution, location_distribution, population_everywhere
 from metavad.normality.methods import Method
-from metavad.normality.model import SceneModel, SupportScores
+from metavad.normality.model import SceneModel, SupportScores, counted, initially_active
 from metavad.progress import SILENT, Progress, Task
 from metavad.threads import one_thread, workers
 
-__all__ = ["Uncalibrated", "calibrate", "fit", "fit_parameters", "initially_active", "uncalibrated"]
+__all__ = ["Uncalibrated", "calibrate", "fit", "fit_parameters", "uncalibrated"]
 
 Found = TypeVar("Found")
 
@@ -136,12 +136,6 @@ def fit_parameters(method: Method, support: Sample) -> tuple[Parameters, Memory]
     remembered = method.remembered(support)
     with torch.no_grad():
         return params, under(experts, params, ExpertSet.condition, remembered)
-
-
-def initially_active(experts: ExpertSet) -> frozenset[str]:
-    """Names of the experts that are active without support; where none is, the first one."""
-    names = [name for name, _ in experts.each()]
-    return frozenset([name for name, expert in experts.each() if expert.zero_shot] or names[:1])
 
 
 def _sample_size(method: Method, support: Sample) -> float:
@@ -344,9 +338,7 @@ def _held_out_frames(
     clip: float,
 ) -> Tensor:
     """Fused frame score (K, T) of every clip under the calibrations of the other clips; NaN where not known."""
-    flags = torch.stack([each for name, each in known.items() if calibrations[name].is_active])
-    some = flags.any(2).any(1)  # an expert that knows nothing here has no part in it
-    sure = flags[some].all(0) & some.any()
+    sure = counted(method.experts, known)
     found = torch.full(sure.shape, torch.nan)
     for held, rest in _folds(method, len(sure)):
         seen = len(rest) * clip
@@ -354,10 +346,11 @@ def _held_out_frames(
         for name, calibration in calibrations.items():
             offset = _offset(method, name, seen, chosen(frames[name], rest))
             others[name] = _calibration(method, name, calibration.location, seen, offset, calibration.is_active)
-        parts = {name: _parts(chosen(each, held)) for name, each in maps.items()}
-        fused = (fuse(others, dict(zip(parts, part, strict=True))) for part in zip(*parts.values(), strict=True))
-        scores = [strongest(each, method.scoring.top) for each in fused]
-        found[held.start : held.stop] = torch.cat(scores)
+        shown = {name: chosen(each, held) for name, each in maps.items()}
+        flags = {name: chosen(each, held)[:, :, None, None] for name, each in known.items()}
+        for part in torch.split(torch.arange(len(held)), max(1, PART // sure.shape[1])):
+            fused = fuse(others, *({name: each[part] for name, each in of.items()} for of in (shown, flags)))
+            found[held.start + part] = strongest(fused, method.scoring.top)
     return torch.where(sure, found, torch.nan)
 
 

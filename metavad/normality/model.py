@@ -16,19 +16,21 @@ from metavad.normality.distribution import PopulationScores
 from metavad.normality.likeness import NOTHING, Likeness
 from metavad.threads import one_thread
 
-__all__ = ["SceneModel", "SupportScores", "Surprise"]
+__all__ = ["SceneModel", "SupportScores", "Surprise", "counted", "initially_active"]
 
 
 @dataclass(frozen=True)
 class Surprise:
     """Scores of B clips: each expert's map and the fused one (B, T, h, w) in nats.
 
-    A tick is ``known`` (B, T) where every active expert knows it; one that takes no part blinds no other.
+    A tick counts, ``known`` (B, T), where all experts know it that are active without clips. One that needs more of the
+    past than there is adds nothing to it until it knows (``known_by``), and blinds no other.
     """
 
     maps: Mapping[str, Tensor]
     fused: Tensor
     known: Tensor
+    known_by: Mapping[str, Tensor]
     raised: Tensor | None = None
     """What of the fused one is there for being like what was confirmed as abnormal (B, T, h, w); none where nothing
     was."""
@@ -92,11 +94,10 @@ class SceneModel:
             for name, score in self._scores(sample, since).items():
                 nats = self.calibrations[name].surprise(score)
                 maps[name] = torch.where(known[name][:, :, None, None], nats, nats.new_zeros(()))
-        active = [flags for name, flags in known.items() if self.calibrations[name].is_active]
-        fused = fuse(self.calibrations, maps)
+        fused = fuse(self.calibrations, maps, {name: flags[:, :, None, None] for name, flags in known.items()})
         both = fused if raised is None else fused + raised
         both = both if self.ignored is None else both.masked_fill(self.ignored, 0.0)
-        return Surprise(maps, both, torch.stack(active).all(0), raised)
+        return Surprise(maps, both, counted(self.experts, known), known, raised)
 
     @property
     def lookback(self) -> dict[str, int]:
@@ -109,7 +110,8 @@ class SceneModel:
         They sum to it, but for what is :attr:`~Surprise.raised`.
         """
         here = {name: each[0, tick, cell[0], cell[1]] for name, each in found.maps.items()}
-        return {name: float(each) for name, each in contributions(self.calibrations, here).items()}
+        known = {name: flags[0, tick] for name, flags in found.known_by.items()}
+        return {name: float(each) for name, each in contributions(self.calibrations, here, known).items()}
 
     def explain(self, name: str, sample: Sample, place: tuple[float, float]) -> Reason | None:
         """What one expert says about the last tick of a sample of one clip at a place (shares of height, width)."""
@@ -127,6 +129,17 @@ class SceneModel:
         starts = {name: max(0, since - ticks) for name, ticks in self.lookback.items()}
         scores = under(active, params, ExpertSet.score, sample, self.memory, starts)
         return {name: score[:, since - starts[name] :].cpu() for name, score in scores.items()}
+
+
+def counted(experts: ExpertSet, known: Mapping[str, Tensor]) -> Tensor:
+    """Which ticks count, from the flags of those that each expert knows: all that work without clips know them."""
+    return torch.stack([known[name] for name in initially_active(experts)]).all(0)
+
+
+def initially_active(experts: ExpertSet) -> frozenset[str]:
+    """Names of the experts that are active without support; where none is, the first one."""
+    names = [name for name, _ in experts.each()]
+    return frozenset([name for name, expert in experts.each() if expert.zero_shot] or names[:1])
 
 
 def _reason(experts: ExpertSet, name: str, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from metavad.types import ByteArray, FloatArray
+from metavad.types import BoolArray, ByteArray, FloatArray
 
 __all__ = ["motion", "position"]
 
@@ -22,10 +22,12 @@ def position(seconds: FloatArray) -> FloatArray:
     return np.asarray(1.0 - np.abs(2.0 * place - 1.0))
 
 
-def motion(flow: ByteArray) -> FloatArray:
+def motion(flow: ByteArray, known: BoolArray) -> FloatArray:
     """Largest local mean speed of each tick (T,), of stored flow rows (T, 3, h, w); no training, no clips.
 
-    The unit is that of the stored bytes, which grow with the speed: only their order counts.
+    The unit is that of the stored bytes, which grow with the speed: only their order counts. NaN where no motion is
+    ``known`` (T,) yet: as zeros, the first ticks of short videos, which mostly begin normally, would earn what nothing
+    saw.
     """
     speed = np.asarray(flow)[:, 2]
-    return np.asarray(speed.reshape(len(speed), -1).max(axis=1), dtype=np.float64)
+    return np.where(known, speed.reshape(len(speed), -1).max(axis=1), np.nan)

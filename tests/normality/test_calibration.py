@@ -63,18 +63,29 @@ def test_what_an_expert_scores_more_at_this_camera_is_taken_off():
     assert rarity(0.0, frames, 2.0) == 0
 
 
+SURE = {"one": torch.tensor([True]), "other": torch.tensor([True])}
+
+
 def test_fusing_is_the_weighted_sum_of_calibrated_surprises():
     experts = {"one": calibration(weight=0.5), "other": calibration(weight=2.0)}
     nats = {"one": torch.tensor([2.0]), "other": torch.tensor([5.5])}
-    parts = contributions(experts, nats)
+    parts = contributions(experts, nats, SURE)
     assert_close(parts["one"], torch.tensor([0.5 * rarity(2.0)]))
-    assert_close(fuse(experts, nats), torch.tensor([0.5 * rarity(2.0) + 2.0 * rarity(5.5)]))
+    assert_close(fuse(experts, nats, SURE), torch.tensor([0.5 * rarity(2.0) + 2.0 * rarity(5.5)]))
+
+
+def test_an_expert_that_does_not_know_a_tick_yet_adds_nothing_to_it():
+    experts = {"one": calibration(), "other": calibration(offset=-9.0)}
+    nats = {"one": torch.tensor([2.0, 2.0]), "other": torch.tensor([5.5, 5.5])}
+    later = {"one": torch.tensor([True, True]), "other": torch.tensor([False, True])}
+    both = fuse(experts, nats, SURE)
+    assert_close(fuse(experts, nats, later), torch.stack([torch.tensor(rarity(2.0)), both[1]]))
 
 
 def test_an_expert_that_is_not_active_adds_nothing_however_high_it_scores():
     experts = {"one": calibration(), "other": calibration(offset=-9.0, is_active=False)}
     nats = {"one": torch.tensor([2.0]), "other": torch.tensor([30.0])}
-    assert_close(fuse(experts, nats), torch.tensor([rarity(2.0)]))
+    assert_close(fuse(experts, nats, SURE), torch.tensor([rarity(2.0)]))
 
 
 def test_a_finer_map_gives_each_cell_its_highest_score():

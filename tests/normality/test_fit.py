@@ -21,11 +21,11 @@ from metavad.normality.fit import (
     _offset,
     calibrate,
     fit,
-    initially_active,
     uncalibrated,
 )
 from metavad.normality.fusion import Case, fit_weights
 from metavad.normality.methods import Adapted, FineTuned, Refit
+from metavad.normality.model import initially_active
 from metavad.normality.outliers import outlying_shots
 from metavad.normality.population import fit_population
 from metavad.normality.threshold import promise_threshold
@@ -241,7 +241,8 @@ def test_what_is_not_active_adds_nothing_whatever_its_offset(library, scene, tin
     active = {name for name, each in calibrations.items() if each.is_active}
     assert active == {"flow_density"}
     alone = calibrations["flow_density"]
-    torch.testing.assert_close(found.fused, alone.share * alone.rarity(found.maps["flow_density"]))
+    known = found.known_by["flow_density"][:, :, None, None]
+    torch.testing.assert_close(found.fused, known * alone.share * alone.rarity(found.maps["flow_density"]))
 
 
 def test_what_was_learned_is_calibrated_anew_under_another_population(library, scene, tiny_base):

@@ -1,5 +1,7 @@
 """What is said of an event must be true: hand-made motion whose right sentence is known."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,7 +12,6 @@ from metavad.experts.shown import fastest, headings, largest
 from metavad.features.sample import Sample
 from metavad.normality.fit import fit
 from metavad.normality.methods import Adapted
-from metavad.normality.model import Surprise
 from metavad.scoring.explain import explain, whereabouts
 
 ROWS, COLUMNS, TICKS = 12, 16, 6
@@ -165,7 +166,8 @@ def test_without_shots_nothing_shown_is_spoken_of(scored):
     model, sample = scored[0]
     found = model.score(sample)
     high = {name: each + 100 for name, each in found.maps.items()}
-    texts = {explain(model, sample, Surprise(high, found.fused + 1, found.known), tick).text for tick in range(5, 25)}
+    loud = replace(found, maps=high, fused=found.fused + 1)
+    texts = {explain(model, sample, loud, tick).text for tick in range(5, 25)}
     assert not [text for text in texts if "shown" in text]
 
 
@@ -178,7 +180,7 @@ def test_an_explanation_depends_on_no_later_tick(scored):
 def test_nothing_is_reported_of_what_does_not_surprise(scored):
     model, sample = scored[4]
     found = model.score(sample)
-    nothing = Surprise(found.maps, found.fused * 0, found.known)
+    nothing = replace(found, fused=found.fused * 0)
     assert explain(model, sample, nothing, 5) is None
 
 
