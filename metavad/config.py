@@ -176,8 +176,6 @@ class PatchesConfig(_Section):
     """Numbers that the learned projection leaves of a patch's 152."""
     memory: Count = 128
     """Vectors that are remembered at each place; of more, those that lie farthest apart."""
-    stays: Seconds = 2.0
-    """Seconds over which the lowest distance at a place counts: what only passes through is not meant."""
     cells: Annotated[int, Field(ge=2, le=4096)] = 64
     """Patches drawn of a sample for one evaluation of the loss."""
 

@@ -37,8 +37,8 @@ class Patches(Expert):
     al. 2021, https://arxiv.org/abs/2011.08785); the metric is a projection that is meta-learned over cameras and
     adapts to one: what ordinary time does to a place is to count for little in it. It is learned by contrast
     (van den Oord et al. 2018, https://arxiv.org/abs/1807.03748) among neighbourhoods (Goldberger et al. 2004,
-    https://papers.nips.cc/paper/2566). Score of a cell: the lowest distance of the last ``patches.stays`` seconds,
-    in standard deviations of a direction (higher = more anomalous): what passes through is not meant, what stays is.
+    https://papers.nips.cc/paper/2566). Score of a cell: that distance, in standard deviations of a
+    direction (higher = more anomalous).
     """
 
     name: ClassVar[str] = "patches"
@@ -51,8 +51,6 @@ class Patches(Expert):
         self.rows, self.settings = rows, settings
         self.step = max(1, round(rate / settings.rate))
         """Ticks from one row of the feature to the next that may differ."""
-        self.history = settings.stays
-        self.ticks = max(1, round(settings.stays * rate))
         directions = torch.linalg.qr(torch.randn(CHANNELS, settings.dimension))[0]
         self.projection = nn.Parameter(directions.T.contiguous())
         """(D, 152); at first orthonormal, which keeps distances on average."""
@@ -101,12 +99,12 @@ class Patches(Expert):
         return loss
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
-        """(B, T, h, w), the lowest distance of the last seconds; the floor everywhere while nothing was shown."""
+        """(B, T, h, w), the distance to the nearest that was shown; the floor everywhere while nothing was."""
         grid, shape = cells_of(sample, self.rows), sample.seconds.shape
         if len(memory["vectors"]) == 0:
             return self.projection.new_full((*shape, *grid), self.floor)
         away = torch.unflatten(self._distances(sample["patches"].flatten(0, 1), memory), 0, shape)
-        maps = _spread(_lowest(away, self.ticks), grid)
+        maps = _spread(away, grid)
         return torch.where(self.known(sample)[:, :, None, None], maps, maps.new_tensor(self.floor))
 
     def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
@@ -273,16 +271,6 @@ def _spread(maps: Tensor, grid: tuple[int, int]) -> Tensor:
         pooled: Tensor = functional.adaptive_max_pool2d(maps, grid)
         return pooled
     return functional.interpolate(maps, size=grid, mode="bilinear", align_corners=False)
-
-
-def _lowest(values: Tensor, ticks: int) -> Tensor:
-    """(B, T, ...): the lowest of so many last ticks."""
-    span = 1
-    while span < ticks:
-        more = min(span, ticks - span)
-        values = torch.cat([values[:, :more], torch.minimum(values[:, more:], values[:, :-more])], dim=1)
-        span += more
-    return values
 
 
 def _sentence(distances: Sequence[float], varies: float) -> str:

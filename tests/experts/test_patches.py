@@ -46,22 +46,19 @@ def thing():
     return 2.0 * STEPS * torch.randn(CHANNELS, generator=torch.Generator().manual_seed(9))
 
 
-def test_what_stays_scores_highest_at_its_place_and_what_passes_does_not():
+def test_what_was_never_there_scores_highest_at_its_place_while_it_is_there():
     patches = expert()
     memory = patches.condition(sample_of(room(5, 8)))
     video = room(1, 60, seed=1)
-    stays, passes = video.clone(), video.clone()
-    stays[0, 20:, :, 1, 2] = thing()[:, None].T
-    for tick in range(20, 60):  # at each place for half a second
-        passes[0, tick, :, 2, (tick // 5) % 6] = thing()
-    plain, staying, passing = (patches.score(sample_of(each), memory)[0] for each in (video, stays, passes))
-    height, width = staying.shape[1:]
-    for tick in (40, 59):
-        place = int(staying[tick].argmax())
+    shown = video.clone()
+    shown[0, 20:40, :, 1, 2] = thing()[:, None].T
+    plain, found = (patches.score(sample_of(each), memory)[0] for each in (video, shown))
+    height, width = found.shape[1:]
+    for tick in (20, 39):
+        place = int(found[tick].argmax())
         assert (place // width * GRID[0] // height, place % width * GRID[1] // width) == (1, 2)
-        assert staying[tick].max() > 2 * plain[tick].max()
-    assert staying[39].max() > staying[38].max()  # two seconds after it came
-    torch.testing.assert_close(passing, plain, rtol=0.1, atol=0.02)
+        assert found[tick].max() > 2 * plain[tick].max()
+    torch.testing.assert_close(found[40:], plain[40:])
 
 
 def test_distances_are_those_of_every_vector_at_a_place_or_beside_it():
@@ -133,18 +130,6 @@ def test_a_repeated_tick_scores_as_before(monkeypatch):
     found = patches._distances(rows[0], memory)
     assert measured == [5]
     torch.testing.assert_close(found, torch.cat([plain(rows[0, tick : tick + 1], memory) for tick in range(10)]))
-
-
-def test_the_lowest_of_the_last_seconds():
-    patches = expert(stays=0.5)
-    memory = patches.condition(sample_of(room(2, 4)))
-    video = sample_of(room(1, 12, seed=1, noise=15.0))
-    each = patches._distances(video["patches"][0], memory)
-    lowest = torch.stack([each[max(0, tick - 4) : tick + 1].amin(0) for tick in range(12)])
-    found = patches.score(video, memory)[0]
-    assert (found[:, :2, :2].amin((1, 2)) >= lowest.amin((1, 2)) - 1e-6).all()
-    coarse = torch.nn.functional.interpolate(lowest[None], size=found.shape[1:], mode="bilinear")[0]
-    torch.testing.assert_close(found, coarse)
 
 
 def test_a_camera_of_another_shape_is_compared_place_by_place():
