@@ -1,5 +1,7 @@
 """``metavad score``: what does not belong in a video."""
 
+import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -219,7 +221,10 @@ def _highest(record: "EventsRecord", place: Path) -> list[str]:
     head = (
         f"  nothing is over the threshold, {record.threshold:.1f}; the highest, and what a threshold there would mean:"
     )
-    return [head, *(_peak(peak, place, record.start_time) for peak in record.highest)]
+    below = (math.ceil(10 * record.highest[0].score) - 1) / 10
+    again = f"  events with a lower threshold: metavad events {shlex.quote(str(place))} --threshold {below:.1f}"
+    often = "; or score into another --out with more --alarms-per-day"
+    return [head, *(_peak(peak, place, record.start_time) for peak in record.highest), again + often]
 
 
 def _peak(peak: "PeakRecord", place: Path, start: "datetime | None") -> str:

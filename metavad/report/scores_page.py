@@ -192,7 +192,7 @@ class _Pictures:
 def _address(path: Path, place: Path) -> str:
     """Of a file, from the folder of the page; as a browser follows it."""
     try:
-        return quote(Path(os.path.relpath(path.absolute(), place.absolute())).as_posix())
+        return quote(os.fsencode(Path(os.path.relpath(path.absolute(), place.absolute())).as_posix()))
     except ValueError:  # another drive
         return path.absolute().as_uri()
 

@@ -250,7 +250,7 @@ class EventsRecord(_Form):
     start_time_source: StartTimeSource | None = None
     """Who says so: the user, or the file itself."""
     file: str | None = None
-    """Path of the video from the folder of the result."""
+    """Path of the video from the folder of the result; None where its name is no text."""
 
 
 class Result(_Form):
@@ -317,12 +317,13 @@ def write_result(
     return events, outline
 
 
-def _relative(path: Path, folder: Path) -> str:
-    """By names alone, as a browser follows it; whole where there is no way from one to the other."""
+def _relative(path: Path, folder: Path) -> str | None:
+    """By names alone, as a browser follows it; whole where there is no way from one to the other; none for no text."""
     try:
-        return Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
+        found = Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
     except ValueError:  # another drive
-        return path.absolute().as_posix()
+        found = path.absolute().as_posix()
+    return found if found.isprintable() else None
 
 
 def _recorded(

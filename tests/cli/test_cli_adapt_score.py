@@ -161,7 +161,9 @@ def test_no_event_is_not_silence(metavad, camera, tiny_run, tmp_path):
     shown = ["--normal", camera / "normal", "--shots", 2, "--base", tiny_run, "--out", "d"]
     assert metavad("adapt", *shown, "--alarms-per-day", 1e-6).code == 0
     result = metavad("score", camera / "test" / "test-00.mp4", "--detector", "d")
-    first, head, *peaks, page = result.out.splitlines()
+    first, head, *peaks, hint, page = result.out.splitlines()
+    again = metavad(*hint.partition("metavad ")[2].partition(";")[0].split())
+    assert (again.code, "test-00: 1 event over" in again.out) == (0, True)
     assert page.startswith("Open scores/index.html")
     assert (first, "nothing is over the threshold" in head) == ("test-00: 0 events; scores/test-00", True)
     found = json.loads((tmp_path / "scores" / "test-00" / "events.json").read_text())["highest"]

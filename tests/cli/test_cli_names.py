@@ -110,7 +110,7 @@ def test_scores_of_any_name_lie_in_a_folder_of_their_own(metavad, tiny_run, tmp_
     assert _adapt(metavad, tiny_run, "--normal", videos[0], "--out", "made").code == 0
     result = metavad("score", *videos, "w/a.mp4", "--detector", "made")
     assert result.code == 0, result.err
-    folders = sorted(path.name for path in (tmp_path / "scores").iterdir())
+    folders = sorted(path.name for path in (tmp_path / "scores").iterdir() if path.is_dir())
     assert len(folders) == 4
     assert all((tmp_path / "scores" / name / "scores.csv").is_file() for name in folders)
     assert "[b]: " in result.out
