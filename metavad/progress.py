@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
 
+from metavad.durations import spelled
 from metavad.errors import printable
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ class RichProgress(_Display):
     def _left(self, work: _Work) -> str:
         """For rich's own thread, which must not wait for a lock of ours while it holds its own."""
         left = work.left(self._clock())
-        return "" if left is None else f"about {_spell(left)}"
+        return "" if left is None else f"about {spelled(left)}"
 
     def _new_bars(self) -> "RichBars":
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
@@ -278,7 +279,7 @@ class LineProgress(_Display):
         self._stopped.set()
         now = self._clock()
         if now - work.started >= self._every and (work.total is None or work.done >= work.total):
-            self._write(f"{work.title}: done in {_spell(now - work.started)}", now)
+            self._write(f"{work.title}: done in {spelled(now - work.started)}", now)
 
     def _write(self, line: str, now: float) -> None:
         self._stream.write(f"{line}\n")
@@ -335,8 +336,8 @@ class JsonProgress(_Display):
 def _line(works: Sequence[_Work], now: float) -> str:
     """All open tasks, from the outermost on; the times are its."""
     left = next((found for found in (work.left(now) for work in works) if found is not None), None)
-    still = "" if left is None else f", about {_spell(left)} still"
-    return f"{' > '.join(map(_described, works))}, {_spell(now - works[0].started)} so far{still}"
+    still = "" if left is None else f", about {spelled(left)} still"
+    return f"{' > '.join(map(_described, works))}, {spelled(now - works[0].started)} so far{still}"
 
 
 def _described(work: _Work) -> str:
@@ -354,14 +355,3 @@ def _counted(work: _Work) -> str:
 
 
 _COUNTLESS = 1e6
-
-
-def _spell(seconds: float) -> str:
-    """A time in one unit.
-
-    >>> _spell(59.6), _spell(150), _spell(8000)
-    ('60 s', '2 min', '2.2 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -86,8 +86,8 @@ def test_where_nothing_advances_a_line_still_comes(lines, clock):
             progress.beat()
     assert written() == [
         "unpack frames.zip: 1,234 (a/b.txt), 30 s so far",
-        "unpack frames.zip: 1,234 (a/b.txt), 2.0 h so far",
-        "unpack frames.zip: done in 2.0 h",
+        "unpack frames.zip: 1,234 (a/b.txt), 2 h so far",
+        "unpack frames.zip: done in 2 h",
     ]
 
 

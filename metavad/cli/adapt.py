@@ -266,8 +266,9 @@ def _calibrated(
 ) -> "Detector":
     """The detector with its camera's own threshold; says what alarms and stands out of the footage beside the clips."""
     from metavad.cli.terminal import say
+    from metavad.durations import spelled
     from metavad.normality.own_footage import window_seconds
-    from metavad.normality.threshold import FEWEST, spelled
+    from metavad.normality.threshold import FEWEST
     from metavad.scoring.calibrating import calibrate, pace, pieces_of, planned_seconds
 
     pieces = pieces_of(detector, scene, budget=budget)

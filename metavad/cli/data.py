@@ -68,7 +68,7 @@ def synthesize(
             jobs=jobs,
             progress=reporter,
         )
-    say(f"{scenes} cameras: {path}", f"next, to learn from them: metavad meta-train --scenes {path}")
+    say(f"{scenes} camera{'s' * (scenes > 1)}: {path}", f"next, to learn from them: metavad meta-train --scenes {path}")
     if test_videos != 0:
         say(f"or, to measure on them: metavad benchmark --target {path} --shots 0,1,10 --json results.json")
 

@@ -1,5 +1,6 @@
 """``metavad meta-train``: a base from many cameras."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,7 +75,7 @@ def meta_train(
     say(
         f"base {base.digest} of {len(chosen)} scenes: {run / 'base'}",
         _share(base),
-        "next: metavad adapt --normal VIDEO... --shots 10",
+        f"next: metavad adapt --normal VIDEO... --shots 10 --base {shlex.quote(str(run / 'base'))}",
     )
 
 

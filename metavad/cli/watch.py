@@ -146,11 +146,11 @@ def _commission(
 ) -> float | None:
     """Make the detector, unless it is there; the time of the last frame that it was made of, where that is dated."""
     from metavad.cli.bases import open_base
+    from metavad.durations import spelled
     from metavad.files import is_free
     from metavad.live.commission import commission
     from metavad.live.health import Note
     from metavad.normality.detector import save_detector
-    from metavad.normality.threshold import spelled
 
     if not is_free(place):
         return None

@@ -16,6 +16,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from metavad.durations import spelled
 from metavad.errors import FullDiskError, MetavadError, OutputError, ShotsError, VideoError
 from metavad.files import is_full_disk
 from metavad.live.health import Note, Notes
@@ -25,7 +26,6 @@ from metavad.live.sources import Shown, Source
 from metavad.normality.base import Base
 from metavad.normality.detector import Detector
 from metavad.normality.outliers import outlying_shots
-from metavad.normality.threshold import spelled
 from metavad.scenes.listing import scene_of_files
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.video import probe, read_frames, tick_frames

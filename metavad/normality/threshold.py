@@ -8,6 +8,7 @@ import torch
 from scipy.special import gammaincinv
 
 from metavad.config import ALARMS, Alarms
+from metavad.durations import spelled
 from metavad.errors import UsageError
 from metavad.normality.distribution import ScoreDistribution
 from metavad.normality.model import SceneModel
@@ -29,7 +30,6 @@ __all__ = [
     "promise_of_threshold",
     "promise_threshold",
     "rates",
-    "spelled",
 ]
 
 SECONDS_PER_DAY = 86_400.0
@@ -264,17 +264,6 @@ def _rounded(rate: float) -> float:
     """Up to two digits, within what can be promised."""
     step = 10.0 ** (math.floor(math.log10(rate)) - 1)
     return min(max(math.ceil(rate / step - 1e-9) * step, ALARMS[0]), ALARMS[1])
-
-
-def spelled(seconds: float) -> str:
-    """A length of footage in words.
-
-    >>> spelled(42.4), spelled(600), spelled(9000)
-    ('42 s', '10.0 min', '2.5 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"
 
 
 def _frames(model: SceneModel) -> ScoreDistribution:

@@ -98,7 +98,7 @@ def test_what_the_footage_can_prove_is_reported(model):
         _, promise = own_threshold(model, one_video(peaks), alarms)
         assert promise.supported is proven
         assert promise.alarms_per_day == alarms
-        assert "23.3 min of this camera's normal footage" in promise.text
+        assert "23 min of this camera's normal footage" in promise.text
         assert ("an estimate" in promise.text) is not proven
 
 

@@ -10,6 +10,7 @@ from itertools import takewhile
 
 import numpy as np
 
+from metavad.durations import spelled
 from metavad.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["UNKNOWN", "frame_seconds", "in_shown_order"]
@@ -234,18 +235,6 @@ def _jumps_note(jumps: Sequence[tuple[int, float]], seconds: FloatArray) -> str:
     frame, jump = jumps[0]
     more = f", and {len(jumps) - 1} times more" if len(jumps) > 1 else ""
     return (
-        f"its clock jumps {'back' if jump < 0 else 'ahead'} by {_spelled(abs(jump))} at frame {frame} "
+        f"its clock jumps {'back' if jump < 0 else 'ahead'} by {spelled(abs(jump))} at frame {frame} "
         f"({seconds[frame] - seconds[0]:.1f} s){more}; time is taken to go on there without a gap"
     )
-
-
-def _spelled(seconds: float) -> str:
-    """A span of time in words.
-
-    >>> _spelled(2.5), _spelled(9000), _spelled(1.7e9)
-    ('2.5 s', '2.5 hours', '53.9 years')
-    """
-    for size, name in ((365.25 * 86400, "years"), (86400, "days"), (3600, "hours")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {name}"
-    return f"{seconds:.1f} s"

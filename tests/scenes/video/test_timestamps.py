@@ -114,7 +114,7 @@ def test_without_usable_stamps_the_rate_is_a_guess_and_reported(pts):
     assert "25 frames a second are assumed" in notes[0]
 
 
-@pytest.mark.parametrize(("later", "spelled"), [(1.7e9, "53.9 years"), (3 * 86400, "3.0 days")])
+@pytest.mark.parametrize(("later", "spelled"), [(1.7e9, "54 years"), (3 * 86400, "3 days")])
 def test_a_clock_that_is_set_leaves_no_gap(later, spelled):
     seconds, notes = of(EVEN + round(later * 1000) * (EVEN >= 200))
     np.testing.assert_allclose(seconds, EVEN * MILLISECOND, atol=1e-6)
@@ -122,7 +122,7 @@ def test_a_clock_that_is_set_leaves_no_gap(later, spelled):
     assert f"ahead by {spelled} at frame 5 (0.2 s)" in notes[0]
 
 
-@pytest.mark.parametrize(("back", "spelled"), [(2, "2.0 s"), (4 * 3600, "4.0 hours")])
+@pytest.mark.parametrize(("back", "spelled"), [(2, "2 s"), (4 * 3600, "4 h")])
 def test_time_that_begins_anew_goes_on(back, spelled):
     pts = np.concatenate([EVEN, EVEN + EVEN[-1] - 1000 * back])
     seconds, notes = of(pts)
