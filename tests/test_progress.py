@@ -116,7 +116,7 @@ def test_the_estimate_of_the_outermost_task_counts_what_is_done_inside_of_it(lin
             if video == "monday":
                 outer.advance()
     assert written() == [
-        "Scoring: 0 of 4 > Scoring monday: 8 of 10, 32 s so far, about 2 min still",
+        "Scoring: 0 of 4 > Scoring monday: 8 of 10, 32 s so far, about 2.1 min still",
         "Scoring: 1 of 4 > Scoring tuesday: 6 of 10, 64 s so far, about 96 s still",
     ]
 
