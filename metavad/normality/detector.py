@@ -151,9 +151,12 @@ class Detector:
         return replace(self, own=own).with_alarms_per_day(self.promise.alarms_per_day)
 
     def ignoring(self, cells: BoolArray) -> Self:
-        """The same, for which nothing that happens in these cells (h, w) counts: scores are as high or lower.
+        """The same, for which nothing that happens in some cells counts: scores are as high or lower.
 
         Threshold, promise and digest stay; it is no part of what is saved.
+
+        Args:
+            cells: (h, w) of ``grid``, true where nothing counts.
         """
         return replace(self, model=replace(self.model, ignored=torch.from_numpy(cells)))
 
