@@ -114,14 +114,14 @@ class Stream:
         request.send_header("Content-Type", "video/mp2t")
         request.end_headers()
         end = time.monotonic() + self.random.uniform(*CONNECTED)
-        first = last = self.number()
-        with suppress(OSError):
-            last = self.send(request.wfile, first, end)
-        self.sent.append((first, last))
+        first = self.number()
+        self.sent.append((first, first))
+        with suppress(OSError, av.FFmpegError):  # nobody is there any more
+            self.send(request.wfile, first, end)
         self.away_until = time.monotonic() + self.random.uniform(*AWAY)
 
-    def send(self, file: io.BufferedIOBase, first: int, end: float) -> int:
-        """Frames from the first on, each when it is due; the number after the last one."""
+    def send(self, file: io.BufferedIOBase, first: int, end: float) -> None:
+        """Frames from the first on, each when it is due."""
         number = first
         with av.open(file, "w", format="mpegts", options={"flush_packets": "1"}) as container:
             options = {"qp": "0", "preset": "ultrafast", "tune": "zerolatency", "g": str(RATE)}
@@ -133,7 +133,7 @@ class Stream:
                 frame.pts, frame.time_base = number, Fraction(1, RATE)
                 container.mux(coder.encode(frame))
                 number += 1
-        return number
+                self.sent[-1] = first, number
 
     def number(self) -> int:
         """Of the frame that is due now."""

@@ -175,17 +175,15 @@ class StreamSource:
     def _connection(self) -> Iterator[Shown]:
         with self._opened() as video:
             self.is_coded = video.has_times
-            size, came = None, time.monotonic()
+            size: tuple[int, int] | None = None
             clock = _clock_of(video, live=self.is_live)
             for frame in video.frames(self._taking):
                 if size is not None and (frame.height, frame.width) != size:
                     raise VideoError(f"{self.name}: the pictures change from {_size(size)} to {_shape(frame)}")
                 size = frame.height, frame.width
                 yield Shown(frame, clock(frame))
-                came = time.monotonic()
             if video.stopped and self._address is not None:
-                waited = time.monotonic() - came
-                why = f"nothing came for {waited:.0f} s" if waited > STALLED / 2 else "the connection broke"
+                why = f"nothing came for {STALLED:g} s" if video.timed_out else "the connection broke"
                 raise VideoError(f"{self.name}: {why}")
             if size is None:
                 raise VideoError(f"{self.name}: expected pictures, found none")

@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.request import urlopen
 
+import cv2
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,7 +19,7 @@ from metavad.live.health import Health, serve_metrics
 from metavad.live.reader import BACKLOG, FULL, SPARSE, Backlog, Ended, Taken
 from metavad.live.sources import FileSource, FolderSource, StreamSource, WebcamSource, source_of
 from metavad.live.timeline import Timeline
-from tests.footage import number_of, write_video
+from tests.footage import number_of, numbered, write_video
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,7 +62,7 @@ def test_no_error_of_a_stream_has_what_its_address_hides():
         ("nothing.mp4", VideoError, "nothing.mp4: expected an address such as rtsp://"),
     ],
 )
-def test_what_is_no_source_is_said_in_one_line(text, error, message):
+def test_what_is_no_source_is_an_error_of_one_line(text, error, message):
     with pytest.raises(error) as caught:
         source_of(text)
     assert str(caught.value).startswith(message)
@@ -149,6 +152,100 @@ def test_a_pipe_goes_on_for_whoever_asks_again(tmp_path):
         done = subprocess.run(command, stdin=file, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.stderr == ""
     assert done.stdout.splitlines() == [str([n / 10 for n in range(5)]), str([n / 10 for n in range(5, 20)])]
+
+
+# --- streams -------------------------------------------------------------------------------------------------
+
+
+class Answers:
+    """An address on this machine that answers with these bytes, once each; a float is a wait of so many seconds."""
+
+    def __init__(self, kind, *answers):
+        left, self.is_over = list(answers), threading.Event()
+        over = self.is_over
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.end_headers()
+                for part in left.pop(0):
+                    if isinstance(part, float):
+                        over.wait(part)
+                    else:
+                        self.wfile.write(part)
+                        self.wfile.flush()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://u:hunter2@127.0.0.1:{self.server.server_port}/x"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.is_over.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def read(source):
+    """The frames of one connection, and what broke it."""
+    found = []
+    try:
+        found += source.frames()
+    except VideoError as error:
+        return found, str(error)
+    return found, None
+
+
+def test_motion_jpeg_is_dated_when_it_comes():
+    jpegs = [cv2.imencode(".jpg", numbered(n))[1].tobytes() for n in range(40)]
+    head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+    parts = [part for each in jpegs for part in (head % len(each) + each + b"\r\n", 0.03)]
+    with Answers("multipart/x-mixed-replace; boundary=frame", parts) as camera:
+        source = source_of(camera.address)
+        found, _ = read(source)
+    assert [number for number, _ in numbers_of(found)][:35] == list(range(35))
+    times = [each.seconds for each in found]
+    assert times == sorted(times)
+    assert time.monotonic() - 60 < times[0] <= times[-1] <= time.monotonic()
+    assert source.is_coded is False
+
+
+def test_a_stream_that_stalls_breaks_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("metavad.live.sources.STALLED", 1.0)
+    content = write_video(tmp_path / "a.ts", range(30), options={"tune": "zerolatency", "g": "5"}).read_bytes()
+    with Answers("video/mp2t", [content, 30.0]) as camera:
+        found, error = read(source_of(camera.address))
+    assert [number for number, _ in numbers_of(found)][:25] == list(range(25))
+    assert "nothing came for" in error
+    assert "hunter2" not in error
+
+
+def test_pictures_that_change_their_size_are_another_connection(tmp_path):
+    options = {"tune": "zerolatency", "g": "5"}
+    small = write_video(tmp_path / "a.ts", range(10), options=options).read_bytes()
+    large = write_video(tmp_path / "b.ts", range(10, 20), options=options, size=(64, 128)).read_bytes()
+    with Answers("video/mp2t", [small + large], [large]) as camera:
+        source = source_of(camera.address)
+        found, error = read(source)
+        again, _ = read(source)
+    assert [number for number, _ in numbers_of(found)] == list(range(10))
+    assert error.endswith("the pictures change from 64x32 to 128x64")
+    assert {(each.picture.height, each.picture.width) for each in again} == {(64, 128)}
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all" * 100, b"#EXTM3U\nfile:///etc/passwd\n"])
+def test_what_is_no_stream_breaks_and_leads_nowhere(content):
+    with Answers("video/mp2t", [content]) as camera:
+        found, error = read(source_of(camera.address))
+    assert found == []
+    assert error.startswith("http://127.0.0.1:")
+    assert "hunter2" not in error
 
 
 # --- the camera's clock --------------------------------------------------------------------------------------

@@ -60,6 +60,8 @@ class OpenVideo:
     """How many of those did not decode."""
     stopped: bool = False
     """Whether reading ended by an error."""
+    timed_out: bool = False
+    """Whether that was for want of data in the time that was set when it was opened."""
 
     def packets(self) -> "Iterator[Packet[VideoStream]]":
         """Packets as they lie in the file, up to its end or to what does not read."""
@@ -67,8 +69,8 @@ class OpenVideo:
             for packet in _demuxed(self.container, [self.stream]):
                 self.packets_read += 1
                 yield packet
-        except av.FFmpegError:
-            self.stopped = True
+        except av.FFmpegError as error:
+            self.stopped, self.timed_out = True, isinstance(error, av.error.ExitError)
 
     def frames(self, taken: "Callable[[Packet[VideoStream]], None] | None" = None) -> Iterator[VideoFrame]:
         """Frames in presentation order; a damaged packet costs its own frames only, as in a player.
