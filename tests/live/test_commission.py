@@ -1,0 +1,145 @@
+"""A detector from a camera's own stream: which clips are shown, which are left out, and what is kept of it."""
+
+import av
+import numpy as np
+import pytest
+
+import metavad
+from metavad.errors import ShotsError, VideoError
+from metavad.live import commission as module
+from metavad.live.commission import commission, record, shots_with_motion
+from metavad.live.sources import FileSource, Shown
+from metavad.scenes.listing import scene_of_files
+from metavad.scenes.scene import Video
+from metavad.scenes.suite import load_suite
+from metavad.scenes.video import probe
+from tests.footage import number_of, write_video
+
+
+class Given:
+    """A source of arrays: one list for each connection; the last one is followed by the end."""
+
+    name, clock, patience = "given", "utc", 3.0
+    is_dated, is_live, is_coded = False, False, False
+
+    def __init__(self, *connections):
+        self.left, self.is_endless = list(connections), True
+
+    def frames(self, taken=None):
+        frames = self.left.pop(0)
+        self.is_endless = bool(self.left)
+        for frame in frames:
+            if isinstance(frame, Exception):
+                raise frame
+            yield Shown(*frame)
+
+
+@pytest.fixture(scope="module")
+def scene(cameras):
+    return load_suite(str(cameras)).scenes[0]
+
+
+@pytest.fixture(scope="module")
+def pictures(scene):
+    with av.open(str(scene.normal[0].path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    monkeypatch.setattr(module, "BACKOFF", (0.0, 0.0))
+
+
+def never():
+    return False
+
+
+def frames_of(path):
+    with av.open(str(path)) as container:
+        return [number_of(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
+
+
+def test_packets_are_kept_as_they_come_and_pictures_nearly_so(tmp_path, pictures):
+    options = {"tune": "zerolatency", "g": "5"}
+    path = write_video(tmp_path / "a.mp4", range(60), options=options)
+    paths, last = record(FileSource(path, fast=True), tmp_path / "coded", 3.0, notes=list().append, is_over=never)
+    assert last == pytest.approx(3.0)
+    assert frames_of(paths[0])[:30] == list(range(30))
+    with av.open(str(path)) as before, av.open(str(paths[0])) as after:
+        for one, other in zip(before.decode(video=0), after.decode(video=0), strict=False):
+            np.testing.assert_array_equal(one.to_ndarray(format="gray"), other.to_ndarray(format="gray"))
+
+    source = Given([(picture, 100 + n / 10) for n, picture in enumerate(pictures[:30])])
+    (found,), _ = record(source, tmp_path / "plain", 2.0, notes=list().append, is_over=never)
+    np.testing.assert_allclose(probe(Video("x", found)).seconds, np.arange(21) / 10, atol=2e-3)
+    with av.open(str(found)) as container:
+        first = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    assert np.abs(first.astype(int) - pictures[0]).mean() < 3
+
+
+def test_a_break_is_another_file_and_what_is_there_counts(tmp_path, pictures):
+    notes = []
+    parts = [[(picture, n / 10) for n, picture in enumerate(pictures[:20])] for _ in range(3)]
+    broken = [*parts[0], VideoError("given: gone")]
+    calls = iter([False] * 25)
+    paths, _ = record(
+        Given(broken, parts[1]), tmp_path, 5.0, notes=notes.append, is_over=lambda: next(calls, True)
+    )  # somebody stops it
+    assert [path.name for path in paths] == ["001.mkv", "002.mkv"]
+    paths, _ = record(Given(parts[0], parts[1], parts[2]), tmp_path, 5.0, notes=notes.append, is_over=never)
+    assert [path.name for path in paths] == ["001.mkv", "002.mkv", "003.mkv", "004.mkv"]
+    lengths = [probe(Video(path.stem, path)).seconds[-1] for path in paths]
+    assert sum(lengths) == pytest.approx(5.0, abs=0.3)
+    assert [note.level for note in notes if note.kind == "disconnected"] == ["warning"] * 2
+    with pytest.raises(VideoError, match="given: gone"):
+        record(Given(broken), tmp_path / "other", 50.0, notes=notes.append, is_over=never)
+
+
+def test_clips_are_spread_and_have_motion_but_not_the_most(tmp_path):
+    still, calm, wild = [0] * 40, [0, 1] * 20, [0, 255] * 20
+    path = write_video(tmp_path / "a.mp4", [*still, *calm, *wild, *still, *calm, *wild], options={"crf": "1"})
+    scene = scene_of_files([path])
+    chosen = shots_with_motion(scene, 2, 10)
+    assert [video for video, _ in chosen] == ["a", "a"]
+    seconds = [second for _, second in chosen]
+    assert 8 <= seconds[0] < 12  # the third quarter of a half in which a third is still
+    assert 20 <= seconds[1] < 24
+    assert len(shots_with_motion(scene, 5, 100)) < 5
+
+
+def test_an_odd_clip_is_shown_and_left_out(tmp_path, tiny_base, pictures, monkeypatch):
+    monkeypatch.setattr(module, "outlying_shots", lambda model: (1,) if model.support.clips == 3 else ())
+    notes = []
+    turns = [(pictures[n % len(pictures)], n / 10) for n in range(150)]
+    made = commission(
+        tiny_base, Given(turns), tmp_path, camera="lobby", seconds=14.0, shots=3, alarms_per_day=7, notes=notes.append
+    )
+    assert len(made.detector.shots) == 2
+    assert made.odd == (tmp_path / "commission" / "odd-2.jpg",)
+    assert made.odd[0].read_bytes().startswith(b"\xff\xd8")
+    odd = [note for note in notes if note.kind == "odd_shot"]
+    assert "is unlike the others, and is left out; look at it" in odd[0].text
+    assert made.detector.promise.alarms_per_day == 7
+    assert made.seconds > 5
+    assert (made.detector.camera.height, made.detector.camera.width) == (72, 96)
+    live = metavad.Live(made.detector)
+    for picture, seconds in turns[:20]:
+        live.push(picture, seconds)
+
+
+def test_too_little_footage_is_an_error_and_stays(tmp_path, tiny_base, pictures):
+    turns = [(picture, n / 10) for n, picture in enumerate(pictures[:30])]
+    with pytest.raises(ShotsError, match="expected footage for 10 clips, found"):
+        commission(tiny_base, Given(turns), tmp_path, camera="lobby", seconds=9.0)
+    assert (tmp_path / "commission" / "001.mkv").exists()
+    assert commission(tiny_base, Given(turns), tmp_path, camera="lobby", seconds=9.0, is_over=lambda: True) is None
+    with pytest.raises(ShotsError, match="expected footage to commission with, found none"):
+        commission(tiny_base, Given([]), tmp_path / "none", camera="lobby", seconds=9.0)
+
+
+def test_footage_of_the_size_that_most_of_it_has_is_taken(tmp_path):
+    for name, count, size in (("001", 30, (32, 64)), ("002", 60, (64, 128)), ("003", 30, (64, 128))):
+        write_video(tmp_path / f"{name}.mkv", range(count), size=size)
+    (tmp_path / "004.mkv").write_bytes(b"what a kill has left")
+    scene = module._scene(sorted(tmp_path.glob("*.mkv")), "lobby")
+    assert [video.name for video in scene.normal] == ["002", "003"]
