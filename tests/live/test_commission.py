@@ -62,7 +62,7 @@ def frames_of(path):
 def test_packets_are_kept_as_they_come_and_pictures_nearly_so(tmp_path, pictures):
     options = {"tune": "zerolatency", "g": "5"}
     path = write_video(tmp_path / "a.mp4", range(60), options=options)
-    paths, last = record(FileSource(path, fast=True), tmp_path / "coded", 3.0, notes=list().append, is_over=never)
+    paths, last = record(FileSource(path, fast=True), tmp_path / "coded", 3.0, notes=[].append, is_over=never)
     assert last == pytest.approx(3.0)
     assert frames_of(paths[0])[:30] == list(range(30))
     with av.open(str(path)) as before, av.open(str(paths[0])) as after:
@@ -70,7 +70,7 @@ def test_packets_are_kept_as_they_come_and_pictures_nearly_so(tmp_path, pictures
             np.testing.assert_array_equal(one.to_ndarray(format="gray"), other.to_ndarray(format="gray"))
 
     source = Given([(picture, 100 + n / 10) for n, picture in enumerate(pictures[:30])])
-    (found,), _ = record(source, tmp_path / "plain", 2.0, notes=list().append, is_over=never)
+    (found,), _ = record(source, tmp_path / "plain", 2.0, notes=[].append, is_over=never)
     np.testing.assert_allclose(probe(Video("x", found)).seconds, np.arange(21) / 10, atol=2e-3)
     with av.open(str(found)) as container:
         first = next(container.decode(video=0)).to_ndarray(format="rgb24")
