@@ -35,6 +35,8 @@ SNAPSHOT, CLIP, FRAMES = "snapshot.jpg", "clip.mp4", "frames.mkv"
 MILLISECONDS = Fraction(1, 1000)
 QUALITY = "26"
 """Constant rate factor of H.264: small files that look well."""
+LEAST = 240
+"""Pixels of the height: smaller pictures are enlarged, so that a box does not hide what is in it."""
 FRAMES_PER_KEY = "20"
 """What of a clip a killed process loses, at most: two seconds."""
 
@@ -153,9 +155,16 @@ def _whole(packets: Iterable[Any]) -> Iterator[Any]:
 
 
 def _decoded(jpeg: bytes) -> ByteArray:
-    """(H, W, 3), blue-green-red; what is damaged is black."""
+    """(H, W, 3), blue-green-red, large enough to draw in; what is damaged is black."""
     found = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
-    return np.zeros((48, 64, 3), np.uint8) if found is None else np.asarray(found, np.uint8)
+    if found is None:
+        return np.zeros((LEAST, LEAST * 4 // 3, 3), np.uint8)
+    height, width = found.shape[:2]
+    if height >= LEAST:
+        return np.asarray(found, np.uint8)
+    return np.asarray(
+        cv2.resize(found, (round(width * LEAST / height), LEAST), interpolation=cv2.INTER_CUBIC), np.uint8
+    )
 
 
 def _with_box(picture: ByteArray, box: Box | None, scale: float) -> ByteArray:

@@ -128,6 +128,7 @@ class EventStore:
         self._scores: list[tuple[float, float]] = []
         self._recording: int | None = None
         self._hour: int | None = None
+        self._is_closed = False
         self._reserve()
         self._recover()
 
@@ -189,6 +190,9 @@ class EventStore:
 
     def close(self) -> None:
         """Finish clips, write what is left, close the file; raises :class:`OutputError` where an event could not be."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._break()
         deadline = self._now() + AGAIN[1]
         while self._works and self._now() < deadline:
