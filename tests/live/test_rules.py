@@ -148,13 +148,13 @@ def test_a_time_zone_that_nobody_knows():
             time_zone(name)
 
 
-def test_an_event_is_told_once_it_is_long_enough():
+def test_an_event_is_announced_once_it_is_long_enough():
     rules = Rules(minimum=2.0)
     assert rules.withheld(event(10, 11), None) == "short"
     assert rules.withheld(event(10, 12), None) is None
 
 
-def test_the_cooldown_begins_at_the_end_of_the_last_event_that_was_told():
+def test_the_cooldown_begins_at_the_end_of_the_last_event_announced():
     rules, last = Rules(cooldown=60.0), event(10, 12)
     soon, later = event(71, 72, id="soon"), event(72, 73, id="later")
     assert rules.withheld(soon, last) == "cooldown"
@@ -171,7 +171,7 @@ def test_what_happened_to_the_picture_and_links_go_first():
     assert rules.withheld(linked, None) == "light"
 
 
-def test_an_event_that_reaches_into_the_schedule_is_told():
+def test_an_event_that_reaches_into_the_schedule_is_announced():
     rules = Rules(schedule=Schedule.parse("daily 22:30-23:00", BERLIN))
     inside = at("2026-05-28T22:30") - event().start
     early = replace(event(), start=event().start + inside - 60, end=event().start + inside - 1)

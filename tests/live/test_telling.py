@@ -54,7 +54,7 @@ def threshold(site):
     return threshold
 
 
-def test_what_is_kept_told_and_found_again(site, threshold):
+def test_what_is_kept_announced_and_found_again(site, threshold):
     with Index(site / "kept") as index:
         kept = index.events()
         again = events_again(index, threshold)
