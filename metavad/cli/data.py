@@ -231,7 +231,7 @@ def import_(
         raise DataError(f"{folder}: expected a folder of videos, found none; name one that is there")
     if path.exists():
         raise OutputError(f"{path}: expected a free place for the suite file, found one; edit or remove it")
-    text = import_folder(folder, lambda table: _unit(unit) if unit or yes else _unit(_asked_unit(table)), fps)
+    text = import_folder(folder, lambda table: _unit(unit if unit else _asked_unit(table, asking=not yes)), fps)
     say_text(text)
     with answering("--yes"):
         if not yes and not typer.confirm(f"Write this to {printable(path)}?", default=True):
@@ -269,11 +269,15 @@ def _glob(videos: list[Path]) -> str:
     return " ".join(f"{shlex.quote(str(folder))}/{ending}" for folder in sorted(folders) for ending in endings)
 
 
-def _asked_unit(table: Path) -> str:
-    """What a person says of a table of intervals."""
+def _asked_unit(table: Path, *, asking: bool) -> str:
+    """What a person says of a table of intervals; raises :class:`UsageError` where nobody is to be asked."""
     from metavad.cli.terminal import answering
-    from metavad.errors import printable
+    from metavad.errors import UsageError, printable
 
+    if not asking:
+        raise UsageError(
+            f"{table}: expected to know its unit, found numbers that may be either; say --unit frames or --unit seconds"
+        )
     with answering("--unit frames or --unit seconds"):
         answer: str = typer.prompt(f"{printable(table)}: are start and end frames or seconds?")
     return answer
@@ -332,4 +336,9 @@ def label(
     if places:
         say(f"next, once it is filled in: metavad data check {places[0].suite}")
     else:
-        say(f"next, once it is filled in: metavad data import {place.parent}, which writes a suite file that names it")
+        beside = videos[0].absolute().parent
+        camera = place.parent if place.absolute().parent != beside else videos[0].parent.parent
+        say(
+            f"next, once it is filled in: metavad data import {camera}, which writes a suite file that names it",
+            f"or name it in one of your own: {labels_line(place, None)}",
+        )

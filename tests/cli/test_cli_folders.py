@@ -33,7 +33,7 @@ def test_twins_have_folders_of_their_own(metavad, detector, tmp_path):
     result = metavad("score", "ch01.mkv", "ch01.avi", "./ch01.mkv", "--detector", detector)
     assert result.code == 0, result.err
     rows = {
-        place.name: len((place / "scores.csv").read_text().splitlines()) for place in (tmp_path / "scores").iterdir()
+        place.parent.name: len(place.read_text().splitlines()) for place in (tmp_path / "scores").glob("*/scores.csv")
     }
     assert rows == {"ch01.mkv": 21, "ch01.avi": 11}
 
@@ -81,11 +81,10 @@ def site(tmp_path):
     return tmp_path / "site"
 
 
-def test_without_asking_an_ambiguous_unit_is_left_open(metavad, site):
+def test_without_asking_an_ambiguous_unit_is_refused(metavad, site):
     result = metavad("data", "import", "site", "--yes")
-    assert result.code == 0, result.err
-    assert "# labels = " in (site / "suite.toml").read_text()
-    assert metavad("data", "check", "site").code == 0
+    assert (result.code, "found numbers that may be either; say --unit frames or" in result.line) == (2, True)
+    assert not (site / "suite.toml").exists()
 
 
 @pytest.mark.parametrize(("unit", "abnormal"), [("seconds", 20), ("frames", 2)])
@@ -135,4 +134,6 @@ def test_where_nobody_answers_the_option_is_named(metavad, site, monkeypatch, gi
 
 
 def test_the_line_for_a_suite_says_the_unit(metavad, site):
-    assert 'unit = "frames" }' in metavad("data", "label", "site/test/b.mp4").out
+    printed = metavad("data", "label", "site/test/b.mp4").out
+    assert 'unit = "frames" }' in printed
+    assert "metavad data import site, which writes a suite file" in printed
