@@ -152,22 +152,22 @@ def _found(out: Path, place: Path, camera: Path, video: str) -> list[str]:
     truth, boxes = _truth(camera, video)
     right = [each for each in events if _is_right(each, truth, boxes)]
     spans = ", ".join(f"{start:.1f} to {end:.1f} s" for start, end in truth)
-    said = [f"In truth a vehicle (a bicycle or a car) crosses the square: {spans}."]
+    sentences = [f"In truth a vehicle (a bicycle or a car) crosses the square: {spans}."]
     event = max(right, key=lambda each: each.score, default=None)
     if event is None:
         title = "Missed: a vehicle where everybody walks"
-        said.append("Missed: no alarm is at that time and place.")
+        sentences.append("Missed: no alarm is at that time and place.")
     else:
         title = "Found: a vehicle where everybody walks"
-        said.append(f"Found, from {event.start:.1f} to {event.end:.1f} s: {event.reason}.")
+        sentences.append(f"Found, from {event.start:.1f} to {event.end:.1f} s: {event.reason}.")
     false = len(events) - len(right)
     wrong = f"{false} false alarm{'s' * (false != 1)}"
     shown = f"The camera is generated. {SHOTS} clips of it were shown; this video is new. Beside it: {wrong}."
     links = [(f"{SHOTS} clips against none, on {1 + OTHERS} cameras", "report.html")]
-    write_scores_page(out / PAGE, [place], Introduction(title, [*said, shown], links))
+    write_scores_page(out / PAGE, [place], Introduction(title, [*sentences, shown], links))
     picture = [] if event is None else [f"  its picture  {place / (event.picture or '')}"]
     where = [f"  its video    {place / ANNOTATED}", f"  the page     {out / PAGE}", f"  beside it    {wrong}"]
-    return ["", *said, *picture, *where, ""]
+    return ["", *sentences, *picture, *where, ""]
 
 
 def _is_right(

@@ -185,7 +185,7 @@ def test_many_pictures_stay_in_their_folders(tmp_path, monkeypatch):
 
 
 def test_an_introduction_stands_above(tmp_path):
-    said = Introduction("A vehicle", ["It was found."], [("figures", "report.html")])
-    page = page_of(tmp_path, scores_of(tmp_path / "monday"), introduction=said)
+    above = Introduction("A vehicle", ["It was found."], [("figures", "report.html")])
+    page = page_of(tmp_path, scores_of(tmp_path / "monday"), introduction=above)
     assert "A vehicle" in page.text
     assert page.all("a")[0]["href"] == "report.html"
