@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from metavad.cli.options import BaseFolder, ManyFootage, ProgressKind
+from metavad.cli.options import ManyFootage, ProgressKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from metavad.live.index import StoredEvent
+    from metavad.normality.base import Base
     from metavad.normality.detector import Detector
     from metavad.scoring.event_clip import EventClip
     from metavad.workflows.feedback import Correction, RescoredEvent
@@ -22,9 +24,19 @@ __all__ = ["register"]
 
 EPILOG = "Example: metavad feedback scores/today:2 --normal"
 DETECTORS = Path("detectors")
+WATCHED = "events.sqlite"
+"""What `metavad watch` keeps its events in."""
 DAY = 86_400.0
 LISTED = 20
 """Alarms that are named."""
+
+
+BaseFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="The base that it was made of, else sought under runs/ and as shipped.", show_default=False
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +49,9 @@ def register(app: typer.Typer) -> None:
 def feedback(
     event: Annotated[
         str,
-        typer.Argument(metavar="EVENT", help="DIR:NUMBER of what `metavad score` wrote and printed; or its picture."),
+        typer.Argument(
+            metavar="EVENT", help="DIR:NUMBER as `metavad score` prints it, or its picture; DIR:ID of `metavad watch`."
+        ),
     ],
     normal: Annotated[bool, typer.Option("--normal", help="It was normal: learn it.")] = False,
     abnormal: Annotated[
@@ -66,7 +80,7 @@ def feedback(
     Says which of the last day's alarms go, and whether an event is lost that was confirmed with --abnormal.
     """
     from metavad.cli.terminal import progress_of, resuming
-    from metavad.errors import UsageError
+    from metavad.errors import BundleError, UsageError
 
     reporter = progress_of(progress)
     if normal == abnormal:
@@ -79,12 +93,21 @@ def feedback(
 
     before = load_detector(found.detector)
     verdict: Literal["normal", "abnormal"] = "normal" if normal else "abnormal"
+
+    def learned_from(digest: str) -> "Base | None":
+        try:
+            return base_of_digest(digest, base)
+        except BundleError:
+            if normal or base is not None:
+                raise
+            return None  # needed only where the clips showed the event: that is said then
+
     with resuming("nothing was changed"):
         result = corrected(
             before,
             found.clip,
             verdict,
-            base=base_of_digest(before.base, base),
+            base=learned_from(before.base),
             alarms=found.alarms if normal else (),
             footage=scene_of_files(footage) if footage else None,
             progress=reporter,
@@ -99,13 +122,17 @@ class _Event:
     clip: "EventClip"
     detector: Path
     alarms: "tuple[EventClip, ...]"
+    watched: tuple[Path, str] | None = None
+    """The folder of `metavad watch`, and the id, where it is from there."""
 
 
 def _found(text: str, detector: Path | None) -> _Event:
-    """An event of scores; raises :class:`UsageError` where there is none of this name."""
+    """An event of scores, or one that `metavad watch` kept; raises :class:`UsageError` where there is none."""
+    folder, number = _named(text)
+    if (folder / WATCHED).is_file():
+        return _of_watched(folder, number, detector)
     from metavad.scoring.event_clip import clips_of_scores, results_beside
 
-    folder, number = _named(text)
     clips, record = clips_of_scores(folder)
     clip = clips[_place(text, number, [event.picture for event in record.events])]
     place = _detector_of(record.detector, detector)
@@ -117,6 +144,52 @@ def _found(text: str, detector: Path | None) -> _Event:
     return _Event(clip, place, tuple(alarms))
 
 
+def _of_watched(folder: Path, id: str, detector: Path | None) -> _Event:
+    from metavad.errors import UsageError
+    from metavad.live.index import Index
+
+    with Index(folder) as index:
+        stored = index.event(id)
+        camera, latest = stored.event.camera, index.events(camera=stored.event.camera, last=1)
+        since = latest[-1].event.end - DAY
+        others = index.events(camera=camera, since=since)
+    clip = _watched_clip(folder, stored)
+    if clip is None:
+        why = "it still goes on" if not stored.event.is_over else stored.missing or "they were lost"
+        raise UsageError(f"{folder}:{id}: expected an event with its pictures, found none ({why})")
+    alarms = [_watched_clip(folder, each) for each in others if each.announced is not None or each.event.id == id]
+    place = _detector_of(stored.event.detector, detector)
+    return _Event(clip, place, tuple(each for each in alarms if each is not None), (folder, id))
+
+
+def _watched_clip(folder: Path, stored: "StoredEvent") -> "EventClip | None":
+    """The working pictures of an event; none where there are none."""
+    from datetime import UTC, datetime
+
+    from metavad.live.clips import frames_begin
+    from metavad.scenes.scene import Crop, Video
+    from metavad.scoring.event_clip import EventClip
+
+    event = stored.event
+    if stored.frames is None or (begins := frames_begin(folder / stored.frames)) is None:
+        return None
+    when = f"{event.start:.1f} to {event.end:.1f} s"
+    if event.clock == "utc":
+        first, last = (datetime.fromtimestamp(each, UTC) for each in (event.start, event.end))
+        when = f"{first:%Y-%m-%d %H:%M:%S} to {last:%H:%M:%S} UTC"
+    return EventClip(
+        Video(event.id, folder / stored.frames),
+        event.start - begins,
+        event.end - begins,
+        event.peak - begins,
+        event.score,
+        f"camera {event.camera}",
+        begins,
+        Crop(),
+        f"{event.camera}, {when}",
+    )
+
+
 def _named(text: str) -> tuple[Path, str]:
     """``scores/today:2`` and ``scores/today/events/001.jpg`` to the folder and what is named in it."""
     from metavad.errors import UsageError
@@ -124,10 +197,11 @@ def _named(text: str) -> tuple[Path, str]:
     path = Path(text)
     if path.suffix == ".jpg" and path.parent.name == "events":
         return path.parent.parent, f"events/{path.name}"
-    match = re.fullmatch(r"(.+):(\d{1,9})", text, re.DOTALL)
+    match = re.fullmatch(r"(.+):([\w.-]{1,200})", text, re.DOTALL)
     if match is None:
         raise UsageError(
-            f"{text}: expected DIR:NUMBER of an event, such as scores/today:2; `metavad score` prints them"
+            f"{text}: expected DIR:NUMBER of an event, such as scores/today:2, as `metavad score` prints it, or DIR:ID "
+            "as `metavad events` does"
         )
     return Path(match[1]), match[2]
 
@@ -187,6 +261,11 @@ def _save(
             "all the same"
         )
     version = save_version(found.detector, detector, verdict, found.clip.name)
+    if found.watched is not None:
+        from metavad.live.index import Index
+
+        with Index(found.watched[0]) as index:
+            index.note(found.watched[1], verdict=verdict)
     what = "normal from now on" if verdict == "normal" else "never taken as normal from now on"
     say(f"{found.clip.name}: {what}; {found.detector} is at version {version.number}")
     say(

@@ -26,12 +26,15 @@ __all__ = [
     "SNAPSHOT",
     "ClipWriter",
     "finish_clip",
+    "frames_begin",
     "unfinished_clip",
     "write_frames",
     "write_snapshot",
 ]
 
 SNAPSHOT, CLIP, FRAMES = "snapshot.jpg", "clip.mp4", "frames.mkv"
+BEGINS = "BEGINS"
+"""Key of the metadata."""
 MILLISECONDS = Fraction(1, 1000)
 QUALITY = "26"
 """Constant rate factor of H.264: small files that look well."""
@@ -59,10 +62,11 @@ def write_snapshot(path: Path, snapshot: Snapshot, crop: Box | None = None) -> N
 def write_frames(path: Path, frames: Sequence[tuple[float, ByteArray]]) -> None:
     """Working pictures (H, W), each with its seconds, as a video that loses no bit (FFV1, grey); whole or not at all.
 
-    Its times begin at 0 and are rounded to milliseconds.
+    Its times begin at 0 and are rounded to milliseconds; :func:`frames_begin` says at which second.
     """
     first = frames[0][0]
     with atomic_path(path) as beside, av.open(str(beside), "w", format="matroska") as container:
+        container.metadata[BEGINS] = repr(float(first))
         coder = container.add_stream("ffv1", rate=1000)
         coder.height, coder.width = frames[0][1].shape
         coder.pix_fmt, coder.codec_context.time_base = "gray", MILLISECONDS
@@ -71,6 +75,13 @@ def write_frames(path: Path, frames: Sequence[tuple[float, ByteArray]]) -> None:
             frame.pts, frame.time_base = round(1000 * (seconds - first)), MILLISECONDS
             container.mux(coder.encode(frame))
         container.mux(coder.encode(None))
+
+
+def frames_begin(path: Path) -> float | None:
+    """The second of its camera's clock at which such a video begins; none where it does not say."""
+    with av.open(str(path)) as container:
+        text = container.metadata.get(BEGINS)
+    return None if text is None else float(text)
 
 
 @dataclass

@@ -18,8 +18,9 @@ __all__ = ["ConfirmedEvent", "likeness_of", "overlapping", "patterned"]
 class ConfirmedEvent:
     """One that was confirmed as abnormal."""
 
+    name: str
+    """For people."""
     video: str
-    """As people know it."""
     source: str
     """What its seconds are of, whatever it is called: a digest of the content of a video, or a camera."""
     start: float

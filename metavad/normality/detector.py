@@ -325,6 +325,7 @@ class _CalibrationFacts(BaseModel):
 class _ConfirmedFacts(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+    name: str
     video: str
     source: str
     start: float
@@ -418,7 +419,7 @@ def _bundle(detector: Detector) -> Bundle:
 
 
 def _of_event(event: ConfirmedEvent) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in ("video", "source", "start", "end", "score")}
+    return {name: getattr(event, name) for name in ("name", "video", "source", "start", "end", "score")}
 
 
 def _flat(detector: Detector) -> dict[str, Tensor]:
@@ -475,7 +476,7 @@ def _confirmed(
         clips = _clips(folder, "confirmed", groups["confirmed"], count)
     cells = [groups["likeness"][f"{number:04d}.cells"] for number in range(count)]
     return tuple(
-        ConfirmedEvent(each.video, each.source, each.start, each.end, each.score, pattern, at, clip)
+        ConfirmedEvent(each.name, each.video, each.source, each.start, each.end, each.score, pattern, at, clip)
         for each, pattern, at, clip in zip(noted.confirmed, likeness.patterns, cells, clips, strict=True)
     )
 

@@ -29,11 +29,13 @@ class EventClip:
     """Seconds of the source at which the video begins."""
     crop: Crop | None = None
     """What is cut off the pictures; none: what the detector cuts off."""
+    about: str = ""
+    """For people; empty: the video and the seconds."""
 
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.video.name}, {self.start:.1f} to {self.end:.1f} s"
+        return self.about or f"{self.video.name}, {self.start:.1f} to {self.end:.1f} s"
 
 
 def clips_of_scores(folder: Path) -> tuple[list[EventClip], EventsRecord]:

@@ -125,7 +125,7 @@ def feedback(
     work = _Work(detector, base, reader, footage, progress)
     changed = work.as_normal(event) if verdict == "normal" else work.as_abnormal(event)
     shown = len(changed.shots) - len(detector.shots)
-    confirmed = tuple(_confirmed_outcome(changed, reader.features, each) for each in changed.confirmed)
+    confirmed = tuple(_rescored_event(changed, reader.features, each) for each in changed.confirmed)
     looked = along(progress, "Looking again", alarms)
     return Correction(changed, shown, tuple(_outcome(changed, reader, each) for each in looked), confirmed)
 
@@ -210,7 +210,7 @@ class _Work:
         if known := overlapping(self.detector.confirmed, event.video.name, source, start, end):
             raise UsageError(
                 f"{event.name}: expected an event that may be normal, found one that was confirmed as abnormal "
-                f"({known.video}, {known.start:.1f} to {known.end:.1f} s); to take that back: metavad detector rollback"
+                f"({known.name}); to take that back: metavad detector rollback"
             )
         base, library, clips = self._its_base(), *self._clips(event, source)
         pictures = small_pictures(library, clips, self.progress) if self.detector.pictures else ()
@@ -239,7 +239,7 @@ class _Work:
         cells = _most_surprising(found, inside)
         nothing = Pattern(torch.zeros(0, 0), torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0), 0.0)
         nothing = replace(nothing, boost=BOOST * max(detector.threshold, 0.0))
-        fresh = ConfirmedEvent(event.video.name, source, start, end, 0.0, nothing, cells, clip)
+        fresh = ConfirmedEvent(event.name, event.video.name, source, start, end, 0.0, nothing, cells, clip)
         detector = self._alike(replace(detector, confirmed=(*detector.confirmed, fresh)))
         peak = _peak(self.reader.scores(detector.model, clip), inside)
         last = replace(detector.confirmed[-1], score=peak, clip=clip if detector.stored is not None else None)
@@ -563,13 +563,12 @@ def _peak(found: VideoScores, inside: np.ndarray) -> float:
     return float(found.scores[inside].max()) if inside.any() else 0.0
 
 
-def _confirmed_outcome(detector: Detector, features: Mapping[str, Feature], event: ConfirmedEvent) -> RescoredEvent:
-    name = f"{event.video}, {event.start:.1f} to {event.end:.1f} s"
+def _rescored_event(detector: Detector, features: Mapping[str, Feature], event: ConfirmedEvent) -> RescoredEvent:
     if event.clip is None:
-        return RescoredEvent(name, event.score, None, True, "no pictures of it are kept")
+        return RescoredEvent(event.name, event.score, None, True, "no pictures of it are kept")
     reader = _Reader(detector, Store(), SILENT)
     after = float(reader.scores(detector.model, event.clip).scores.max())
-    return RescoredEvent(name, event.score, after, after > detector.threshold)
+    return RescoredEvent(event.name, event.score, after, after > detector.threshold)
 
 
 def _outcome(detector: Detector, reader: _Reader, event: EventClip) -> RescoredEvent:

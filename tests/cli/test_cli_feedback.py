@@ -1,0 +1,165 @@
+"""``metavad feedback`` and ``metavad detector``: as an operator corrects what ``score`` and ``watch`` have found."""
+
+import json
+import shutil
+
+import pytest
+
+from metavad.live.clips import frames_begin, write_frames
+from metavad.live.index import Index, Session
+from metavad.live.types import CameraEvent
+from metavad.normality.detector import load_detector, save_detector
+from metavad.scenes.cache import content_digest
+from metavad.scenes.listing import scene_of_files
+from metavad.scenes.scene import Scene
+from metavad.scenes.suite import load_suite
+from metavad.scenes.video import read_frames
+from metavad.workflows.few_shot import adapt
+from tests.planted import planted_camera
+
+CLOCK = 1_780_000_000.0
+
+
+@pytest.fixture(scope="module")
+def site(cameras, tiny_base, tmp_path_factory):
+    """A detector, and scores of a video in which a disc comes twice and a block once."""
+    from metavad.cli import main
+
+    site = tmp_path_factory.mktemp("site")
+    planted = {"normal": (40, []), "monday": (14, [("disc", 1.5), ("block", 6), ("disc", 10.5)])}
+    videos = planted_camera(site, load_suite(str(cameras)).scenes[0], planted)
+    detector = adapt(tiny_base, Scene("", "lobby", site, normal=(videos["normal"],)), shots=8, shot_frames=8)
+    save_detector(site / "detectors" / "lobby", detector.with_threshold(3.7))
+    given = [videos["monday"].path, "--detector", site / "detectors" / "lobby", "--out", site / "scores"]
+    assert main(["score", *map(str, given)]) == 0
+    return site
+
+
+@pytest.fixture
+def copy(site, tmp_path, monkeypatch, metavad):
+    """A copy to change, in the working directory."""
+    shutil.copytree(site / "detectors", tmp_path / "detectors")
+    shutil.copytree(site / "scores", tmp_path / "scores")
+    return tmp_path
+
+
+@pytest.fixture
+def base(tiny_run):
+    return ("--base", tiny_run)
+
+
+def test_a_false_alarm_is_corrected_and_taken_back(metavad, copy, base):
+    events = json.loads((copy / "scores/monday/events.json").read_text())["events"]
+    assert len(events) == 3
+    before = load_detector("detectors/lobby")
+    block = metavad("feedback", "scores/monday/events/001.jpg", "--abnormal")  # learns nothing: no base is needed
+    assert block.code == 0, block.err
+    assert "never taken as normal from now on; detectors/lobby is at version 2" in block.out
+    assert "what is like it, near its place, scores up to" in block.out
+    result = metavad("feedback", "scores/monday:1", "--normal", *base)
+    assert result.code == 0, result.err
+    lines = result.out.splitlines()
+    assert lines[0].endswith("normal from now on; detectors/lobby is at version 3")
+    assert "  of the last day's 3 alarms 2 go:" in lines
+    assert "  the confirmed event alarms" in lines
+    assert lines[-1] == "  not what you meant? metavad detector rollback detectors/lobby"
+    history = metavad("detector", "history", "detectors/lobby")
+    assert [line.split()[0] for line in history.out.splitlines()] == ["version", "1", "2", "3"]
+    assert history.out.splitlines()[-1].endswith("in use")
+    assert metavad("detector", "rollback", "detectors/lobby", "--to", 1).code == 0
+    assert load_detector("detectors/lobby").digest == before.digest
+    forward = metavad("detector", "rollback", "detectors/lobby", "--to", 3)
+    assert "back to the other one? metavad detector rollback detectors/lobby --to 1" in forward.out
+    refused = metavad("feedback", "scores/monday:2", "--normal", *base)
+    assert (refused.code, "was confirmed as abnormal" in refused.line) == (2, True)
+    assert metavad("score", "scores", "--detector", "detectors/lobby").code == 1  # no videos there; the detector opens
+
+
+def test_a_confirmed_event_is_not_lost_without_a_word(metavad, copy, base, monkeypatch):
+    from metavad.workflows import feedback as module
+
+    assert metavad("feedback", "scores/monday:2", "--abnormal", *base).code == 0
+    monkeypatch.setattr(module, "_rescored_event", lambda *_: module.RescoredEvent("a block", 5.0, 1.0, False))
+    refused = metavad("feedback", "scores/monday:1", "--normal", *base)
+    assert (refused.code, "a block would not (score 1.0" in refused.line) == (1, True)
+    assert not (copy / "detectors/lobby/versions/3").exists()
+    done = metavad("feedback", "scores/monday:1", "--normal", "--anyway", *base)
+    assert (done.code, "  confirmed, and lost: a block, score now 1.0" in done.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "code"),
+    [
+        (["scores/monday:1"], "found both or neither", 2),
+        (["scores/monday:1", "--normal", "--abnormal"], "found both or neither", 2),
+        (["scores/monday", "--normal"], "expected DIR:NUMBER", 2),
+        (["scores/monday:9", "--normal"], "an event from 1 to 3", 2),
+        (["scores/monday:0", "--normal"], "an event from 1 to 3", 2),
+        (["nowhere:1", "--normal"], "score again", 1),
+        (["scores/monday:1", "--normal", "--base", "nowhere"], "expected a base", 1),
+        (["scores/monday:1", "--normal", "--detector", "nowhere"], "expected a detector", 1),
+    ],
+)
+def test_feedback_refuses(metavad, copy, given, message, code):
+    result = metavad("feedback", *given)
+    assert (result.code, message in result.line) == (code, True), result.err
+    assert not (copy / "detectors/lobby/versions.json").exists()
+
+
+def test_the_base_and_the_detector_are_named_where_they_are_not_found(metavad, copy):
+    (other,) = [metavad("feedback", "scores/monday:1", "--normal")]
+    assert (other.code, "give it with --base" in other.line) == (1, True)
+    shutil.move("detectors", "elsewhere")
+    result = metavad("feedback", "scores/monday:1", "--normal")
+    assert (result.code, "name it: --detector DIR" in result.line) == (2, True)
+
+
+def test_rollback_refuses(metavad, copy):
+    for given, message in (([], "found the first one in use"), (["--to", 7], "found none")):
+        result = metavad("detector", "rollback", "detectors/lobby", *given)
+        assert result.code in (1, 2)
+        assert message in result.line
+    assert "expected a detector" in metavad("detector", "history", "nowhere").line
+
+
+def test_an_event_that_was_watched_is_corrected(metavad, copy, site, base):
+    """Its working pictures are what is shown; the index says what was ruled."""
+    detector = load_detector("detectors/lobby")
+    (monday,) = scene_of_files([site / "monday.mkv"]).normal
+    size = detector.config.data.short_side
+    pictures = [(CLOCK + frame.index / 10, frame.image) for frame in read_frames(monday, short_side=size)]
+    watched = copy / "watched"
+    with Index(watched, make=True) as index:
+        index.begin(Session("gate", "utc", detector.digest, detector.threshold, 1.0, 300.0))
+        for id, start in (("e1", 1.7), ("e2", 10.7)):
+            seconds = CLOCK + start
+            event = CameraEvent(
+                id,
+                "gate",
+                detector.digest,
+                "utc",
+                seconds,
+                seconds + 1.4,
+                seconds + 0.6,
+                4.5,
+                3.7,
+                None,
+                "",
+                is_over=True,
+            )
+            index.put_event(event)
+            place = watched / "events" / id / "frames.mkv"
+            place.parent.mkdir(parents=True)
+            write_frames(place, [each for each in pictures if abs(each[0] - seconds) < 4])
+            index.note(id, frames=f"events/{id}/frames.mkv", announced=seconds)
+    assert frames_begin(place) == next(seconds for seconds, _ in pictures if abs(seconds - CLOCK - 10.7) < 4)
+    result = metavad("feedback", "watched:e1", "--normal", *base)
+    assert result.code == 0, result.err
+    assert "gate, 2026-05-28" in result.out
+    assert "  of the last day's 2 alarms 2 go:" in result.out.splitlines()
+    with Index(watched) as index:
+        assert index.event("e1").verdict == "normal"
+    after = load_detector("detectors/lobby")
+    assert {after.shots[number].video for number in after.corrections} == {"e1"}
+    assert "expected the id of an event" in metavad("feedback", "watched:e9", "--normal", *base).line
+    assert content_digest(monday) not in after.sources.values()
