@@ -13,7 +13,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
-INDEX = "docs/index.md"
+INDEX, STYLE = "docs/index.md", "docs/site.css"
 LINK = re.compile(r"\]\(([^)#\s]+)")
 ROLE = re.compile(r":(?:class|func|meth|data|mod|attr):`(~?)([\w.]+)`")
 
@@ -57,7 +57,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """mkdocs asks for the files: the theme's, and the repository's pages with what they show."""
     kept = [file for file in files if file.src_dir != config.docs_dir]
-    ours = {*pages(), *(file for page in pages() for file in linked(page))}
+    ours = {STYLE, *pages(), *(file for page in pages() for file in linked(page))}
     return Files([*kept, *(File(path, str(ROOT), config.site_dir, config.use_directory_urls) for path in sorted(ours))])
 
 
