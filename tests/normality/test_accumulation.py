@@ -65,3 +65,20 @@ def test_strongest_is_the_mean_of_the_top_cells():
     maps = torch.arange(200.0).reshape(1, 10, 20)
     assert float(strongest(maps, 0.01)) == 198.5
     assert float(strongest(maps, 1e-9)) == 199.0
+
+
+@given(some.lists(some.floats(0, 20), min_size=1, max_size=60), some.integers(0, 4))
+def test_whole_windows_count_what_is_not_there_as_nothing(scores, unknown):
+    """Where a recording begins or ends; anywhere else the means are those of every stream."""
+    values = [math.nan] * unknown + scores
+    seconds = [number / 10 for number in range(len(values))]
+    plain, whole = (Smoothing(0.9, 0.5, is_whole=each) for each in (False, True))
+    for smoothing in (plain, whole):
+        for time, score in zip(seconds, values, strict=True):
+            smoothing.push(time, score, None)
+    means, found = (np.array([mean for mean, _ in each.until(math.inf)]) for each in (plain, whole))
+    assert (found <= means + 1e-9).all()
+    np.testing.assert_array_equal(found[unknown + 9 : -5], means[unknown + 9 : -5])
+    if len(scores) > 15:  # 15 ticks of a window: of the first known one six are there
+        np.testing.assert_allclose(found[unknown], sum(scores[:6]) / 14, atol=1e-6)
+        np.testing.assert_allclose(found[-1], sum(scores[-10:]) / 14, atol=1e-6)
