@@ -1,5 +1,6 @@
 """The thread that reads a source, and the frames that wait to be scored."""
 
+import math
 import time
 from collections import deque
 from contextlib import closing
@@ -15,12 +16,10 @@ from metavad.live.sources import Shown, Source
 from metavad.live.timeline import Timeline
 from metavad.scenes.video import Picture
 
-__all__ = ["BACKLOG", "BACKOFF", "ENOUGH", "FULL", "SPARSE", "Backlog", "Ended", "Reader", "Taken"]
+__all__ = ["BACKOFF", "ENOUGH", "LEAST", "Backlog", "Ended", "Reader", "Taken"]
 
-BACKLOG = 2.0
-"""Seconds of frames that may wait before some are dropped."""
-SPARSE, FULL = 0.4, 6.0
-"""Seconds between frames that are kept while many wait, and of waiting frames from which on all are dropped."""
+LEAST = ((1.0, 0.0), (5.0, 0.095), (15.0, 0.4))
+"""Seconds of frames that may wait, and how far apart in seconds another one is then, at least, to wait too."""
 DEPTH = 32
 """Frames of a source that waits."""
 BACKOFF = 0.5, 60.0
@@ -49,8 +48,9 @@ class Ended:
 class Backlog:
     """Frames that wait to be scored.
 
-    Of a live source: while more than ``BACKLOG`` seconds wait, frames closer than ``SPARSE`` seconds to the one before
-    are dropped; while more than ``FULL`` wait, all are. Of any other, whoever brings them waits.
+    Of a live source, by :data:`LEAST`: while more than a second waits, frames beyond ten a second are dropped, which
+    costs no score; while more than five do, those closer than 0.4 seconds to the one before; while more than fifteen
+    do, all. Of any other source, whoever brings them waits.
     """
 
     def __init__(self, *, is_live: bool, health: Health) -> None:
@@ -93,9 +93,12 @@ class Backlog:
             self._signal.notify_all()
 
     def _is_dropped(self, item: Taken) -> bool:
-        waits, last = self.seconds, self._items[-1] if self._items else None
-        is_near = isinstance(last, Taken) and 0 <= item.seconds - last.seconds < SPARSE
-        return waits > FULL or (waits > BACKLOG and is_near)
+        last = self._items[-1] if self._items else None
+        if not isinstance(last, Taken):
+            return False
+        waits, apart = self.seconds, item.seconds - last.seconds
+        least = next((least for most, least in LEAST if waits <= most), math.inf)
+        return 0 <= apart < least
 
 
 class Reader:

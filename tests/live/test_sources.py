@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from metavad.errors import UsageError, VideoError
 from metavad.live.health import Health, serve_metrics
-from metavad.live.reader import BACKLOG, FULL, SPARSE, Backlog, Ended, Taken
+from metavad.live.reader import LEAST, Backlog, Ended, Taken
 from metavad.live.sources import FileSource, FolderSource, StreamSource, WebcamSource, source_of
 from metavad.live.timeline import Timeline
 from tests.footage import number_of, numbered, write_video
@@ -309,18 +309,20 @@ def frame(seconds):
 def test_a_live_backlog_thins_frames_and_then_drops_them():
     health = Health("lobby")
     backlog = Backlog(is_live=True, health=health)
-    times = [n / 10 for n in range(200)]
+    times = [n / 25 for n in range(600)]
     for seconds in times:
         backlog.put(frame(seconds))
-    kept = [backlog.take(0).seconds for _ in range(health.waiting)]
-    assert kept[: round(10 * BACKLOG)] == times[: round(10 * BACKLOG)]
-    late = [each for each in kept if each > BACKLOG + SPARSE]
-    assert np.diff(late).min() >= SPARSE - 1e-6
-    assert kept[-1] <= FULL + SPARSE + 0.2
+    kept = np.array([backlog.take(0).seconds for _ in range(health.waiting)])
+    edges = [edge for edge, _ in LEAST]
+    apart = np.diff(kept)
+    assert apart[kept[1:] < edges[0]].max() == pytest.approx(0.04)
+    assert 0.095 <= apart[(kept[1:] > edges[0] + 0.2) & (kept[1:] < edges[1])].min() < 0.13
+    assert 0.4 <= apart[kept[1:] > edges[1] + 0.5].min() < 0.45
+    assert edges[2] <= kept[-1] < edges[2] + 0.5
     assert health.dropped == len(times) - len(kept)
     assert backlog.take(0) is None
-    backlog.put(frame(20.0))
-    assert backlog.take(0).seconds == 20.0
+    backlog.put(frame(30.0))
+    assert backlog.take(0).seconds == 30.0
 
 
 def test_a_backlog_of_a_source_that_waits_drops_nothing():
