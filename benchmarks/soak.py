@@ -2,10 +2,10 @@
 
     nice -n 5 python benchmarks/soak.py --minutes 10 --streams 4 --seed 0 --json benchmarks/soak.json
 
-Each stream is a generated camera's video, and twelve seconds in which nothing happens, in a loop, ten frames a second in real time, from a small server on this
-machine. A connection lasts 10 to 60 seconds; then nothing answers for half a second to twenty. One process watches each
-stream, with a small base made for it: what is measured is what goes on around the scores. The process of the last
-stream is also killed (SIGKILL) about every two minutes, and started again.
+Each stream is a generated camera's video, and twelve seconds in which nothing happens, in a loop: ten frames a second in
+real time, from a small server on this machine. A connection lasts 10 to 60 seconds; then nothing answers for half a
+second to twenty. One process watches each stream, with a small base made for it: what is measured is what goes on
+around the scores. The process of the last stream is also killed (SIGKILL) about every two minutes, and started again.
 
 What is expected are the events that `score` finds in the loop without a break. Counted as lost is one whose frames were
 all sent, and of which nothing was kept; of a killed process also apart, since it takes with it what it had not scored.
