@@ -2,8 +2,8 @@
 
     nice -n 5 python benchmarks/soak.py --minutes 10 --streams 4 --seed 0 --json benchmarks/soak.json
 
-Each stream is a generated camera's video, and twelve seconds in which nothing happens, in a loop: ten frames a second in
-real time, from a small server on this machine. A connection lasts 10 to 60 seconds; then nothing answers for half a
+Each stream is a generated camera's video, and twelve seconds in which nothing happens, in a loop: ten frames a second
+in real time, from a small server on this machine. A connection lasts 10 to 60 seconds; then nothing answers for half a
 second to twenty. One process watches each stream, with a small base made for it: what is measured is what goes on
 around the scores. The process of the last stream is also killed (SIGKILL) about every two minutes, and started again.
 
