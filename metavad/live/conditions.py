@@ -57,7 +57,9 @@ LOOKBACK = 2.0
 """Seconds between pictures whose light is compared."""
 SHAKING_FROM, LASTING = 0.8, 2.0
 """Seconds until shaking is known, and until something that has stopped is over."""
-COVERED_FROM, MOVED_FROM, FROZEN_FROM = 3.0, 4.0, 30.0
+COVERED_FROM, MOVED_FROM = 3.0, 4.0
+FROZEN_FROM = 75.0
+"""Seconds of the same picture: a still room that is compressed much looks so for a minute, and then drifts."""
 EARLY, AFTER = 1.0, 2.0
 """Seconds before and after a condition in which an event of it may lie: what scores look back on, and ahead."""
 KEPT = 600.0

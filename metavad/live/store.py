@@ -8,13 +8,15 @@ again with every call. A small file holds room for the index, and makes way when
 are given up before an event is.
 """
 
+import errno
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from shutil import rmtree
+from shutil import disk_usage, rmtree
 from typing import Any
 
 import av
@@ -58,6 +60,8 @@ WAITING = 1000
 """Works that wait for room, from which on scores and pictures are given up."""
 RESERVE, RESERVE_BYTES = ".reserve", 4 << 20
 """A file that makes way for the index."""
+ROOM = 16 << 20
+"""Bytes that are free on the disk, below which no picture or clip is written."""
 ANNOUNCED_CONDITIONS: tuple[ConditionKind, ...] = ("moved", "covered", "frozen", "shaking")
 """Light changes are written down, and nobody is told."""
 
@@ -212,8 +216,7 @@ class EventStore:
 
     def _changed(self, event: CameraEvent, snapshot: Snapshot | None, what: str) -> None:
         """Write down how an event is now, and tell of it where that is due."""
-        if snapshot is not None:
-            self._put_snapshot(event.id, snapshot)
+        notes = {} if snapshot is None else self._put_snapshot(event.id, snapshot)
         recorded = self._recorded.get(event.id)
         if recorded is not None and event.peak != recorded.peak:
             recorded.peak = event.peak
@@ -222,12 +225,10 @@ class EventStore:
         def run() -> None:
             with self._index.transaction():
                 self._index.put_event(event)
-                self._index.note(event.id, height=self._size[0], width=self._size[1])
+                self._index.note(event.id, height=self._size[0], width=self._size[1], **notes)
                 self._rule(event, what)
 
         self._do(_Work(f"event {event.id}", run, is_vital=True))
-        if snapshot is not None:
-            self._note(event.id, snapshot=self._inside(event.id, SNAPSHOT))
 
     def _rule(self, event: CameraEvent, what: str) -> None:
         """Whether somebody is told of it, and why not."""
@@ -261,7 +262,6 @@ class EventStore:
 
     def _tell_of(self, id: str, what: str) -> None:
         record = watched_event(self._index.event(id)).model_dump(mode="json")
-        record["snapshot"] = record["snapshot"] or self._inside(id, SNAPSHOT)
         self._tell(f"{self._session.camera}/{id}/{what}", {"kind": "event", "what": what, "event": record})
 
     def _tell(self, key: str, body: dict[str, Any]) -> None:
@@ -273,6 +273,7 @@ class EventStore:
     def _begun(self, event: CameraEvent) -> _Recorded:
         recorded = _Recorded(event.id, event.start, event.peak, None, working=_near(self._working, event.peak))
         try:
+            self._check_room()
             recorded.writer = ClipWriter(self._place(event.id) / CLIP)
         except (OSError, av.FFmpegError) as error:
             self._lose(recorded, error)
@@ -300,6 +301,7 @@ class EventStore:
         if recorded.writer is None or frame.jpeg is None:
             return
         try:
+            self._check_room()
             recorded.writer.add(frame.seconds, frame.jpeg, frame.box if frame.alarm else None, self._size[0])
         except (OSError, av.FFmpegError) as error:
             recorded.writer.drop()
@@ -309,7 +311,7 @@ class EventStore:
     def _lose(self, recorded: _Recorded, error: BaseException) -> None:
         """A clip is given up for an event."""
         self.given_up += 1
-        recorded.missing = f"no clip: {_reason(error)}"
+        recorded.missing = f"not whole: {_reason(error)}"
 
     def _finish(self, recorded: _Recorded) -> None:
         """The clip of an event is whole."""
@@ -320,6 +322,7 @@ class EventStore:
             if recorded.writer is not None and recorded.writer.finish():
                 notes["clip"] = self._inside(recorded.id, CLIP)
             if recorded.working:
+                self._check_room()
                 write_frames(place / FRAMES, recorded.working)
                 notes["frames"] = self._inside(recorded.id, FRAMES)
         except (OSError, av.FFmpegError) as error:
@@ -365,15 +368,23 @@ class EventStore:
 
         self._do(_Work("scores", run, is_vital=False))
 
-    def _put_snapshot(self, id: str, snapshot: Snapshot) -> None:
+    def _put_snapshot(self, id: str, snapshot: Snapshot) -> dict[str, str]:
+        """Write it, where there is room; what is to be noted of it."""
         try:
+            self._check_room()
             write_snapshot(self._place(id) / SNAPSHOT, snapshot, self._crop)
         except (OSError, av.FFmpegError) as error:
             self.given_up += 1
-            self._note(id, missing=f"no picture: {_reason(error)}")
+            return {"missing": f"no picture: {_reason(error)}"}
+        return {"snapshot": self._inside(id, SNAPSHOT)}
 
     def _note(self, id: str, **columns: object) -> None:
         self._do(_Work(f"event {id}", lambda: self._index.note(id, **columns), is_vital=True))
+
+    def _check_room(self) -> None:
+        """Raises :class:`OSError` where what is free is to be kept for the index."""
+        if disk_usage(self._folder).free < ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._folder))
 
     def _place(self, id: str) -> Path:
         return self._folder / EVENTS / id

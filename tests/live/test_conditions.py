@@ -77,9 +77,9 @@ def test_each_is_what_it_is_and_soon(ordinary, name):
 
 def test_a_frozen_picture(ordinary):
     still = ordinary[0](AT)[-1][0]
-    begun, conditions = found_in(altered(ordinary[0], lambda *_: still, 48.0))
+    begun, conditions = found_in(altered(ordinary[0], lambda *_: still, 95.0))
     assert [each.kind for each, _ in begun] == ["frozen"]
-    assert begun[0][1] == pytest.approx(AT + 30, abs=1)
+    assert begun[0][1] == pytest.approx(AT + 75, abs=1)
     assert conditions.during(20, 21) is None, "nothing that happens in a scene is explained by it"
 
 

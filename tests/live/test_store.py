@@ -215,6 +215,19 @@ def test_pictures_and_clips_are_given_up_before_an_event_is(make, tmp_path, monk
     assert [path.name for path in (tmp_path / "watched").glob("events/*/.*")] == []
 
 
+def test_what_little_room_is_left_is_for_the_index(make, tmp_path, monkeypatch):
+    store = make(targets=["somebody"])
+    usage = store_module.disk_usage(tmp_path)
+    monkeypatch.setattr(store_module, "disk_usage", lambda _: usage._replace(free=store_module.ROOM - 1))
+    play(store)
+    with Index(tmp_path / "watched") as index:
+        (stored,) = index.events()
+    assert stored.event == event(is_over=True)
+    assert (stored.clip, stored.frames, stored.snapshot) == (None, None, None)
+    assert "no space left on device" in stored.missing
+    assert len(waiting(tmp_path / "watched")) == 2
+
+
 def test_a_file_that_somebody_has_locked_loses_no_event(make, tmp_path):
     store = make(targets=["somebody"])
     store._index.wait(0.01)
