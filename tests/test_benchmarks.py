@@ -55,7 +55,7 @@ def test_a_record_is_read_and_its_command_still_parses(path, scripts):
 def test_a_record_is_of_the_base_that_ships_or_of_none(path, scripts):
     """By its digest before its file was converted; what measures code has none."""
     record = read(path, scripts)
-    alone = path.stem.startswith(("bits", "engine-", "fuzz", "kills", "flow"))
+    alone = path.stem.startswith(("bits", "engine-", "fuzz", "kills", "flow", "soak"))
     made_with = getattr(record, "converted_from", None) or record.base
     assert made_with == (None if alone else load_base(ROOT / "base").facts["converted_from"])
 
