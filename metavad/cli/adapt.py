@@ -266,6 +266,7 @@ def _calibrated(
 ) -> "Detector":
     """The detector with its camera's own threshold; says what alarms and stands out of the footage beside the clips."""
     from metavad.cli.terminal import say
+    from metavad.cli.threshold import regimes_text
     from metavad.durations import spelled
     from metavad.normality.own_footage import window_seconds
     from metavad.normality.threshold import FEWEST
@@ -280,7 +281,7 @@ def _calibrated(
         least = FEWEST * window_seconds(detector.model)
         few = "" if found.seconds >= least else f", too little for a threshold of its own ({least:.0f} s)"
         what = f"  scored {spelled(found.seconds)} of normal footage that was not shown{few}"
-        say(what, *_notable(found, shown, place))
+        say(what, *regimes_text(found.detector), *_notable(found, shown, place))
     return found.detector
 
 

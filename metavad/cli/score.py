@@ -152,6 +152,7 @@ def _found(record: "EventsRecord", place: Path) -> list[str]:
 
     return [
         f"{record.video}: {number_of_events(record)}; {place}{_begins(record)}",
+        *_regimes(record),
         *(event_line(event, record.start_time, number) for number, event in enumerate(record.events, 1)),
         *_highest(record, place),
     ]
@@ -225,6 +226,17 @@ def _highest(record: "EventsRecord", place: Path) -> list[str]:
     again = f"  events with a lower threshold: metavad events {shlex.quote(str(place))} --threshold {below:.1f}"
     often = "; or score into another --out with more --alarms-per-day"
     return [head, *(_peak(peak, place, record.start_time) for peak in record.highest), again + often]
+
+
+NAMED = 6
+"""Changes of light that are named of one video."""
+
+
+def _regimes(record: "EventsRecord") -> list[str]:
+    """Which light it was when, where a camera has several."""
+    parts = [f"{each.name} {each.start:.0f} to {each.end:.0f} s" for each in record.regimes[:NAMED]]
+    more = [f"and {len(record.regimes) - NAMED} more"] if len(record.regimes) > NAMED else []
+    return [f"  light: {', '.join([*parts, *more])}"] if parts else []
 
 
 def _peak(peak: "PeakRecord", place: Path, start: "datetime | None") -> str:

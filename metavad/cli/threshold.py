@@ -10,7 +10,7 @@ from metavad.cli.options import numbers
 if TYPE_CHECKING:
     from metavad.normality.detector import Detector
 
-__all__ = ["moved_to", "register"]
+__all__ = ["moved_to", "regimes_text", "register"]
 
 EPILOG = "Example: metavad threshold detectors/lobby --alarms-per-day 3"
 RATES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -53,7 +53,7 @@ def threshold(
     if moved.digest != found.digest:
         save_threshold(detector, moved)
     _say_table(moved)
-    say(*_clusters(moved))
+    say(*regimes_text(moved), *_clusters(moved))
     before = "" if moved.threshold == found.threshold else f", moved from {found.threshold:.2f}"
     say(f"threshold {moved.threshold:.2f}{before}: {moved.promise.text}")
 
@@ -90,6 +90,23 @@ def _moved(
     return moved_to(detector, alarms, threshold)
 
 
+def regimes_text(detector: "Detector") -> list[str]:
+    """A line on the regimes of the camera's own footage; none where there is but one."""
+    import numpy as np
+
+    from metavad.durations import spelled
+    from metavad.normality.own_footage import window_seconds
+
+    own, length = detector.own, window_seconds(detector.model)
+    if len(detector.regimes) < 2:
+        return []
+    each = [
+        f"{regime.name} ({spelled(length * np.count_nonzero(own.known & (own.regime == number)))})"
+        for number, regime in enumerate(detector.regimes)
+    ]
+    return [f"  {len(each)} regimes, each with a scale of its own: {', '.join(each)}"]
+
+
 def _say_table(detector: "Detector") -> None:
     import numpy as np
 
@@ -97,18 +114,21 @@ def _say_table(detector: "Detector") -> None:
     from metavad.normality.threshold import rates
 
     each = [detector.with_alarms_per_day(rate) for rate in RATES]
-    found = rates(detector.model, detector.own, np.array([one.threshold for one in each]))
+    thresholds = np.array([one.threshold for one in each])
+    found = [rates(detector.model, detector.own, thresholds)]
+    names = [regime.name for regime in detector.regimes] if len(detector.regimes) > 1 else []
+    found += [rates(detector.model, detector.own, thresholds, regime=number) for number in range(len(names))]
     rows = [
         [
             f"{one.promise.alarms_per_day:,g}",
             f"{one.threshold:.2f}",
-            "-" if np.isnan(rate) else f"{rate:,.1f}",
+            *("-" if np.isnan(rate) else f"{rate:,.1f}" for rate in some),
             "proven" if one.promise.supported else "an estimate",
         ]
-        for one, rate in zip(each, found, strict=True)
+        for one, *some in zip(each, *found, strict=True)
     ]
-    headings = ["at most, a day", "threshold", "alarms a day on its footage", ""]
-    narrow = [[f"{row[0]} a day: {row[1]}; {row[2]} on its footage; {row[3]}"] for row in rows]
+    headings = ["at most, a day", "threshold", "alarms a day on its footage", *(f"in {name}" for name in names), ""]
+    narrow = [[f"{row[0]} a day: {row[1]}; {row[2]} on its footage; {row[-1]}"] for row in rows]
     say_table(headings, rows, narrow)
 
 

@@ -44,6 +44,7 @@ from metavad.normality.distribution import LEVELS, PopulationScores, ScoreDistri
 from metavad.normality.likeness import Likeness, Pattern, View
 from metavad.normality.model import SceneModel, SupportScores
 from metavad.normality.own_footage import OwnFootage
+from metavad.normality.regimes import LIGHT, Regime
 from metavad.normality.threshold import Promise, calibrated_threshold, promise_of_threshold
 from metavad.normality.versions import (
     Version,
@@ -112,6 +113,8 @@ class Detector:
     """Numbers, from 0, of shots that were shown because somebody said that an alarm was normal."""
     confirmed: tuple[ConfirmedEvent, ...] = ()
     """Events that are never taken as normal."""
+    regimes: tuple[Regime, ...] = ()
+    """Lights of its normal footage beside the shots, that with the most footage first; empty where there was little."""
 
     def on(self, device: str | None) -> Self:
         """The same whose experts compute elsewhere.
@@ -309,6 +312,7 @@ def load_detector(folder: str | Path, *, version: int | None = None) -> Detector
         noted.sources,
         noted.corrections,
         _confirmed(folder, noted, groups, likeness),
+        noted.regimes,
     )
 
 
@@ -362,6 +366,9 @@ class _Facts(BaseModel):
     corrections: tuple[Annotated[int, Field(ge=0)], ...]
     compared: tuple[str, ...]
     confirmed: tuple[_ConfirmedFacts, ...]
+    regimes: tuple[Regime, ...] = ()
+    own_regimes: tuple[tuple[tuple[_Windows, _Windows], ...], ...] = ()
+    """Windows of each regime but the first."""
 
     @model_validator(mode="after")
     def _of_these_shots(self) -> Self:
@@ -374,6 +381,10 @@ class _Facts(BaseModel):
             raise ValueError(f"expected {shots} shots to count for at most {shots}")
         if max(self.corrections, default=-1) >= shots:
             raise ValueError(f"expected corrections to be among {shots} shots")
+        if len(self.own_regimes) != max(0, len(self.regimes) - 1):
+            raise ValueError(f"expected the windows of {len(self.regimes)} regimes, found those of others")
+        if any(len(regime.light) != LIGHT or min(regime.body, regime.scale) <= 0 for regime in self.regimes):
+            raise ValueError(f"expected regimes with {LIGHT} numbers of light, and scales above 0")
         if set(self.calibrations) != set(self.config.experts):
             raise ValueError("expected a calibration of each expert")
         return self
@@ -413,6 +424,8 @@ def _bundle(detector: Detector) -> Bundle:
         corrections=detector.corrections,
         compared=model.likeness.view.names,
         confirmed=tuple(_ConfirmedFacts(boost=each.pattern.boost, **_of_event(each)) for each in detector.confirmed),
+        regimes=detector.regimes,
+        own_regimes=tuple(_intervals(detector.own.regime == number) for number in range(1, len(detector.regimes))),
     )
     pictures = {f"pictures/{number:03d}.jpg": picture for number, picture in enumerate(detector.pictures)}
     return Bundle(_flat(detector), facts.model_dump(mode="json"), pictures)
@@ -497,7 +510,11 @@ def _own(noted: _Facts, tensors: Mapping[str, Tensor]) -> OwnFootage:
         for start, end in intervals:
             ruling[start:end] = value
     video, starts, peaks = (tensors[name].numpy() for name in _OWN)
-    return OwnFootage(noted.own_videos, video, starts, peaks, ruling, noted.own_is_earlier)
+    regime = np.zeros(len(peaks), np.int64)
+    for number, windows in enumerate(noted.own_regimes, 1):
+        for start, end in windows:
+            regime[start:end] = number
+    return OwnFootage(noted.own_videos, video, starts, peaks, ruling, noted.own_is_earlier, regime)
 
 
 def _intervals(flags: BoolArray) -> tuple[tuple[int, int], ...]:

@@ -19,6 +19,7 @@ __all__ = [
     "clusters",
     "joined",
     "ruled",
+    "window_means",
     "window_peaks",
     "window_seconds",
     "window_starts",
@@ -42,11 +43,14 @@ class OwnFootage:
     starts: FloatArray = field(default_factory=lambda: _none(np.float64))
     """Second of the video at which it begins (N,)."""
     peaks: FloatArray = field(default_factory=lambda: _none(np.float32))
-    """Its highest score (N,); NaN where most of it was shown, and between two stretches of footage."""
+    """Its highest score (N,), on the scale of all regimes; NaN where most of it was shown, and between two stretches of
+    footage."""
     ruling: IntArray = field(default_factory=lambda: _none(np.int8))
     """What somebody said of it (N,): 1 normal whatever it scores, -1 not normal and left out, 0 nothing."""
     is_earlier: bool = False
     """Whether some of it was scored by an earlier version of the detector: it proves nothing of this one."""
+    regime: IntArray = field(default_factory=lambda: _none(np.int64))
+    """Number of the regime that it is of (N,)."""
 
     @property
     def known(self) -> BoolArray:
@@ -90,6 +94,16 @@ def window_starts(model: SceneModel, seconds: FloatArray) -> FloatArray:
     return np.concatenate([part[np.unique(_windows(model, part), return_index=True)[1]] for part in parts])
 
 
+def window_means(model: SceneModel, values: FloatArray, seconds: FloatArray) -> FloatArray:
+    """The means (N, ...) of values (T, ...) in these windows."""
+    found = []
+    for start, stop in recordings(seconds):
+        begins = np.unique(_windows(model, seconds[start:stop]), return_index=True)[1]
+        counts = np.diff(np.append(begins, stop - start))
+        found.append((np.add.reduceat(values[start:stop], begins, axis=0).T / counts).T)
+    return np.concatenate(found)
+
+
 def _windows(model: SceneModel, seconds: FloatArray) -> IntArray:
     """The window of each frame of a recording (T,), counted from 0."""
     return np.unique(((seconds - seconds[0]) / window_seconds(model)).astype(int), return_inverse=True)[1]
@@ -116,11 +130,12 @@ def joined(parts: Sequence[tuple[str, FloatArray, FloatArray]]) -> OwnFootage:
         np.concatenate([starts for _, starts, _ in parts]).astype(np.float64),
         np.concatenate([peaks for _, _, peaks in parts]).astype(np.float32),
         np.zeros(sum(len(peaks) for _, _, peaks in parts), np.int8),
+        regime=np.zeros(sum(len(peaks) for _, _, peaks in parts), np.int64),
     )
 
 
 def also(own: OwnFootage, video: str, starts: FloatArray, peaks: FloatArray) -> OwnFootage:
-    """The footage and a stretch of a video more (N,), which somebody calls normal."""
+    """The footage and a stretch of a video more (N,), which somebody calls normal; it counts as of the first regime."""
     videos = own.videos if video in own.videos else (*own.videos, video)
     return replace(
         own,
@@ -129,6 +144,7 @@ def also(own: OwnFootage, video: str, starts: FloatArray, peaks: FloatArray) -> 
         starts=np.concatenate([own.starts, np.asarray(starts, np.float64)]),
         peaks=np.concatenate([own.peaks, np.asarray(peaks, np.float32)]),
         ruling=np.concatenate([own.ruling, np.ones(len(peaks), np.int8)]),
+        regime=np.concatenate([own.regime, np.zeros(len(peaks), np.int64)]),
     )
 
 

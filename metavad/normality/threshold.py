@@ -78,15 +78,26 @@ def _promise(model: SceneModel, alarms_per_day: float, normal_ticks: int) -> Pro
     return Promise(alarms_per_day, supported, _sentence(model, alarms_per_day, nats, reach))
 
 
-def alarms_at(model: SceneModel, score: float, threshold: float, alarms_per_day: float) -> float:
+def alarms_at(
+    model: SceneModel, score: float, threshold: float, alarms_per_day: float, own: OwnFootage = OwnFootage()
+) -> float:
     """False alarms a day that a threshold of ``score`` would mean, where ``threshold`` means ``alarms_per_day``.
 
-    From there on by the base's tail of normal frame scores, spread as this camera's shots are; at most one alarm lasts
-    at a time. An estimate from other cameras, whatever the threshold itself was taken from.
+    From there on by the base's tail of normal frame scores, as wide as this camera's own normal footage has it where
+    there is enough of it, else as its shots are spread; at most one alarm lasts at a time. An estimate.
     """
-    tail, scale = _frames(model).surprise(torch.tensor([score, threshold])).double(), _spread(model)
+    tail = _frames(model).surprise(torch.tensor([score, threshold])).double()
+    scale = _own_scale(model, own) if np.count_nonzero(own.known) >= FEWEST else _spread(model)
     most = math.log(SECONDS_PER_DAY / window_seconds(model))
     return math.exp(min(math.log(alarms_per_day) + float(tail[1] - tail[0]) / scale, most))
+
+
+def _own_scale(model: SceneModel, own: OwnFootage) -> float:
+    """Mean nats by which the peaks of a camera's own footage are above its body."""
+    counted, nats = _counted(model, own), _nats(model, own.peaks)
+    body = float(np.quantile(nats[counted], BODY))
+    found = [float(nats[start:end].max()) - body for start, end in runs((nats > body) & counted)]
+    return (sum(found) + PRIOR_PEAKS) / (len(found) + PRIOR_PEAKS)
 
 
 def check_alarms(alarms_per_day: float) -> None:
@@ -151,12 +162,14 @@ _FARTHEST = 50.0
 """Nats beyond which nobody counts alarms."""
 
 
-def rates(model: SceneModel, own: OwnFootage, thresholds: FloatArray) -> FloatArray:
+def rates(model: SceneModel, own: OwnFootage, thresholds: FloatArray, *, regime: int | None = None) -> FloatArray:
     """Alarms a day on the camera's own footage at each threshold (M,), without what stands out or is left out.
 
-    NaN where there is no such footage.
+    NaN where there is no such footage; with ``regime``, a number, of a day of that light alone.
     """
     counted = _counted(model, own)
+    if regime is not None:
+        counted &= own.regime == regime
     found = [len(runs(counted & (own.peaks > each))) for each in thresholds]
     return np.array(found) / (_days(model, counted) or math.nan)
 

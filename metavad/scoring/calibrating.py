@@ -10,18 +10,39 @@ import numpy as np
 from metavad.arguments import checked
 from metavad.errors import UsageError
 from metavad.normality.detector import Detector
-from metavad.normality.own_footage import Cluster, OwnFootage, clusters, joined, window_peaks, window_starts
+from metavad.normality.own_footage import (
+    Cluster,
+    OwnFootage,
+    clusters,
+    joined,
+    window_means,
+    window_peaks,
+    window_starts,
+)
+from metavad.normality.own_regimes import Look, named, own_regimes
+from metavad.normality.regimes import LIGHT
 from metavad.normality.threshold import needed_seconds, outstanding
 from metavad.progress import SILENT, Progress, along
 from metavad.recordings import frame_ends, without_gaps
 from metavad.scenes.cache import Store, content_key, video_facts
 from metavad.scenes.scene import Scene, Video
+from metavad.scenes.video import probe, read_colour
 from metavad.scoring.events import Event, EventMerger, in_events
 from metavad.scoring.stream import score
 from metavad.threads import one_thread
 from metavad.types import FloatArray
 
-__all__ = ["Calibrated", "NotableCluster", "Piece", "calibrate", "pace", "pieces_of", "planned_seconds", "standing_out"]
+__all__ = [
+    "Calibrated",
+    "NotableCluster",
+    "Piece",
+    "calibrate",
+    "pace",
+    "pieces_of",
+    "planned_seconds",
+    "standing_out",
+    "with_regimes",
+]
 
 SPARE = 1.05
 """Footage that is scored, by what the promise needs: a little of each piece does not count."""
@@ -97,13 +118,14 @@ def calibrate(
         UsageError: a negative budget.
     """
     store = store or Store()
-    model, parts = _model_digest(detector), list[tuple[str, FloatArray, FloatArray]]()
+    model, parts, lights = _model_digest(detector), list[tuple[str, FloatArray, FloatArray]](), [np.zeros((0, LIGHT))]
     for piece in along(progress, "Calibrating", pieces_of(detector, scene, budget=budget, store=store)):
         key = _key(detector, model, piece)
-        starts, peaks = store.array(key, lambda piece=piece: _scored(detector, piece, progress))  # type: ignore[misc]
-        parts.append((piece.video.name, starts, peaks))
-    own = joined(parts)
-    calibrated = detector.with_footage(own)
+        rows = store.array(key, lambda piece=piece: _scored(detector, piece, progress))  # type: ignore[misc]
+        parts.append((piece.video.name, rows[0], rows[1]))
+        lights.append(rows[2:].T)
+    calibrated = with_regimes(detector, scene, joined(parts), np.concatenate(lights))
+    own = calibrated.own
     length = float(np.count_nonzero(own.known)) * (detector.model.scoring.past + detector.model.scoring.future)
     return Calibrated(calibrated, length, _notable(calibrated, scene, store, progress))
 
@@ -178,14 +200,14 @@ _TIE = 1e-6
 def _model_digest(detector: Detector) -> str:
     """Of all that scores depend on: not the threshold, nor what is kept for people."""
     promise = replace(detector.promise, alarms_per_day=1.0, supported=False, text="")
-    return replace(detector, threshold=0.0, promise=promise, own=OwnFootage(), pictures=()).digest
+    return replace(detector, threshold=0.0, promise=promise, own=OwnFootage(), pictures=(), regimes=()).digest
 
 
 def _key(detector: Detector, model: str, piece: Piece) -> dict[str, object]:
     crop = detector.camera.crop
     return {
         "kind": "calibration",
-        "version": 1,
+        "version": 2,
         "detector": model,
         "video": [piece.video.name, content_key(piece.video)],
         "crop": [crop.top, crop.bottom, crop.left, crop.right],
@@ -194,15 +216,47 @@ def _key(detector: Detector, model: str, piece: Piece) -> dict[str, object]:
 
 
 def _scored(detector: Detector, piece: Piece, progress: Progress) -> FloatArray:
-    """When each window of a piece begins, and its peak (2, N)."""
-    silent = replace(detector, threshold=math.inf)
+    """When each window of a piece begins, its peak, and its light (2 + 6, N), as if no regime were known."""
+    silent = replace(detector, threshold=math.inf, regimes=())
     frames = score(silent, piece.video, frames=piece.frames, progress=progress)
-    rows = np.array([(frame.index, frame.seconds, frame.score) for frame in frames]).reshape(-1, 3)
-    index, seconds, scores = rows.T
-    if not len(scores):
-        return np.zeros((2, 0))
+    rows = np.array([(frame.index, frame.seconds, frame.score, *frame.light) for frame in frames])
+    if not len(rows):
+        return np.zeros((2 + LIGHT, 0))
+    index, seconds, scores = rows.T[:3]
     shown = np.array([detector.was_shown(piece.video.name, int(frame)) for frame in index])
-    return np.stack([window_starts(detector.model, seconds), window_peaks(detector.model, scores, seconds, shown)])
+    model = detector.model
+    peaks = window_peaks(model, scores, seconds, shown)
+    lights = window_means(model, rows[:, 3:], seconds)
+    return np.stack([window_starts(model, seconds), peaks, *lights.T])
+
+
+def with_regimes(detector: Detector, scene: Scene, own: OwnFootage, lights: FloatArray) -> Detector:
+    """The detector with this footage, and with the regimes that are found in it, each with a name.
+
+    ``own`` has the peaks of windows without regard to regimes, ``lights`` (N, 6) the light of each window.
+    """
+    own, regimes = own_regimes(detector.model, own, lights)
+    looks = [_look(detector, scene, own, lights, number) for number in range(len(regimes))] if len(regimes) > 1 else []
+    names = named(looks) if looks else [regime.name for regime in regimes]
+    regimes = tuple(replace(regime, name=name) for regime, name in zip(regimes, names, strict=True))
+    return replace(detector, regimes=regimes).with_footage(own)
+
+
+LOOKED = 5
+"""Pictures of a regime by which it is known whether it has colour."""
+
+
+def _look(detector: Detector, scene: Scene, own: OwnFootage, lights: FloatArray, number: int) -> Look:
+    """A regime, and how much colour its most typical pictures have."""
+    inside = np.flatnonzero(own.known & (own.regime == number))
+    middle = np.median(lights[inside], axis=0)
+    ranked = inside[np.argsort(np.abs(lights[inside] - middle).sum(1), kind="stable")]
+    videos, found = {video.name: video for video in scene.normal}, []
+    for window in ranked[:LOOKED]:
+        video = videos[own.videos[own.video[window]]]
+        frame = int(np.searchsorted(probe(video, detector.camera.crop).seconds, own.starts[window] - _TIE))
+        found.append(float(np.ptp(read_colour(video, frame, detector.camera.crop), axis=2).mean()))
+    return Look(tuple(middle.tolist()), float(np.median(found)))
 
 
 def _notable(detector: Detector, scene: Scene, store: Store, progress: Progress) -> tuple[NotableCluster, ...]:

@@ -16,19 +16,22 @@ from metavad.features.sample import Sample
 from metavad.normality.accumulation import Smoothing, strongest
 from metavad.normality.detector import Detector
 from metavad.normality.model import SceneModel, Surprise
+from metavad.normality.regimes import Light, LightNow, RegimeWatch, common_score
 from metavad.scenes.scene import Crop
 from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.frames import FrameScore, TickScore
 from metavad.scoring.regions import find_regions
 from metavad.types import Box, ByteArray, FloatArray
 
-__all__ = ["CHUNK", "RecordingScorer", "Row", "chunks", "overlap", "score_chunk"]
+__all__ = ["CHUNK", "LIGHT", "RecordingScorer", "Row", "chunks", "overlap", "score_chunk"]
 
 CHUNK = 32
 """Ticks scored at once."""
 
 Row: TypeAlias = Mapping[str, ByteArray]
-"""What each feature, by name, made of one tick."""
+"""What each feature, by name, made of one tick; and its light."""
+LIGHT = "light"
+"""The name of the light in a row."""
 
 
 class RecordingScorer:
@@ -53,18 +56,19 @@ class RecordingScorer:
         self._detector, self._features, self._number, self.wait = detector, features, number, wait
         self._begin, self._ticks, self._final = 0.0, 0, 0
         self._rows = deque[tuple[float, Row]](maxlen=self._past + CHUNK)
-        self._unscored = list[tuple[int, float]]()
-        self._smoothing = Smoothing[TickScore](scoring.past, scoring.future, is_whole=is_whole)
+        self._unscored = list[tuple[int, float, LightNow]]()
+        self._smoothing = Smoothing[tuple[TickScore, LightNow]](scoring.past, scoring.future, is_whole=is_whole)
         self._recent = deque[_Explainable]()
         self._frames = deque[tuple[int, float, int]]()
         self._current: _Final | None = None
+        self._watch = RegimeWatch(detector.regimes)
 
     def push(self, index: int, seconds: float, row: Row | None) -> list[FrameScore]:
         """The next frame, with its row where it is a tick, as the first one is; the scores that are final by now."""
         if row is not None:
             self._begin = self._begin if self._ticks else seconds
             self._rows.append((seconds, row))
-            self._unscored.append((index, seconds))
+            self._unscored.append((index, seconds, self._watch.push(row[LIGHT], seconds)))
             self._ticks += 1
         self._frames.append((index, seconds, self._ticks - 1))
         if self._unscored and (self._ticks % CHUNK == 0 or seconds - self._unscored[0][1] >= self.wait - _SLACK):
@@ -89,18 +93,18 @@ class RecordingScorer:
         chosen = slice(ticks - len(self._unscored) - start, ticks - start)
         maps = found.fused[0, chosen].numpy()
         scores, boxes = _frame_scores(model, found)[chosen], _boxes(self._detector, maps)
-        for place, (index, seconds) in enumerate(self._unscored):
+        for place, (index, seconds, light) in enumerate(self._unscored):
             tick = TickScore(index, seconds, float(scores[place]), boxes[place], heat=maps[place].copy())
             why = partial(explain, model, whole, found, start - first + chosen.start + place)
             self._recent.append(_Explainable(tick, why))
-            self._smoothing.push(seconds, tick.raw, tick)
+            self._smoothing.push(seconds, tick.raw, (tick, light))
         self._unscored.clear()
 
     def _released(self, seconds: float) -> list[FrameScore]:
         """The frames whose score is final when no tick is scored any more before ``seconds``."""
         scores = list[FrameScore]()
-        for mean, tick in self._smoothing.until(seconds):
-            self._current = self._settled(mean, tick)
+        for mean, (tick, light) in self._smoothing.until(seconds):
+            self._current = self._settled(mean, tick, light)
             self._final += 1
             scores += self._held()
         scores += self._held()
@@ -111,22 +115,15 @@ class RecordingScorer:
         current = self._current
         while current is not None and self._frames and self._frames[0][2] < self._final:
             index, seconds, _ = self._frames.popleft()
-            yield FrameScore(
-                index,
-                seconds,
-                current.score,
-                current.alarm,
-                current.tick.box,
-                current.cause,
-                self._number,
-                current.tick.heat,
-            )
+            yield current.at(index, seconds, self._number)
 
-    def _settled(self, mean: float, tick: TickScore) -> "_Final":
-        settings, alarm = self._detector.model.scoring, mean > self._detector.threshold
+    def _settled(self, mean: float, tick: TickScore, light: LightNow) -> "_Final":
+        detector = self._detector
+        score = common_score(detector.regimes, light.number, mean)
+        settings, alarm = detector.model.scoring, score > detector.threshold
         highest = _highest(self._recent, tick.seconds - settings.past, tick.seconds + settings.future)
         cause = None if highest is None else highest.explained if alarm else highest.tick
-        return _Final(mean, alarm, tick, cause)
+        return _Final(score, alarm, tick, cause, light.averages, light.name(detector.regimes))
 
 
 @dataclass(frozen=True)
@@ -137,6 +134,23 @@ class _Final:
     alarm: bool
     tick: TickScore
     cause: TickScore | None
+    light: Light
+    regime: str
+
+    def at(self, index: int, seconds: float, recording: int) -> FrameScore:
+        """The score of a frame in this recording."""
+        return FrameScore(
+            index,
+            seconds,
+            self.score,
+            self.alarm,
+            self.tick.box,
+            self.cause,
+            recording,
+            self.tick.heat,
+            self.light,
+            self.regime,
+        )
 
 
 @dataclass(frozen=True)

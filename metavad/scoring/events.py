@@ -34,6 +34,8 @@ class Event:
     """A sentence for an operator; empty when nobody knows."""
     shares: Mapping[str, float] = field(default_factory=dict)
     """Each expert's share of the surprise where it is highest; they sum to 1. Empty when nobody knows."""
+    regime: str = ""
+    """Name of the camera's regime at its peak; empty where only one is known, and it is of that."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,9 @@ class _Open:
         why, box = (None, self.peak.box) if self.cause is None else (self.cause.why, self.cause.box)
         reason, shares = ("", {}) if why is None else (why.text, why.shares)
         end, stop = (end, self.last.index + 1) if self.after is None else (self.after.seconds, self.after.index)
-        event = Event(self.first.seconds, end, self.peak.seconds, self.peak.score, box, reason, shares)
+        event = Event(
+            self.first.seconds, end, self.peak.seconds, self.peak.score, box, reason, shares, self.peak.regime
+        )
         return FoundEvent(event, (self.first.index, stop), self.cause)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from metavad.normality.regimes import Light
 from metavad.scoring.explain import Explanation
 from metavad.types import Box, FloatArray
 
@@ -47,3 +48,7 @@ class FrameScore:
     heat: FloatArray | None = field(default=None, compare=False, repr=False)
     """Surprise of each cell (h, w) of the picture inside the crop, in weighted nats, of the last tick; higher = more
     anomalous."""
+    light: Light = ()
+    """Slow averages of what describes the light of its picture: five quantiles of grey, and grain."""
+    regime: str = ""
+    """Name of the camera's regime that it is of, such as night; empty where only one is known, and it is of that."""

@@ -37,6 +37,7 @@ __all__ = [
     "Outline",
     "PeakRecord",
     "PixelBox",
+    "RegimeRecord",
     "Result",
     "check_place",
     "events_again",
@@ -209,6 +210,18 @@ class EventRecord(_Form):
     """Path in the folder of the result."""
     time: AwareDatetime | None = None
     """When it starts; None where nobody knows when the video was taken."""
+    regime: str = ""
+    """The camera's regime at the peak; empty where only one is known, and it is of that."""
+
+
+class RegimeRecord(_Form):
+    """A regime and the time that it lasts, in seconds of the file."""
+
+    name: str
+    """``unknown light`` where no normal footage showed it."""
+    start: float
+    end: float
+    """When the first frame of the next one begins, or the last one of the video."""
 
 
 class PeakRecord(_Form):
@@ -218,7 +231,7 @@ class PeakRecord(_Form):
     score: float
     """Of that frame; higher = more anomalous."""
     alarms_per_day: float
-    """False alarms that a threshold there would mean: an estimate from the normal footage of other cameras."""
+    """False alarms that a threshold there would mean: an estimate from normal footage, this camera's or others'."""
     box: PixelBox | None
     """None where nobody knows."""
     picture: str
@@ -251,6 +264,8 @@ class EventsRecord(_Form):
     """Who says so: the user, or the file itself."""
     file: str | None = None
     """Path of the video from the folder of the result; None where its name is no text."""
+    regimes: tuple[RegimeRecord, ...] = ()
+    """The camera's regimes over the video's time; empty where only one is known, and all is of that."""
 
 
 class Result(_Form):
@@ -275,6 +290,36 @@ def result_of(detector: Detector, video: Video, start: StartTime | None = None) 
     return Result(detector=detector.digest, fps=video.fps, video=content_key(video), start_time=begun, path=path)
 
 
+class _Regimes:
+    """The regimes of the frames that come, as long as each lasts."""
+
+    def __init__(self) -> None:
+        self._found = list[tuple[str, float, float]]()
+
+    def seen(self, frames: Iterable[FrameScore]) -> Iterator[FrameScore]:
+        """The same frames."""
+        for frame in frames:
+            if not self._found or self._found[-1][0] != frame.regime:
+                self._until(frame.seconds)
+                self._found.append((frame.regime, frame.seconds, frame.seconds))
+            self._until(frame.seconds)
+            yield frame
+
+    def _until(self, seconds: float) -> None:
+        if self._found:
+            name, start, _ = self._found[-1]
+            self._found[-1] = name, start, seconds
+
+    @property
+    def records(self) -> tuple[RegimeRecord, ...]:
+        """Those that have a name."""
+        return tuple(
+            RegimeRecord(name=name, start=round(start, 3), end=round(end, 3))
+            for name, start, end in self._found
+            if name
+        )
+
+
 def write_result(
     folder: Path,
     detector: Detector,
@@ -293,7 +338,9 @@ def write_result(
     ``result.json``. Raises
     :class:`VideoError` as :func:`~metavad.scoring.stream.score` does.
     """
-    frames, seconds = watch(score(detector, video, progress=progress)), probe(video, detector.camera.crop).seconds
+    lights = _Regimes()
+    frames = lights.seen(watch(score(detector, video, progress=progress)))
+    seconds = probe(video, detector.camera.crop).seconds
     merge, longest = detector.model.scoring.merge, detector.model.scoring.longest
     begun = None if start is None else start.time
     found, outline, highest = write_stream(
@@ -311,6 +358,7 @@ def write_result(
         start_time=begun,
         start_time_source=None if start is None else start.source,
         file=_relative(video.path, folder),
+        regimes=lights.records,
     )
     write_text(folder / "events.json", events.model_dump_json(indent=1, by_alias=True) + "\n")
     write_text(folder / RESULT, result.model_dump_json(indent=1))
@@ -345,6 +393,7 @@ def _recorded(
         nearest_shot=None if nearest is None else _shot(detector, nearest),
         picture=path,
         time=time_at(start, round(event.start, 3)),
+        regime=event.regime,
     )
 
 
@@ -361,7 +410,7 @@ def _peaks(
         yield PeakRecord(
             second=round(frame.seconds, 3),
             score=round(frame.score, 3),
-            alarms_per_day=round(alarms_at(detector.model, frame.score, threshold, promised), 3),
+            alarms_per_day=round(alarms_at(detector.model, frame.score, threshold, promised, detector.own), 3),
             box=None if frame.cause.box is None else _pixels(frame.cause.box),
             picture=path,
             time=time_at(start, round(frame.seconds, 3)),
@@ -448,7 +497,8 @@ def _again(event: Event, before: Sequence[EventRecord], start: datetime | None) 
     time = time_at(start, rounded["start"])
     if known is not None:
         return known.model_copy(update={**rounded, "time": time})
-    return EventRecord(**rounded, box=None, reason="", shares={}, nearest_shot=None, picture=None, time=time)
+    nothing = {"box": None, "reason": "", "shares": {}, "nearest_shot": None, "picture": None}
+    return EventRecord.model_validate(rounded | nothing | {"time": time})
 
 
 def check_place(place: Path, result: Result) -> bool:

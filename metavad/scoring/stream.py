@@ -20,6 +20,7 @@ from metavad.features.library import Library, VideoFeatures, features_of
 from metavad.normality.accumulation import smooth
 from metavad.normality.detector import Detector
 from metavad.normality.model import SceneModel
+from metavad.normality.regimes import light_of
 from metavad.progress import SILENT, Progress, Task
 from metavad.recordings import Gaps, recordings
 from metavad.scenes.listing import scene_of_files
@@ -36,10 +37,11 @@ from metavad.scenes.video import (
     working_size,
 )
 from metavad.scenes.video.black_or_frozen import watched
-from metavad.scoring.chunks import CHUNK, RecordingScorer, Row, chunks, overlap, score_chunk
+from metavad.scoring.chunks import CHUNK, LIGHT, RecordingScorer, Row, chunks, overlap, score_chunk
 from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.frames import FrameScore
 from metavad.scoring.prefetch import prefetch
+from metavad.scoring.unknown_light import UnknownLight
 from metavad.threads import one_thread
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
@@ -128,7 +130,7 @@ class PushedFrames:
                 f"expected a detector of what pictures show, found one that reads {beside[0]} from files; "
                 "score the videos, or adapt a detector with a network that finds them"
             )
-        self._count, self._gaps = 0, Gaps()
+        self._count, self._gaps, self._lights = 0, Gaps(), UnknownLight("the camera")
         self._recording: _Recording | None = None
 
     @one_thread()
@@ -149,6 +151,8 @@ class PushedFrames:
         self._gaps.add(seconds)
         scores += recording.push(self._count, seconds, image)
         self._count += 1
+        for frame in scores:
+            self._lights.add(frame)
         return scores
 
     def finish(self) -> list[FrameScore]:
@@ -229,6 +233,7 @@ def _frames(detector: Detector, reading: Reading, inside: tuple[int, int], progr
     is_tick = np.zeros(facts.frames, bool)
     is_tick[reading.frames] = True
     begin, unknown = [*reading.frames[:1].tolist(), facts.frames][0], 0
+    lights = UnknownLight(str(reading.video.path))
     with progress.task(f"Scoring {reading.video.name}", len(reading.frames)) as task:
         for number, (start, stop) in enumerate(recordings(facts.seconds).tolist()):
             frames = range(max(start, begin), min(stop, inside[1]))
@@ -237,6 +242,7 @@ def _frames(detector: Detector, reading: Reading, inside: tuple[int, int], progr
             scorer, known = RecordingScorer(detector, features, number), False
             for frame in _read(scorer, reading, frames, is_tick, rows, task):
                 known = known or frame.cause is not None
+                lights.add(frame)
                 yield frame
             unknown += 0 if known else stop - start
     if whole and unknown > _SILENT * facts.frames:
@@ -270,7 +276,7 @@ def _rows(features: Mapping[str, Feature], reading: Reading, frames: Iterator[Fr
 
 
 def _row(makers: Mapping[str, Callable[[ByteArray, float], ByteArray]], image: ByteArray, seconds: float) -> Row:
-    return {name: make(image, seconds) for name, make in makers.items()}
+    return {LIGHT: light_of(image), **{name: make(image, seconds) for name, make in makers.items()}}
 
 
 def score_features(model: SceneModel, library: Library, features: VideoFeatures, *, maps: bool = False) -> VideoScores:

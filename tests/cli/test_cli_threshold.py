@@ -9,6 +9,7 @@ import pytest
 
 from metavad.normality.detector import load_detector, save_detector
 from metavad.normality.own_footage import joined
+from metavad.normality.regimes import Regime
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +162,17 @@ def test_events_refuses(metavad, scores, tmp_path):
     broken = shutil.copytree(scores / "a", tmp_path / "broken")
     (broken / "scores.csv").write_text("frame,seconds\n0,0\n")
     assert "score again" in metavad("events", broken, "--threshold", 3).line
+
+
+def test_the_table_shows_regimes(metavad, calibrated, tmp_path):
+    found, light = load_detector(calibrated), (50.0, 95.0, 135.0, 165.0, 195.0, 55.0)
+    regimes = tuple(Regime(name, light, 20.0, 0.5, 1.0) for name in ("colour", "infrared"))
+    own = replace(found.own, regime=np.repeat([0, 1], [1000, 500]))
+    save_detector(tmp_path / "two", replace(found, own=own, regimes=regimes))
+    result = metavad("threshold", tmp_path / "two")
+    assert result.code == 0, result.err
+    assert (
+        "  2 regimes, each with a scale of its own: colour (23.3 min), infrared (11.7 min)" in result.out.splitlines()
+    )
+    assert all(f"in {name}" in result.out for name in ("colour", "infrared"))
+    assert "regimes" not in metavad("threshold", calibrated).out

@@ -116,3 +116,12 @@ def test_the_field_has_the_frame_s_grid(scale, rows):
     for width in range(240, 500):
         for size in ((240, width), (width, 240)):
             assert grid_of(*feature.shape(*size)[1:], rows) == grid_of(*size, rows)
+
+
+@pytest.mark.parametrize("name", ["dis", "dis-fast"])
+def test_a_picture_that_comes_again_has_the_motion_that_the_search_finds(name):
+    picture = np.random.default_rng(0).integers(0, 255, (48, 64), dtype=np.uint8)
+    preset = {"dis": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, "dis-fast": cv2.DISOPTICAL_FLOW_PRESET_FAST}[name]
+    found = flow_method(name)(picture, picture.copy())
+    np.testing.assert_array_equal(found, cv2.DISOpticalFlow.create(preset).calc(picture, picture.copy(), None))
+    assert not np.signbit(found).any()

@@ -114,6 +114,22 @@ def test_no_more_alarms_fit_into_a_day_than_windows(model):
     assert alarms_at(model, -5.0, 1e6, 10.0) == pytest.approx(SECONDS_PER_DAY / window_seconds(model))
 
 
+def test_what_another_threshold_would_mean_follows_the_cameras_own_tail(model):
+    """Of a tail twice as wide, a score a few nats lower is passed less often."""
+    rng, alarms = np.random.default_rng(3), []
+    for scale in (1.0, 2.0):
+        peaks = np.array([frames(model).value(nats) for nats in rng.exponential(scale, 2000)])
+        threshold, lower = frames(model).value(12.0), frames(model).value(8.0)
+        alarms.append(alarms_at(model, lower, threshold, 10.0, one_video(peaks)))
+    assert alarms[0] == pytest.approx(10 * math.exp(4.0), rel=0.35)
+    assert alarms[1] == pytest.approx(10 * math.exp(2.0), rel=0.35)
+
+
+def frames(model):
+    """The base's tail of frame scores."""
+    return model.frames.after(model.support.sample_size)
+
+
 def footage(peaks):
     """Windows of two videos, a gap between them."""
     half = len(peaks) // 2

@@ -18,14 +18,24 @@ FlowMethod: TypeAlias = Callable[[ByteArray, ByteArray], FloatArray]
 
 def dis(weights: Path | None = None) -> FlowMethod:
     """Dense inverse search (Kroeger et al. 2016, https://arxiv.org/abs/1603.03590)."""
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return lambda before, after: search.calc(before, after, None)
+    return _searched(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
 
 def dis_fast(weights: Path | None = None) -> FlowMethod:
     """Dense inverse search without variational refinement, on a coarser finest scale."""
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    return lambda before, after: search.calc(before, after, None)
+    return _searched(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+
+def _searched(preset: int) -> FlowMethod:
+    """Between equal pictures it finds no motion at all, to the last bit: a picture that comes again costs nothing."""
+    search = cv2.DISOpticalFlow.create(preset)
+
+    def between(before: ByteArray, after: ByteArray) -> FloatArray:
+        if np.array_equal(before, after):
+            return np.zeros((*after.shape, 2), np.float32)
+        return np.asarray(search.calc(before, after, None))
+
+    return between
 
 
 def farneback(weights: Path | None = None) -> FlowMethod:
