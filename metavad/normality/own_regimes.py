@@ -160,12 +160,12 @@ def named(looks: Sequence[Look]) -> list[str]:
     for word in set(words):
         same = [number for number, each in enumerate(words) if each == word]
         if len(same) > 1:
-            for number, name in zip(same, _told_apart([looks[each].light for each in same]), strict=True):
+            for number, name in zip(same, _apart_by([looks[each].light for each in same]), strict=True):
                 words[number] = f"{name} {word}".strip()
     return words
 
 
-def _told_apart(lights: Sequence[Light]) -> list[str]:
+def _apart_by(lights: Sequence[Light]) -> list[str]:
     brightness = [float(np.mean(light[:5])) for light in lights]
     contrast = [light[4] - light[0] for light in lights]
     for values, words in ((brightness, ("dark", "medium", "bright")), (contrast, ("flat", "medium", "strong"))):

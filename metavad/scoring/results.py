@@ -497,7 +497,7 @@ def _again(event: Event, before: Sequence[EventRecord], start: datetime | None) 
     time = time_at(start, rounded["start"])
     if known is not None:
         return known.model_copy(update={**rounded, "time": time})
-    nothing = {"box": None, "reason": "", "shares": {}, "nearest_shot": None, "picture": None}
+    nothing: dict[str, object] = {"box": None, "reason": "", "shares": {}, "nearest_shot": None, "picture": None}
     return EventRecord.model_validate(rounded | nothing | {"time": time})
 
 

@@ -18,7 +18,7 @@ class UnknownLight:
     def __init__(self, what: str) -> None:
         self._what = what
         self._begun: tuple[int, float] | None = None
-        self._is_said = False
+        self._has_warned = False
 
     def add(self, frame: FrameScore) -> None:
         """The next frame; a :class:`FootageWarning` where the light has been unknown for ``LASTING`` seconds."""
@@ -27,8 +27,8 @@ class UnknownLight:
             return
         if self._begun is None or self._begun[0] != frame.recording:
             self._begun = frame.recording, frame.seconds
-        if not self._is_said and frame.seconds - self._begun[1] >= LASTING:
-            self._is_said = True
+        if not self._has_warned and frame.seconds - self._begun[1] >= LASTING:
+            self._has_warned = True
             warnings.warn(
                 f"{self._what}: from {self._begun[1]:.1f} s on, the light is one that no normal footage of this camera "
                 "showed, and nothing is promised of its alarms; adapt again with footage of this light too",

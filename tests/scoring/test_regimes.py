@@ -139,15 +139,15 @@ def test_regimes_are_kept_with_the_detector(detector, tmp_path):
     np.testing.assert_array_equal(kept.own.regime, detector.own.regime)
 
 
-def test_a_light_that_was_never_shown_is_said_once(detector, camera, tmp_path, monkeypatch):
+def test_a_light_that_was_never_shown_is_a_warning_once(detector, camera, tmp_path, monkeypatch):
     monkeypatch.setattr(unknown_light, "LASTING", 0.5)
     some = pictures(camera.normal[0].path)
     path = written(tmp_path / "glare.mkv", [255 - by_night(one) // 4 for one in some])
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         frames = list(score(detector, path))
     assert {frame.regime for frame in frames} == {"unknown light"}
-    (one,) = [each for each in said if "the light is one that no normal footage" in str(each.message)]
+    (one,) = [each for each in found if "the light is one that no normal footage" in str(each.message)]
     assert issubclass(one.category, FootageWarning)
     assert f"{path}: from 0.0 s on" in str(one.message)
 
