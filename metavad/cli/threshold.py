@@ -128,7 +128,11 @@ def _say_table(detector: "Detector") -> None:
         for one, *some in zip(each, *found, strict=True)
     ]
     headings = ["at most, a day", "threshold", "alarms a day on its footage", *(f"in {name}" for name in names), ""]
-    narrow = [[f"{row[0]} a day: {row[1]}; {row[2]} on its footage; {row[-1]}"] for row in rows]
+    each_regime = [", ".join(f"{rate} in {name}" for rate, name in zip(row[3:], names, strict=False)) for row in rows]
+    narrow = [
+        [f"{row[0]} a day: {row[1]}; {row[2]} on its footage{f' ({more})' if more else ''}; {row[-1]}"]
+        for row, more in zip(rows, each_regime, strict=True)
+    ]
     say_table(headings, rows, narrow)
 
 

@@ -17,7 +17,10 @@ from metavad.runs import runs
 from metavad.types import BoolArray, FloatArray
 
 __all__ = [
+    "BODY",
+    "CAUTION",
     "FEWEST",
+    "PRIOR_PEAKS",
     "SECONDS_PER_DAY",
     "Promise",
     "alarms_at",

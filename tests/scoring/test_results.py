@@ -117,6 +117,7 @@ def test_events_json_says_what_was_found_where_and_by_which_promise(detector, sc
         "start_time",
         "start_time_source",
         "file",
+        "regimes",
     ]
     assert (found["schema"], found["video"], found["detector"]) == (1, video.name, detector.digest)
     assert (found["threshold"], found["promise"]["alarms_per_day"]) == (-1.0, 10.0)
