@@ -6,8 +6,8 @@ scored, and the evening with things that do not belong. Nothing is chosen by eit
     python benchmarks/room.py --base base --out DIR --until 20:45 --json benchmarks/room.json
 
 The evening is scored first, then two minutes of every hour of both days, then two minutes more of each, and so on:
-calibration takes as much as the promise needs, of the second day all is counted. What was scored is kept in DIR, so
-that whoever was stopped goes on from there; `--until` (UTC) begins nothing after that time. The record says how much
+calibration takes as much as the promise needs, of the second day all is counted. What was scored is kept in DIR, by base,
+so that whoever was stopped goes on from there; `--until` (UTC) begins nothing after that time. The record says how much
 of each day it is of.
 """
 
@@ -24,7 +24,7 @@ from record import begin, options, record_of, write
 from scipy import stats
 
 from metavad.files import atomic_path
-from metavad.normality.base import load_base
+from metavad.normality.base import Base, load_base
 from metavad.normality.detector import Detector, load_detector, save_detector
 from metavad.normality.own_footage import OwnFootage, joined, window_means, window_peaks, window_starts
 from metavad.normality.regimes import LIGHT, RegimeWatch, common_score
@@ -65,7 +65,9 @@ def main() -> None:
     """Score what is left, then count."""
     given = begin(arguments())
     (scene,) = open_suite(given.suite, given.data).scenes
-    detector = _detector(given.base, scene, given.out / "detector")
+    base = load_base(given.base)
+    given.out = given.out / base.digest
+    detector = _detector(base, scene, given.out / "detector")
     second = tuple(Video(f"day2-{video.name}", _second(video.path, given.second)) for video in scene.normal)
     for video, part in _order(scene, second):
         if given.until and datetime.now(UTC).strftime("%H:%M") >= given.until:
@@ -83,10 +85,10 @@ def _second(path: Path, day: str) -> Path:
     return path.parent.parent / day / path.name
 
 
-def _detector(base: Path, scene: Scene, place: Path) -> Detector:
+def _detector(base: Base, scene: Scene, place: Path) -> Detector:
     """Of ten clips alone."""
     if not place.exists():
-        save_detector(place, adapt(load_base(base), scene, shots=SHOTS))
+        save_detector(place, adapt(base, scene, shots=SHOTS))
     return load_detector(place)
 
 
