@@ -6,9 +6,9 @@ scored, and the evening with things that do not belong. Nothing is chosen by eit
     python benchmarks/room.py --base base --out DIR --until 20:45 --json benchmarks/room.json
 
 The evening is scored first, then two minutes of every hour of both days, then two minutes more of each, and so on:
-calibration takes as much as the promise needs, of the second day all is counted. What was scored is kept in DIR, by base,
-so that whoever was stopped goes on from there; `--until` (UTC) begins nothing after that time. The record says how much
-of each day it is of.
+calibration takes as much as the promise needs, of the second day all is counted. What was scored is kept in DIR, by
+base, so that whoever was stopped goes on from there; `--until` (UTC) begins nothing after that time. The record says
+how much of each day it is of.
 """
 
 import argparse
@@ -130,7 +130,7 @@ def _kept(video: Video, out: Path) -> Iterator[FloatArray]:
 
 def _footage(detector: Detector, scene: Scene, out: Path) -> tuple[OwnFootage, FloatArray]:
     """The first day as calibration keeps it, and the light of each window (N, 6)."""
-    parts, lights = [], [np.zeros((0, LIGHT))]
+    parts, lights = [], list[FloatArray]([np.zeros((0, LIGHT))])
     for video in scene.normal:
         for rows in _kept(video, out):
             index, seconds, scores = rows.T[:3]
