@@ -207,6 +207,7 @@ def plan_at(settings: MetaConfig, step: int, *, before: bool = False) -> Plan:
     algorithm = algorithm_of(settings)
     first_order = 1 in (algorithm.order, settings.order) or step < settings.first_order_steps
     weights = _weights(settings.inner_steps, step / settings.multi_step_steps if algorithm.multi_step else 1.0)
+    weights = (settings.zero_shot, *((1.0 - settings.zero_shot) * each for each in weights[1:]))
     order: Order = 1 if first_order else 2
     run = Evaluation(settings.precision, settings.recompute)
     return Plan(algorithm.kind, settings.inner_steps, order, weights, settings.separation, before, run=run)

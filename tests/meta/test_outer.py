@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from meta_toys import Foresight, Level, Recurrent, resolve, sampler, toy_config, toy_experts
@@ -134,6 +136,20 @@ def test_mamlplusplus_moves_from_all_inner_steps_to_the_last():
     assert weights[0] == (0.0, 0.25, 0.25, 0.25, 0.25)
     assert weights[1] == pytest.approx((0.0, 0.125, 0.125, 0.125, 0.625))
     assert weights[2] == weights[3] == (0.0, 0.0, 0.0, 0.0, 1.0)
+
+
+def test_a_share_of_what_is_learned_is_the_loss_before_any_inner_step():
+    settings = toy_config("meta.zero_shot=0.25").meta
+    assert plan_at(settings, 0).weights == (0.25, 0.75)
+    experts, start, task, plain = setting("meta.separation=0")
+    none = replace(plain, weights=(1.0, 0.0))
+    gradients = [
+        scene_gradient(experts, start, task, plan).gradient
+        for plan in (plain, none, replace(plain, weights=plan_at(settings, 0).weights))
+    ]
+    for name, after in gradients[0].items():
+        torch.testing.assert_close(gradients[2][name], 0.75 * after + 0.25 * gradients[1][name])
+    assert not any(tensor.any() for name, tensor in gradients[1].items() if name.startswith("free/"))
 
 
 def test_the_order_is_annealed_from_first_to_second():
