@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from metavad.arguments import checked
 from metavad.errors import OutputError
 from metavad.scenes.scene import Crop, Video
 from metavad.scoring.results import RESULT, EventsRecord, Result, folders_of_scores
@@ -38,10 +39,14 @@ class EventClip:
         return self.about or f"{self.video.name}, {self.start:.1f} to {self.end:.1f} s"
 
 
+EventClip.__init__ = checked(EventClip.__init__)  # type: ignore[method-assign]
+
+
 def clips_of_scores(folder: Path) -> tuple[list[EventClip], EventsRecord]:
     """The events of one video's scores, in their order, and all that is written of them.
 
-    Raises :class:`OutputError` for a folder that is none, or that an earlier version wrote, which names no video.
+    Raises :class:`OutputError` for a folder that is none, and for one that names no video: an earlier version wrote it,
+    or the video's name is no text.
     """
     try:
         found = EventsRecord.model_validate_json((folder / "events.json").read_bytes())
@@ -51,7 +56,9 @@ def clips_of_scores(folder: Path) -> tuple[list[EventClip], EventsRecord]:
             f"{folder}: expected scores as `metavad score` wrote them, found others; score again"
         ) from None
     if not result.path:
-        raise OutputError(f"{folder}: expected scores that name their video, found older ones; score again")
+        raise OutputError(
+            f"{folder}: expected scores that name their video, found none; score again, with a name that is text"
+        )
     video = Video(found.video, Path(result.path), result.fps)
     return [EventClip(video, each.start, each.end, each.peak, each.score) for each in found.events], found
 

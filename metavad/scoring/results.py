@@ -280,13 +280,22 @@ class Result(_Form):
     start_time: str | None = None
     """In UTC."""
     path: str = ""
-    """Where the video was when it was scored."""
+    """Where the video was when it was scored; empty where that is no text (a name that is not UTF-8)."""
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def result_of(detector: Detector, video: Video, start: StartTime | None = None) -> Result:
     """What scores of this video by this detector are the result of."""
     begun = None if start is None else start.time.astimezone(UTC).isoformat()
     path = os.path.abspath(video.path)  # noqa: PTH100 - a link is what it is called
+    path = path if _is_text(path) else ""
     return Result(detector=detector.digest, fps=video.fps, video=content_key(video), start_time=begun, path=path)
 
 

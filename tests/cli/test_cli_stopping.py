@@ -106,7 +106,7 @@ def test_scoring_goes_on_with_what_is_left(metavad, detector, videos, tmp_path, 
     assert again.code == 0, again.err
     assert len(scored) == 2
     assert "a: scored already; scores/a" in again.out
-    assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == ["a", "b", "c"]
+    assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == ["a", "b", "c", "index.html"]
     assert tree(tmp_path / "scores" / "a") == first
     whole = metavad(*arguments, "--out", "whole")
     assert whole.code == 0
@@ -136,7 +136,7 @@ main(sys.argv[1:])
     assert left == [".a.lock", ".a.unfinished"]
     os.chdir(tmp_path)
     assert main(arguments) == 0
-    assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == ["a"]
+    assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == ["a", "index.html"]
 
 
 @pytest.mark.parametrize(

@@ -211,11 +211,11 @@ def over(folder):
 
 
 def on_camera(folder, pictures, seconds):
-    """The number of the frame of this time."""
+    """The number of the frame of this time; -1 before the camera's clock has been written down."""
     with av.open(io.BytesIO(coded(pictures, 0, 2))) as container:
         first = next(container.decode(video=0)).time
     offset = json.loads((folder / "out" / "state.json").read_text())["offset"]
-    return round(RATE * (seconds - offset - first))
+    return -1 if offset is None else round(RATE * (seconds - offset - first))
 
 
 def overlapping(events, event):

@@ -467,7 +467,9 @@ def test_archives_are_known_where_they_are_public():
 
 @pytest.mark.parametrize("name", sorted(set(shipped("tasks")) - {"synthetic"}))
 def test_shipped_suites_without_data_say_what_is_missing(name, tmp_path):
-    with pytest.raises(SuiteError, match=r"matched nothing under .*--data or METAVAD_DATA") as caught:
+    with pytest.raises(
+        SuiteError, match=r"matched nothing under .*say where with --data DIR or METAVAD_DATA"
+    ) as caught:
         load_suite(name, tmp_path)
     assert "\n" not in str(caught.value)
 
