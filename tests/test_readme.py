@@ -173,7 +173,7 @@ def test_the_readme_is_short():
     rows = [line for line in README.splitlines() if line.startswith("|")]
     assert rows
     assert max(row.count("|") - 1 for row in rows) <= 5
-    assert README.count("![") == 1
+    assert README.count("![") == 2
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "benchmarks/looks.md"])
