@@ -83,8 +83,11 @@ def check_expert(expert: Expert, config: Config | None = None, *, without: Colle
 
     Raises:
         AssertionError: the contract is broken; with what was expected and what was found.
-        UsageError: ``without`` names no check.
+        UsageError: what is given is no expert, such as its class, or ``without`` names no check.
     """
+    if not isinstance(expert, Expert):
+        found = f"the class {expert.__name__}" if isinstance(expert, type) else f"a {type(expert).__name__}"
+        raise UsageError(f"check_expert: expected an expert, found {found}; give what its build(small_config()) makes")
     if unknown := set(without) - set(CHECKS):
         raise UsageError(f"without: expected some of {', '.join(CHECKS)}, found {sorted(unknown)}")
     for name, check in CHECKS.items():

@@ -166,6 +166,11 @@ def test_a_check_that_there_is_not_cannot_be_left_out():
         check_expert(Prediction.build(SMALL), without={"nonsense"})
 
 
+def test_a_class_is_no_expert():
+    with pytest.raises(UsageError, match=r"expected an expert, found the class Prediction; give what its build"):
+        check_expert(Prediction)
+
+
 def test_experts_that_depend_on_their_data_are_refused_by_the_engine_of_all_scenes(name):
     expert, settings = expert_of(name), Config().meta
     experts = ExpertSet([expert])
