@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from metavad.cli.options import ManyFootage, ProgressKind
+from metavad.cli.options import Device, ManyFootage, ProgressKind, device_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +73,7 @@ def feedback(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Also where a confirmed event would not alarm any more.")
     ] = False,
+    device: Device = "auto",
     progress: ProgressKind = "auto",
 ) -> None:
     """Correct a detector by an event. It gets a new version; `metavad detector rollback` brings the earlier one back.
@@ -82,7 +83,7 @@ def feedback(
     from metavad.cli.terminal import progress_of, resuming
     from metavad.errors import BundleError, UsageError
 
-    reporter = progress_of(progress)
+    where, reporter = device_named(device), progress_of(progress)
     if normal == abnormal:
         raise UsageError("expected --normal or --abnormal, found both or neither")
     found = _found(event, detector)
@@ -91,12 +92,12 @@ def feedback(
     from metavad.scenes.listing import scene_of_files
     from metavad.workflows.feedback import feedback as corrected
 
-    before = load_detector(found.detector)
+    before = load_detector(found.detector).on(where)
     verdict: Literal["normal", "abnormal"] = "normal" if normal else "abnormal"
 
     def learned_from(digest: str) -> "Base | None":
         try:
-            return base_of_digest(digest, base)
+            return base_of_digest(digest, base).on(where)
         except BundleError:
             if normal or base is not None:
                 raise

@@ -12,6 +12,7 @@ COMMANDS = {
     "benchmark": ["--target", "nothing.toml"],
     "demo": ["--out", "demo"],
     "watch": ["nothing.mp4", "--detector", "nothing", "--out", "watched"],
+    "feedback": ["nothing:1", "--normal"],
 }
 
 
