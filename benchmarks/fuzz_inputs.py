@@ -26,7 +26,7 @@ from metavad.bundle import _described, _digest  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 from tests.layouts import LAYOUTS  # noqa: E402
 
-__all__ = ["KINDS", "Case", "Corpus", "Kind", "make_corpus"]
+__all__ = ["KINDS", "TINY", "Case", "Corpus", "Kind", "make_corpus"]
 
 Random = np.random.Generator
 HEIGHT, WIDTH, FRAMES, RATE = 48, 64, 30, 10

@@ -35,6 +35,7 @@ from urllib.request import urlopen
 
 import av
 import numpy as np
+from fuzz_inputs import TINY
 from record import begin, options, record_of, write
 
 import metavad
@@ -42,27 +43,6 @@ from metavad.live.index import Index
 from metavad.scenes.suite import load_suite
 
 RATE = 10
-SMALL = [
-    "meta.outer_steps=2",
-    "meta.control_steps=2",
-    "meta.scenes_per_step=1",
-    "meta.shots=[1,2]",
-    "meta.queries=2",
-    "meta.validation_episodes=1",
-    "data.short_side=48",
-    "data.rows=8",
-    "prediction.short_side=16",
-    "prediction.channels=4",
-    "prediction.windows=16",
-    "flow_density.hidden=8",
-    "flow_density.cells=128",
-    "meta.inner_steps=1",
-    "population.shots=[0,2]",
-    "population.weigh=[0]",
-    "population.windows=1",
-    "population.seconds=2",
-]
-"""Settings under which a base is made in seconds."""
 CONNECTED, AWAY, ALIVE = (10.0, 60.0), (0.5, 20.0), (90.0, 150.0)
 """Seconds that a connection lasts, that nothing answers, and that the last stream's process lives."""
 QUIET = 120
@@ -213,7 +193,7 @@ def prepared(folder: Path) -> tuple[Path, list[np.ndarray], list[tuple[int, int]
     """A detector that alarms in a loop of pictures, these, and the events of one turn, in frames."""
     suite = metavad.write_suite(folder / "site", scenes=3, seed=3, size="tiny")
     scenes = load_suite(str(suite)).scenes
-    metavad.meta_train(scenes, metavad.load_config("quick", SMALL), run=folder / "run")
+    metavad.meta_train(scenes, metavad.load_config("quick", TINY), run=folder / "run")
     detector = metavad.adapt(metavad.load_base(folder / "run" / "base"), scenes[0], shots=3, alarms_per_day=10)
     with av.open(str(scenes[0].test[0].path)) as container:
         loop = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)][:37]

@@ -56,10 +56,12 @@ def test_the_extras_that_it_installs_are_there():
 
 @pytest.fixture
 def served():
-    """The port of a server that answers."""
+    """The port of a server that answers, and what it was asked for."""
+    asked = []
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self):
+            asked.append(self.path)
             self.send_response(200 if self.path == "/metrics" else 404)
             self.end_headers()
 
@@ -69,7 +71,7 @@ def served():
     with HTTPServer(("127.0.0.1", 0), Answer) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield server.server_port
+        yield server.server_port, asked
         server.shutdown()
         thread.join()
 
@@ -81,7 +83,9 @@ def process(tmp_path, command):
 
 @pytest.mark.parametrize("option", ["--metrics {}", "--metrics 0.0.0.0:{}", "--metrics=127.0.0.1:{}"])
 def test_a_watch_that_answers_is_well(tmp_path, served, option):
-    HEALTH["main"](process(tmp_path, f"watch rtsp://a --out b {option.format(served)}"))
+    port, asked = served
+    HEALTH["main"](process(tmp_path, f"watch rtsp://a --out b {option.format(port)}"))
+    assert asked == ["/metrics"]
 
 
 def test_a_watch_that_does_not_answer_is_not_well(tmp_path, served):
@@ -90,8 +94,9 @@ def test_a_watch_that_does_not_answer_is_not_well(tmp_path, served):
 
 
 @pytest.mark.parametrize("command", ["watch rtsp://a --out b", "adapt --normal a", "score --metrics"])
-def test_other_commands_are_well_while_they_run(tmp_path, command):
+def test_other_commands_are_well_while_they_run(tmp_path, served, command):
     HEALTH["main"](process(tmp_path, command))
+    assert served[1] == []
 
 
 def test_the_page_names_what_the_image_has():

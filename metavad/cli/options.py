@@ -12,6 +12,8 @@ __all__ = [
     "BaseFolder",
     "Commands",
     "Data",
+    "DetectorAlarms",
+    "DetectorThreshold",
     "Device",
     "ManyFootage",
     "ManyPaths",
@@ -58,6 +60,15 @@ Device = Annotated[
         metavar="auto|cpu|cuda",
         help="Where to compute; auto: the CPU, and on a GPU only the network of the expert patches.",
     ),
+]
+DetectorAlarms = Annotated[
+    float | None,
+    typer.Option(
+        metavar="A", help="At most so many false alarms a day, else as the detector has it.", show_default=False
+    ),
+]
+DetectorThreshold = Annotated[
+    float | None, typer.Option(metavar="X", help="Alarm over this score instead.", show_default=False)
 ]
 Seed = Annotated[
     int, typer.Option(metavar="N", callback=between(0, 2**32 - 1), help="Seed of everything that is drawn at random.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import Device, ProgressKind, device_named
+from metavad.cli.options import DetectorAlarms, DetectorThreshold, Device, ProgressKind, device_named
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,15 +44,8 @@ def score(
             show_default=False,
         ),
     ] = None,
-    alarms_per_day: Annotated[
-        float | None,
-        typer.Option(
-            metavar="A", help="At most so many false alarms a day, else as the detector has it.", show_default=False
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(metavar="X", help="Alarm over this score instead.", show_default=False)
-    ] = None,
+    alarms_per_day: DetectorAlarms = None,
+    threshold: DetectorThreshold = None,
     video: Annotated[
         bool,
         typer.Option("--video", help="Also write annotated.mp4: boxes, heat map, and the score below the picture."),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import BaseFolder, Device, device_named, length
+from metavad.cli.options import BaseFolder, DetectorAlarms, DetectorThreshold, Device, device_named, length
 from metavad.cli.telling import (
     Cooldown,
     Ignore,
@@ -72,15 +72,8 @@ def watch(
     ] = None,
     shots: Annotated[int, typer.Option(metavar="K", help="Number of clips to show, with --commission.")] = 10,
     base: BaseFolder = None,
-    alarms_per_day: Annotated[
-        float | None,
-        typer.Option(
-            metavar="A", help="At most so many false alarms a day, else as the detector has it.", show_default=False
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(metavar="X", help="An event is over this score instead.", show_default=False)
-    ] = None,
+    alarms_per_day: DetectorAlarms = None,
+    threshold: DetectorThreshold = None,
     notify: Notify = None,
     cooldown: Cooldown = "0s",
     minimum: Minimum = "0s",

@@ -1,5 +1,7 @@
 """A detector from a camera's own stream: which clips are shown, which are left out, and what is kept of it."""
 
+from functools import partial
+
 import av
 import numpy as np
 import pytest
@@ -8,30 +10,16 @@ import metavad
 from metavad.errors import ShotsError, VideoError
 from metavad.live import commission as module
 from metavad.live.commission import commission, record, shots_with_motion
-from metavad.live.sources import FileSource, Shown
+from metavad.live.sources import FileSource
 from metavad.scenes.listing import scene_of_files
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
 from tests.footage import number_of, write_video
+from tests.live.given import Given
 
-
-class Given:
-    """A source of arrays: one list for each connection; the last one is followed by the end."""
-
-    name, clock, patience = "given", "utc", 3.0
-    is_dated, is_live, is_coded = False, False, False
-
-    def __init__(self, *connections):
-        self.left, self.is_endless = list(connections), True
-
-    def frames(self, taken=None):
-        frames = self.left.pop(0)
-        self.is_endless = bool(self.left)
-        for frame in frames:
-            if isinstance(frame, Exception):
-                raise frame
-            yield Shown(*frame)
+undated = partial(Given, is_dated=False)
+"""Frames whose times are no times of day."""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +57,7 @@ def test_packets_are_kept_as_they_come_and_pictures_nearly_so(tmp_path, pictures
         for one, other in zip(before.decode(video=0), after.decode(video=0), strict=False):
             np.testing.assert_array_equal(one.to_ndarray(format="gray"), other.to_ndarray(format="gray"))
 
-    source = Given([(picture, 100 + n / 10) for n, picture in enumerate(pictures[:30])])
+    source = undated([(picture, 100 + n / 10) for n, picture in enumerate(pictures[:30])])
     (found,), _ = record(source, tmp_path / "plain", 2.0, notes=[].append, is_over=never)
     np.testing.assert_allclose(probe(Video("x", found)).seconds, np.arange(21) / 10, atol=2e-3)
     with av.open(str(found)) as container:
@@ -83,16 +71,16 @@ def test_a_break_is_another_file_and_what_is_there_counts(tmp_path, pictures):
     broken = [*parts[0], VideoError("given: gone")]
     calls = iter([False] * 25)
     paths, _ = record(
-        Given(broken, parts[1]), tmp_path, 5.0, notes=notes.append, is_over=lambda: next(calls, True)
+        undated(broken, parts[1]), tmp_path, 5.0, notes=notes.append, is_over=lambda: next(calls, True)
     )  # somebody stops it
     assert [path.name for path in paths] == ["001.mkv", "002.mkv"]
-    paths, _ = record(Given(parts[0], parts[1], parts[2]), tmp_path, 5.0, notes=notes.append, is_over=never)
+    paths, _ = record(undated(parts[0], parts[1], parts[2]), tmp_path, 5.0, notes=notes.append, is_over=never)
     assert [path.name for path in paths] == ["001.mkv", "002.mkv", "003.mkv", "004.mkv"]
     lengths = [probe(Video(path.stem, path)).seconds[-1] for path in paths]
     assert sum(lengths) == pytest.approx(5.0, abs=0.3)
     assert [note.level for note in notes if note.kind == "disconnected"] == ["warning"] * 2
     with pytest.raises(VideoError, match="given: gone"):
-        record(Given(broken), tmp_path / "other", 50.0, notes=notes.append, is_over=never)
+        record(undated(broken), tmp_path / "other", 50.0, notes=notes.append, is_over=never)
 
 
 def test_clips_are_spread_and_have_motion_but_not_the_most(tmp_path):
@@ -112,7 +100,7 @@ def test_an_odd_clip_is_shown_and_left_out(tmp_path, tiny_base, pictures, monkey
     notes = []
     turns = [(pictures[n % len(pictures)], n / 10) for n in range(150)]
     made = commission(
-        tiny_base, Given(turns), tmp_path, camera="lobby", seconds=14.0, shots=3, alarms_per_day=7, notes=notes.append
+        tiny_base, undated(turns), tmp_path, camera="lobby", seconds=14.0, shots=3, alarms_per_day=7, notes=notes.append
     )
     assert len(made.detector.shots) == 2
     assert made.odd == (tmp_path / "commission" / "odd-2.jpg",)
@@ -130,11 +118,11 @@ def test_an_odd_clip_is_shown_and_left_out(tmp_path, tiny_base, pictures, monkey
 def test_too_little_footage_is_an_error_and_stays(tmp_path, tiny_base, pictures):
     turns = [(picture, n / 10) for n, picture in enumerate(pictures[:30])]
     with pytest.raises(ShotsError, match="expected footage for 10 clips, found"):
-        commission(tiny_base, Given(turns), tmp_path, camera="lobby", seconds=9.0)
+        commission(tiny_base, undated(turns), tmp_path, camera="lobby", seconds=9.0)
     assert (tmp_path / "commission" / "001.mkv").exists()
-    assert commission(tiny_base, Given(turns), tmp_path, camera="lobby", seconds=9.0, is_over=lambda: True) is None
+    assert commission(tiny_base, undated(turns), tmp_path, camera="lobby", seconds=9.0, is_over=lambda: True) is None
     with pytest.raises(ShotsError, match="expected footage to commission with, found none"):
-        commission(tiny_base, Given([]), tmp_path / "none", camera="lobby", seconds=9.0)
+        commission(tiny_base, undated([]), tmp_path / "none", camera="lobby", seconds=9.0)
 
 
 def test_footage_of_the_size_that_most_of_it_has_is_taken(tmp_path):

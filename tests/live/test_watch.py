@@ -10,7 +10,7 @@ import pytest
 import metavad
 from metavad.errors import OutputError, VideoError
 from metavad.live.health import Health
-from metavad.live.sources import FileSource, Shown
+from metavad.live.sources import FileSource
 from metavad.live.state import load_state
 from metavad.live.watch import Watch
 from metavad.scenes.scene import Video
@@ -18,6 +18,7 @@ from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
 from metavad.scoring.events import EventMerger, in_events
 from tests.footage import retimed
+from tests.live.given import Given
 
 
 class Kept:
@@ -52,24 +53,6 @@ class Kept:
 
     def close(self):
         pass
-
-
-class Given:
-    """A source of frames that are there: one list for each connection, the last one followed by the end."""
-
-    name, clock, patience = "given", "utc", 3.0
-    is_dated, is_live, is_endless, is_coded = True, False, True, False
-
-    def __init__(self, *connections):
-        self.left = list(connections)
-
-    def frames(self, taken=None):
-        frames = self.left.pop(0)
-        self.is_endless = bool(self.left)
-        for frame in frames:
-            if isinstance(frame, Exception):
-                raise frame
-            yield Shown(*frame)
 
 
 @pytest.fixture(scope="module")
