@@ -92,7 +92,7 @@ class DataConfig(_Section):
     rate: Annotated[float, Field(gt=0, le=1000)] = 10.0
     """Ticks per second at which everything is computed."""
     short_side: Width = 240
-    """Pixels of the shorter side of the working picture; the aspect ratio is kept."""
+    """Pixels of the shorter side of the working picture; the aspect ratio is kept. Small pictures stay smaller."""
     rows: Annotated[int, Field(ge=1, le=1024)] = 30
     """Grid cells along the shorter side; all experts' score maps meet on this grid."""
     clip_frames: Annotated[int, Field(ge=2, le=LONGEST_SHOT)] = 16

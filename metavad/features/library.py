@@ -265,7 +265,8 @@ class Library:
         frames, indices, seconds = working_frames(
             self._store, video, short_side=data.short_side, rate=data.rate, crop=crop
         )
-        key = {**content_key(video), "crop": repr(crop), "rate": data.rate, "short_side": data.short_side}
+        key = {**content_key(video), "crop": repr(crop), "rate": data.rate}
+        key["short_side"] = min(self._size(self.facts(scene, side, name)))
         reading = self._reading(scene, side, name, indices)
         edges = np.searchsorted(indices, recordings(reading.facts.seconds))
         key["ticks"] = ticks_key(indices, seconds, edges)

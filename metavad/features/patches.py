@@ -1,9 +1,7 @@
 """What a network that has seen real pictures makes of each patch of the picture."""
 
-import copy
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Self
 
 import cv2
 import numpy as np
@@ -13,7 +11,7 @@ from torch.nn import functional
 
 from metavad.config import PatchesConfig
 from metavad.errors import ConfigError
-from metavad.features.feature import Feature, Reading
+from metavad.features.feature import Feature
 from metavad.features.networks.efficientnet_lite import patch_network
 from metavad.features.networks.registry import Output, digest_named, network_named
 from metavad.features.networks.torch_runner import TorchRunner
@@ -30,8 +28,6 @@ STEPS = 20
 """Stored steps in one standard deviation of a channel: 6 deviations fit into a byte."""
 LONGEST = 448 / 240
 """Longer side of the network's input at most, in shorter sides of the setting."""
-SHARPEST = 2.0
-"""How many times as large as the picture was the network's input may be."""
 
 
 class PatchesFeature(Feature):
@@ -49,14 +45,6 @@ class PatchesFeature(Feature):
     def __init__(self, settings: PatchesConfig = PatchesConfig(), device: str | None = None) -> None:
         self.settings = settings
         self.device = device or _device()
-        self.file_side: int | None = None
-        """Pixels of the shorter side that the file itself has; ``None`` where that is not known."""
-
-    def of(self, reading: Reading) -> Self:
-        """Bounded by the pixels that the file has: what is enlarged further shows nothing more."""
-        found = copy.copy(self)
-        found.file_side = min(reading.facts.height, reading.facts.width)
-        return found
 
     def start(self) -> Callable[[ByteArray, float], ByteArray]:
         """Keeps the last picture that was looked at, its row, and when that was."""
@@ -92,15 +80,12 @@ class PatchesFeature(Feature):
             "channels": [list(output.mean), list(output.deviation)],
             "short_side": self.settings.short_side,
             "rate": self.settings.rate,
-            "file_side": self.file_side,
             "device": self.device,
         }
 
     def _row(self, frame: ByteArray) -> ByteArray:
         """Signed bytes (152, h, w) as bytes."""
-        short = min(frame.shape)
-        own = short if self.file_side is None else min(short, self.file_side)
-        size = _input_size(frame.shape[0], frame.shape[1], self.settings.short_side, SHARPEST * own)
+        size = _input_size(frame.shape[0], frame.shape[1], self.settings.short_side, min(frame.shape))
         method = cv2.INTER_AREA if size[0] < frame.shape[0] else cv2.INTER_LINEAR
         values = _runner(self.device)([cv2.resize(frame, size[::-1], interpolation=method)])[0].cpu()
         grid = self.shape(*frame.shape)[1:]

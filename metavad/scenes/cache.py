@@ -27,7 +27,7 @@ from metavad.files import atomic_path
 from metavad.scenes.array_files import ArrayError, mapped_array
 from metavad.scenes.listing import frame_files
 from metavad.scenes.scene import Crop, Scene, Video
-from metavad.scenes.video import VideoFacts, probe, read_frames, tell, tick_frames
+from metavad.scenes.video import VideoFacts, probe, read_frames, tell, tick_frames, working_size
 from metavad.scenes.video.black_or_frozen import watched
 from metavad.scenes.video.container import file_status
 from metavad.types import ByteArray, FloatArray, IntArray
@@ -209,7 +209,7 @@ def working_frames(
         "version": 1,
         "content": content_key(video),
         "ticks": ticks_key(ticks),
-        "short_side": short_side,
+        "short_side": min(working_size(facts.height, facts.width, short_side)) if short_side else None,
         "rate": rate,
         "crop": [crop.top, crop.bottom, crop.left, crop.right],
     }

@@ -9,7 +9,6 @@ from metavad.errors import ConfigError
 from metavad.features import patches
 from metavad.features.networks.registry import network_named
 from metavad.features.patches import CHANNELS, STEPS, PatchesFeature, average_patches
-from metavad.testing import reading_of
 
 SMALL = PatchesConfig(short_side=48)
 
@@ -95,14 +94,10 @@ def test_a_repeated_frame_is_not_looked_at_again(network, frames):
     assert len(network.shown) == 2
 
 
-def test_a_small_file_is_enlarged_twice_at_most_and_its_rows_have_the_same_shape(network, frames, tmp_path):
+def test_the_network_sees_no_more_than_the_working_frame_and_its_rows_have_the_same_shape(network, frames):
     feature = PatchesFeature(PatchesConfig(short_side=160))
-    small = feature.of(reading_of(tmp_path / "none.npz", 12, size=(24, 32)))
-    assert rows_of(small, frames).shape == (12, *feature.shape(48, 64)) == (12, CHANNELS, 10, 13)
+    assert rows_of(feature, frames).shape == (12, *feature.shape(48, 64)) == (12, CHANNELS, 10, 13)
     assert {frame.shape for frame in network.shown} == {(48, 64)}
-    network.shown.clear()
-    rows_of(feature, frames)
-    assert {frame.shape for frame in network.shown} == {(96, 128)}  # twice the working frame
 
 
 @pytest.mark.parametrize(("height", "width"), [(240, 360), (360, 240), (240, 1000), (48, 64), (17, 16)])
@@ -124,14 +119,10 @@ def test_the_border_is_averaged_over_what_is_inside():
     assert average_patches(torch.zeros(1, 40, 6, 8), one)[0, 40, :2, :2].tolist() == [[9.0, 6.0], [6.0, 4.0]]
 
 
-def test_what_changes_a_row_changes_the_key(tmp_path):
+def test_what_changes_a_row_changes_the_key():
     feature = PatchesFeature(SMALL)
     assert len(str(feature.key()["network"])) == 64
-    others = [
-        PatchesFeature(),
-        PatchesFeature(replace_setting(rate=2.5)),
-        feature.of(reading_of(tmp_path / "none.npz", 12, size=(24, 32))),
-    ]
+    others = [PatchesFeature(), PatchesFeature(replace_setting(rate=2.5))]
     assert all(other.key() != feature.key() for other in others)
     assert PatchesFeature(replace_setting(memory=7)).key() == feature.key()
 

@@ -112,15 +112,23 @@ class _Index:
         return (self.keys[place], self.key_stamps[place]) if place >= 0 else (-1, 0)
 
 
+_MAGNIFIED = 2
+"""How many times as large as the file's the working picture is at most."""
+
+
 def working_size(height: int, width: int, short_side: int | None) -> tuple[int, int]:
     """Height and width with the aspect ratio kept and the short side as given (``None``: unchanged).
 
-    >>> working_size(480, 856, 240)
-    (240, 428)
+    A small picture is not magnified more than twice, down to half of ``short_side``: what is enlarged further shows
+    nothing more, and costs as much as a large one.
+
+    >>> working_size(480, 856, 240), working_size(60, 128, 240), working_size(24, 32, 240)
+    ((240, 428), (120, 256), (120, 160))
     """
     if short_side is None:
         return height, width
-    scale = short_side / min(height, width)
+    own = min(height, width)
+    scale = min(short_side, max(_MAGNIFIED * own, short_side // 2)) / own
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
