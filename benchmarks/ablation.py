@@ -67,6 +67,13 @@ def main() -> None:
     write(given.json, record_of(rows, base=base.digest, suites=given.suite, draws=given.draws))
 
 
+def auc_by_variant(base: Base, scene: Scene, shots: list[int], draws: int) -> dict[str, float]:
+    """The mean micro AUC over draws of each row and number of clips ("whole K=10") at one camera."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    _camera(base, scene, shots, draws, found, defaultdict(lambda: defaultdict(list)))
+    return {name: rows["auc"][0] for name, rows in found.items() if " K=" in name}
+
+
 def _camera(base: Base, scene: Scene, shots: list[int], draws: int, found: dict, kinds: dict) -> None:
     library = Library([scene], base.config.data, base.features, Store())
     seen = seen_of(library, scene)
