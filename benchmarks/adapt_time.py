@@ -57,7 +57,7 @@ def main() -> None:
         "seconds a clip from 10 to 100": {name: slope(rows, name) for name in checkouts},
         **busy(),
     }
-    write(given.json, record_of(rows, base=load_base(given.base).facts["converted_from"], seed=0, **facts))
+    write(given.json, record_of(rows, base=load_base(given.base).digest, seed=0, **facts))
 
 
 def row(shots: int, checkouts: dict[str, Path], repeats: int, videos: list[Path], place: Path) -> dict[str, object]:

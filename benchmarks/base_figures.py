@@ -2,8 +2,7 @@
 
     python benchmarks/base_figures.py benchmarks/real-ped2-umn.json --base base --made-by "metavad meta-train ..."
 
-Writes BASE/figures.json: micro AUC of `zero-shot` and `adapted` by scene and K. Refuses a record of another base;
-one made before the base's file was converted is of the same base.
+Writes BASE/figures.json: micro AUC of `zero-shot` and `adapted` by scene and K. Refuses a record of another base.
 """
 
 import argparse
@@ -29,7 +28,7 @@ def main() -> None:
     """Read, check, write."""
     given = arguments().parse_args()
     record, base = read_record(given.record, BenchmarkRecord), load_base(given.base)
-    if record.base not in (base.digest, base.facts.get("converted_from")):
+    if record.base != base.digest:
         sys.exit(f"{given.record}: expected one of base {base.digest}, found base {record.base}; run it again")
     scenes: dict[str, dict[str, float | None]] = {}
     for row in record.rows:

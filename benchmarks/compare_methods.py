@@ -41,7 +41,7 @@ def main() -> None:
     found, bases = defaultdict(dict), set()
     for path, shots in given.records:
         record = read_record(path, BenchmarkRecord)
-        bases.add(record.converted_from or record.base)
+        bases.add(record.base)
         for method, scores in _scores(record.rows, shots).items():
             found[method] |= {camera: score for camera, score in scores.items() if camera.startswith(given.only)}
     if len(bases) > 1:

@@ -12,7 +12,6 @@ __all__ = ["head_of"]
 
 def head_of(base: Base, source: Source) -> dict[str, Any]:
     """Fields of :class:`~metavad.benchmark.record.RecordHead`, but for the settings of the experiment."""
-    converted = {"converted_from": base.facts["converted_from"]} if "converted_from" in base.facts else {}
     return {
         "schema_version": SCHEMA,
         "metavad": __version__,
@@ -21,7 +20,6 @@ def head_of(base: Base, source: Source) -> dict[str, Any]:
         **describe_machine(base.device or "cpu"),
         "base": base.digest,
         "base_from": source.base_from,
-        **converted,
         "config": base.config.model_dump(mode="json"),
         "config_digest": base.config.digest,
     }

@@ -82,7 +82,7 @@ def _of_scenes(record: BenchmarkRecord) -> tuple[Difference, ...]:
 
 def _check_alike(first: str, one: BenchmarkRecord, name: str, other: BenchmarkRecord) -> None:
     """Raises :class:`DataError` where two records are not of the same base and protocol."""
-    if not {one.base, one.converted_from} & {other.base, other.converted_from} - {None}:
+    if one.base != other.base:
         raise _apart(first, "base", one.base, name, other.base)
     for field, what in PROTOCOL.items():
         if getattr(one, field) != getattr(other, field):

@@ -76,8 +76,6 @@ class RecordHead(Frozen):
     """Digest."""
     base_from: str | None
     """Where the base lay; none where it was given as an object."""
-    converted_from: str | None = None
-    """Digest of the same base in the file format that it had before."""
     config: dict[str, JsonValue]
     """The base's, as the version that made it knew it."""
     config_digest: str

@@ -30,8 +30,7 @@ def changes_of_classes(before: "RecognitionRecord", after: "RecognitionRecord") 
 
 def _other_base(before: "RecordHead", after: "RecordHead") -> list[str]:
     """The base, and with it the settings."""
-    same = before.base in (after.base, after.converted_from)
-    return [] if same else [f"base: was {before.base}, is {after.base}"]
+    return [] if before.base == after.base else [f"base: was {before.base}, is {after.base}"]
 
 
 def _other_scenes(before: Sequence["SceneFacts"], after: Sequence["SceneFacts"]) -> Iterator[str]:

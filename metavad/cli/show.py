@@ -117,7 +117,7 @@ def _show_base(given: Path | None) -> None:
     known = {"digest": base.digest, "experts": ", ".join(base.config.experts)}
     known |= {name: _plain(facts[name]) for name in MADE if name in facts}
     say(f"{where}", *(f"  {line}" for line in _columns(known)))
-    _show_figures(where / FIGURES, {base.digest, base.facts.get("converted_from")})
+    _show_figures(where / FIGURES, base.digest)
 
 
 MADE = ("scenes", "steps", "seed", "seconds", "device", "versions")
@@ -134,8 +134,8 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def _show_figures(path: Path, names: set[str | None]) -> None:
-    """How it was made and what was measured, where a record of this base, by any of its ``names``, lies beside it."""
+def _show_figures(path: Path, base: str) -> None:
+    """How it was made and what was measured, where a record of this base lies beside it."""
     from metavad.benchmark.record import BaseFigures, read_record
     from metavad.cli.terminal import say
     from metavad.errors import DataError
@@ -146,7 +146,7 @@ def _show_figures(path: Path, names: set[str | None]) -> None:
         figures = read_record(path, BaseFigures)
     except DataError as error:
         raise DataError(f"{error}; fetch the base again, or take the file away") from None
-    if figures.base in names:
+    if figures.base == base:
         say(*_figure_lines(figures))
 
 

@@ -70,11 +70,6 @@ def test_what_does_not_belong_together_is_refused_with_what_differs(change, mess
     assert "\n" not in str(refused.value)
 
 
-def test_a_base_that_was_converted_is_the_same():
-    other = record_on("plaza", base="new", converted_from="base-1")
-    assert len(merged([("a", record_on("lawn")), ("b", other)]).rows) == 4
-
-
 def test_what_depends_on_the_machine_may_differ():
     slow = record_on("lawn")
     slow = changed(slow, rows=tuple(changed(row, adapt_seconds=9.0) for row in slow.rows))

@@ -61,11 +61,6 @@ def test_settings_have_a_digest():
     assert config.digest != load_config("quick", ["scoring.top=0.02"]).digest
 
 
-def test_the_base_that_ships_is_the_one_of_the_records():
-    """Records name the base by what it was called before its file had another form, with the same tensors."""
-    assert load_base(SHIPPED).facts["converted_from"] == "36f4797c6df1"
-
-
 def _without(tensors, name):
     return {key: tensor for key, tensor in tensors.items() if key != name}
 
