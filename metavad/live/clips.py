@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 from metavad.files import atomic_path, write_bytes
+from metavad.heat import warmed
 from metavad.live.types import Snapshot
-from metavad.scoring.pictures import framed, warmed
+from metavad.scoring.pictures import framed
 from metavad.types import Box, ByteArray
 
 __all__ = [

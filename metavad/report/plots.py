@@ -19,6 +19,7 @@ from scipy import ndimage
 from metavad.benchmark.protocol import LEADING, PROPOSED
 from metavad.benchmark.record import BenchmarkRecord
 from metavad.errors import DataError
+from metavad.heat import warmed, warmth
 from metavad.recordings import recordings, without_gaps
 from metavad.report.grid import Cell, Line, pivot
 from metavad.runs import runs
@@ -272,33 +273,18 @@ def heat_overlay(frame: ByteArray, heat: FloatArray) -> ByteArray:
     """
     if np.ndim(frame) != 3 or np.shape(frame)[2] != 3 or np.ndim(heat) != 2:
         raise DataError(f"expected a frame (H, W, 3) and a map (h, w), found {np.shape(frame)} and {np.shape(heat)}")
-    height, width = frame.shape[:2]
-    warmth = _warmth(np.asarray(heat, dtype=np.float64))
-    smooth = np.clip(cv2.resize(warmth.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
-    colours = 255 * mpl.colormaps["inferno"](0.25 + 0.7 * smooth)[..., :3]
-    cover = 0.58 * smooth[..., None] ** 0.8  # what is boxed must stay to be seen
-    mixed = np.ascontiguousarray(np.round(frame * (1 - cover) + colours * cover).astype(np.uint8))
-    corners = _peak_box(warmth, (height, width))
+    mixed = np.ascontiguousarray(warmed(frame[..., ::-1], heat)[..., ::-1])
+    corners = _peak_box(warmth(heat), frame.shape[:2])
     return mixed if corners is None else _boxed(mixed, corners)
 
 
-def _warmth(heat: FloatArray) -> FloatArray:
-    """A score map from 0 at its median to 1 at its peak; all 0 where it is flat."""
-    heat = np.nan_to_num(heat)
-    middle, peak = float(np.median(heat)), float(np.max(heat))
-    share = (heat - middle) / (peak - middle) if peak > middle else np.zeros_like(heat)
-    # The lowest tenth is how a quiet place flickers: it would tint the whole picture.
-    warmth: FloatArray = np.clip((share - 0.1) / 0.9, 0, 1)
-    return warmth
-
-
-def _peak_box(warmth: FloatArray, size: tuple[int, int]) -> tuple[float, ...] | None:
+def _peak_box(warm: FloatArray, size: tuple[int, ...]) -> tuple[float, ...] | None:
     """The box in pixels of the connected cells over half the peak that hold it; none on a flat map."""
-    if not warmth.any():
+    if not warm.any():
         return None
-    labels, _ = ndimage.label(warmth >= 0.5, structure=np.ones((3, 3)))
-    rows, columns = ndimage.find_objects(labels)[labels.flat[np.argmax(warmth)] - 1]
-    down, across = size[0] / warmth.shape[0], size[1] / warmth.shape[1]
+    labels, _ = ndimage.label(warm >= 0.5, structure=np.ones((3, 3)))
+    rows, columns = ndimage.find_objects(labels)[labels.flat[np.argmax(warm)] - 1]
+    down, across = size[0] / warm.shape[0], size[1] / warm.shape[1]
     return columns.start * across, rows.start * down, columns.stop * across, rows.stop * down
 
 

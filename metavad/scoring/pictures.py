@@ -12,7 +12,7 @@ from metavad.scoring.explain import Explanation
 from metavad.scoring.frames import TickScore
 from metavad.types import Box, ByteArray, FloatArray
 
-__all__ = ["around", "decoded", "event_picture", "framed", "nearest_shot", "side_by_side", "warmed"]
+__all__ = ["around", "decoded", "event_picture", "framed", "nearest_shot", "side_by_side"]
 
 HEIGHT = 240
 """Pixels."""
@@ -77,18 +77,6 @@ def framed(frame: ByteArray, box: Box | None, height: int) -> ByteArray:
         cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), PAPER, 4, cv2.LINE_AA)
         cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), ALARM, 2, cv2.LINE_AA)
     return np.asarray(picture, np.uint8)
-
-
-def warmed(frame: ByteArray, heat: FloatArray) -> ByteArray:
-    """A frame (H, W, 3), blue-green-red, under its surprise map (h, w): nothing at the median, the most at the peak."""
-    values = np.nan_to_num(np.asarray(heat, np.float32))
-    middle, peak = float(np.median(values)), float(values.max())
-    share = np.clip(((values - middle) / (peak - middle) - 0.1) / 0.9, 0, 1) if peak > middle else 0 * values
-    size = frame.shape[1], frame.shape[0]
-    smooth = np.clip(cv2.resize(share, size, interpolation=cv2.INTER_CUBIC), 0, 1)
-    colours = cv2.applyColorMap(np.round(255 * (0.25 + 0.7 * smooth)).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    cover = 0.55 * smooth[..., None] ** 0.8  # what is there must stay to be seen
-    return np.asarray(np.round(frame * (1 - cover) + colours * cover), np.uint8)
 
 
 def side_by_side(pictures: Sequence[ByteArray], words: Sequence[str]) -> ByteArray:
