@@ -28,6 +28,7 @@ from metavad.cli.telling import (
 
 if TYPE_CHECKING:
     from metavad.live.health import Health, Note, Notes
+    from metavad.live.latest import LatestDetector
     from metavad.live.sources import Source
     from metavad.live.store import EventStore
     from metavad.normality.detector import Detector
@@ -95,7 +96,8 @@ def watch(
 ) -> None:
     """Watch a camera: events with time, place, reason, picture and clip, kept in OUT while they happen.
 
-    A stream that breaks is opened again. Where the process is killed, the same command goes on.
+    A stream that breaks is opened again. Where the process is killed, the same command goes on. A detector that is
+    corrected meanwhile is used without a restart.
     """
     from metavad.cli.terminal import Interrupted
     from metavad.cli.threshold import moved_to
@@ -115,11 +117,14 @@ def watch(
                 found, detector, out, camera, wanted, shots, alarms_per_day, base, where, notes, stopped
             )
         if stopped.signal is None:
+            from metavad.live.latest import LatestDetector
             from metavad.normality.detector import load_detector
 
-            opened = moved_to(load_detector(detector).on(where), alarms_per_day, threshold)
-            opened = telling.ignoring(opened)
-            _watch(found, opened, out, camera, since, telling, notes, metrics, stopped, conditions=conditions)
+            def load() -> "Detector":
+                return telling.ignoring(moved_to(load_detector(detector).on(where), alarms_per_day, threshold))
+
+            latest, opened = LatestDetector(detector, load), load()
+            _watch(found, opened, latest, out, camera, since, telling, notes, metrics, stopped, conditions=conditions)
     if stopped.signal is not None:
         raise Interrupted("stopped; all is written, and the same command goes on", 128 + stopped.signal)
 
@@ -173,6 +178,7 @@ def _commission(
 def _watch(
     source: "Source",
     detector: "Detector",
+    latest: "LatestDetector",
     out: Path,
     camera: str,
     since: float | None,
@@ -203,6 +209,7 @@ def _watch(
             out,
             camera=camera,
             since=-math.inf if since is None else since,
+            latest=latest,
             conditions=PictureConditions() if conditions else None,
             health=health,
             notes=notes,

@@ -76,6 +76,14 @@ class _Work:
 
 
 @dataclass
+class _Session:
+    """What scores are scores of, and its number in the index, once it is written down."""
+
+    what: Session
+    number: int = 0
+
+
+@dataclass
 class _Recorded:
     """The clip of an event while its frames come."""
 
@@ -119,11 +127,11 @@ class EventStore:
         """Why something could not be written; none where all is."""
         self.given_up = 0
         """Pictures, clips and parts of scores that were given up for want of room."""
-        self._folder, self._session, self._size, self._crop = folder, session, size, crop
+        self._folder, self._size, self._crop = folder, size, crop
         self._rules, self._targets, self._around, self._keep = rules or Rules(), tuple(targets), around, keep
         self._now, self._on_change, self._on_trouble = now, on_change, on_trouble
         self._index = Index(folder, make=True)
-        self._number = self._index.begin(session)
+        self._running = _Session(session, self._index.begin(session))
         self._works = deque[_Work]()
         self._next_try, self._pause = 0.0, AGAIN[0]
         self._pictures = deque[ScoredFrame]()
@@ -177,6 +185,17 @@ class EventStore:
             self._put_scores()
         self._work()
 
+    def version(self, detector: str, threshold: float) -> None:
+        """The next scores are those of another session: nobody finds events again by those of two versions."""
+        self._put_scores()
+        self._hour = None
+        begun = self._running = _Session(replace(self._session, detector=detector, threshold=threshold))
+
+        def run() -> None:
+            begun.number = self._index.begin(begun.what)
+
+        self._do(_Work(f"a version of the detector of {self._session.camera}", run, is_vital=True))
+
     def condition(self, condition: Condition) -> None:
         """Something happens to the whole picture: it is written down, and told as what it is."""
         what = "began" if condition.end is None else "ended"
@@ -211,6 +230,10 @@ class EventStore:
             (self._folder / RESERVE).unlink(missing_ok=True)
         if left:
             raise OutputError(f"{self._folder}: expected to write {left} changes of events, could not: {self.trouble}")
+
+    @property
+    def _session(self) -> Session:
+        return self._running.what
 
     # Events and messages
 
@@ -356,14 +379,14 @@ class EventStore:
         if not self._scores or self._recording is None:
             return
         seconds, scores = np.array(self._scores).T
-        part, number = ScorePart.of(self._recording, seconds, scores), self._number
+        part, session = ScorePart.of(self._recording, seconds, scores), self._running
         self._scores.clear()
         hour_before, self._hour = self._hour, part.hour
 
         def run() -> None:
-            self._index.put_scores(number, part)
+            self._index.put_scores(session.number, part)
             if hour_before is not None and hour_before != part.hour:
-                self._index.join_scores(number, part.hour)
+                self._index.join_scores(session.number, part.hour)
                 self._forget()
 
         self._do(_Work("scores", run, is_vital=False))

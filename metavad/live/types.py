@@ -28,7 +28,7 @@ class CameraEvent:
     """Of letters, digits, ``-`` and ``.``: a name of a file and an argument. The later one sorts after the earlier."""
     camera: str
     detector: str
-    """Digest of the version of the detector that found it."""
+    """Digest of the version of the detector that raised it."""
     clock: Clock
     start: float
     end: float
@@ -114,6 +114,12 @@ class EventSink(Protocol):
 
     def frames(self, frames: Sequence[ScoredFrame]) -> None:
         """The next frames, in order of time, each once; those of an event come with, or before, its changes."""
+
+    def version(self, detector: str, threshold: float) -> None:
+        """The next frames are scored by another version of the detector: its digest, and its threshold.
+
+        An event that goes on is still one of the version that raised it.
+        """
 
     def condition(self, condition: Condition) -> None:
         """Something begins to happen to the whole picture (its ``end`` is none), or is over."""

@@ -11,6 +11,7 @@ from threading import Event as Flag
 
 from metavad.errors import MetavadError, VideoError
 from metavad.live.health import Health, Note, Notes
+from metavad.live.latest import LatestDetector
 from metavad.live.pictures import CameraView
 from metavad.live.reader import Backlog, Ended, Reader, Taken
 from metavad.live.sources import Source
@@ -127,6 +128,7 @@ class Watch:
         *,
         camera: str,
         since: float = -math.inf,
+        latest: LatestDetector | None = None,
         conditions: Conditions | None = None,
         health: Health | None = None,
         notes: Notes = lambda note: None,
@@ -152,6 +154,8 @@ class Watch:
         self._paced = self._drops_noted = -math.inf
         self._dropped = 0
         self._came, self._is_flushed, self._is_wrong = time.monotonic(), True, False
+        self._latest = latest
+        self._version: Detector | None = None
         self._stop = Flag()
 
     def stop(self) -> None:
@@ -186,6 +190,7 @@ class Watch:
                 self._is_flushed = True
                 self._scored(self._live.flush())
             self._pace()
+            self._follow()
         return None, False
 
     def _push(self, taken: Taken) -> None:
@@ -251,6 +256,34 @@ class Watch:
             text = f"scoring falls behind, {count} frames dropped; give it a faster machine, or a smaller stream"
             self._notes(Note("dropped", text, "warning", {"frames": count}))
 
+    # --- versions of the detector --------------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        """Score by the version that is in use by now; where it cannot be, that is said once, and this one stays."""
+        if self._latest is None:
+            return
+        try:
+            self._version = self._latest.changed() or self._version
+            if self._version is None or self._version.digest == self._detector.digest:
+                self._version = None
+            elif self._live.use(self._version):
+                self._switched(self._version)
+                self._version = None
+        except MetavadError as error:
+            self._version = None
+            text = f"{error}; the version that was used is used on"
+            self._notes(Note("version_refused", text, "warning"))
+
+    def _switched(self, detector: Detector) -> None:
+        before, self._detector, self.health.threshold = self._detector, detector, detector.threshold
+        self._sink.version(detector.digest, detector.threshold)
+        assert self._latest is not None
+        facts = {"detector": detector.digest, "before": before.digest, "version": self._latest.number}
+        facts["threshold"] = round(detector.threshold, 3)
+        what = f"{self._latest.folder}: version {self._latest.number} is used from now on"
+        text = f"{what}, over {detector.threshold:.2f}: {detector.promise.text}"
+        self._notes(Note("version", text, facts=facts))
+
     # --- scores and events ---------------------------------------------------------------------------------------
 
     def _scored(self, scores: Sequence[FrameScore], *, is_end: bool = False) -> None:
@@ -304,7 +337,7 @@ class Watch:
         if self._event is None or change is None or time.monotonic() - self._updated < UPDATED:
             return
         self._updated = time.monotonic()
-        self._event = self._of(change.event, self._event.id, self._event.linked_to)
+        self._event = self._of(change.event, self._event.id, self._event.linked_to, self._event)
         self._sink.ongoing(self._event, self._snapshot(self._event))
 
     def _closed(self, found: Event, *, is_end: bool) -> None:
@@ -318,25 +351,26 @@ class Watch:
         merge, longest = self._detector.model.scoring.merge, self._detector.model.scoring.longest
         goes_on = place.last - found.end < merge and found.end - found.start < longest
         is_cut = goes_on and not (is_last and is_end)
-        event = replace(self._of(found, before.id, before.linked_to), is_over=True, is_cut=is_cut)
+        event = replace(self._of(found, before.id, before.linked_to, before), is_over=True, is_cut=is_cut)
         self._sink.closed(event, self._snapshot(event))
         self._shown = None
         self._remember(event)
         self._note_event("event_closed", event)
         self._save()
 
-    def _of(self, found: Event, name: str, linked: str | None) -> CameraEvent:
+    def _of(self, found: Event, name: str, linked: str | None, before: CameraEvent | None = None) -> CameraEvent:
+        """An event as far as it is known; it stays one of the version that raised it."""
         condition = None if self._conditions is None else self._conditions.during(found.start, found.end)
         return CameraEvent(
             name,
             self._camera,
-            self._detector.digest,
+            self._detector.digest if before is None else before.detector,
             self._source.clock,
             found.start,
             found.end,
             found.peak,
             found.score,
-            self._detector.threshold,
+            self._detector.threshold if before is None else before.threshold,
             found.box,
             found.reason,
             found.shares,
@@ -366,6 +400,7 @@ class Watch:
     def _note_event(self, kind: str, event: CameraEvent) -> None:
         facts = {"event": event.id, "start": event.start, "end": event.end, "score": round(event.score, 3)}
         facts |= {"reason": event.reason, "linked_to": event.linked_to, "cut": event.is_cut}
+        facts |= {"detector": event.detector}
         self._notes(Note(kind, event_text(event), facts=facts))
 
     # --- what is remembered --------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -60,6 +60,17 @@ class Smoothing(Generic[Item]):
         self._first = self._first if self._first < math.inf or np.isnan(score) else seconds
         self._last = seconds
         self._waiting.append((seconds, item))
+
+    def correct(self, ticks: Sequence[tuple[float, float, Item]]) -> None:
+        """The last ticks once more, with other scores and items; those that left stay as they are."""
+        inside, waiting = min(len(self._window), len(ticks)), min(len(self._waiting), len(ticks))
+        for place in range(1, inside + 1):
+            self._window[-place] = ticks[-place][:2]
+        for place in range(1, waiting + 1):
+            seconds, _, item = ticks[-place]
+            self._waiting[-place] = seconds, item
+        if ticks and self._first >= ticks[0][0]:
+            self._first = next((seconds for seconds, score, _ in ticks if not np.isnan(score)), math.inf)
 
     def until(self, seconds: float) -> Iterator[tuple[float, Item]]:
         """Mean and item of the ticks that are final when no tick comes any more before ``seconds``; each once."""

@@ -107,6 +107,12 @@ class RegimeWatch:
         self._light, self._since = before + share * (found - before), seconds
         return self.of(tuple(self._light.tolist()))
 
+    def among(self, regimes: Sequence[Regime]) -> "RegimeWatch":
+        """The same light, to be told apart by other regimes from now on."""
+        found = RegimeWatch(regimes)
+        found._light, found._since = self._light, self._since
+        return found
+
     def of(self, averages: Light) -> LightNow:
         """What is known of the next tick, whose light was averaged before."""
         if not self._regimes:

@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ __all__ = [
     "place_of",
     "pointed",
     "rollback",
+    "stamp",
     "version_of_now",
 ]
 
@@ -34,6 +36,7 @@ VersionKind: TypeAlias = Literal["made", "normal", "abnormal"]
 """What a version was made for: the first one by adapting, others because somebody said so of an event."""
 POINTER = "versions.json"
 FIRST = "detector.safetensors"
+FACTS = "detector.json"
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,22 @@ def rollback(folder: str | Path, to: int | None = None) -> Version:
             raise UsageError(f"{folder}: expected a version from 1 to {len(known)}, found {number}")
         pointed(folder, known, number)
     return known[number - 1]
+
+
+def stamp(folder: Path) -> tuple[object, ...]:
+    """Another one once another version is used, or its facts have changed; nothing is opened but the pointer."""
+    places = {folder}
+    with suppress(BundleError, OSError):
+        places.add(current_folder(folder))
+    return tuple(_written_when(path) for path in (folder / POINTER, *(place / FACTS for place in sorted(places))))
+
+
+def _written_when(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _pointer(folder: Path) -> _Pointer | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TypeAlias
@@ -57,6 +57,7 @@ class RecordingScorer:
         self._begin, self._ticks, self._final = 0.0, 0, 0
         self._rows = deque[tuple[float, Row]](maxlen=self._past + CHUNK)
         self._unscored = list[tuple[int, float, LightNow]]()
+        self._latest = deque[tuple[int, float, LightNow]](maxlen=CHUNK)
         self._smoothing = Smoothing[tuple[TickScore, LightNow]](scoring.past, scoring.future, is_whole=is_whole)
         self._recent = deque[_Explainable]()
         self._frames = deque[tuple[int, float, int]]()
@@ -69,6 +70,7 @@ class RecordingScorer:
             self._begin = self._begin if self._ticks else seconds
             self._rows.append((seconds, row))
             self._unscored.append((index, seconds, self._watch.push(row[LIGHT], seconds)))
+            self._latest.append(self._unscored[-1])
             self._ticks += 1
         self._frames.append((index, seconds, self._ticks - 1))
         if self._unscored and (self._ticks % CHUNK == 0 or seconds - self._unscored[0][1] >= self.wait - _SLACK):
@@ -81,8 +83,39 @@ class RecordingScorer:
             self._score()
         return self._released(math.inf)
 
+    def use(self, detector: Detector) -> bool:
+        """Score by another version of the detector from now on; false where that is not between two chunks.
+
+        The last chunk is scored again, so that every mean is of one version's scores: those that are not final yet are
+        the very ones of a recording that it scored from the beginning.
+        """
+        if self._unscored or self._ticks % CHUNK:
+            return False
+        if detector.regimes != self._detector.regimes:
+            self._look_again(detector)
+        self._detector = detector
+        if self._latest:
+            ticks = self._ticks_scored(list(self._latest))
+            for place in range(1, min(len(self._recent), len(ticks)) + 1):
+                self._recent[-place] = ticks[-place]
+            each = zip(ticks, self._latest, strict=True)
+            self._smoothing.correct([(one.tick.seconds, one.tick.raw, (one.tick, light)) for one, (*_, light) in each])
+        return True
+
+    def _look_again(self, detector: Detector) -> None:
+        """The light of the last ticks, by the regimes of another version."""
+        self._watch = self._watch.among(detector.regimes)
+        self._latest.extend([(index, at, self._watch.of(light.averages)) for index, at, light in self._latest])
+
     def _score(self) -> None:
-        """Score the ticks that are not, in their chunk as far as it has come."""
+        """Score the ticks that are not."""
+        for each, (_, seconds, light) in zip(self._ticks_scored(self._unscored), self._unscored, strict=True):
+            self._recent.append(each)
+            self._smoothing.push(seconds, each.tick.raw, (each.tick, light))
+        self._unscored.clear()
+
+    def _ticks_scored(self, last: Sequence[tuple[int, float, LightNow]]) -> list["_Explainable"]:
+        """The last ticks, in their chunk as far as it has come."""
         model, ticks = self._detector.model, self._ticks
         start = (ticks - 1) // CHUNK * CHUNK
         first = max(0, start - self._past)
@@ -90,15 +123,14 @@ class RecordingScorer:
         sample = _sample(self._features, rows, self._begin)
         whole = _whole(sample, start - first)
         found = model.score(whole, start - first)
-        chosen = slice(ticks - len(self._unscored) - start, ticks - start)
+        chosen = slice(ticks - len(last) - start, ticks - start)
         maps = found.fused[0, chosen].numpy()
         scores, boxes = _frame_scores(model, found)[chosen], _boxes(self._detector, maps)
-        for place, (index, seconds, light) in enumerate(self._unscored):
+        each = list[_Explainable]()
+        for place, (index, seconds, _) in enumerate(last):
             tick = TickScore(index, seconds, float(scores[place]), boxes[place], heat=maps[place].copy())
-            why = partial(explain, model, whole, found, start - first + chosen.start + place)
-            self._recent.append(_Explainable(tick, why))
-            self._smoothing.push(seconds, tick.raw, (tick, light))
-        self._unscored.clear()
+            each.append(_Explainable(tick, partial(explain, model, whole, found, start - first + chosen.start + place)))
+        return each
 
     def _released(self, seconds: float) -> list[FrameScore]:
         """The frames whose score is final when no tick is scored any more before ``seconds``."""

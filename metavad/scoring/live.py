@@ -104,6 +104,25 @@ class Live:
             begun = self._merger.open
             return None if begun is None else LiveEvent(self._number, False, begun.event)
 
+    def use(self, detector: Detector) -> bool:
+        """Score by another version of the detector, as :func:`metavad.feedback` gives it, and go on without a break.
+
+        That happens between two chunks of 32 ticks, so it may take some more frames. The scores that come from then on
+        are those that it would have given from the beginning of the recording, and none is a mean of both versions.
+        An event that goes on does so, or ends, by the new scores.
+
+        Args:
+            detector: a version of the one that is used.
+
+        Returns:
+            Whether it is used from now on; where it is not, ask again after the next frame.
+
+        Raises:
+            UsageError: it is of another camera, or of a base with other settings. Nothing has changed.
+        """
+        with self._lock:
+            return self._frames.use(detector)
+
     def postpone(self, wait: float) -> None:
         """Ticks wait another time from now on: longer where the machine falls behind.
 

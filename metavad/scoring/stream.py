@@ -160,6 +160,17 @@ class PushedFrames:
         self._gaps = Gaps()
         return self._over()
 
+    def use(self, detector: Detector) -> bool:
+        """Score by another version of the detector; false where that is not between two chunks: ask again later.
+
+        Raises :class:`UsageError` for one that is not of this camera, or was not made of such a base.
+        """
+        _check_version(self._detector, detector)
+        if self._recording is not None and not self._recording.scorer.use(detector):
+            return False
+        self._detector = detector
+        return True
+
     def postpone(self, wait: float) -> None:
         """Another ``wait`` from now on."""
         self._wait = wait
@@ -315,6 +326,20 @@ def hold(ticks: IntArray, values: FloatArray, frames: int) -> FloatArray:
     """
     place = np.searchsorted(ticks, np.arange(frames), side="right") - 1
     return np.asarray(values[np.maximum(place, 0)])
+
+
+def _check_version(before: Detector, now: Detector) -> None:
+    """Raises :class:`UsageError` unless what was computed for one detector can be scored by the other."""
+    one, other = ((each.scene, each.camera.width, each.camera.height, each.camera.crop) for each in (before, now))
+    same_settings = (before.config, before.model.experts.reads) == (now.config, now.model.experts.reads)
+    if one == other and same_settings:
+        return
+    scene, width, height, crop = other
+    found = f"one of {scene} ({width}x{height}{'' if crop == one[-1] else ', cropped otherwise'})"
+    raise UsageError(
+        f"expected another version of the detector of {one[0]} ({one[1]}x{one[2]}), found "
+        f"{'one made of a base with other settings' if one == other else found}"
+    )
 
 
 def _check_shape(detector: Detector, facts: VideoFacts, video: Video) -> None:

@@ -8,6 +8,7 @@ import pytest
 from metavad.live.clips import frames_begin, write_frames
 from metavad.live.index import Index, Session
 from metavad.live.types import CameraEvent
+from metavad.live.watch import Watch
 from metavad.normality.detector import load_detector, save_detector
 from metavad.scenes.cache import content_digest
 from metavad.scenes.listing import scene_of_files
@@ -27,6 +28,7 @@ def site(cameras, tiny_base, tmp_path_factory):
 
     site = tmp_path_factory.mktemp("site")
     planted = {"normal": (40, []), "monday": (14, [("disc", 1.5), ("block", 6), ("disc", 10.5)])}
+    planted["tuesday"] = (26, [("disc", 1.5), ("disc", 16), ("block", 22)])
     videos = planted_camera(site, load_suite(str(cameras)).scenes[0], planted)
     detector = adapt(tiny_base, Scene("", "lobby", site, normal=(videos["normal"],)), shots=8, shot_frames=8)
     save_detector(site / "detectors" / "lobby", detector.with_threshold(3.7))
@@ -164,3 +166,32 @@ def test_an_event_that_was_watched_is_corrected(metavad, copy, site, base):
     assert {after.shots[number].video for number in after.corrections} == {"e1"}
     assert "expected the id of an event" in metavad("feedback", "watched:e9", "--normal", *base).line
     assert content_digest(monday) not in after.sources.values()
+
+
+def test_what_is_corrected_while_it_is_watched_alarms_no_more(metavad, copy, site, base, monkeypatch):
+    """Without a restart; what was not corrected is found by the version that is used by then."""
+    push, asked = Watch._push, []
+
+    def corrected(watch, taken):
+        push(watch, taken)
+        if taken.seconds == pytest.approx(10.0):
+            with Index(copy / "lobby") as index:
+                (stored,) = index.events()
+            asked.append(metavad("feedback", f"lobby:{stored.event.id}", "--normal", *base))
+
+    monkeypatch.setattr(Watch, "_push", corrected)
+    monkeypatch.setattr("metavad.live.latest.EVERY", 0.0)
+    before = load_detector("detectors/lobby").digest
+    given = ["--detector", "detectors/lobby", "--out", "lobby", "--fast", "--no-conditions", "--log", "json"]
+    watched = metavad("watch", site / "tuesday.mkv", *given)
+    assert (watched.code, [result.code for result in asked]) == (0, [0]), watched.err
+    after = load_detector("detectors/lobby")
+    rows = list(map(json.loads, watched.out.splitlines()))
+    (version,) = [row for row in rows if row["kind"] == "version"]
+    assert (version["version"], version["before"], version["detector"]) == (2, before, after.digest)
+    with Index(copy / "lobby") as index:
+        events = [stored.event for stored in index.events()]
+    assert [(round(event.start), event.detector, event.threshold) for event in events] == [
+        (2, before, 3.7),
+        (22, after.digest, after.threshold),
+    ]

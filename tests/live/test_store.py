@@ -116,6 +116,26 @@ def test_scores_are_kept_by_the_hour_and_joined(make, tmp_path, monkeypatch):
     assert 1 <= len(within[0][1]) <= 2
 
 
+@pytest.mark.parametrize("is_locked", [False, True])
+def test_scores_of_two_versions_of_a_detector_are_kept_apart(make, tmp_path, is_locked):
+    store = make()
+    store._index.wait(0.01)
+    other = sqlite3.connect(tmp_path / "watched" / INDEX, isolation_level=None)
+    store.frames(list(scored(0, 5)))
+    if is_locked:
+        other.execute("BEGIN IMMEDIATE")
+    store.version("e" * 64, 4.0)
+    store.frames(list(scored(5, 17)))
+    other.close()
+    store.close()
+    with Index(tmp_path / "watched") as index:
+        found = [
+            (session.detector[0], session.threshold, sum(part.count for part in parts))
+            for session, parts in index.scores(camera="lobby")
+        ]
+    assert found == [("d", 5.0, 50), ("e", 4.0, 120)]
+
+
 class FullDisk:
     """Room ends at the nth statement that writes, and is there again when somebody has made some."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import metavad
-from metavad.errors import OutputError, VideoError
+from metavad.errors import BundleError, OutputError, VideoError
 from metavad.live.health import Health
 from metavad.live.sources import FileSource
 from metavad.live.state import load_state
@@ -26,6 +26,7 @@ class Kept:
 
     def __init__(self):
         self.events, self.frames_of, self.calls, self.snapshots, self.conditions = {}, [], [], {}, []
+        self.versions = []
 
     def _put(self, what, event, snapshot):
         self.calls.append((what, event.id))
@@ -47,6 +48,9 @@ class Kept:
 
     def frames(self, frames):
         self.frames_of += frames
+
+    def version(self, detector, threshold):
+        self.versions.append((len(self.frames_of), detector, threshold))
 
     def condition(self, condition):
         self.conditions.append(condition)
@@ -241,6 +245,82 @@ def test_an_event_that_goes_on_is_updated_now_and_then(detector, long, tmp_path,
     watched(replace(detector, threshold=0.5), Given(long), sink, tmp_path)
     assert [what for what, _ in sink.calls].count("ongoing") > 2
     assert len(sink.events) == 1
+
+
+# --- another version of the detector -------------------------------------------------------------------------
+
+
+class Latest:
+    """A folder in which something else is in use once it was asked so often."""
+
+    def __init__(self, **after):
+        self.after, self.asked, self.folder, self.number = after, 0, "detectors/lobby", 2
+
+    def changed(self):
+        self.asked += 1
+        found = self.after.get(f"at_{self.asked}")
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+@pytest.fixture(scope="module")
+def newer(scene, tiny_base):
+    """Another version: of fewer shots, and with a lower threshold."""
+    return replace(metavad.adapt(tiny_base, scene, shots=2, alarms_per_day=10), threshold=1.2)
+
+
+def scores_of(detector, frames):
+    """As those of a stream, whose gaps raise no alarm."""
+    live = metavad.Live(detector, gaps_alarm=False)
+    return [score for frame, seconds in frames for score in live.push(frame, seconds)] + live.flush()
+
+
+def test_a_corrected_detector_is_used_without_a_break(detector, newer, long, tmp_path):
+    """Frames are scored by the one or the other, whose events they are; the one that goes on then is one event."""
+    sink, notes = Kept(), []
+    health = watched(detector, Given(long), sink, tmp_path, notes=notes.append, latest=Latest(at_100=newer))
+    ((first, digest, threshold),) = sink.versions
+    assert (digest, threshold, health.threshold) == (newer.digest, 1.2, 1.2)
+    assert 80 < first < 150
+    scores = [scores_of(each, long) for each in (detector, newer)]
+    expected = [*scores[0][:first], *scores[1][first:]]
+    assert [(each.seconds, each.score) for each in sink.frames_of] == [(each.seconds, each.score) for each in expected]
+    merger = EventMerger(detector.model.scoring.merge)
+    assert list(in_events(iter(expected), merger, np.array([each[1] for each in long])))
+    events = list(sink.events.values())
+    assert times(events) == times([each.event for each in merger.events])
+    assert [what for what, _ in sink.calls].count("opened") == len(events)
+    assert {each.is_cut for each in events} == {False}
+    began = long[first][1]
+    assert [each.detector for each in events] == [
+        detector.digest if each.start < began else newer.digest for each in events
+    ]
+    assert {each.threshold for each in events} == {1.5, 1.2}
+    (note,) = [note for note in notes if note.kind == "version"]
+    assert note.text.startswith("detectors/lobby: version 2 is used from now on, over 1.20: at most 10 false alarms")
+    assert note.facts == {"detector": newer.digest, "before": detector.digest, "version": 2, "threshold": 1.2}
+    opened = [note.facts["detector"] for note in notes if note.kind == "event_opened"]
+    assert opened == [each.detector for each in events]
+
+
+def test_what_is_no_version_is_named_once_and_the_one_that_was_used_stays(detector, long, tmp_path):
+    sink, notes = Kept(), []
+    latest = Latest(at_20=BundleError("detectors/lobby: damaged"), at_60=replace(detector, scene="yard"))
+    watched(detector, Given(long), sink, tmp_path, notes=notes.append, latest=latest)
+    assert [each.score for each in sink.frames_of] == [each.score for each in scores_of(detector, long)]
+    assert {each.detector for each in sink.events.values()} == {detector.digest}
+    found = [note for note in notes if note.kind.startswith("version")]
+    assert [(note.kind, note.level) for note in found] == [("version_refused", "warning")] * 2
+    assert found[0].text == "detectors/lobby: damaged; the version that was used is used on"
+    assert "found one of yard (96x72); the version that was used is used on" in found[1].text
+    assert sink.versions == []
+
+
+def test_a_version_that_was_taken_back_before_it_was_used_is_not(detector, newer, long, tmp_path):
+    sink = Kept()
+    watched(detector, Given(long), sink, tmp_path, latest=Latest(at_33=newer, at_34=replace(detector)))
+    assert sink.versions == []
 
 
 # --- what does not fit ---------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from metavad.errors import UsageError, VideoError
 from metavad.features.flow import FlowFeature
 from metavad.features.poses import PosesFeature
 from metavad.features.regions import RegionsFeature
+from metavad.normality.regimes import Regime
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
@@ -203,6 +204,85 @@ def test_after_a_flush_the_clock_may_be_another(detector, given):
     assert [{each.recording for each in part} for part in (first, third, second)] == [{0}, {1}, {2}]
     assert [each.index for each in first + third + second] == list(range(120))
     assert live.flush() == []
+
+
+# --- another version of the detector -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def newer(scene, tiny_base):
+    """One of other shots, with regimes and a threshold of its own."""
+    made = metavad.adapt(tiny_base, scene, shots=2, alarms_per_day=100)
+    light = (90.0, 110.0, 130.0, 150.0, 170.0, 40.0)
+    regimes = Regime("day", light, 300.0, 0.5, 1.0), Regime("night", (0.0,) * 6, 300.0, 0.5, 2.0)
+    return replace(made, threshold=0.9, regimes=regimes)
+
+
+def switched(live, frames, version, after):
+    """Scores before and after another version is used, which is asked for after each frame from that one on."""
+    before, now = [], None
+    for place, (frame, seconds) in enumerate(frames):
+        found = live.push(frame, seconds)
+        before, now = (before + found, now) if now is None else (before, now + found)
+        if now is None and place >= after and live.use(version):
+            now = []
+    return before, now + live.flush()
+
+
+@pytest.mark.parametrize("wait", [0, 0.5, math.inf])
+@pytest.mark.parametrize("after", [0, 40, 80])
+def test_another_version_scores_on_as_if_it_had_from_the_beginning(detector, newer, given, expected, wait, after):
+    before, now = switched(metavad.Live(detector, wait=wait), given, newer, after)
+    wanted, _ = pushed(metavad.Live(newer), given)
+    assert before == expected[: len(before)]
+    assert now == wanted[len(before) :]
+    assert {each.cause.why is not None for each in now if each.alarm} == {True}
+    assert len(before) >= after / 2
+    assert [each.score for each in now] != [each.score for each in expected[len(before) :]]
+
+
+def test_a_version_is_used_at_once_where_nothing_goes_on(detector, newer, given):
+    live = metavad.Live(detector)
+    assert live.use(newer)
+    assert pushed(live, given[:40])[0] == pushed(metavad.Live(newer), given[:40])[0]
+    assert live.use(detector)
+    live.push(*given[0])
+    assert not live.use(newer)
+    live.flush()
+    assert live.use(newer)
+
+
+def test_a_gap_counts_as_nothing_for_another_version_too(detector, newer, given):
+    _, now = switched(metavad.Live(detector, gaps_alarm=False), given, newer, 0)
+    wanted, _ = pushed(metavad.Live(newer, gaps_alarm=False), given)
+    assert now == wanted[-len(now) :]
+
+
+def test_an_event_goes_on_over_a_change_of_version_as_one(detector, newer, given):
+    live = metavad.Live(replace(detector, threshold=-1.0))
+    switched(live, given[:80], replace(newer, threshold=-2.0), 0)
+    assert [(each.number, each.is_over) for each in live.events()] == [(1, False), (1, True)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scene": "yard"}, r"expected another version of the detector of \S+ \(96x72\), found one of yard \(96x72\)"),
+        ({"camera": {"width": 48}}, r"found one of \S+ \(48x72\)"),
+        ({"camera": {"crop": Crop(top=2)}}, r"\(96x72, cropped otherwise\)"),
+        ({"config": load_config("quick")}, "found one made of a base with other settings"),
+    ],
+)
+def test_a_detector_of_another_camera_is_no_version(detector, given, changes, message):
+    camera = replace(detector.camera, **changes.get("camera", {}))
+    version = replace(detector, **changes | {"camera": camera})
+    live, scores = metavad.Live(detector), []
+    for place, (frame, seconds) in enumerate(given[:40]):
+        scores += live.push(frame, seconds)
+        if place == 31:
+            with pytest.raises(UsageError, match=message):
+                live.use(version)
+    assert scores + live.flush() == pushed(metavad.Live(detector), given[:40])[0]
 
 
 def test_features_are_computed_by_one_thread_as_those_of_a_file_are(detector, given, monkeypatch):
