@@ -14,7 +14,6 @@ from metavad.cli.options import Device, ManyFootage, ProgressKind, device_named
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metavad.live.index import StoredEvent
     from metavad.normality.base import Base
     from metavad.normality.detector import Detector
     from metavad.scoring.event_clip import EventClip
@@ -147,6 +146,7 @@ def _found(text: str, detector: Path | None) -> _Event:
 
 def _of_watched(folder: Path, id: str, detector: Path | None) -> _Event:
     from metavad.errors import UsageError
+    from metavad.live.event_clips import clip_of_event
     from metavad.live.index import Index
 
     with Index(folder) as index:
@@ -154,41 +154,13 @@ def _of_watched(folder: Path, id: str, detector: Path | None) -> _Event:
         camera, latest = stored.event.camera, index.events(camera=stored.event.camera, last=1)
         since = latest[-1].event.end - DAY
         others = index.events(camera=camera, since=since)
-    clip = _watched_clip(folder, stored)
+    clip = clip_of_event(folder, stored)
     if clip is None:
         why = "it still goes on" if not stored.event.is_over else stored.missing or "they were lost"
         raise UsageError(f"{folder}:{id}: expected an event with its pictures, found none ({why})")
-    alarms = [_watched_clip(folder, each) for each in others if each.announced is not None or each.event.id == id]
+    alarms = [clip_of_event(folder, each) for each in others if each.announced is not None or each.event.id == id]
     place = _detector_of(stored.event.detector, detector)
     return _Event(clip, place, tuple(each for each in alarms if each is not None), (folder, id))
-
-
-def _watched_clip(folder: Path, stored: "StoredEvent") -> "EventClip | None":
-    """The working pictures of an event; none where there are none."""
-    from datetime import UTC, datetime
-
-    from metavad.live.clips import frames_begin
-    from metavad.scenes.scene import Crop, Video
-    from metavad.scoring.event_clip import EventClip
-
-    event = stored.event
-    if stored.frames is None or (begins := frames_begin(folder / stored.frames)) is None:
-        return None
-    when = f"{event.start:.1f} to {event.end:.1f} s"
-    if event.clock == "utc":
-        first, last = (datetime.fromtimestamp(each, UTC) for each in (event.start, event.end))
-        when = f"{first:%Y-%m-%d %H:%M:%S} to {last:%H:%M:%S} UTC"
-    return EventClip(
-        Video(event.id, folder / stored.frames),
-        event.start - begins,
-        event.end - begins,
-        event.peak - begins,
-        event.score,
-        f"camera {event.camera}",
-        begins,
-        Crop(),
-        f"{event.camera}, {when}",
-    )
 
 
 def _named(text: str) -> tuple[Path, str]:

@@ -1,8 +1,9 @@
 """A detector from the first minutes of a camera's own stream."""
 
+import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,19 +19,23 @@ from av.video.stream import VideoStream
 
 from metavad.durations import spelled
 from metavad.errors import FullDiskError, MetavadError, OutputError, ShotsError, VideoError
-from metavad.files import is_full_disk
+from metavad.files import is_full_disk, write_text
+from metavad.live.event_clips import clip_of_event, confirmed_events
 from metavad.live.health import Note, Notes
+from metavad.live.index import StoredEvent
 from metavad.live.pictures import size_of
 from metavad.live.reader import BACKOFF, ENOUGH
 from metavad.live.sources import Shown, Source
 from metavad.normality.base import Base
 from metavad.normality.detector import Detector
 from metavad.normality.outliers import outlying_shots
+from metavad.normality.own_footage import left_out
 from metavad.scenes.listing import scene_of_files
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.video import probe, read_frames, tick_frames
 from metavad.scoring.calibrating import calibrate
 from metavad.types import FloatArray
+from metavad.workflows.feedback import feedback
 from metavad.workflows.few_shot import adapt
 
 __all__ = ["FOOTAGE", "Commissioned", "commission", "record", "shots_with_motion"]
@@ -45,6 +50,8 @@ SHORTEST = 2.0
 """Seconds of a file that clips are taken from."""
 STEPS = 10
 """Notes about how far it is."""
+BEGINS = "begins.json"
+"""When each file begins, in seconds on the camera's clock."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ def record(
     Pictures that come coded are kept as they come, others nearly without loss. A source that breaks is opened again.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tape, wait, last = _Tape(folder, seconds), BACKOFF[0], None
+    tape, wait, last = _Tape(folder, seconds, is_dated=source.is_dated), BACKOFF[0], None
     while not is_over() and tape.left > 0:
         count, error = 0, None
         try:
@@ -100,8 +107,9 @@ def record(
 class _Tape:
     """The files of a recording, one for each connection."""
 
-    def __init__(self, folder: Path, seconds: float) -> None:
-        self._folder, self._wanted = folder, seconds
+    def __init__(self, folder: Path, seconds: float, *, is_dated: bool) -> None:
+        self._folder, self._wanted, self._is_dated = folder, seconds, is_dated
+        self._begins = _begins(folder)
         self._had = sum(map(_length, sorted(folder.glob("*.mkv"))))
         self._first: float | None = None
         self._taken = 0.0
@@ -128,6 +136,9 @@ class _Tape:
         if not is_coded:
             self._file = self._file or _File(self._free(), shown)
             self._file.frame(shown)
+        if self._file is not None and self._file.path.name not in self._begins:
+            self._begins[self._file.path.name] = shown.seconds if self._is_dated else time.time()
+            write_text(self._folder / BEGINS, json.dumps(self._begins, indent=1) + "\n")
 
     def note(self, notes: Notes) -> None:
         """How far it is, now and then."""
@@ -154,7 +165,7 @@ class _File:
     """One file: of packets of a stream, or of pictures that are coded here."""
 
     def __init__(self, path: Path, first: "VideoStream | Shown") -> None:
-        self._path, self._begin = path, None if isinstance(first, VideoStream) else first.seconds
+        self.path, self._begin = path, None if isinstance(first, VideoStream) else first.seconds
         with _written(path):
             self._container: OutputContainer = av.open(str(path), "w", format="matroska")
             if isinstance(first, VideoStream):
@@ -177,7 +188,7 @@ class _File:
         self._first = packet.dts if self._first is None else self._first
         packet.pts, packet.dts = packet.pts - self._first, packet.dts - self._first
         packet.stream = self._stream
-        with _written(self._path):
+        with _written(self.path):
             self._container.mux(packet)
 
     def frame(self, shown: Shown) -> None:
@@ -187,12 +198,12 @@ class _File:
             picture = VideoFrame.from_ndarray(picture, format="gray" if picture.ndim == 2 else "rgb24")
         coded = picture.reformat(width=self._stream.width, height=self._stream.height, format="yuv420p")
         coded.pts, coded.time_base = round(1000 * (shown.seconds - (self._begin or 0.0))), Fraction(1, 1000)
-        with _written(self._path):
+        with _written(self.path):
             self._container.mux(self._stream.encode(coded))
 
     def close(self) -> None:
         """Write what is left."""
-        with _written(self._path):
+        with _written(self.path):
             if self._begin is not None:
                 self._container.mux(self._stream.encode(None))
             self._container.close()
@@ -208,6 +219,13 @@ def _written(path: Path) -> Iterator[None]:
             raise FullDiskError(f"{path}: the disk is full; make room") from None
         reason = str(error.strerror or type(error).__name__).lower()
         raise OutputError(f"{path}: expected to write footage, could not ({reason})") from None
+
+
+def _begins(folder: Path) -> dict[str, float]:
+    """When the files of a folder begin, as far as that is known."""
+    with suppress(OSError, ValueError, AttributeError, TypeError):
+        return {str(name): float(seconds) for name, seconds in json.loads((folder / BEGINS).read_bytes()).items()}
+    return {}
 
 
 def _length(path: Path) -> float:
@@ -234,14 +252,17 @@ def commission(
     """A detector from so many seconds of the source; none where it is over before.
 
     The clips are spread, and have motion in them where there is some. Those that are unlike the others are left out.
-    The rest of the footage sets the threshold. Raises :class:`ShotsError` for too little footage; what was recorded
-    stays in ``folder``, and counts when this is tried again.
+    The rest of the footage sets the threshold. What somebody confirmed as abnormal of the camera's events in ``folder``
+    stays confirmed: it is never shown, counts for no threshold, and what is like it scores higher. Raises
+    :class:`ShotsError` for too little footage; what was recorded stays in ``folder``, and counts when this is tried
+    again.
     """
     paths, last = record(source, folder / FOOTAGE, seconds, notes=notes, is_over=is_over)
     if is_over():
         return None
-    scene = _scene(paths, camera)
-    shown = shots_with_motion(scene, shots, shot_frames)
+    scene, confirmed = _scene(paths, camera), confirmed_events(folder, camera)
+    without = _banned(scene, _begins(folder / FOOTAGE), confirmed, base)
+    shown = shots_with_motion(scene, shots, shot_frames, without=without)
     if len(shown) < shots:
         raise ShotsError(
             f"{folder / FOOTAGE}: expected footage for {shots} clips, found {len(shown)}; commission longer, or with "
@@ -263,11 +284,60 @@ def commission(
     calibrated = calibrate(detector, scene)
     for each in calibrated.notable:
         cluster = each.cluster
+        if any(start < cluster.end and cluster.start < end for start, end in without.get(cluster.video, ())):
+            continue
         what = "stands out, and does not count" if each.stands_out else "alarms"
         when = f"{cluster.video}, {each.event.start:.1f} to {each.event.end:.1f} s"
         text = f"in the footage for the threshold, {when} {what}, score {cluster.score:.1f}: {each.event.reason}"
         notes(Note("notable", text, "warning"))
-    return Commissioned(calibrated.detector, odd, calibrated.seconds, last)
+    found = _without(calibrated.detector, without)
+    found = _with_confirmed(found, base, folder, confirmed, notes)
+    return Commissioned(found, odd, calibrated.seconds, last)
+
+
+Spans = Mapping[str, Sequence[tuple[float, float]]]
+"""By video, seconds from when to when."""
+
+
+def _banned(scene: Scene, begins: Mapping[str, float], confirmed: Sequence[StoredEvent], base: Base) -> Spans:
+    """Where the footage shows confirmed events, with all that their scores are means of."""
+    past, future = base.config.scoring.past, base.config.scoring.future
+    return {
+        video.name: [
+            (event.start - past - begin, event.end + future - begin) for event in (each.event for each in confirmed)
+        ]
+        for video in scene.normal
+        if (begin := begins.get(video.path.name)) is not None
+    }
+
+
+def _without(detector: Detector, spans: Spans) -> Detector:
+    """The detector whose threshold is not taken from these spans of its footage."""
+    own = detector.own
+    for video, each in spans.items():
+        for start, end in each:
+            own = left_out(own, video, start, end)
+    return detector if np.array_equal(own.ruling, detector.own.ruling) else detector.with_footage(own)
+
+
+def _with_confirmed(
+    detector: Detector, base: Base, folder: Path, confirmed: Sequence[StoredEvent], notes: Notes
+) -> Detector:
+    """The detector that knows these events as abnormal, as far as it can be shown them; what it cannot is said."""
+    for stored in confirmed:
+        clip = clip_of_event(folder, stored)
+        try:
+            if clip is None:
+                raise VideoError("expected its pictures, found none")
+            detector = feedback(detector, clip, "abnormal", base=base).detector
+        except MetavadError as error:
+            text = f"event {stored.event.id}, confirmed as abnormal, does not raise what is like it any more: {error}"
+            notes(Note("not_confirmed", text, "warning", {"event": stored.event.id}))
+    if confirmed:
+        events = "1 event" if len(detector.confirmed) == 1 else f"{len(detector.confirmed)} events"
+        text = f"confirmed as abnormal before, and still: {events}"
+        notes(Note("confirmed", text, facts={"events": len(detector.confirmed)}))
+    return detector
 
 
 def _scene(paths: Sequence[Path], camera: str) -> Scene:
@@ -296,12 +366,15 @@ def _kept(folder: Path, detector: Detector, numbers: Sequence[int]) -> tuple[Pat
     return tuple(found)
 
 
-def shots_with_motion(scene: Scene, shots: int, length: int) -> list[tuple[str, float]]:
+def shots_with_motion(
+    scene: Scene, shots: int, length: int, *, without: Spans | None = None
+) -> list[tuple[str, float]]:
     """Times (video, second) around which clips are shown: of each of K stretches of the footage one with motion.
 
-    Not the liveliest, which is odd more often, but the one that has more motion than three in four of its stretch.
+    None of them reaches into the spans ``without``. Not the liveliest, which is odd more often, but the one that has
+    more motion than three in four of its stretch.
     """
-    clips = [each for video in scene.normal for each in _clips(video, length)]
+    clips = [each for video in scene.normal for each in _clips(video, length, (without or {}).get(video.name, ()))]
     edges = np.linspace(0, len(clips), shots + 1).round().astype(int)
     chosen = []
     for start, stop in pairwise(edges.tolist()):
@@ -312,12 +385,17 @@ def shots_with_motion(scene: Scene, shots: int, length: int) -> list[tuple[str, 
     return chosen
 
 
-def _clips(video: Video, length: int) -> Iterator[tuple[str, float, float]]:
+def _clips(
+    video: Video, length: int, without: Sequence[tuple[float, float]] = ()
+) -> Iterator[tuple[str, float, float]]:
     """Clips of a video one after the other: its name, the second of their middle, and how much moves (a share)."""
     facts = probe(video)
     ticks = tick_frames(facts.seconds, 10.0)
     moved = _motion(video, ticks.tolist())
     for first in range(0, facts.frames - length + 1, length):
+        begin, end = facts.seconds[[first, first + length - 1]].tolist()
+        if any(start <= end and begin <= stop for start, stop in without):
+            continue
         inside = moved[(ticks >= first) & (ticks < first + length)]
         yield video.name, float(facts.seconds[first + length // 2]), float(inside.mean()) if len(inside) else 0.0
 

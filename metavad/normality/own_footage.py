@@ -18,6 +18,7 @@ __all__ = [
     "also",
     "clusters",
     "joined",
+    "left_out",
     "ruled",
     "window_means",
     "window_peaks",
@@ -132,6 +133,18 @@ def joined(parts: Sequence[tuple[str, FloatArray, FloatArray]]) -> OwnFootage:
         np.zeros(sum(len(peaks) for _, _, peaks in parts), np.int8),
         regime=np.zeros(sum(len(peaks) for _, _, peaks in parts), np.int64),
     )
+
+
+def left_out(own: OwnFootage, video: str, start: float, end: float) -> OwnFootage:
+    """Without the windows of these seconds of a video of this name."""
+    if video not in own.videos:
+        return own
+    same = (own.video == own.videos.index(video)) & (own.starts < end)
+    following = np.append(own.starts[1:], np.inf)
+    following[np.append(own.video[1:] != own.video[:-1], True)] = np.inf
+    ruling = own.ruling.copy()
+    ruling[same & (following > start)] = -1
+    return replace(own, ruling=ruling)
 
 
 def also(own: OwnFootage, video: str, starts: FloatArray, peaks: FloatArray) -> OwnFootage:

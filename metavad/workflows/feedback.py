@@ -24,7 +24,7 @@ from metavad.normality.fit import fit
 from metavad.normality.likeness import Likeness, Pattern
 from metavad.normality.methods import Adapted
 from metavad.normality.model import SceneModel
-from metavad.normality.own_footage import OwnFootage, also, window_peaks, window_seconds, window_starts
+from metavad.normality.own_footage import OwnFootage, also, left_out, window_peaks, window_seconds, window_starts
 from metavad.progress import SILENT, Progress, along
 from metavad.recordings import recordings
 from metavad.scenes.cache import Store, content_digest
@@ -244,7 +244,7 @@ class _Work:
         peak = _peak(self.reader.scores(detector.model, clip), inside)
         last = replace(detector.confirmed[-1], score=peak, clip=clip if detector.stored is not None else None)
         detector = replace(detector, confirmed=(*detector.confirmed[:-1], last))
-        own = _left_out(detector.own, event.video.name, start, end)
+        own = left_out(detector.own, event.video.name, start, end)
         is_as_before = detector.shots == self.detector.shots and np.array_equal(own.ruling, detector.own.ruling)
         return detector if is_as_before else detector.with_footage(own)
 
@@ -478,18 +478,6 @@ def _grid(model: SceneModel) -> tuple[int, int]:
 def _earlier(own: OwnFootage) -> OwnFootage:
     """What was scored by the detector before."""
     return replace(own, is_earlier=bool(own.known.any()))
-
-
-def _left_out(own: OwnFootage, video: str, start: float, end: float) -> OwnFootage:
-    """Without the windows of these seconds of a video of this name."""
-    if video not in own.videos:
-        return own
-    same = (own.video == own.videos.index(video)) & (own.starts < end)
-    following = np.append(own.starts[1:], np.inf)
-    following[np.append(own.video[1:] != own.video[:-1], True)] = np.inf
-    ruling = own.ruling.copy()
-    ruling[same & (following > start)] = -1
-    return replace(own, ruling=ruling)
 
 
 def _windows(detector: Detector, reader: _Reader, event: EventClip) -> tuple[str, FloatArray, FloatArray] | None:

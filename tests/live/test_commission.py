@@ -1,16 +1,23 @@
 """A detector from a camera's own stream: which clips are shown, which are left out, and what is kept of it."""
 
+import json
+from dataclasses import replace
 from functools import partial
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 import metavad
 from metavad.errors import ShotsError, VideoError
 from metavad.live import commission as module
+from metavad.live.clips import write_frames
 from metavad.live.commission import commission, record, shots_with_motion
+from metavad.live.index import Index
 from metavad.live.sources import FileSource
+from metavad.live.types import CameraEvent
+from metavad.normality.likeness import Likeness
 from metavad.scenes.listing import scene_of_files
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import load_suite
@@ -131,3 +138,64 @@ def test_footage_of_the_size_that_most_of_it_has_is_taken(tmp_path):
     (tmp_path / "004.mkv").write_bytes(b"what a kill has left")
     scene = module._scene(sorted(tmp_path.glob("*.mkv")), "lobby")
     assert [video.name for video in scene.normal] == ["002", "003"]
+
+
+@pytest.fixture
+def confirmed(tmp_path, tiny_base, pictures):
+    """A folder in which somebody confirmed an event from 6 to 7 seconds after midnight, and one without pictures."""
+    made = CameraEvent("e1", "lobby", "", "utc", 6.0, 7.0, 6.5, 5.0, 3.0, None, "", is_over=True)
+    (tmp_path / "events").mkdir()
+    small = [cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (64, 48)) for picture in pictures]
+    grey = [(number / 10, small[number % len(small)]) for number in range(20, 80)]
+    write_frames(tmp_path / "events" / "e1.mkv", grey)
+    with Index(tmp_path, make=True) as index:
+        for id, later, kept, verdict in (
+            ("e1", 0, "events/e1.mkv", "abnormal"),
+            ("e2", 10, None, "abnormal"),
+            ("e3", 5, None, "normal"),
+        ):
+            index.put_event(replace(made, id=id, start=made.start + later, end=made.end + later))
+            index.note(id, frames=kept, verdict=verdict)
+    return tmp_path
+
+
+def test_what_was_confirmed_stays_so_and_is_never_shown(confirmed, tiny_base, pictures):
+    """The footage of a new detector shows the very events: from 6 to 7 seconds, and from 16 to 17."""
+    notes, turns = [], [(pictures[n % len(pictures)], n / 10) for n in range(300)]
+    made = commission(
+        tiny_base, Given(turns[:250]), confirmed, camera="lobby", seconds=24.0, shots=4, notes=notes.append
+    )
+    detector = made.detector
+    assert [(each.source, each.start, each.end) for each in detector.confirmed] == [("camera lobby", 6.0, 7.0)]
+    before, after = detector.model.scoring.past, detector.model.scoring.future
+    own = detector.own
+    for start, end in ((6.0, 7.0), (16.0, 17.0)):
+        assert all(began > end + after or began + clip.length / 10 < start - before for clip, began in shown(detector))
+        assert set(own.ruling[(own.starts < end) & (own.starts + before + after > start)]) == {-1}
+    assert (own.ruling < 0).mean() < 0.5
+    assert [note.text for note in notes if note.kind.endswith("confirmed")] == [
+        "event e2, confirmed as abnormal, does not raise what is like it any more: expected its pictures, found none",
+        "confirmed as abnormal before, and still: 1 event",
+    ]
+    scores = [each.score for each in metavad.score(detector, iter(turns))]
+    plain = replace(detector, model=replace(detector.model, likeness=Likeness()))
+    less = [each.score for each in metavad.score(plain, iter(turns))]
+    assert max(np.subtract(scores, less)) > 0.1
+    assert min(np.subtract(scores, less)) >= 0
+
+
+def shown(detector):
+    """The shots, each with the second at which it begins: of one file."""
+    return zip(detector.shots, detector.began, strict=True)
+
+
+def test_footage_knows_when_it_was_taken(tmp_path, pictures, monkeypatch):
+    turns = [(picture, 100 + n / 10) for n, picture in enumerate(pictures[:20])]
+    record(Given(turns, turns), tmp_path / "dated", 3.0, notes=[].append, is_over=never)
+    assert json.loads((tmp_path / "dated" / "begins.json").read_text()) == {"001.mkv": 100.0, "002.mkv": 100.0}
+    monkeypatch.setattr("metavad.live.commission.time.time", lambda: 1_780_000_000.0)
+    record(undated(turns), tmp_path / "now", 1.0, notes=[].append, is_over=never)
+    assert json.loads((tmp_path / "now" / "begins.json").read_text()) == {"001.mkv": 1_780_000_000.0}
+    (tmp_path / "now" / "begins.json").write_text("[]")
+    record(undated(turns), tmp_path / "now", 2.5, notes=[].append, is_over=never)
+    assert list(json.loads((tmp_path / "now" / "begins.json").read_text())) == ["002.mkv"]
