@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -44,12 +45,8 @@ def render_page(
     zone: tzinfo | None = None,
 ) -> str:
     """The page as HTML text, the latest event first; times in this zone, else in that of the machine."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_on_one_line
-    )
-    template = environment.from_string(Path(__file__).with_name("events.html.j2").read_text(encoding="utf-8"))
     cameras = sorted({stored.event.camera for stored in events} | {camera for camera, _, _ in conditions})
-    return template.render(
+    return _template().render(
         cameras=cameras,
         events=[
             {
@@ -70,6 +67,15 @@ def render_page(
             for camera, each, clock in reversed(conditions)
         ],
     )
+
+
+@cache
+def _template() -> jinja2.Template:
+    """Compiled once: the page is written with every event."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_on_one_line
+    )
+    return environment.from_string(Path(__file__).with_name("events.html.j2").read_text(encoding="utf-8"))
 
 
 def when(seconds: float, clock: Clock, zone: tzinfo | None = None) -> str:
