@@ -12,6 +12,7 @@ from metavad.experts.base import Expert, Memory, Reason
 from metavad.experts.layers import ChannelAttention, SelfAttention, block, huber
 from metavad.experts.lucas_kanade import flow_difference
 from metavad.experts.prototypes import Prototypes
+from metavad.experts.resampling import enlarged, halved, is_plain, means_around, pixels_to_channels
 from metavad.features.feature import grid_of
 from metavad.features.sample import Sample
 
@@ -82,11 +83,11 @@ class Prediction(Expert):
         """Minus PSNR of patches (B, T, h, w), and with prototypes the distance to them, in decibels."""
         start, (batch, ticks) = self.first(sample), sample.seconds.shape
         windows, targets = self._windows(sample, start, 1)
-        change, distance = self._foresee(windows)
+        change, distance = self._foreseen(windows)
         error = targets - windows[:, -1] - change
         grid = grid_of(error.shape[-2], error.shape[-1], self.rows)
-        patches = functional.avg_pool2d(error.square()[:, None], 5, 1, 2, count_include_pad=False)
-        decibels = 10.0 * torch.log10(functional.adaptive_max_pool2d(patches, grid)[:, 0] + 1e-6)
+        patches = means_around(error.square(), 2)
+        decibels = 10.0 * torch.log10(functional.adaptive_max_pool2d(patches, grid) + 1e-6)
         if distance is not None:
             far = functional.interpolate(distance[:, None], size=grid, mode="bilinear", align_corners=False)[:, 0]
             decibels = decibels + 10.0 * torch.log10(far.clamp_min(0) + 0.01)
@@ -124,14 +125,31 @@ class Prediction(Expert):
             each = each + SEPARATENESS * self.prototypes.crowding()
         return each
 
+    def _foreseen(self, windows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The same bits as :meth:`_foresee`, a few windows at a time, so that what lies between stays in the cache."""
+        if not is_plain(windows) or self.settings.attention == "self":  # whose products round by how many there are
+            return self._foresee(windows)
+        changes, distances = zip(*map(self._foresee, windows.split(_parts(len(windows)))), strict=True)
+        return torch.cat(changes), None if self.prototypes is None else torch.cat(distances)
+
     def _foresee(self, windows: Tensor) -> tuple[Tensor, Tensor | None]:
         """(B, past, H, W) to the expected change (B, H, W), the mean grey level taken out; distances (B, h, w)."""
         windows = windows - windows.mean((1, 2, 3), keepdim=True)
-        fine = self.enter(functional.pixel_unshuffle(windows, 2))
-        coarse = self.down(functional.avg_pool2d(fine, 2, ceil_mode=True))
+        fine = self.enter(pixels_to_channels(windows))
+        coarse = self.down(halved(fine))
         coarse, distance = self.attention(self.deep(coarse) + coarse), None
         if self.prototypes is not None:
             coarse, distance = self.prototypes(coarse)
-        back = functional.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        back = enlarged(coarse, (fine.shape[-2], fine.shape[-1]))
         change: Tensor = self.leave(self.up(torch.cat([fine, back], dim=1)))
         return functional.pixel_shuffle(change, 2)[:, 0], distance
+
+
+_TOGETHER = 8
+"""Windows that are foreseen at once."""
+
+
+def _parts(windows: int) -> list[int]:
+    """How many at a time: the last part takes the rest, for a network rounds otherwise when it is asked for one."""
+    parts = max(1, windows // _TOGETHER)
+    return [_TOGETHER] * (parts - 1) + [windows - _TOGETHER * (parts - 1)]

@@ -1,5 +1,8 @@
 """The future-frame predictor: which windows its loss and score look at."""
 
+from typing import Any
+
+import pytest
 import torch
 
 from metavad.config import PredictionConfig
@@ -50,3 +53,22 @@ def test_unknown_frames_do_not_count() -> None:
     spoilt = Sample({"frames": sample["frames"].clone()}, sample.known, sample.seconds)
     spoilt.features["frames"][1, 5] = 0.0
     assert float(expert.loss(sample, {}).detach()) == float(expert.loss(spoilt, {}).detach())
+
+
+@pytest.mark.parametrize("settings", [{}, {"prototypes": 4}, {"attention": "channel"}, {"attention": "self"}])
+def test_scores_of_some_windows_at_a_time_are_those_of_all_at_once(settings: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    expert = Prediction(PredictionConfig(channels=8, **settings), rows=6)
+    for ticks in (5, 6, 12, 13, 20, 21, 36):
+        with torch.no_grad():
+            found = expert.score(clips(1, ticks), {})
+        with torch.enable_grad():
+            assert torch.equal(found, expert.score(clips(1, ticks), {})), ticks
+
+
+def test_a_few_windows_at_a_time_are_foreseen_and_never_one_alone_of_several() -> None:
+    expert, seen = small(), list[int]()
+    expert.enter.register_forward_hook(lambda module, given, made: seen.append(len(made)))
+    with torch.no_grad():
+        expert.score(clips(1, expert.past + 33), {})
+    assert seen == [8, 8, 8, 9]
