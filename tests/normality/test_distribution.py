@@ -57,6 +57,18 @@ def test_the_table_is_read_between_its_shots():
     assert float(tail.after(50).surprise(torch.tensor(6.0))) == pytest.approx(low)
 
 
+def test_many_values_are_read_as_each_by_itself():
+    """The line through two neighbouring entries of the table, to the last bit; before, on and beyond all of them."""
+    knots = PopulationScores.fit([exponential(300)], [0]).scores[0]
+    asked = torch.cat([exponential(200, seed=3) * 4, knots, torch.tensor([-5.0, 1e6])])
+    found = PopulationScores(torch.tensor([0]), knots[None]).after(0).surprise(asked.reshape(2, -1)).flatten()
+    for value, surprise in zip(asked, found, strict=True):
+        right = min(max(int((knots < value).sum()), 1), LEVELS - 1)
+        low, high = levels()[right - 1], levels()[right]
+        line = low + (value - knots[right - 1]) / (knots[right] - knots[right - 1]) * (high - low)
+        assert surprise == max(line, levels()[0])
+
+
 def test_without_shots_a_location_has_the_population_s():
     tail = located(torch.zeros(0, 3, 5, 6), torch.zeros(0, 3, dtype=torch.bool))
     nats = exponential(4, 3, 5, 6)
