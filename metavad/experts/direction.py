@@ -10,7 +10,9 @@ from torch.nn import functional
 
 from metavad.config import Config
 from metavad.experts.base import Expert, Memory, Reason
+from metavad.experts.distinct import distinct_ways
 from metavad.experts.parts import by_parts, is_many
+from metavad.experts.resampling import is_plain
 from metavad.experts.shown import cell_at, headings
 from metavad.features.octants import NAMES, OCTANTS, octant, octants_apart
 from metavad.features.sample import Sample
@@ -115,6 +117,11 @@ def _kernel(flow: Tensor, sharpness: Tensor, many: bool) -> Tensor:
 
     With ``many`` the ways go first, where torch's softmax is ten times as fast and rounds otherwise.
     """
+    few = distinct_ways(flow[..., :2]) if is_plain(flow) and not many else None
+    return few.spread(_octants(few.values, sharpness, many)) if few is not None else _octants(flow, sharpness, many)
+
+
+def _octants(flow: Tensor, sharpness: Tensor, many: bool) -> Tensor:
     angle = torch.arange(OCTANTS).to(flow) * (2 * math.pi / OCTANTS)
     along = flow[..., :1] * angle.cos() + flow[..., 1:2] * angle.sin()
     length = flow[..., :2].square().sum(-1, keepdim=True).add(1e-6).sqrt()

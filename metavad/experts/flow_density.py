@@ -6,9 +6,12 @@ from typing import ClassVar
 import torch
 import zuko
 from torch import Tensor, nn
+from zuko.transforms import ComposedTransform
 
 from metavad.config import Config, FlowDensityConfig
 from metavad.experts.base import Expert, Memory, Reason
+from metavad.experts.distinct import distinct_speeds, looked_up
+from metavad.experts.resampling import is_plain
 from metavad.experts.shown import cell_at, fastest
 from metavad.features.sample import Sample
 
@@ -76,10 +79,7 @@ class FlowDensity(Expert):
 
     def score(self, sample: Sample, memory: Memory) -> Tensor:
         """Nats of surprise at the speed (B, T, h, w); the floor where no motion is known yet."""
-        speed = _variables(sample["flow"].movedim(2, -1))[..., :1]
-        # The context has no time: the spline of a row is made once, whatever the length.
-        here = _log_tail(self.speed(_down(speed)).transform(speed))
-        anywhere = _log_tail(self.anywhere().transform(speed))
+        here, anywhere = self._log_tails(sample["flow"][:, :, 2])
         surprise = math.log(2) - torch.logaddexp(here, anywhere)
         known = sample.known["flow"][:, :, None, None]
         return torch.where(known, surprise, surprise.new_tensor(self.floor))
@@ -91,6 +91,18 @@ class FlowDensity(Expert):
         speed = float(speeds[row, column])
         shown = memory["fastest"][:, row, column] if "fastest" in memory else speeds.new_zeros(0)
         return Reason(_sentence(speed, shown), tuple((shown - speed).abs().tolist()))
+
+    def _log_tails(self, speeds: Tensor) -> tuple[Tensor, Tensor]:
+        """Log probability (B, T, h, w) of more than each speed, in a row of the picture and anywhere."""
+        values = _standardised(speeds)[..., None]
+        # The context has no time: the spline of a row is made once, whatever the length.
+        here, anywhere = self.speed(_down(values)).transform, self.anywhere().transform
+        few = distinct_speeds(speeds) if is_plain(speeds) else None
+        if few is not None:
+            once = values.new_zeros(len(few.values)).scatter_(0, few.place.flatten(), values.flatten())
+            if _is_of_rows(here) and torch.equal(few.spread(once), values[..., 0]):
+                return _of_rows(here, once, few.place), few.spread(_log_tail(anywhere(once[:, None])))
+        return _log_tail(here(values)), _log_tail(anywhere(values))
 
     def _drawn(self, sample: Sample) -> tuple[Tensor, Tensor, Tensor]:
         """Every n-th cell, so that a loss costs the same whatever the sample's length."""
@@ -110,6 +122,28 @@ def _down(values: Tensor) -> Tensor:
     """(h, w, 1) for values (..., h, w, C): how far down a cell is, -1 to 1."""
     height, width = values.shape[-3:-1]
     return torch.linspace(-1, 1, height).to(values)[:, None, None].expand(height, width, 1)
+
+
+def _is_of_rows(transform: ComposedTransform) -> bool:
+    """Whether all cells of a row have the same spline, to the last bit."""
+    (spline,) = (each.base for each in transform.transforms)
+    knots = spline.horizontal, spline.vertical, spline.derivatives
+    return all(torch.equal(each, each[:, :1].expand_as(each)) for each in knots)
+
+
+def _of_rows(transform: ComposedTransform, once: Tensor, place: Tensor) -> Tensor:
+    """Log tails of values ``once[place]`` (B, T, h, w) under splines (h, w) of rows: each of a row, in a cell of it."""
+    height, width = place.shape[-2:]
+    number = place + len(once) * torch.arange(height)[:, None]
+    occurs = torch.zeros(height * len(once), dtype=torch.bool).index_fill_(0, number.flatten(), True)
+    row, value = occurs.reshape(height, -1).nonzero().T
+    rank = (occurs.reshape(height, -1).cumsum(1) - 1)[row, value]
+    cells = once.new_zeros((int(rank.max()) // width + 1, height, width))
+    cells[rank // width, row, rank % width] = once[value]
+    found = _log_tail(transform(cells[..., None]))
+    tails = once.new_zeros(height * len(once))
+    tails[row * len(once) + value] = found[rank // width, row, rank % width]
+    return looked_up(tails, number)
 
 
 def _log_tail(latent: Tensor) -> Tensor:
@@ -138,4 +172,8 @@ def _variables(flow: Tensor) -> Tensor:
     """(..., 3) motion to standardised log speed and direction; still cells have no direction."""
     speed = flow[..., 2:]
     direction = flow[..., :2] / (speed + STILL)
-    return torch.cat([((speed + STILL).log() + 3.5) / 1.2, 2.0 * direction], dim=-1)
+    return torch.cat([_standardised(speed), 2.0 * direction], dim=-1)
+
+
+def _standardised(speed: Tensor) -> Tensor:
+    return ((speed + STILL).log() + 3.5) / 1.2

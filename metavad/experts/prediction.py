@@ -129,7 +129,7 @@ class Prediction(Expert):
         """The same bits as :meth:`_foresee`, a few windows at a time, so that what lies between stays in the cache."""
         if not is_plain(windows) or self.settings.attention == "self":  # whose products round by how many there are
             return self._foresee(windows)
-        changes, distances = zip(*map(self._foresee, windows.split(_parts(len(windows)))), strict=True)
+        changes, distances = zip(*map(self._foresee, torch.split(windows, _parts(len(windows)))), strict=True)
         return torch.cat(changes), None if self.prototypes is None else torch.cat(distances)
 
     def _foresee(self, windows: Tensor) -> tuple[Tensor, Tensor | None]:

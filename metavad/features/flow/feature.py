@@ -14,7 +14,7 @@ from torch import Tensor
 from metavad.config import FlowConfig
 from metavad.features.feature import Feature, grid_of
 from metavad.features.flow.horizon import HorizonFlow, horizon_past
-from metavad.features.flow.storage import FASTEST, compress, expand
+from metavad.features.flow.storage import FASTEST, compress, expand, expand_speed
 from metavad.features.networks.registry import digest_of
 from metavad.types import ByteArray, FloatArray
 
@@ -60,8 +60,7 @@ class FlowFeature(Feature):
     def tensor(self, rows: np.ndarray) -> Tensor:
         """(T, 3, h, w) float32, heights/second."""
         rows = np.asarray(rows)
-        speed = (rows[:, 2:].astype(np.float32) / 255.0) ** 2 * FASTEST
-        return torch.from_numpy(np.concatenate([expand(rows[:, :2]), speed], axis=1))
+        return torch.from_numpy(np.concatenate([expand(rows[:, :2]), expand_speed(rows[:, 2:])], axis=1))
 
     def key(self) -> Mapping[str, object]:
         """Method and settings."""

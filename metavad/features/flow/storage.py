@@ -8,7 +8,7 @@ import numpy as np
 
 from metavad.types import ByteArray, FloatArray
 
-__all__ = ["FASTEST", "compress", "expand"]
+__all__ = ["FASTEST", "compress", "expand", "expand_speed"]
 
 FASTEST = 3.0
 """Heights of the frame per second that a byte can hold; faster motion is clipped."""
@@ -30,3 +30,8 @@ def expand(stored: ByteArray) -> FloatArray:
     """The inverse of :func:`compress`; a still pixel comes back within 0.0001 of zero."""
     scaled = (stored.astype(np.float32) - 127.5) / 127.5
     return np.asarray(np.sign(scaled) * scaled**2 * FASTEST)
+
+
+def expand_speed(stored: ByteArray) -> FloatArray:
+    """Heights/second of a stored speed, for which there are all 256 steps."""
+    return np.asarray((stored.astype(np.float32) / 255.0) ** 2 * FASTEST)
