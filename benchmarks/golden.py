@@ -99,7 +99,7 @@ def _adapted(folder: Path, site: Path, base: str) -> dict[str, Any]:
         _run("adapt", "--normal", *normal, *options, "--out", str(detector))
         found[f"adapt-{shots}/threshold"] = json.loads((detector / "detector.json").read_text())["threshold"]
         _run("score", *tests, "--detector", str(detector), "--out", str(scores))
-        for video in sorted(scores.iterdir()):
+        for video in sorted(each for each in scores.iterdir() if each.is_dir()):
             found |= {f"score-{shots}/{video.name}/{key}": value for key, value in _scored(video).items()}
     return found
 
