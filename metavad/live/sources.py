@@ -208,10 +208,11 @@ class StreamSource:
     def _container(self) -> "InputContainer":
         if self._address is None:
             return av.open(sys.stdin.buffer, "r", metadata_errors="ignore")
-        options = {"protocol_whitelist": _PROTOCOLS}
+        options, stalled = {"protocol_whitelist": _PROTOCOLS}, STALLED
         if self._address.lower().startswith("rtsp"):
-            options["rtsp_transport"] = "tcp"  # a packet that is lost smears the picture until the next key frame
-        return av.open(self._address, "r", options=options, timeout=(OPENING, STALLED), metadata_errors="ignore")
+            options["rtsp_flags"] = "prefer_tcp"  # a packet that is lost smears the picture until the next key frame
+            stalled = STALLED / 2  # FFmpeg waits twice before it gives up
+        return av.open(self._address, "r", options=options, timeout=(OPENING, stalled), metadata_errors="ignore")
 
 
 def _clock_of(video: OpenVideo, *, live: bool) -> Callable[[VideoFrame], float]:

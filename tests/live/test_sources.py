@@ -202,6 +202,20 @@ def read(source):
     return found, None
 
 
+@pytest.mark.parametrize("scheme", ["rtsp", "RTSPS", "http"])
+def test_rtsp_asks_for_tcp_first_and_a_stall_takes_no_longer_than_elsewhere(scheme, monkeypatch):
+    asked = []
+
+    def refuse(address, mode, *, options, timeout, **_):
+        asked.append((options.get("rtsp_flags"), timeout))
+        raise ValueError
+
+    monkeypatch.setattr("metavad.live.sources.av.open", refuse)
+    with pytest.raises(VideoError):
+        list(source_of(f"{scheme}://u:hunter2@camera/x").frames())
+    assert asked == [(None, (15.0, 10.0)) if scheme == "http" else ("prefer_tcp", (15.0, 5.0))]
+
+
 def test_motion_jpeg_is_dated_when_it_comes():
     jpegs = [cv2.imencode(".jpg", numbered(n))[1].tobytes() for n in range(40)]
     head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"

@@ -20,8 +20,10 @@ import pytest
 
 import metavad
 from metavad.live.commission import commission
-from metavad.live.index import Index
+from metavad.live.index import Index, Session
 from metavad.live.sources import source_of
+from metavad.live.store import EventStore
+from metavad.live.watch import Watch
 from metavad.scenes.suite import load_suite
 from metavad.scoring.events import EventMerger, in_events
 
@@ -29,15 +31,23 @@ SECRET = "hunter2"
 RATE = 10
 
 
-def coded(pictures, first, last):
-    """Frames of these numbers as a stream without loss, at their times: a key frame each second."""
-    content = io.BytesIO()
+CODERS = {
+    "libx264": ("gray", {"qp": "0", "preset": "ultrafast", "tune": "zerolatency"}),
+    "mpeg4": ("yuv420p", {"qmin": "1", "qmax": "1"}),
+}
+"""The first one loses nothing, the other one little."""
+
+
+def coded(pictures, first, last, coder="libx264", scale=1):
+    """Frames of these numbers as a stream, at their times, so many times as large: a key frame each second."""
+    content, (form, options) = io.BytesIO(), CODERS[coder]
+    height, width = (scale * side for side in pictures[0].shape)
     with av.open(content, "w", format="mpegts") as container:
-        options = {"qp": "0", "preset": "ultrafast", "tune": "zerolatency", "g": str(RATE)}
-        stream = container.add_stream("libx264", rate=RATE, options=options)
-        stream.height, stream.width, stream.pix_fmt = *pictures[0].shape, "gray"
+        stream = container.add_stream(coder, rate=RATE, options={**options, "g": str(RATE)})
+        stream.height, stream.width, stream.pix_fmt = height, width, form
         for number in range(first, last):
             frame = av.VideoFrame.from_ndarray(pictures[number % len(pictures)], format="gray")
+            frame = frame.reformat(width=width, height=height, format=form)
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -68,11 +78,11 @@ class Camera:
         if part is None:
             request.send_error(503)
             return
-        first, last, held = part
+        first, last, held, *how = part
         request.send_response(200)
         request.send_header("Content-Type", "video/mp2t")
         request.end_headers()
-        request.wfile.write(coded(self.pictures, first, last))
+        request.wfile.write(coded(self.pictures, first, last, *how))
         request.wfile.flush()
         self.given += 1
         if held:
@@ -200,6 +210,38 @@ def test_commissioned_broken_and_killed_it_finds_each_event_once(camera, picture
     ]
     for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
         assert SECRET.encode() not in path.read_bytes(), path
+
+
+def test_a_stream_that_comes_back_in_another_coding_or_size_is_watched_on(
+    camera, pictures, cameras, tiny_base, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("metavad.live.reader.BACKOFF", (0.01, 0.02))
+    detector = replace(metavad.adapt(tiny_base, load_suite(str(cameras)).scenes[0], shots=3), threshold=1.5)
+    camera.parts = [(0, 80, False), (80, 160, False, "mpeg4"), (160, 240, False, "mpeg4", 2), (240, 320, False)]
+    session = Session("lobby", "utc", detector.digest, detector.threshold, 1.0, 300.0)
+    notes, store = [], EventStore(tmp_path / "out", session, size=pictures[0].shape)
+
+    def note(each):
+        notes.append(each)
+        if each.kind == "disconnected" and camera.given == 4:
+            until(lambda: not watch.health.waiting)
+            watch.stop()
+
+    source = source_of(camera.address, fast=True)
+    watch = Watch(detector, source, store, tmp_path / "out", camera="lobby", notes=note)
+    watch.run()
+    store.close()
+    health = watch.health
+    assert (health.frames, health.refused, health.dropped, health.connections) == (320, 0, 0, 4)
+    assert [each.facts["width"] for each in notes if each.kind == "connected"] == [96, 96, 192, 96]
+    assert not [each for each in notes if each.level == "error"]
+    found = [
+        [on_camera(tmp_path, pictures, second) for second in (each.event.start, each.event.end)]
+        for each in kept(tmp_path)
+    ]
+    expected = events_of(detector, pictures, range(320))
+    assert len(expected) >= 6
+    assert [len(overlapping(found, event)) for event in expected] == [1] * len(expected)
 
 
 def begun(folder):
