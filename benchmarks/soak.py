@@ -1,15 +1,19 @@
 """Four streams that break and come back, watched for as long as asked: memory, events lost or doubled, delay.
 
-    nice -n 5 python benchmarks/soak.py --minutes 10 --streams 4 --seed 0 --json benchmarks/soak.json
+    python benchmarks/soak.py --minutes 60 --streams 4 --seed 0 --json benchmarks/soak.json
 
 Each stream is a generated camera's video, and twelve seconds in which nothing happens, in a loop: ten frames a second
 in real time, from a small server on this machine. A connection lasts 10 to 60 seconds; then nothing answers for half a
 second to twenty. One process watches each stream, with a small base made for it: what is measured is what goes on
 around the scores. The process of the last stream is also killed (SIGKILL) about every two minutes, and started again.
 
-What is expected are the events that `score` finds in the loop without a break. Counted as lost is one whose frames were
-all sent, and of which nothing was kept; of a killed process also apart, since it takes with it what it had not scored.
-Counted as doubled is one of which two were kept, neither a continuation of the other.
+Events are those that `score` finds in the loop without a break. Where each lay is told from the frames that were sent
+and the scores that were kept: whole, where all its frames arrived and were scored; else partly in a gap, wholly or
+partly in frames that were dropped because scoring fell behind, or about a kill, which takes what was not written down.
+Those wholly in a gap are not looked for. Counted as lost is a whole one of which nothing was kept; each that was not
+kept, of any kind, is named. Counted as doubled is one of which two were kept, neither a continuation of the other.
+
+The page beside the record is written with it.
 """
 
 import argparse
@@ -36,7 +40,7 @@ from urllib.request import urlopen
 import av
 import numpy as np
 from fuzz_inputs import TINY
-from record import begin, options, record_of, write
+from record import ScriptRecord, begin, options, record_of, write
 
 import metavad
 from metavad.live.index import Index
@@ -134,6 +138,9 @@ class Watched:
     memory: list[tuple[float, float]] = field(default_factory=list)
     """Seconds, and MiB that are resident."""
     totals: dict[str, float] = field(default_factory=dict)
+    used: float = 0.0
+    """Seconds of a processor, of this life."""
+    past_lives: float = 0.0
     lives: list[dict[str, float]] = field(default_factory=list)
     killed: list[int] = field(default_factory=list)
     """Frames that were due when it was killed."""
@@ -154,7 +161,7 @@ class Watched:
         self.process.kill()
         self.process.wait()
         self.lives.append(self.totals)
-        self.totals = {}
+        self.totals, self.past_lives, self.used = {}, self.past_lives + self.used, 0.0
         self.start()
 
     def look(self, seconds: float) -> None:
@@ -164,6 +171,8 @@ class Watched:
             lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
             resident = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
             self.memory.append((seconds, resident / 1024))
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+            self.used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         with suppress(OSError, ValueError):
             page = urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5).read().decode()
             values = (line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
@@ -210,32 +219,91 @@ def prepared(folder: Path) -> tuple[Path, list[np.ndarray], list[tuple[int, int]
     return folder / "detector", loop, [(a - 4 * len(loop), b - 4 * len(loop)) for a, b in inside]
 
 
-def judged(watched: Watched, turn: list[tuple[int, int]], length: int) -> dict[str, int]:
-    """Events that were expected, kept, lost and doubled."""
+@dataclass(frozen=True)
+class Seen:
+    """An event of the loop, and what became of it; frames as they were due."""
+
+    start: int
+    stop: int
+    frames: int
+    """Those that lie in it, both ends included."""
+    sent: int
+    scored: int
+    lay: str
+    """Where."""
+    kept: int
+    """Events that were kept of it, without continuations."""
+
+
+WHOLE, CUT, KILLED = "whole", "partly in a gap", "about a kill"
+DROPPED, PARTLY = "wholly in dropped frames", "partly in dropped frames"
+KINDS = (WHOLE, CUT, PARTLY, DROPPED, KILLED)
+BESIDE = 15, 5
+"""Frames before and after an event in which a gap, or dropped frames, may lower its score."""
+
+
+def judged(watched: Watched, turn: list[tuple[int, int]], length: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Events that were expected, kept, lost and doubled; and each that was not kept, with where it lay."""
     with av.open(io.BytesIO(sample(watched.stream.pictures))) as container:
         first = next(container.decode(video=0)).time
     offset = json.loads((watched.folder / "out" / "state.json").read_text())["offset"]
+
+    def number(seconds: float) -> int:
+        return round(RATE * (seconds - offset - first))
+
     with Index(watched.folder / "out") as index:
         kept = sorted((stored.event for stored in index.events()), key=lambda each: each.start)
-    spans = [tuple(round(RATE * (time - offset - first)) for time in (each.start, each.end)) for each in kept]
-    sent = sorted(number for start, stop in watched.stream.sent for number in range(start, stop))
-    numbers = set(sent)
+        parts = [part for _, each in index.scores() for part in each]
+    scored = {number(second) for part in parts for second in part.arrays()[0]}
+    sent = {each for start, stop in watched.stream.sent for each in range(start, stop)}
+    spans = [(number(each.start), number(each.end)) for each in kept]
     expected = [(a + n * length, b + n * length) for n in range(max(sent, default=0) // length + 1) for a, b in turn]
-    counts = {"expected": 0, "kept": len(kept), "linked": sum(each.linked_to is not None for each in kept)}
-    counts |= {"cut": sum(each.is_cut for each in kept), "lost": 0, "lost to a kill": 0, "doubled": 0, "unexpected": 0}
-    for start, stop in expected:
-        if not numbers.issuperset(range(start, stop)):
-            continue
-        counts["expected"] += 1
-        inside = [place for place, (a, b) in enumerate(spans) if a <= stop and start <= b]
-        if not inside:
-            place = bisect_left(watched.killed, start)
-            near = watched.killed[max(0, place - 1) : place + 1]
-            was_killed = any(start - 10 * RATE <= number <= stop + 3 * RATE for number in near)
-            counts["lost to a kill" if was_killed else "lost"] += 1
-        counts["doubled"] += max(0, sum(kept[place].linked_to is None for place in inside) - 1)
-    counts["unexpected"] = sum(not any(a <= stop and start <= b for start, stop in expected) for a, b in spans)
-    return counts
+    each = [seen(watched, span, sent, scored, spans, kept) for span in expected if sent.intersection(range(*span))]
+    counts: dict[str, Any] = {"frames sent": len(sent), "frames scored": len(scored)}
+    counts |= {"expected": sum(one.lay == WHOLE for one in each)}
+    counts |= {"lost": sum(one.lay == WHOLE and not one.kept for one in each)}
+    counts |= {"doubled": sum(max(0, one.kept - 1) for one in each)}
+    counts |= {"unexpected": sum(not any(a <= stop and start <= b for start, stop in expected) for a, b in spans)}
+    counts |= {"kept": len(kept), "linked": sum(one.linked_to is not None for one in kept)}
+    counts |= {"cut": sum(one.is_cut for one in kept)}
+    for kind in KINDS[1:]:
+        inside = [one for one in each if one.lay == kind]
+        counts[kind] = {"events": len(inside), "kept": sum(one.kept > 0 for one in inside)}
+    missed = []
+    for one in each:
+        if not one.kept:
+            around = set(range(one.start - BESIDE[0], one.stop + BESIDE[1]))
+            row = {"stream": watched.folder.name, "frames": [one.start, one.stop], "lay": one.lay}
+            row |= {"sent": f"{one.sent}/{one.frames}", "scored": f"{one.scored}/{one.frames}"}
+            missed.append(row | {"beside what was not scored": not around <= scored})
+    return counts, missed
+
+
+def seen(
+    watched: Watched,
+    span: tuple[int, int],
+    sent: set[int],
+    scored: set[int],
+    spans: list[tuple[int, int]],
+    kept: list[Any],
+) -> Seen:
+    """Where an event lay, and what was kept of it."""
+    start, stop = span
+    inside = set(range(start, stop))
+    arrived, known = len(inside & sent), len(inside & scored)
+    place = bisect_left(watched.killed, start)
+    near = watched.killed[max(0, place - 1) : place + 1]
+    if known == len(inside):
+        lay = WHOLE
+    elif arrived < len(inside):
+        lay = CUT
+    elif any(start - 12 * RATE <= each <= stop + 3 * RATE for each in near):
+        lay = KILLED
+    else:
+        lay = PARTLY if known else DROPPED
+    found = [kept[n] for n, (a, b) in enumerate(spans) if a <= stop and start <= b]
+    count = sum(each.linked_to is None for each in found)
+    return Seen(start, stop, len(inside), arrived, known, lay, max(count, min(1, len(found))))
 
 
 def sample(pictures: list[np.ndarray]) -> bytes:
@@ -279,6 +347,67 @@ def growth(watched: Watched) -> dict[str, float]:
     return {"early": round(early, 1), "late": round(late, 1), "growth": round(late - early, 1)}
 
 
+SHOWN = (
+    *("stream", "connections", "kills", "frames", "dropped", "expected", "lost", "doubled", "unexpected", "cut"),
+    *("linked", "delay p50 s", "delay p99 s", "processor ms a frame", "memory growth MiB"),
+)
+"""Columns of the page."""
+
+
+def page(record: ScriptRecord) -> str:
+    """The record for people."""
+    rows: Any = record.rows
+    facts: Any = record.facts
+    total = {name: sum(row[name] for row in rows) for name in ("expected", "lost", "doubled", "unexpected", "dropped")}
+    kinds = {kind: [sum(row[kind][name] for row in rows) for name in ("events", "kept")] for kind in KINDS[1:]}
+    lines = [
+        "# Streams that break and come back",
+        "",
+        "```sh",
+        str(record.command),
+        "```",
+        "",
+        "Servers on this machine play a generated camera's video in a loop, ten frames a second, in real time. Every "
+        "10 to 60 seconds a connection breaks, and comes back after half a second to twenty. A `metavad watch` process "
+        "watches each. The process of the last stream is killed about every two minutes (SIGKILL), and started again. "
+        "The base is a small one made for it: what is measured is what goes on around the scores.",
+        "",
+        "Expected are the events that `score` finds in the loop without a break, and whose frames all arrived and were "
+        "scored. The page is written by the script.",
+        "",
+        "| " + " | ".join(SHOWN) + " |",
+        "|" + "---|" * len(SHOWN),
+        *("| " + " | ".join(str(row.get(name, "")) for name in SHOWN) + " |" for row in rows),
+        "",
+        f"In {facts['minutes']:g} minutes, on {facts['cores']} cores (load average {facts['load average'][0]} at the "
+        f"end), {total['lost']} of {total['expected']} events were lost, {total['doubled']} doubled, "
+        f"{total['unexpected']} found where nothing happened; {total['dropped']} frames were dropped. What did not lie "
+        "whole in frames that were scored:",
+        "",
+        "| where events lay | events | something of it was kept |",
+        "|---|---|---|",
+        *(f"| {kind} | {events} | {kept} |" for kind, (events, kept) in kinds.items()),
+    ]
+    if facts["missed"]:
+        names = ("stream", "frames", "lay", "sent", "scored", "beside what was not scored")
+        lines += [
+            "",
+            "Events of which nothing was kept:",
+            "",
+            "| " + " | ".join(names) + " |",
+            "|" + "---|" * len(names),
+        ]
+        lines += ["| " + " | ".join(spelled(each[name]) for name in names) + " |" for each in facts["missed"]]
+    return "\n".join(lines) + "\n"
+
+
+def spelled(value: Any) -> str:
+    """A value in a table."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value[0]} to {value[1]}" if isinstance(value, list) else str(value)
+
+
 def main() -> None:
     """Serve, watch, break, kill, and count; exit code 1 where an event was lost or doubled."""
     given = begin(arguments())
@@ -306,21 +435,28 @@ def main() -> None:
         for camera in cameras:
             camera.look(time.monotonic() - begun)
             codes.append(camera.end())
-        rows: list[dict[str, Any]] = []
+        rows, missed = list[dict[str, Any]](), list[dict[str, Any]]()
         for camera, code in zip(cameras, codes, strict=True):
             row: dict[str, Any] = {"stream": camera.folder.name, "connections": len(camera.stream.sent)}
             row |= {"kills": len(camera.killed), "exit code": code}
             row |= {"frames": int(camera.total("metavad_frames_total"))}
             row |= {"dropped": int(camera.total("metavad_dropped_total"))}
-            row |= judged(camera, turn, len(loop))
+            found, lost = judged(camera, turn, len(loop))
+            row |= found
+            missed += lost
             row |= {"delay p50 s": round(quantile(camera, 0.5), 2), "delay p99 s": round(quantile(camera, 0.99), 2)}
+            row |= {"processor ms a frame": round(1000 * (camera.past_lives + camera.used) / max(row["frames"], 1), 1)}
             row |= {} if camera.killed else {f"memory {name} MiB": value for name, value in growth(camera).items()}
             rows.append(row)
             print(row, flush=True)
             if code != 143:
                 print((camera.folder / "log.jsonl").read_text()[-500:], flush=True)
-    facts = {"minutes": given.minutes, "load average": [round(each, 1) for each in os.getloadavg()]}
-    write(given.json, record_of(rows, base=None, seed=given.seed, **facts))
+    facts = {"minutes": given.minutes, "cores": os.cpu_count(), "missed": missed}
+    facts["load average"] = [round(each, 1) for each in os.getloadavg()]
+    record = record_of(rows, base=None, seed=given.seed, **facts)
+    write(given.json, record)
+    if given.json:
+        given.json.with_suffix(".md").write_text(page(record), encoding="utf-8")
     sys.exit(any(row["lost"] + row["doubled"] > 0 for row in rows))
 
 

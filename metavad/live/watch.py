@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as Flag
 
+import numpy as np
+
 from metavad.errors import MetavadError, VideoError
 from metavad.live.health import Health, Note, Notes
 from metavad.live.latest import LatestDetector
@@ -165,6 +167,8 @@ class Watch:
     def run(self) -> None:
         """Watch; raises what ended the source where that is an error, once everything is written."""
         self._resume()
+        if self._source.is_live:
+            self._warm_up()
         reader = Reader(self._source, self._backlog, self._timeline, self.health, self._notes)
         reader.start()
         try:
@@ -175,6 +179,13 @@ class Watch:
             self._save()
         if error is not None:
             raise error
+
+    def _warm_up(self) -> None:
+        """Load what the first scores load (more than a second of a processor) before a frame waits for it."""
+        live, blank = Live(self._detector), np.zeros(self._pictures.size, np.uint8)
+        for number in range(2):
+            live.push(blank, number / 10)
+        live.flush()
 
     # --- frames --------------------------------------------------------------------------------------------------
 

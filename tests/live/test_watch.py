@@ -10,9 +10,11 @@ import pytest
 import metavad
 from metavad.errors import BundleError, OutputError, VideoError
 from metavad.live.health import Health
+from metavad.live.reader import Reader
 from metavad.live.sources import FileSource
 from metavad.live.state import load_state
 from metavad.live.watch import Watch
+from metavad.normality.model import SceneModel
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
@@ -245,6 +247,29 @@ def test_an_event_that_goes_on_is_updated_now_and_then(detector, long, tmp_path,
     watched(replace(detector, threshold=0.5), Given(long), sink, tmp_path)
     assert [what for what, _ in sink.calls].count("ongoing") > 2
     assert len(sink.events) == 1
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_a_live_source_is_opened_once_scoring_is_warm(detector, long, tmp_path, monkeypatch, is_live):
+    """What is loaded with the first score would have frames wait, and be dropped."""
+    scored, score, start, sink = [], SceneModel.score, Reader.start, Kept()
+
+    def counted(model, *given):
+        scored.append(1)
+        return score(model, *given)
+
+    def started(reader):
+        scored.append("open")
+        start(reader)
+
+    monkeypatch.setattr(SceneModel, "score", counted)
+    monkeypatch.setattr(Reader, "start", started)
+    source = Given(long[:20])
+    source.is_live = is_live
+    watched(detector, source, sink, tmp_path)
+    assert (scored[0] == 1) == is_live
+    assert "open" in scored[:3]
+    assert [each.seconds for each in sink.frames_of] == [seconds for _, seconds in long[:20]]
 
 
 # --- another version of the detector -------------------------------------------------------------------------
