@@ -146,7 +146,7 @@ def _commission(
     from metavad.cli.bases import open_base
     from metavad.durations import spelled
     from metavad.files import is_free
-    from metavad.live.commission import commission
+    from metavad.live.commission import commission, put_aside_later
     from metavad.live.health import Note
     from metavad.normality.detector import save_detector
 
@@ -169,6 +169,7 @@ def _commission(
     if made is None:
         return None
     save_detector(place, made.detector)
+    put_aside_later(out)
     shown = len(made.detector.shots)
     text = f"{place}: shown {shown} clips, threshold from {spelled(made.seconds)} of other footage"
     notes(Note("commissioned", text, facts={"shots": shown, "left_out": len(made.odd)}))

@@ -38,7 +38,7 @@ from metavad.types import FloatArray
 from metavad.workflows.feedback import feedback
 from metavad.workflows.few_shot import adapt
 
-__all__ = ["FOOTAGE", "Commissioned", "commission", "record", "shots_with_motion"]
+__all__ = ["FOOTAGE", "Commissioned", "commission", "put_aside_later", "record", "shots_with_motion"]
 
 FOOTAGE = "commission"
 """Folder of what the stream showed meanwhile."""
@@ -52,6 +52,8 @@ STEPS = 10
 """Notes about how far it is."""
 BEGINS = "begins.json"
 """When each file begins, in seconds on the camera's clock."""
+USED = "used"
+"""Lies beside footage that a detector was made of."""
 
 
 @dataclass(frozen=True)
@@ -255,8 +257,9 @@ def commission(
     The rest of the footage sets the threshold. What somebody confirmed as abnormal of the camera's events in ``folder``
     stays confirmed: it is never shown, counts for no threshold, and what is like it scores higher. Raises
     :class:`ShotsError` for too little footage; what was recorded stays in ``folder``, and counts when this is tried
-    again.
+    again. Footage that made a detector does not (:func:`put_aside_later`).
     """
+    _put_aside(folder)
     paths, last = record(source, folder / FOOTAGE, seconds, notes=notes, is_over=is_over)
     if is_over():
         return None
@@ -293,6 +296,21 @@ def commission(
     found = _without(calibrated.detector, without)
     found = _with_confirmed(found, base, folder, confirmed, notes)
     return Commissioned(found, odd, calibrated.seconds, last)
+
+
+def put_aside_later(folder: Path) -> None:
+    """The footage in a folder has made a detector that is written: another one is made of what the camera shows then.
+
+    It is put aside when that begins.
+    """
+    (folder / FOOTAGE / USED).touch()
+
+
+def _put_aside(folder: Path) -> None:
+    if (folder / FOOTAGE / USED).exists():
+        taken = [path.name.removeprefix(f"{FOOTAGE}-") for path in folder.glob(f"{FOOTAGE}-*")]
+        number = max((int(each) for each in taken if each.isdecimal()), default=0) + 1
+        (folder / FOOTAGE).rename(folder / f"{FOOTAGE}-{number}")
 
 
 Spans = Mapping[str, Sequence[tuple[float, float]]]

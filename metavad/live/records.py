@@ -49,7 +49,7 @@ class WatchedEvent(_Form):
     id: str
     camera: str
     detector: str
-    """Digest of the version that found it."""
+    """Digest of the version that raised it."""
     start: Time
     end: Time
     """While it goes on, the last alarm by now."""
@@ -169,12 +169,13 @@ def place_of(stored: StoredEvent) -> str:
 CSV_COLUMNS = (
     *("id", "camera", "start", "end", "peak", "seconds", "score", "threshold", "x", "y", "width", "height", "place"),
     *("reason", "is_over", "is_cut", "linked_to", "announced", "withheld", "verdict", "snapshot", "clip", "frames"),
+    "detector",
 )
 
 
 def csv_row(event: WatchedEvent) -> dict[str, Any]:
     """An event by the columns of a table."""
-    flat = event.model_dump(exclude={"box", "shares", "detector"})
+    flat = event.model_dump(exclude={"box", "shares"})
     return flat | (dict.fromkeys(("x", "y", "width", "height")) if event.box is None else event.box.model_dump())
 
 

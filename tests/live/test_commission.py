@@ -13,7 +13,7 @@ import metavad
 from metavad.errors import ShotsError, VideoError
 from metavad.live import commission as module
 from metavad.live.clips import write_frames
-from metavad.live.commission import commission, record, shots_with_motion
+from metavad.live.commission import commission, put_aside_later, record, shots_with_motion
 from metavad.live.index import Index
 from metavad.live.sources import FileSource
 from metavad.live.types import CameraEvent
@@ -187,6 +187,19 @@ def test_what_was_confirmed_stays_so_and_is_never_shown(confirmed, tiny_base, pi
 def shown(detector):
     """The shots, each with the second at which it begins: of one file."""
     return zip(detector.shots, detector.began, strict=True)
+
+
+def test_footage_that_made_a_detector_is_put_aside_for_the_next_one(tmp_path, tiny_base, pictures):
+    turns = [(picture, n / 10) for n, picture in enumerate(pictures[:20])]
+    counts = []
+    for is_made in (False, True, True, False):
+        with pytest.raises(ShotsError):
+            commission(tiny_base, undated(turns), tmp_path, camera="lobby", seconds=9.0)
+        counts.append(len(list((tmp_path / "commission").glob("*.mkv"))))
+        if is_made:
+            put_aside_later(tmp_path)
+    assert counts == [1, 2, 1, 1]
+    assert sorted(path.name for path in tmp_path.glob("commission-*")) == ["commission-1", "commission-2"]
 
 
 def test_footage_knows_when_it_was_taken(tmp_path, pictures, monkeypatch):

@@ -108,7 +108,7 @@ def test_exports(metavad, watched, tmp_path):
     with (tmp_path / "all.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == [event().id, "yard-1"]
-    assert (rows[0]["x"], rows[0]["reason"]) == ("8", event().reason)
+    assert (rows[0]["x"], rows[0]["reason"], rows[0]["detector"]) == ("8", event().reason, event().detector)
     assert rows[1]["reason"] == "'=evil, <b>", "no spreadsheet computes it"
 
 
