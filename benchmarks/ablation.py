@@ -37,6 +37,8 @@ from metavad.scoring.baselines import motion, position
 from metavad.types import FloatArray
 from metavad.workflows.suites import open_suite
 
+UNLOCATED = ("without location", "without location and offset")
+"""Rows with the population's distribution at every location."""
 Calibrations = Mapping[str, Calibration]
 Scorer = Callable[[Surprise], Tensor]
 """Surprise maps (T, h, w) of the experts to one frame score each (T,)."""
@@ -119,7 +121,7 @@ def _draw(
         found = surprise_of(model, library, video.features)
         unlocated = surprise_of(anywhere, library, video.features)
         for name, scorer in _variants(model).items():
-            used = unlocated if name == "without location" else found
+            used = unlocated if name in UNLOCATED else found
             future = 0.0 if name == "strictly causal" else None
             scores[name].append(on_frames(scorer(used), found.known, video, base.config.scoring, future=future))
     return scores
@@ -134,7 +136,10 @@ def _variants(model: SceneModel) -> dict[str, Scorer]:
         **{f"without {name}": {key: each for key, each in whole.items() if key != name} for name in every},
         **{f"{name} alone": _with_weights({name: whole[name]} if name in whole else {}) for name in every},
         "only initially active": {name: whole[name] for name in initially_active(model.experts) if name in whole},
-        "without camera offset": {name: replace(each, offset=0.0) for name, each in whole.items()},
+        **dict.fromkeys(
+            ("without camera offset", "without location and offset"),
+            {name: replace(each, offset=0.0) for name, each in whole.items()},
+        ),
         "weights not learned": {
             name: replace(each, weight=weight_after(start[name], size)) for name, each in whole.items()
         },

@@ -2,7 +2,7 @@
 
 Rows are those of `ablation.py`. Each dataset counts once, however many cameras it has: gains are means over datasets,
 with a 95 % bootstrap interval over datasets, and the least and the most that they become when one dataset is left out.
-Clips are as many as are named with each suite (K), and none.
+Clips are none, one, and as many as are named with each suite (K).
 
     python benchmarks/ablation_real.py --suite ped2@10 --suite umn@10 --suite benchmarks/suites/falls.toml@3 --json FILE
 """
@@ -21,8 +21,8 @@ from metavad.normality.base import load_base
 from metavad.workflows.suites import open_suite
 
 Found = dict[str, dict[str, dict[str, float]]]
-"""AUC by dataset, variant, and "none" or "most" clips, the mean over its cameras."""
-COUNTS = ("none", "most")
+"""AUC by dataset, variant, and number of clips, the mean over its cameras."""
+COUNTS = ("none", "one", "most")
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -40,8 +40,9 @@ def main() -> None:
     base, found = load_base(given.base), Found()
     for name, shots in given.suite:
         suite = open_suite(name, given.data)
-        cameras = [auc_by_variant(base, scene, [0, shots], given.draws) for scene in suite.scenes]
-        found[Path(name).stem] = _mean({"none": 0, "most": shots}, cameras)
+        counts = dict(zip(COUNTS, (0, 1, shots), strict=True))
+        cameras = [auc_by_variant(base, scene, [*counts.values()], given.draws) for scene in suite.scenes]
+        found[Path(name).stem] = _mean(counts, cameras)
         print(Path(name).stem, found[Path(name).stem]["whole"], flush=True)
     rows = _gains(found)
     _print(rows)
@@ -83,8 +84,8 @@ def _gains(found: Found) -> dict[str, dict[str, list[float]]]:
 
 
 def _print(rows: Mapping[str, Mapping[str, list[float]]]) -> None:
-    print("| | K = 0 | one dataset left out | most clips | one dataset left out |")
-    print("|:--|--:|--:|--:|--:|")
+    print("| | K = 0 | one dataset left out | K = 1 | one dataset left out | most clips | one dataset left out |")
+    print("|:--|--:|--:|--:|--:|--:|--:|")
     for name, counts in rows.items():
         if name == "whole":
             continue
