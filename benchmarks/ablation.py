@@ -131,15 +131,14 @@ def _variants(model: SceneModel) -> dict[str, Scorer]:
     every, top = model.calibrations, model.scoring.top
     whole = {name: each for name, each in every.items() if each.is_active}
     start, size = initial_weights(model.experts), model.support.sample_size
+    equal = {name: replace(each, offset=0.0) for name, each in whole.items()}
     changed: dict[str, Calibrations] = {
         **dict.fromkeys(("whole", "strictly causal", "without location"), whole),
         **{f"without {name}": {key: each for key, each in whole.items() if key != name} for name in every},
         **{f"{name} alone": _with_weights({name: whole[name]} if name in whole else {}) for name in every},
         "only initially active": {name: whole[name] for name in initially_active(model.experts) if name in whole},
-        **dict.fromkeys(
-            ("without camera offset", "without location and offset"),
-            {name: replace(each, offset=0.0) for name, each in whole.items()},
-        ),
+        "without camera offset": equal,
+        "without location and offset": equal,
         "weights not learned": {
             name: replace(each, weight=weight_after(start[name], size)) for name, each in whole.items()
         },
