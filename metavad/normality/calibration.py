@@ -102,5 +102,5 @@ def weight_after(pair: Tensor, sample_size: float) -> Tensor:
 
 
 def _discounted(nats: Tensor) -> Tensor:
-    """What n nats count for: n - COMMON (1 - exp(-n / COMMON)); monotone."""
-    return nats - COMMON * (1 - torch.exp(-nats / COMMON))
+    """What n nats count for: n - COMMON (1 - exp(-n / COMMON)); monotone, and never below zero by rounding."""
+    return (nats - COMMON * (1 - torch.exp(-nats / COMMON))).clamp_min(0.0)

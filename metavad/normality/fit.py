@@ -319,10 +319,10 @@ def _offset(method: Method, name: str, size: float, frames: Tensor) -> float:
     """By how many compressed nats an expert's frame scores (K, T) are higher here than at the base's cameras.
 
     A high quantile of those of the clips held out, less that of the population after as many clips; the more of it,
-    the more the clips are worth.
+    the more the clips are worth. Few clips say little of how lively a camera is: nothing until they are enough.
     """
     own = frames[~frames.isnan()]
-    if len(own) == 0:
+    if len(own) == 0 or method.calibrated_by(size) < CHECKED_FROM:
         return 0.0
     common = method.population[name].frames.after(size).value(-math.log1p(-OFFSET_LEVEL))
     trust = size / (size + method.shrinkage.camera)

@@ -216,10 +216,11 @@ def test_the_more_clips_the_more_of_a_camera_s_offset_counts(tiny_base):
     for name, population in tiny_base.population.items():
         for sign in (1.0, -1.0):
             found = []
-            for size in (1.0, 4.0, 100.0):
+            for size in (3.9, 4.0, 10.0, 100.0):
                 usual = population.frames.after(size).value(-math.log(0.02))
                 found.append(sign * _offset(method, name, size, torch.full((4, 5), usual + sign * 3.0)))
-            few, more, many = found
+            too_few, few, more, many = found
+            assert too_few == 0.0
             assert 0.9 < few < more < many < 3.0
 
 
