@@ -269,7 +269,7 @@ def _calibrated(
     from metavad.cli.threshold import regimes_text
     from metavad.durations import spelled
     from metavad.normality.own_footage import window_seconds
-    from metavad.normality.threshold import FEWEST
+    from metavad.normality.threshold import FEWEST, recurring
     from metavad.scoring.calibrating import calibrate, pace, pieces_of, planned_seconds
 
     pieces = pieces_of(detector, scene, budget=budget)
@@ -282,6 +282,11 @@ def _calibrated(
         few = "" if found.seconds >= least else f", too little for a threshold of its own ({least:.0f} s)"
         what = f"  scored {spelled(found.seconds)} of normal footage that was not shown{few}"
         say(what, *regimes_text(found.detector), *_notable(found, shown, place))
+        if often := recurring(found.detector.model, found.detector.own):
+            say(
+                f"  on {often} occasions something scores far above the rest; that is too often not to be normal",
+                f"  not normal? metavad threshold {shlex.quote(str(place))} lists the highest (--leave-out N)",
+            )
     return found.detector
 
 

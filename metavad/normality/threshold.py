@@ -33,6 +33,7 @@ __all__ = [
     "promise_of_threshold",
     "promise_threshold",
     "rates",
+    "recurring",
 ]
 
 SECONDS_PER_DAY = 86_400.0
@@ -121,6 +122,11 @@ FEWEST = 60
 ODD_SHARE, ODD_CHANCE, ODD_REST = 0.05, 0.01, 5
 """Of windows that may stand out, at most this share; of footage where nothing does, the chance that something seems to;
 and peaks at least that do not."""
+OCCASIONS, OCCASIONS_PER_DAY = 5, 10.0
+"""Occasions at most that may stand out, and of long footage so many a day: what comes more often belongs there, and a
+threshold below it would break the promise by the very footage that it comes from."""
+OCCASION = 60.0
+"""Seconds between two occasions at least."""
 
 
 def calibrated_threshold(
@@ -136,10 +142,11 @@ def calibrated_threshold(
 def own_threshold(model: SceneModel, own: OwnFootage, alarms_per_day: float) -> tuple[float, Promise]:
     """The threshold from normal footage of the camera itself that was not shown, and what it promises.
 
-    At least ``FEWEST`` windows of it are known. What stands out of them (:func:`outstanding`) does not count, unless it
-    is ruled normal. In nats of the base's tail, what lies above their 80 % quantile is taken for exponential (peaks
-    over threshold: Pickands 1975, https://doi.org/10.1214/aos/1176343003; neighbouring windows over it are one peak),
-    with the cameras' common tail as prior of those calmer than it, at the 0.9 quantile of what the peaks leave open.
+    At least ``FEWEST`` windows of it are known. What stands out of them (:func:`outstanding`), on few occasions, does
+    not count, unless it is ruled normal. In nats of the base's tail, what lies above their 80 % quantile is taken for
+    exponential (peaks over threshold: Pickands 1975, https://doi.org/10.1214/aos/1176343003; neighbouring windows over
+    it are one peak), with the cameras' common tail as prior of those calmer than it, at the 0.9 quantile of what the
+    peaks leave open.
     And never so low that this footage itself, where it is long enough, would not prove the promise.
     """
     counted = _counted(model, own)
@@ -183,14 +190,33 @@ def outstanding(model: SceneModel, own: OwnFootage) -> BoolArray:
     return np.asarray(own.known & ~counted)
 
 
+def recurring(model: SceneModel, own: OwnFootage) -> int:
+    """On how many occasions something is far above the rest, where these are too many to be exceptions; else 0."""
+    odd = _odd(_nats(model, own.peaks), own.known, _when(own), math.inf)
+    begun = _when(own)[[start for start, _ in runs(odd)]]
+    return _occasions(begun) if len(begun) and _occasions(begun) > _most(model, own) else 0
+
+
 def _counted(model: SceneModel, own: OwnFootage) -> BoolArray:
     """The windows (N,) that a threshold is taken from."""
-    odd = _odd(_nats(model, own.peaks), own.known)
+    odd = _odd(_nats(model, own.peaks), own.known, _when(own), _most(model, own))
     return np.asarray(own.known & ~(odd & (own.ruling <= 0)))
 
 
-def _odd(nats: FloatArray, known: BoolArray) -> BoolArray:
+def _when(own: OwnFootage) -> FloatArray:
+    """When windows (N,) begin, in seconds, on a clock on which videos lie far apart."""
+    return np.asarray(own.starts + 1e9 * own.video)
+
+
+def _most(model: SceneModel, own: OwnFootage) -> float:
+    """Occasions that may stand out of this footage."""
+    return max(OCCASIONS, OCCASIONS_PER_DAY * _days(model, own.known))
+
+
+def _odd(nats: FloatArray, known: BoolArray, when: FloatArray, most: float) -> BoolArray:
     """Windows (N,) that stand out: a few per cent at most, apart from all others by a gap that chance does not make.
+
+    They begin ``when`` (N,), and are of no more than ``most`` occasions.
 
     Of n exponential excesses, the k-th gap from the top is exponential with scale / k (Renyi 1953); with the scale of
     those below it, k gap / scale has an F distribution of 2 and 2 (n - k) degrees of freedom. The lowest gap counts
@@ -210,10 +236,18 @@ def _odd(nats: FloatArray, known: BoolArray) -> BoolArray:
     ratio = above * (excess[: len(above)] - excess[1 : len(above) + 1]) / np.maximum(scale, 1e-12)
     chance = np.exp(-rest * np.log1p(ratio / rest))
     few = np.cumsum(lengths)[: len(above)] <= ODD_SHARE * known.sum()
-    if (found := np.flatnonzero((chance < ODD_CHANCE / len(excess)) & few)).size:
-        for start, end in intervals[ranked[: above[found[-1]]]]:
-            odd[start:end] = True
+    for number in np.flatnonzero((chance < ODD_CHANCE / len(excess)) & few)[::-1]:
+        highest = intervals[ranked[: above[number]]]
+        if _occasions(when[highest[:, 0]]) <= most:
+            for start, end in highest:
+                odd[start:end] = True
+            break
     return odd
+
+
+def _occasions(when: FloatArray) -> int:
+    """How many there are of what begins at these times."""
+    return 1 + int(np.count_nonzero(np.diff(np.sort(when)) > OCCASION))
 
 
 def own_nats(nats: FloatArray, known: BoolArray, share: float) -> float:

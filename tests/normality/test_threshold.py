@@ -23,6 +23,7 @@ from metavad.normality.threshold import (
     promise_of_threshold,
     promise_threshold,
     rates,
+    recurring,
 )
 from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
@@ -197,6 +198,24 @@ def test_what_half_of_the_time_is_so_is_normal(model):
     peaks = np.random.default_rng(6).exponential(0.1, 1000)
     peaks[::8] += 10
     assert not outstanding(model, footage(peaks)).any()
+
+
+def test_what_comes_often_belongs_to_the_camera(model, planted):
+    """A room that is empty for most of the day: whoever walks through it is no exception."""
+    peaks = np.random.default_rng(5).exponential(0.4, 2000)
+    for start in range(50, 2000, 200):
+        peaks[start : start + 2] = 12
+    assert not outstanding(model, footage(peaks)).any()
+    assert recurring(model, footage(peaks)) == 10
+    threshold, _ = calibrated_threshold(model, footage(peaks), 10, normal_ticks=1000)
+    assert threshold >= 12
+    assert recurring(model, planted) == 0
+
+
+def test_one_occasion_may_have_many_peaks(model):
+    peaks = np.random.default_rng(5).exponential(0.4, 2000)
+    peaks[100:140:3] = 20
+    assert outstanding(model, footage(peaks))[100:140:3].all()
 
 
 def test_rulings_of_clusters_count(model, planted):
