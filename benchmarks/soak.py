@@ -182,7 +182,7 @@ class Watched:
         """Stop it in good order; its exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(60)
+        code = self.process.wait(600)
         self.lives.append(self.totals)
         return code
 
@@ -246,7 +246,10 @@ def judged(watched: Watched, turn: list[tuple[int, int]], length: int) -> tuple[
     """Events that were expected, kept, lost and doubled; and each that was not kept, with where it lay."""
     with av.open(io.BytesIO(sample(watched.stream.pictures))) as container:
         first = next(container.decode(video=0)).time
-    offset = json.loads((watched.folder / "out" / "state.json").read_text())["offset"]
+    state = watched.folder / "out" / "state.json"
+    offset = json.loads(state.read_text())["offset"] if state.exists() else None
+    if offset is None:
+        raise SystemExit(f"{watched.folder.name}: no frame was ever scored; give it a machine with less else to do")
 
     def number(seconds: float) -> int:
         return round(RATE * (seconds - offset - first))

@@ -52,6 +52,8 @@ STEPS = 10
 """Notes about how far it is."""
 BEGINS = "begins.json"
 """When each file begins, in seconds on the camera's clock."""
+EARLY = 10.0
+"""Seconds of a file by which it is known when it begins."""
 USED = "used"
 """Lies beside footage that a detector was made of."""
 
@@ -111,7 +113,7 @@ class _Tape:
 
     def __init__(self, folder: Path, seconds: float, *, is_dated: bool) -> None:
         self._folder, self._wanted, self._is_dated = folder, seconds, is_dated
-        self._begins = _begins(folder)
+        self._begins, self._starts = _begins(folder), dict[str, float]()
         self._had = sum(map(_length, sorted(folder.glob("*.mkv"))))
         self._first: float | None = None
         self._taken = 0.0
@@ -138,8 +140,16 @@ class _Tape:
         if not is_coded:
             self._file = self._file or _File(self._free(), shown)
             self._file.frame(shown)
-        if self._file is not None and self._file.path.name not in self._begins:
-            self._begins[self._file.path.name] = shown.seconds if self._is_dated else time.time()
+        if self._file is not None:
+            self._note_begin(self._file.path.name, shown.seconds)
+
+    def _note_begin(self, name: str, seconds: float) -> None:
+        """When a file begins: of a stream as early as its first frames say, since some come late and none early."""
+        self._starts.setdefault(name, seconds)
+        passed = seconds - self._starts[name]
+        begin = self._starts[name] if self._is_dated else time.time() - passed
+        if name not in self._begins or (passed < EARLY and begin < self._begins[name] - 0.2):
+            self._begins[name] = begin
             write_text(self._folder / BEGINS, json.dumps(self._begins, indent=1) + "\n")
 
     def note(self, notes: Notes) -> None:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from threading import Condition as Signal
@@ -26,6 +27,9 @@ BACKOFF = 0.5, 60.0
 """Seconds until a source is opened again: at first, and at most; twice as long each time it gave nothing."""
 ENOUGH = 25
 """Frames by which a connection is known to work."""
+BURST, LONGEST_BURST = 0.5, 5.0
+"""Share of the time between two frames within which the second one comes while frames come that have waited, and
+seconds of these."""
 
 
 @dataclass(frozen=True)
@@ -145,20 +149,49 @@ class Reader:
         count, error = 0, None
         try:
             with closing(self._source.frames()) as frames:  # type: ignore[type-var]
-                for frame in frames:
+                for frame, came, ago in self._dated(frames):
                     if self._is_over.is_set():
                         break
                     if not count:
                         self._connected(frame)
                     count += 1
-                    seconds = self._timeline.seconds(frame.seconds)
-                    self._backlog.put(Taken(frame.picture, seconds, time.monotonic()))
+                    seconds = self._timeline.seconds(frame.seconds, ago=ago)
+                    self._backlog.put(Taken(frame.picture, seconds, came))
         except MetavadError as found:
             error = found
         if self._health.is_connected or error is not None:
             self._health.breaks += 1
         self._health.is_connected = False
         return count, error
+
+    def _dated(self, frames: Iterable[Shown]) -> Iterator[tuple[Shown, float, float]]:
+        """Each frame, when it came, and how long the first one has waited by then.
+
+        While a stream is opened, some seconds of it are read to see what it is, and come at once then: the last of
+        them is of now.
+        """
+        held, error = deque[tuple[Shown, float]](), None
+        rest = iter(frames)
+        try:
+            while self._source.is_live and not self._source.is_dated:
+                frame, came = next(rest), time.monotonic()
+                passed = frame.seconds - held[-1][0].seconds if held else 0.0
+                is_more = passed <= 0 or came - held[-1][1] < BURST * passed  # some repeat the time of the first frame
+                held.append((frame, came))
+                if not is_more or frame.seconds - held[0][0].seconds > LONGEST_BURST:
+                    break
+        except StopIteration:
+            pass
+        except MetavadError as found:
+            error = found
+        ago = held[-1][0].seconds - held[0][0].seconds if held else 0.0
+        for frame, came in held:
+            yield frame, came, ago
+            ago = 0.0
+        if error is not None:
+            raise error
+        for frame in rest:
+            yield frame, time.monotonic(), 0.0
 
     def _connected(self, frame: Shown) -> None:
         self._health.is_connected = True

@@ -28,13 +28,13 @@ class Timeline:
         self.offset = self.offset if self._is_dated else offset
         self._last, self._wall = last, wall
 
-    def seconds(self, stream: float) -> float:
-        """The time of the next frame on the camera's clock."""
+    def seconds(self, stream: float, *, ago: float = 0.0) -> float:
+        """The time of the next frame on the camera's clock; ``ago`` is how long it has waited, where that is known."""
         now = self._now()
         if self._is_dated:
             return stream
         if self.offset is None or not self._goes_on(stream + self.offset, now):
-            begin = now if self._last is None else max(now, self._last + 1.5)
+            begin = now - ago if self._last is None else max(now - ago, self._last + 1.5)
             self.offset = begin - stream
         self._last, self._wall = stream + self.offset, now
         return self._last

@@ -1,5 +1,6 @@
 """A detector from a camera's own stream: which clips are shown, which are left out, and what is kept of it."""
 
+import itertools
 import json
 from dataclasses import replace
 from functools import partial
@@ -206,9 +207,11 @@ def test_footage_knows_when_it_was_taken(tmp_path, pictures, monkeypatch):
     turns = [(picture, 100 + n / 10) for n, picture in enumerate(pictures[:20])]
     record(Given(turns, turns), tmp_path / "dated", 3.0, notes=[].append, is_over=never)
     assert json.loads((tmp_path / "dated" / "begins.json").read_text()) == {"001.mkv": 100.0, "002.mkv": 100.0}
-    monkeypatch.setattr("metavad.live.commission.time.time", lambda: 1_780_000_000.0)
-    record(undated(turns), tmp_path / "now", 1.0, notes=[].append, is_over=never)
-    assert json.loads((tmp_path / "now" / "begins.json").read_text()) == {"001.mkv": 1_780_000_000.0}
+    came = itertools.chain([5.0] * 11, itertools.count(5.1, 0.1))  # a second of the stream comes at once
+    monkeypatch.setattr("metavad.live.commission.time.time", lambda: 1_780_000_000.0 + next(came))
+    record(undated(turns), tmp_path / "now", 1.8, notes=[].append, is_over=never)
+    (begin,) = json.loads((tmp_path / "now" / "begins.json").read_text()).values()
+    assert begin == pytest.approx(1_780_000_004.0, abs=0.25)
     (tmp_path / "now" / "begins.json").write_text("[]")
-    record(undated(turns), tmp_path / "now", 2.5, notes=[].append, is_over=never)
+    record(undated(turns), tmp_path / "now", 3.0, notes=[].append, is_over=never)
     assert list(json.loads((tmp_path / "now" / "begins.json").read_text())) == ["002.mkv"]

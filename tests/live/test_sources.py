@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from metavad.errors import UsageError, VideoError
 from metavad.live.health import Health, serve_metrics
-from metavad.live.reader import LEAST, Backlog, Ended, Taken
-from metavad.live.sources import FileSource, FolderSource, StreamSource, WebcamSource, source_of
+from metavad.live.reader import LEAST, Backlog, Ended, Reader, Taken
+from metavad.live.sources import FileSource, FolderSource, Shown, StreamSource, WebcamSource, source_of
 from metavad.live.timeline import Timeline
 from tests.footage import number_of, numbered, write_video
 
@@ -305,6 +305,39 @@ def test_a_restart_goes_on_with_the_clock_that_it_had():
     dated = Timeline(is_dated=True, is_paced=False, now=Wall(5007.0))
     dated.resume(None, 3.0, 5000.0)
     assert dated.seconds(3.5) == 3.5
+
+
+@pytest.mark.parametrize("after", [[0.1, 0.1, 0.1], [], [VideoError("given: gone")]])
+def test_frames_that_waited_while_a_stream_was_opened_are_dated_by_the_last_of_them(after, monkeypatch):
+    """Two seconds come at once; then each when it is taken, or none."""
+    clock = Wall(0.0)
+
+    class Burst(StreamSource):
+        def frames(self, taken=None):
+            for number in [0, *range(20)]:
+                yield Shown(numbered(number), 7.0 + number / 10)
+            for number, each in enumerate(after, 20):
+                if isinstance(each, VideoError):
+                    raise each
+                clock.now += each
+                yield Shown(numbered(number), 7.0 + number / 10)
+
+    monkeypatch.setattr("metavad.live.reader.time.monotonic", clock)
+    source = Burst("given", "rtsp://camera", is_live=True, is_endless=False)
+    health, line = Health("x"), Timeline(is_dated=False, is_paced=True, now=lambda: 5000.0 + clock.now)
+    backlog = Backlog(is_live=False, health=health)
+    reader = Reader(source, backlog, line, health, [].append)
+    reader.start()
+    items = []
+    while not items or not isinstance(items[-1], Ended):
+        items.append(backlog.take(60))
+    reader.stop()
+    taken = [each.seconds for each in items[:-1]]
+    np.testing.assert_allclose(taken[:2], 4998.1, atol=1e-6)
+    np.testing.assert_allclose(np.diff(taken[1:]), 0.1, atol=1e-6)
+    assert len(taken) == 21 + (len(after) if len(after) == 3 else 0)
+    assert (items[-1].error is None) == (len(after) != 1)
+    assert health.connections == 1
 
 
 def test_a_stream_as_fast_as_it_is_taken_is_trusted():
