@@ -82,3 +82,15 @@ def test_speeds_are_rounded_alike_wherever_they_lie_in_memory():
     assert {each.ctypes.data % 64 for each in found} == {0}
     assert len({each.tobytes() for each in found}) == 1
     np.testing.assert_allclose(found[0], np.hypot(right, down), rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(60, 128), (61, 83), (48, 48)])
+def test_a_picture_that_comes_again_is_stored_as_what_its_motion_would_be(size):
+    """Nothing moves, and nothing is computed; the bytes are those of a motion of zero."""
+    feature, picture = FlowFeature(8), np.random.default_rng(0).integers(0, 255, size, dtype=np.uint8)
+    computed, row = [], feature.start()
+    feature.row = lambda flow: computed.append(flow) or FlowFeature.row(feature, flow)
+    row(picture, 0.0)
+    again = row(picture.copy(), 0.2)
+    assert not computed
+    assert np.array_equal(again, FlowFeature.row(feature, np.zeros((*size, 2), np.float32)))

@@ -39,7 +39,7 @@ class FlowFeature(Feature):
 
         def row(frame: ByteArray, seconds: float) -> ByteArray:
             found = motion.step(frame, seconds)
-            return self._still(frame) if found is None else self.row(found.flow)
+            return self._still(frame) if found is None or not found.flow.any() else self.row(found.flow)
 
         return row
 
