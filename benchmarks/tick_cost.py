@@ -23,11 +23,12 @@ from typing import Any
 
 from commands import HERE
 from record import begin, busy, options, record_of, write
-from score import SIZES, write_camera
+from score import FPS, SIZES, write_camera
 
 from metavad.normality.base import load_base
 from metavad.normality.detector import load_detector, save_detector
 from metavad.scenes.scene import Scene, Video
+from metavad.scenes.video import probe
 from metavad.scoring.frames import FrameScore
 from metavad.scoring.stream import score
 from metavad.workflows.few_shot import adapt
@@ -40,8 +41,8 @@ def camera(given: argparse.Namespace, folder: Path) -> tuple[Scene, Video]:
         scene = open_suite(str(given.suite), Path(os.environ["METAVAD_DATA"])).scenes[0]
         return scene, scene.normal[-1]
     normal, other = (
-        Video(name, write_camera(folder / f"{name}.mp4", SIZES["small"], 60, seed))
-        for seed, name in enumerate(("normal", "other"), start=1)
+        Video(name, write_camera(folder / f"{name}.mp4", SIZES["small"], seconds, seed))
+        for seed, name, seconds in ((1, "normal", 60.0), (2, "other", (given.rounds + 1) * given.frames / FPS))
     )
     return Scene("", "drawn", folder, (normal,)), other
 
@@ -113,24 +114,31 @@ def compared(rounds: Sequence[dict[str, tuple[float, float, str]]]) -> dict[str,
     return found | {"rounds": len(rounds), "rounds with equal bits": equal}
 
 
-def main() -> None:
-    """Measure, print, write the record."""
-    if sys.argv[1:2] == ["--work"]:
-        work(Path(sys.argv[2]), Path(sys.argv[3]))
-        return
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
     parser = options(__doc__)
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", required=True)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--frames", type=int, default=160, help="that are scored in a round")
     parser.add_argument("--suite", type=Path, help="of real footage, under METAVAD_DATA")
-    given, state = begin(parser), busy()
+    return parser
+
+
+def main() -> None:
+    """Measure, print, write the record."""
+    if sys.argv[1:2] == ["--work"]:
+        work(Path(sys.argv[2]), Path(sys.argv[3]))
+        return
+    given, state = begin(arguments()), busy()
     base = load_base(given.base)
     with tempfile.TemporaryDirectory() as place:
         scene, video = camera(given, Path(place))
+        if (length := probe(video, scene.crop).frames) < (given.rounds + 1) * given.frames:
+            raise SystemExit(f"{video.path}: {length} frames are too few for {given.rounds} rounds; ask for fewer")
         save_detector(Path(place) / "detector", adapt(base, scene, shots=10))
         found = compared(list(turns(Path(place) / "detector", video.path, given)))
     print(found)
-    write(given.json, record_of(found, base=base.digest, seed=None, **state))
+    write(given.json, record_of(found, base=None, seed=None, shown_to=base.digest, **state))
 
 
 if __name__ == "__main__":
