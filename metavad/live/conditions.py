@@ -1,19 +1,23 @@
 """What happens to the whole picture, told from pictures alone: light, shaking, another view, a covered or frozen lens.
 
 Each picture is compared with a slow mean of those before it, the *view*, in blocks of a tenth of the height. What is in
-the scene changes some blocks. What happens to the camera, or to its light, changes nearly all of them:
+the scene changes some blocks, and a crowd or a belt many. What happens to the camera, or to its light, shows in those
+that usually stay as they are, and in every quarter of the picture that has some:
 
-- *light*: most blocks are brighter or darker than two seconds ago, and show the same detail;
-- *displaced*: the detail is that of the view, shifted by phase correlation (Kuglin and Hines 1975). Back and forth it
-  is *shaking*; for good the camera was *moved*;
+- *light*: most blocks are brighter or darker than two seconds ago, all of them one way, also those whose detail is the
+  same as then;
+- *displaced*: each block is better explained by one common shift than by none: a small one by least squares (Lucas and
+  Kanade 1981), a large one by phase correlation (Kuglin and Hines 1975). Back and forth it is *shaking*; for good the
+  camera was *moved*;
 - *changed*: most blocks show another detail; for good the camera was *moved* too;
 - *covered*: the detail is gone, or all is one grey;
 - *frozen*: the very same picture again and again.
 
-All is causal, and takes about a millisecond for a picture.
+All is causal, and takes a few milliseconds for a picture.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -27,12 +31,12 @@ from metavad.types import BoolArray, ByteArray, FloatArray
 
 __all__ = ["PictureConditions"]
 
-SHORT_SIDE = 120
-"""Pixels of what is compared."""
-BLOCKS = 10
-"""Blocks of the short side."""
-MOST = 0.6
-"""Share of blocks that is nearly all: what is in the scene covers less."""
+BLOCKS, BLOCK = 10, 12
+"""Blocks of the short side, and pixels of one: what is compared has 120 on its short side."""
+MOST, HALF = 0.6, 0.5
+"""Share of blocks that is nearly all, and of those of each quarter of the picture: what is in the scene covers less."""
+FEW = 3
+"""Blocks of a quarter that tell something, below which it is not asked."""
 STEADY = 0.6
 """Usual correlation of a block's detail with that of the view from which the block tells anything."""
 FEWEST = 0.1
@@ -43,13 +47,28 @@ GONE = 0.3
 """Share of its detail that a covered block has left at most."""
 SAME, OTHER = 0.6, 0.4
 """Share of its usual correlation from which a block's detail is the same, and below which it is another."""
-BRIGHTER = 5.0, 0.07
-"""Grey levels, and share of its own level, by which a block is brighter or darker in other light."""
-SHIFTED = 0.006
+STAYED = 0.75
+"""Correlation of a block's detail with that of a while ago, from which nothing has moved in it since."""
+LEAST = 5.0
+"""Grey levels by which a block is brighter or darker in other light."""
+GAIN, OFTEN = 0.16, 2.0
+"""Change of the light, as a logarithm: one of a sixth tells, and so many times what is usual at this camera."""
+RARE, QUIET, FORGOTTEN = 0.05, 20.0, 600.0
+"""Share of the time in which the light changes by more than is usual; seconds of steady light that are taken for
+granted at the beginning, and until what was seen counts a third."""
+ALIKE = 0.8
+"""Share of the blocks in which nothing has moved that are so, in other light."""
+AGREES = 0.6
+"""Share of its squared difference that a common shift leaves of a block that is shifted, at most."""
+VISIBLE = 2.0
+"""Times the noise of a block, over which a shift shows in it."""
+STEPS, CLOSE = 4, 0.1
+"""Steps to a shift at most, and pixels of the last one."""
+SHIFTED = 0.015
 """Heights of the picture by which a view is displaced."""
 JERK = 0.003
-"""Heights from one picture to the next, on average, of a camera that shakes."""
-TAU, WARM = 60.0, 3.0
+"""Heights from one picture to the next, usually, of a camera that shakes."""
+TAU, WARM = 60.0, 5.0
 """Seconds of pictures that the view is the mean of, and from which on it is compared with."""
 USUAL = 10.0
 """Seconds over which the usual correlation of a block is the mean."""
@@ -58,6 +77,8 @@ LOOKBACK = 2.0
 SHAKING_FROM, LASTING = 0.8, 2.0
 """Seconds until shaking is known, and until something that has stopped is over."""
 COVERED_FROM, MOVED_FROM = 3.0, 4.0
+UNSURE = 0.5
+"""Seconds without a sign of a moved or covered camera, after which it is the view again."""
 FROZEN_FROM = 75.0
 """Seconds of the same picture: a still room that is compressed much looks so for a minute, and then drifts."""
 EARLY, AFTER = 1.0, 2.0
@@ -74,6 +95,7 @@ TEXTS: dict[ConditionKind, str] = {
 }
 
 _State: TypeAlias = Literal["displaced", "changed", "covered"]
+_Quarter: TypeAlias = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -93,17 +115,46 @@ class _Look:
         return cls(grey, detail, _blocks(grey), np.sqrt(np.maximum(_blocks(detail * detail), 0)))
 
 
+@dataclass(frozen=True)
+class _Usual:
+    """How much of the view each block shows where nothing has happened to the picture."""
+
+    correlation: FloatArray
+    """With the view's detail."""
+    noise: FloatArray
+    """Mean square of the difference to it."""
+
+    def towards(self, now: "_Usual", share: float) -> "_Usual":
+        """Nearer to what is now."""
+        rest, part = np.float32(1 - share), np.float32(share)
+        return _Usual(rest * self.correlation + part * now.correlation, rest * self.noise + part * now.noise)
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """What a picture is against the view."""
+
+    state: _State | None
+    """None: the view, or nobody knows."""
+    shift: tuple[float, float] | None
+    """Heights (right, down); none where it is not known."""
+    is_here: bool
+    """Most of it is as in the view."""
+
+
 class PictureConditions:
     """One camera's pictures, as they come; a :class:`~metavad.live.types.Conditions`."""
 
     def __init__(self) -> None:
         self._view: _Look | None = None
-        self._usual: FloatArray | None = None
+        self._usual: _Usual | None = None
         self._seen = 0.0
         self._recent = deque[tuple[float, _Look]]()
+        self._exposure = _Exposure()
         self._shifts = deque[tuple[float, tuple[float, float]]]()
         self._frozen, self._gaps, self._last = Frozen(), Gaps(), 0.0
         self._since: dict[_State, float] = {}
+        self._until = -np.inf
         self._open: dict[ConditionKind, Condition] = {}
         self._active_until: dict[ConditionKind, float] = {}
         self._over = deque[Condition]()
@@ -114,13 +165,11 @@ class PictureConditions:
         self._gaps.add(seconds)
         look, is_blank = _Look.at(_small(picture)), is_even(thinned(picture))
         self._frozen.add(thinned(picture), seconds)
-        state, shift = (None, None) if self._view is None else self._state(self._view, look)
-        state = "covered" if is_blank else state
-        self._note(state, shift, seconds)
-        active = self._active(state, look, seconds)
-        found += self._changes(active, seconds)
-        if state is None:
-            self._learn(look, seconds, is_blank)
+        sight = _Sight("covered", None, False) if is_blank else self._sight(look)
+        self._note(sight, seconds)
+        found += self._changes(self._active(look, seconds), seconds)
+        if not self._since:
+            self._learn(look, seconds, is_sure=sight.is_here)
         self._recent.append((seconds, look))
         self._last = seconds
         return found
@@ -142,29 +191,32 @@ class PictureConditions:
 
     # One picture
 
-    def _state(self, view: _Look, look: _Look) -> tuple[_State | None, tuple[float, float] | None]:
-        """What a picture is against the view, and by how many heights it is shifted where that is known."""
-        if self._usual is None or np.mean(self._usual > STEADY) < FEWEST:  # there is nothing to compare with
-            return None, None
-        steady = self._usual > STEADY
+    def _sight(self, look: _Look) -> _Sight:
+        """What a picture is against the view."""
+        view, usual = self._view, self._usual
+        if view is None or usual is None or np.mean(usual.correlation > STEADY) < FEWEST:
+            return _Sight(None, None, True)  # there is nothing to compare with
+        steady = usual.correlation > STEADY
         if _share((look.texture < GONE * view.texture)[steady]) > (1 + MOST) / 2:
-            return "covered", None
-        here = (_correlation(view, look) / self._usual)[steady]
-        if _share(here > SAME) >= 0.5:
-            return None, _fine_shift(view, look, steady)
-        shift, is_certain = _shift(view.detail, look.detail)
-        back = _moved_back(look, shift) if is_certain else look
-        there = (_correlation(view, back) / self._usual)[steady]
-        if is_certain and np.hypot(*shift) > SHIFTED and _share(there > SAME) >= 0.5:
-            fine = _fine_shift(view, back, steady)
-            return "displaced", (shift[0] + fine[0], shift[1] + fine[1])
-        return ("changed", None) if _share(np.minimum(here, there) < OTHER) >= MOST else (None, None)
+            return _Sight("covered", None, False)
+        here = _correlation(view, look) / np.maximum(usual.correlation, STEADY)
+        is_here = _share((here > SAME)[steady]) >= HALF
+        shift = _shift(view, look, usual, near=(0.0, 0.0)) if is_here else None
+        if shift is None:
+            shift = _shift(view, look, usual, near=_large_shift(view, look))
+        if shift is not None and np.hypot(*shift) > SHIFTED:
+            return _Sight("displaced", shift, False)
+        is_other = not is_here and shift is None and _is_other(view, look, usual)
+        return _Sight("changed" if is_other else None, shift, is_here)
 
-    def _note(self, state: _State | None, shift: tuple[float, float] | None, seconds: float) -> None:
+    def _note(self, sight: _Sight, seconds: float) -> None:
         """Since when a state lasts, and the last shifts."""
-        self._since = {} if state is None else {state: self._began(state, seconds)}
-        if shift is not None:
-            self._shifts.append((seconds, shift))
+        if sight.state is not None:
+            self._since, self._until = {sight.state: self._began(sight.state, seconds)}, seconds
+        elif seconds - self._until > UNSURE:
+            self._since = {}
+        if sight.shift is not None:
+            self._shifts.append((seconds, sight.shift))
         while self._shifts and self._shifts[0][0] < seconds - 1.0:
             self._shifts.popleft()
         while self._recent and self._recent[0][0] < seconds - LOOKBACK:
@@ -175,9 +227,10 @@ class PictureConditions:
         same = ("covered",) if state == "covered" else ("displaced", "changed")
         return min([seconds, *(since for each, since in self._since.items() if each in same)])
 
-    def _active(self, state: _State | None, look: _Look, seconds: float) -> dict[ConditionKind, float]:
+    def _active(self, look: _Look, seconds: float) -> dict[ConditionKind, float]:
         """The conditions that hold now, and since when."""
         found: dict[ConditionKind, float] = {}
+        state = next(iter(self._since), None)
         shakes = self._shakes(seconds)
         if shakes is not None:
             found["shaking"] = shakes
@@ -187,7 +240,7 @@ class PictureConditions:
         is_long = seconds - since >= MOVED_FROM or "moved" in self._open
         if state in ("displaced", "changed") and shakes is None and is_long:
             found["moved"] = since
-        if state is None and self._is_other_light(look):
+        if state is None and self._is_other_light(look, seconds):
             found["light"] = self._last
         frozen = self._frozen.since
         if frozen is not None and seconds - frozen >= FROZEN_FROM:
@@ -201,33 +254,39 @@ class PictureConditions:
         steps = np.diff(np.array([shift for _, shift in self._shifts]), axis=0)
         lengths = np.hypot(*steps.T)
         net = float(np.hypot(*steps.sum(0))) / len(steps)  # one way is no shaking
-        least = JERK if not self._since else 2 * JERK  # a large shift is known less exactly
-        if lengths.mean() <= least or net >= lengths.mean() / 2:
+        if np.median(lengths) <= JERK or net >= lengths.mean() / 2:
             return None
-        return self._shifts[int(np.argmax(lengths > least))][0]
+        return self._shifts[int(np.argmax(lengths > JERK))][0]
 
-    def _is_other_light(self, look: _Look) -> bool:
-        """Whether most blocks are brighter or darker, all of them one way, than a while ago."""
+    def _is_other_light(self, look: _Look, seconds: float) -> bool:
+        """Whether most blocks are brighter or darker than a while ago, one way, also where nothing has moved since."""
         if self._usual is None or not self._recent:
             return False
-        before = self._recent[0][1].level
-        change = look.level - before
-        large = np.abs(change) > np.maximum(BRIGHTER[0], BRIGHTER[1] * before)
-        return max(_share(large & (change > 0)), _share(large & (change < 0))) >= MOST
+        before = self._recent[0][1]
+        stayed = (_correlation(before, look) > STAYED) & (self._usual.correlation > STEADY)
+        if np.mean(stayed) < FEWEST:
+            return False
+        gain = np.log(np.maximum(look.level, 1) / np.maximum(before.level, 1))
+        middle = min(float(np.median(gain)), float(np.median(gain[stayed])), key=abs)
+        least = self._exposure.least
+        self._exposure.add(abs(middle), seconds - self._last)
+        alike = (np.sign(middle) * gain > least / 2) & (np.abs(look.level - before.level) > LEAST)
+        is_alike = _share(alike) >= MOST and _share(alike[stayed]) >= ALIKE and _is_everywhere(alike, stayed)
+        return abs(middle) > least and is_alike
 
-    def _learn(self, look: _Look, seconds: float, is_blank: bool) -> None:
-        """A picture becomes part of the view."""
-        if is_blank or self._open.keys() & {"moved", "covered", "shaking"}:
+    def _learn(self, look: _Look, seconds: float, *, is_sure: bool) -> None:
+        """A picture becomes part of the view; slowly, where little of it is as it was."""
+        if self._open.keys() & {"moved", "covered", "shaking"}:
             return
         if self._view is None:
             self._view, self._seen = look, seconds
             return
         age = seconds - self._seen
         if age >= WARM:
-            now = _correlation(self._view, look)
             share = min(1.0, (seconds - self._last) / USUAL)
-            self._usual = now if self._usual is None else self._usual + np.float32(share) * (now - self._usual)
-        share = min(0.5, max(0.0, seconds - self._last) / min(TAU, max(0.1, age)))
+            now = _Usual(_correlation(self._view, look), _difference(self._view.detail, look.detail))
+            self._usual = now if self._usual is None else self._usual.towards(now, share)
+        share = min(0.5, max(0.0, seconds - self._last) / (min(TAU, max(0.1, age)) if is_sure else TAU))
         self._view = _Look.at(np.float32(1 - share) * self._view.grey + np.float32(share) * look.grey)
 
     # What begins and what is over
@@ -261,18 +320,36 @@ class PictureConditions:
         return found
 
 
+class _Exposure:
+    """By how much the light of a camera usually changes: one with automatic exposure does so all the time."""
+
+    def __init__(self) -> None:
+        self._seconds = np.zeros(100)
+        self._seconds[0] = QUIET
+
+    @property
+    def least(self) -> float:
+        """The change (logarithm of the gain, without a sign) over which it is other light."""
+        usual = np.searchsorted(np.cumsum(self._seconds), (1 - RARE) * self._seconds.sum())
+        return max(GAIN, OFTEN * float(usual) / 50)
+
+    def add(self, change: float, seconds: float) -> None:
+        """The light has changed by so much, for so long."""
+        self._seconds *= np.exp(-seconds / FORGOTTEN)
+        self._seconds[min(int(50 * change), 99)] += min(seconds, 1.0)
+
+
 def _small(picture: ByteArray) -> FloatArray:
-    height, width = picture.shape
-    scale = min(1.0, SHORT_SIDE / min(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
+    """So that each side is of whole blocks."""
+    step = min(picture.shape) / BLOCKS
+    height, width = (BLOCK * max(1, round(side / step)) for side in picture.shape)
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _blocks(values: FloatArray) -> FloatArray:
     """The mean of each block."""
     height, width = values.shape
-    step = min(height, width) / BLOCKS
-    return np.asarray(cv2.resize(values, (round(width / step), round(height / step)), interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(values, (width // BLOCK, height // BLOCK), interpolation=cv2.INTER_AREA))
 
 
 def _correlation(view: _Look, look: _Look) -> FloatArray:
@@ -281,36 +358,84 @@ def _correlation(view: _Look, look: _Look) -> FloatArray:
     return np.asarray(product / np.maximum(view.texture * look.texture, 0.25))
 
 
-def _shift(view: FloatArray, now: FloatArray) -> tuple[tuple[float, float], bool]:
-    """By how many heights (right, down) a picture is shifted against the view, and whether that is certain."""
-    window = cv2.createHanningWindow(view.shape[::-1], cv2.CV_32F)
-    (right, down), response = cv2.phaseCorrelate(view * window, now * window)  # given a window, it writes to its input
-    return (right / view.shape[0], down / view.shape[0]), response > 0.1
+def _large_shift(view: _Look, look: _Look) -> tuple[float, float]:
+    """By how many pixels (right, down) a picture is shifted against the view, most likely."""
+    window = cv2.createHanningWindow(view.detail.shape[::-1], cv2.CV_32F)
+    return cv2.phaseCorrelate(view.detail * window, look.detail * window)[0]  # given a window, it writes to its input
 
 
-def _fine_shift(view: _Look, look: _Look, steady: BoolArray) -> tuple[float, float]:
-    """A shift of about a pixel, in heights (right, down): by least squares over what is steady.
+def _shift(view: _Look, look: _Look, usual: _Usual, near: tuple[float, float]) -> tuple[float, float] | None:
+    """A shift near that many pixels, in heights (right, down); not known where the blocks do not agree on one.
 
-    From the picture's gradient (Lucas and Kanade 1981), twice, the second time without what does not agree.
+    By least squares from the picture's gradient (Lucas and Kanade 1981) over what is steady, then over the blocks that
+    it explains. What moves by itself, such as a belt, leaves the blocks beside it as they are. A block in which such a
+    shift would change no more than noise does has no vote.
     """
-    height, width = view.detail.shape
-    weight = cv2.resize(steady.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
-    slopes = [cv2.Sobel(view.detail, cv2.CV_32F, *order, ksize=3, scale=1 / 8).ravel() for order in ((1, 0), (0, 1))]
-    slope, change = np.stack(slopes), (view.detail - look.detail).ravel()
-    found, used = np.zeros(2), weight.ravel()
-    for _ in range(3):
-        weighted = slope * used
-        found = np.linalg.lstsq(weighted @ slope.T, weighted @ change, rcond=None)[0]
-        error = np.abs(change - found @ slope)
-        used = weight.ravel() * (error <= 2 * max(float(np.median(error)), 1e-3))
-    return float(found[0]) / height, float(found[1]) / height
+    steady = usual.correlation > STEADY
+    right, down = (cv2.Sobel(view.detail, cv2.CV_32F, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1)))
+    rr, rd, dd = _blocks(right * right), _blocks(right * down), _blocks(down * down)
+    before, moved = _difference(view.detail, look.detail), _moved_back(look.detail, near)
+    found, used, agree = np.array(near), steady, steady
+    for _ in range(STEPS):
+        change = view.detail - moved
+        normal = np.array([[rr[used].sum(), rd[used].sum()], [rd[used].sum(), dd[used].sum()]])
+        wanted = np.array([_blocks(right * change)[used].sum(), _blocks(down * change)[used].sum()])
+        step = np.linalg.lstsq(normal, wanted, rcond=None)[0]
+        found = found + step
+        if np.hypot(*found) < JERK * len(view.detail):
+            return 0.0, 0.0
+        moved = _moved_back(look.detail, found)
+        agree = _difference(view.detail, moved) < AGREES * before
+        used = steady & agree
+        if not used.any() or np.hypot(*step) < CLOSE:
+            break
+    expected = np.minimum(found[0] ** 2 * rr + 2 * found[0] * found[1] * rd + found[1] ** 2 * dd, view.texture**2)
+    asked = steady & (expected > VISIBLE * usual.noise)
+    if np.mean(asked) < FEWEST or not _is_everywhere(agree, asked):
+        return None
+    return float(found[0]) / len(view.detail), float(found[1]) / len(view.detail)
 
 
-def _moved_back(look: _Look, shift: tuple[float, float]) -> _Look:
-    height, width = look.grey.shape
-    matrix = np.array([[1, 0, -shift[0] * height], [0, 1, -shift[1] * height]], np.float32)
-    return _Look.at(cv2.warpAffine(look.grey, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE))
+def _is_other(view: _Look, look: _Look, usual: _Usual) -> bool:
+    """Whether the picture, and all of its quarters but one, show another detail than the view."""
+    steady = usual.correlation > STEADY
+    product = _blocks(view.detail * look.detail)
+
+    def correlation(quarter: _Quarter) -> float:
+        used = steady[quarter]
+        energy = np.sum(view.texture[quarter][used] ** 2) * np.sum(look.texture[quarter][used] ** 2)
+        return float(np.sum(product[quarter][used]) / max(float(np.sqrt(energy)), 0.25))
+
+    parts = [np.s_[:, :], *_quarters(steady)]
+    usually = [OTHER * float(np.mean(usual.correlation[each][steady[each]])) for each in parts]
+    other = [correlation(each) < least for each, least in zip(parts, usually, strict=True)]
+    return other[0] and sum(other[1:]) >= len(other) - 2
+
+
+def _moved_back(detail: FloatArray, shift: Sequence[float] | FloatArray) -> FloatArray:
+    """By so many pixels (right, down)."""
+    matrix = np.array([[1, 0, -shift[0]], [0, 1, -shift[1]]], np.float32)
+    return np.asarray(cv2.warpAffine(detail, matrix, detail.shape[::-1], borderMode=cv2.BORDER_REPLICATE))
 
 
 def _share(flags: BoolArray) -> float:
     return float(np.mean(flags)) if flags.size else 0.0
+
+
+def _is_everywhere(flags: BoolArray, counted: BoolArray) -> bool:
+    """Whether it is so in nearly all blocks (h, w) that count, and in half of those of each quarter of the picture."""
+    return _share(flags[counted]) >= MOST and all(
+        _share(flags[each][counted[each]]) >= HALF for each in _quarters(counted)
+    )
+
+
+def _quarters(counted: BoolArray) -> list[_Quarter]:
+    """Those of the picture in which some blocks (h, w) count."""
+    down, across = counted.shape[0] // 2, counted.shape[1] // 2
+    found = [(rows, columns) for rows in (np.s_[:down], np.s_[down:]) for columns in (np.s_[:across], np.s_[across:])]
+    return [each for each in found if counted[each].sum() >= FEW]
+
+
+def _difference(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Mean square of each block."""
+    return _blocks(np.square(one - other))
