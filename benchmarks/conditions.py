@@ -185,7 +185,7 @@ def light(gain: float = 1.0, gamma: float = 1.0, over: float = 0.0) -> Planted:
     def change(picture: Picture, since: float, other: Picture) -> Picture:
         part = 1.0 if not over else min(1.0, since / over)
         grey = 255 * (view(picture) / 255) ** (gamma**part) * gain**part
-        return np.clip(np.round(grey), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.round(grey), 0, 255), np.uint8)
 
     return Planted("light", change)
 

@@ -361,7 +361,9 @@ def _correlation(view: _Look, look: _Look) -> FloatArray:
 def _large_shift(view: _Look, look: _Look) -> tuple[float, float]:
     """By how many pixels (right, down) a picture is shifted against the view, most likely."""
     window = cv2.createHanningWindow(view.detail.shape[::-1], cv2.CV_32F)
-    return cv2.phaseCorrelate(view.detail * window, look.detail * window)[0]  # given a window, it writes to its input
+    # Windowed here: given a window, it writes to its input.
+    (right, down), _ = cv2.phaseCorrelate(view.detail * window, look.detail * window)
+    return right, down
 
 
 def _shift(view: _Look, look: _Look, usual: _Usual, near: tuple[float, float]) -> tuple[float, float] | None:

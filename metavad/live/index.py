@@ -56,6 +56,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             due REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, error TEXT, delivered REAL,
             UNIQUE (target, key))""",
     ),
+    ("ALTER TABLE events ADD COLUMN is_local INTEGER NOT NULL DEFAULT 0",),
 )
 """What brings the form of this number, counted from 0, to the next one."""
 
@@ -389,7 +390,7 @@ def _row(event: CameraEvent) -> dict[str, object]:
 def _stored(row: sqlite3.Row) -> StoredEvent:
     values = {each.name: row[each.name] for each in fields(CameraEvent)}
     box = None if values["box"] is None else tuple(json.loads(values["box"]))
-    flags = {name: bool(values[name]) for name in ("is_over", "is_cut")}
+    flags = {name: bool(values[name]) for name in ("is_over", "is_cut", "is_local")}
     event = CameraEvent(**values | flags | {"box": box, "shares": json.loads(values["shares"])})
     size = None if row["height"] is None else (row["height"], row["width"])
     rest = {each.name: row[each.name] for each in fields(StoredEvent) if each.name not in ("event", "size")}

@@ -75,6 +75,8 @@ class WatchedEvent(_Form):
     """When somebody was told; null where nobody was."""
     withheld: Withheld | None
     """Why not."""
+    condition: ConditionKind | None
+    """What happened to the whole picture meanwhile."""
     verdict: Verdict | None
     """What a person said of it."""
     snapshot: str | None
@@ -131,6 +133,7 @@ def watched_event(stored: StoredEvent, zone: tzinfo | None = None) -> WatchedEve
         linked_to=event.linked_to,
         announced=None if stored.announced is None else time(stored.announced),
         withheld=stored.withheld,
+        condition=event.condition,
         verdict=stored.verdict,
         snapshot=stored.snapshot,
         clip=stored.clip,
@@ -168,8 +171,8 @@ def place_of(stored: StoredEvent) -> str:
 
 CSV_COLUMNS = (
     *("id", "camera", "start", "end", "peak", "seconds", "score", "threshold", "x", "y", "width", "height", "place"),
-    *("reason", "is_over", "is_cut", "linked_to", "announced", "withheld", "verdict", "snapshot", "clip", "frames"),
-    "detector",
+    *("reason", "is_over", "is_cut", "linked_to", "announced", "withheld", "condition", "verdict"),
+    *("snapshot", "clip", "frames", "detector"),
 )
 
 

@@ -15,14 +15,19 @@ import numpy as np
 
 from metavad.errors import UsageError
 from metavad.live.index import Withheld
-from metavad.live.types import CameraEvent
+from metavad.live.types import CameraEvent, ConditionKind
 from metavad.scenes.scene import Crop
-from metavad.types import BoolArray
+from metavad.types import BoolArray, FloatArray
 
-__all__ = ["DAYS", "Polygon", "Rules", "Schedule", "Span", "ignored_cells", "time_zone"]
+__all__ = ["DAYS", "Polygon", "Rules", "Schedule", "Span", "ignored_cells", "is_local", "time_zone"]
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = 24 * 60
+SEEN_THROUGH: tuple[ConditionKind, ...] = ("light", "shaking", "moved")
+"""What may happen to the picture while something in it is seen all the same."""
+AROUND, AS_HIGH, ELSEWHERE = 0.25, 0.5, 0.05
+"""Heights around the highest cell that are its place; share of its surprise that is high, and share of the cells
+elsewhere that are as high, from which on it is all over the picture."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,18 @@ def ignored_cells(
     if found.all():
         raise UsageError("--ignore: expected regions that leave something of the picture, found all of it ignored")
     return found
+
+
+def is_local(heat: FloatArray) -> bool:
+    """Whether the surprise (h, w) is high in one place alone: within a quarter of the height around the highest cell.
+
+    Other light, or another view, surprises all over the picture; what is high in one place is something else.
+    """
+    down, across = np.unravel_index(int(np.argmax(heat)), heat.shape)
+    rows, columns = np.indices(heat.shape)
+    reach = max(1.0, AROUND * len(heat))
+    elsewhere = heat[(abs(rows - down) > reach) | (abs(columns - across) > reach)]
+    return bool(heat.max() > 0 and elsewhere.size and np.mean(elsewhere >= AS_HIGH * heat.max()) <= ELSEWHERE)
 
 
 def time_zone(name: str | None) -> tzinfo | None:
@@ -185,7 +202,7 @@ class Rules:
         """
         if event.linked_to is not None and is_link_announced:
             return "linked"
-        if event.condition is not None:
+        if event.condition is not None and not (event.is_local and event.condition in SEEN_THROUGH):
             return event.condition
         if self.schedule is not None and event.clock == "utc" and not self._is_in_schedule(event):
             return "schedule"

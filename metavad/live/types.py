@@ -51,7 +51,9 @@ class CameraEvent:
     linked_to: str | None = None
     """The id of the event that was cut by a gap and goes on in this one: whoever was told of that is not told again."""
     condition: ConditionKind | None = None
-    """What happened to the whole picture meanwhile, and explains it; it is no alarm then."""
+    """What happened to the whole picture meanwhile; it is no alarm then, unless it is local."""
+    is_local: bool = False
+    """What surprises lies in one place, and not all over the picture, as what happened to it would make it."""
 
 
 @dataclass(frozen=True)

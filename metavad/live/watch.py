@@ -16,6 +16,7 @@ from metavad.live.health import Health, Note, Notes
 from metavad.live.latest import LatestDetector
 from metavad.live.pictures import CameraView
 from metavad.live.reader import Backlog, Ended, Reader, Taken
+from metavad.live.rules import is_local
 from metavad.live.sources import Source
 from metavad.live.state import KNOWN, CutEvent, KnownEvent, WatchState, load_state, save_state
 from metavad.live.timeline import Timeline
@@ -372,6 +373,8 @@ class Watch:
     def _of(self, found: Event, name: str, linked: str | None, before: CameraEvent | None = None) -> CameraEvent:
         """An event as far as it is known; it stays one of the version that raised it."""
         condition = None if self._conditions is None else self._conditions.during(found.start, found.end)
+        cause = None if condition is None else self._causes.highest(found.start, found.end)
+        heat = None if cause is None or cause.why is None else cause.why.heat
         return CameraEvent(
             name,
             self._camera,
@@ -387,6 +390,7 @@ class Watch:
             found.shares,
             linked_to=linked,
             condition=condition,
+            is_local=heat is not None and is_local(heat),
         )
 
     def _linked_to(self, found: Event) -> str | None:

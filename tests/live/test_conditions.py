@@ -90,6 +90,33 @@ def test_walkers_are_none_of_it(ordinary):
         assert conditions.during(10, 12) is None
 
 
+def test_what_moves_over_the_lower_half_is_no_camera_that_moves(ordinary):
+    def belt(grey, time):
+        half, across = len(grey) // 2, round(0.04 * len(grey) * np.sin(4 * time))
+        return np.concatenate([grey[:half], np.roll(grey[half:], across, axis=1)])
+
+    for footage in ordinary:
+        assert found_in(altered(footage, belt))[0] == []
+
+
+def test_light_in_half_of_the_picture_is_none_of_it(ordinary):
+    def lamp(grey, _):
+        half = grey.shape[1] // 2
+        return np.concatenate([grey[:, :half], gamma(0.5)(grey[:, half:], 0)], axis=1)
+
+    for footage in ordinary:
+        assert [each for each, _ in found_in(altered(footage, lamp))[0] if each.kind == "light"] == []
+
+
+def test_an_exposure_that_swings_all_the_time_is_usual_soon(ordinary):
+    def swings(grey, time):
+        return np.clip(grey * (1 + 0.25 * np.sin(1.6 * time)), 0, 255).astype(np.uint8)
+
+    begun, conditions = found_in([(swings(grey, time), time) for grey, time in ordinary[0](40.0)])
+    assert all(each.start < 15 for each, _ in begun)
+    assert conditions.during(25, 26) is None
+
+
 def test_what_is_over_is_reported_so_and_the_view_that_comes_back_is_the_old_one(ordinary):
     conditions, found = PictureConditions(), []
     for grey, time in altered(ordinary[1], shifted(0.3, 0.4), 30.0, until=20.0):

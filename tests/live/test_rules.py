@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import metavad
 from metavad.errors import UsageError
-from metavad.live.rules import Polygon, Rules, Schedule, ignored_cells, time_zone
+from metavad.live.rules import Polygon, Rules, Schedule, ignored_cells, is_local, time_zone
 from metavad.scenes.scene import Crop
 from metavad.scenes.suite import load_suite
 from tests.live.conftest import event
@@ -169,6 +169,26 @@ def test_what_happened_to_the_picture_and_links_go_first():
     linked = event(linked_to="before", condition="light")
     assert rules.withheld(linked, None, is_link_announced=True) == "linked"
     assert rules.withheld(linked, None) == "light"
+
+
+@pytest.mark.parametrize("kind", ["light", "shaking", "moved", "covered", "frozen"])
+def test_what_is_in_one_place_is_announced_while_something_can_be_seen(kind):
+    withheld = Rules().withheld(event(condition=kind, is_local=True), None)
+    assert withheld == (kind if kind in ("covered", "frozen") else None)
+    assert Rules().withheld(event(condition=kind), None) == kind
+
+
+def test_surprise_is_in_one_place_or_all_over_the_picture():
+    calm = np.random.default_rng(0).uniform(0, 2, (12, 16))
+    person, light = calm.copy(), np.random.default_rng(1).uniform(0, 9, (12, 16))
+    person[4:7, 3:5] = 8.0
+    assert is_local(person)
+    assert not is_local(light)
+    assert not is_local(calm)
+    light[4:7, 3:5] = 30.0
+    assert is_local(light), "what is far above the rest is something else than the light"
+    assert not is_local(np.zeros((12, 16)))
+    assert not is_local(np.full((2, 2), 5.0)), "nothing is elsewhere"
 
 
 def test_an_event_that_reaches_into_the_schedule_is_announced():

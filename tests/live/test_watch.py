@@ -11,6 +11,7 @@ import metavad
 from metavad.errors import BundleError, OutputError, VideoError
 from metavad.live.health import Health
 from metavad.live.reader import Reader
+from metavad.live.rules import is_local
 from metavad.live.sources import FileSource
 from metavad.live.state import load_state
 from metavad.live.watch import Watch
@@ -118,6 +119,23 @@ def test_a_file_gives_the_very_events_of_score(detector, path, given, tmp_path):
     assert (health.frames, health.dropped, health.refused, health.events) == (len(given), 0, 0, len(expected))
     assert sum(health.delays) == len(given)
     assert [note.kind for note in notes if note.kind.startswith("event")][:2] == ["event_opened", "event_closed"]
+
+
+def test_an_event_in_a_condition_says_so_and_whether_it_lies_in_one_place(detector, path, tmp_path):
+    class Light:
+        def push(self, picture, seconds):
+            return []
+
+        def during(self, start, end):
+            return "light"
+
+    sink, without = Kept(), Kept()
+    watched(detector, FileSource(path, fast=True), sink, tmp_path / "with", conditions=Light())
+    watched(detector, FileSource(path, fast=True), without, tmp_path / "without")
+    assert {each.condition for each in sink.events.values()} == {"light"}
+    for name, event in sink.events.items():
+        assert event.is_local == is_local(sink.snapshots[name][-1].heat)
+        assert without.events[name] == replace(event, condition=None, is_local=False)
 
 
 def test_snapshots_show_what_surprises_most(detector, path, tmp_path):
