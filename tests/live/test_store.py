@@ -382,7 +382,7 @@ def test_an_older_form_is_brought_up_to_date_and_a_newer_one_refused(tmp_path, m
         with Index(tmp_path) as index:
             assert index._execute("SELECT weather FROM events").fetchone()[0] == "?"
             assert index.events()[0].event == event()
-    with pytest.raises(OutputError, match="expected an index of form 1 or older, found form 2"):
+    with pytest.raises(OutputError, match=f"expected an index of form {len(steps) - 1} or older, found form {len(steps)}"):
         Index(tmp_path)
 
 
