@@ -382,7 +382,8 @@ def test_an_older_form_is_brought_up_to_date_and_a_newer_one_refused(tmp_path, m
         with Index(tmp_path) as index:
             assert index._execute("SELECT weather FROM events").fetchone()[0] == "?"
             assert index.events()[0].event == event()
-    with pytest.raises(OutputError, match=f"expected an index of form {len(steps) - 1} or older, found form {len(steps)}"):
+    ours, newest = len(steps) - 1, len(steps)
+    with pytest.raises(OutputError, match=f"expected an index of form {ours} or older, found form {newest}"):
         Index(tmp_path)
 
 
