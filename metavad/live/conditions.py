@@ -64,7 +64,7 @@ VISIBLE = 2.0
 """Times the noise of a block, over which a shift shows in it."""
 STEPS, CLOSE = 4, 0.1
 """Steps to a shift at most, and pixels of the last one."""
-SHIFTED = 0.015
+SHIFTED = 0.02
 """Heights of the picture by which a view is displaced."""
 JERK = 0.003
 """Heights from one picture to the next, usually, of a camera that shakes."""
