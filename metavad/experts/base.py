@@ -16,8 +16,9 @@ from torch.func import functional_call
 
 from metavad.config import Config
 from metavad.features.sample import Sample
+from metavad.types import Box
 
-__all__ = ["Expert", "Memory", "NoSettings", "Parameters", "Reason", "call"]
+__all__ = ["Expert", "Memory", "NearestPatch", "NoSettings", "Parameters", "Reason", "call"]
 
 Parameters: TypeAlias = dict[str, Tensor]
 """Names to tensors; what the inner loop changes."""
@@ -32,6 +33,20 @@ class NoSettings(BaseModel):
 
 
 @dataclass(frozen=True)
+class NearestPatch:
+    """A patch that surprises, and what of the shots is nearest to it. Boxes are shares of the width and the height."""
+
+    here: Box
+    """Where the patch is."""
+    shot: int
+    """Which shot showed the nearest, from 0."""
+    tick: int
+    """At which of that shot's ticks, from 0."""
+    there: Box
+    """Where that was."""
+
+
+@dataclass(frozen=True)
 class Reason:
     """Why a place surprises an expert, for people."""
 
@@ -39,6 +54,8 @@ class Reason:
     """What goes after "something": "moves 3.1 times as fast as anything shown at this place"."""
     distances: tuple[float, ...] = ()
     """How far each shot is from it in what the expert reads at that place; empty where the expert cannot say."""
+    nearest: NearestPatch | None = None
+    """Two patches to be shown as pictures; none where the expert does not compare any."""
 
 
 class Expert(nn.Module, ABC):

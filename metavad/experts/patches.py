@@ -1,5 +1,6 @@
 """What is there that was never there: patches of the picture against those that the shots showed at the same place."""
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -8,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metavad.config import Config, PatchesConfig
-from metavad.experts.base import Expert, Memory, Reason
+from metavad.experts.base import Expert, Memory, NearestPatch, Reason
 from metavad.experts.placing import cells_of
-from metavad.experts.shown import cell_at
 from metavad.features.patches import CHANNELS, STEPS
 from metavad.features.sample import Sample
+from metavad.types import Box
 
 __all__ = ["Patches", "coreset"]
 
@@ -63,9 +64,10 @@ class Patches(Expert):
         return cls(config.data.rows, config.data.rate, config.patches)
 
     def condition(self, support: Sample) -> Memory:
-        """{"vectors": (M, D, h, w)}: projected patches of the shots at each place, {"shots": (M, h, w)}: of which each.
+        """{"vectors": (M, D, h, w)}: projected patches of the shots at each place; where each was seen.
 
-        At most ``patches.memory`` at a place; of more, a coreset. The shot of one that nothing is known of is -1.
+        {"shots": (M, h, w)} and {"ticks": (M, h, w)} say of which shot and of which of its ticks, from 0. At most
+        ``patches.memory`` at a place; of more, a coreset. The shot of one that nothing is known of is -1.
         {"clips": (K,)}: zeros, one for each shot.
         """
         memory = self._remembered(support, *self._ticks(support))
@@ -108,20 +110,33 @@ class Patches(Expert):
         return torch.where(self.known(sample)[:, :, None, None], maps, maps.new_tensor(self.floor))
 
     def explain(self, sample: Sample, memory: Memory, place: tuple[float, float]) -> Reason | None:
-        """How far what is there is from the nearest that each shot showed at that place."""
+        """How far what is there is from the nearest that each shot showed at that place, and where that was.
+
+        Of the patches from between which the score of the place is taken, the one that is farthest from what was shown.
+        """
         count = len(memory["clips"])
         if count == 0:
             return None
         rows = sample["patches"][0, -1:]
-        down, across = (torch.tensor([each], device=rows.device) for each in cell_at(rows, place))
+        down, across = (each.to(rows.device) for each in _about(place, rows.shape[-2:]))
         fitting = _on_grid(memory, rows.shape[-2:])
         vectors, beyond = _around(fitting, down, across)
-        squares = (self._projected(rows[:, :, down[0], across[0]]) - vectors[0]).square().mean(1) + beyond[0]
-        shots = _around({"vectors": fitting["shots"][:, None], "shots": fitting["shots"]}, down, across)[0][0, :, 0]
+        here = self._projected(rows[0, :, down, across].T)[:, None]
+        each = (here - vectors).square().mean(-1) + beyond
+        which = int(each.amin(1).argmax())
+        squares, vectors, beyond = each[which], vectors[which], beyond[which]
+        origins = torch.stack([fitting["shots"], fitting["ticks"]], dim=1)
+        near = _around({"vectors": origins, "shots": fitting["shots"]}, down[which, None], across[which, None])[0][0]
+        shots, ticks = near.round().long().T
         nearest = squares.new_full((count + 1,), FAR)
-        nearest = nearest.scatter_reduce(0, (shots + 1).round().long(), squares, "amin")[1:]
+        nearest = nearest.scatter_reduce(0, shots + 1, squares, "amin")[1:]
         distances = tuple(nearest.sqrt().detach().tolist())
-        return Reason(_sentence(distances, self._varies(vectors[0], beyond[0], shots)), distances)
+        at, best = (int(down[which]), int(across[which])), int(squares.argmin())
+        beside = at[0] + NEAR[best // len(NEAR) % len(NEAR)], at[1] + NEAR[best % len(NEAR)]
+        pair = NearestPatch(
+            _box(at, rows.shape[-2:]), int(shots[best]), int(ticks[best]), _box(beside, rows.shape[-2:])
+        )
+        return Reason(_sentence(distances, self._varies(vectors, beyond, shots)), distances, pair)
 
     def _ticks(self, sample: Sample) -> tuple[Tensor, Tensor]:
         """Clip and tick (N,) of those of its ticks that may differ, or of some of these."""
@@ -131,7 +146,7 @@ class Patches(Expert):
         return torch.div(number, each, rounding_mode="floor"), number % each * self.step
 
     def _remembered(self, sample: Sample, clips: Tensor, ticks: Tensor) -> Memory:
-        """Vectors and shots of these ticks of these clips (N,), by place."""
+        """Vectors, shots and ticks of these ticks of these clips (N,), by place."""
         patches, known = sample["patches"], sample.known["patches"][clips, ticks]
         height, width = patches.shape[-2:]
         if len(clips) > self.settings.memory:
@@ -141,12 +156,13 @@ class Patches(Expert):
                 kept = coreset(vectors, known, self.settings.memory)
             down, across = (torch.arange(side, device=clips.device) for side in (height, width))
             rows = patches[clips[kept], ticks[kept], :, down[:, None], across].movedim(-1, 1)
-            clips, known = clips[kept], known[kept]
+            clips, ticks, known = clips[kept], ticks[kept], known[kept]
         else:
             rows = patches[clips, ticks]
-            clips, known = (each[:, None, None].expand(-1, height, width) for each in (clips, known))
+            clips, ticks, known = (each[:, None, None].expand(-1, height, width) for each in (clips, ticks, known))
         shots = torch.where(known, clips, -1).to(self.projection)
-        return {"vectors": self._projected(rows).contiguous(), "shots": shots.contiguous()}
+        origins = {"shots": shots.contiguous(), "ticks": ticks.to(self.projection).contiguous()}
+        return {"vectors": self._projected(rows).contiguous(), **origins}
 
     def _projected(self, rows: Tensor) -> Tensor:
         """Stored rows (N, 152, ...) as vectors (N, D, ...)."""
@@ -262,7 +278,23 @@ def _on_grid(memory: Memory, grid: Sequence[int]) -> Memory:
         torch.div(torch.arange(to, device=memory["shots"].device) * since, to, rounding_mode="floor")
         for to, since in zip(grid, own, strict=True)
     )
-    return {name: memory[name][..., rows[:, None], columns] for name in ("vectors", "shots")}
+    return {name: memory[name][..., rows[:, None], columns] for name in ("vectors", "shots", "ticks")}
+
+
+def _about(place: tuple[float, float], grid: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Rows and columns (C,) of the up to four cells of a grid (h, w) whose middles lie around a place."""
+    ends = []
+    for share, length in zip(place, grid, strict=True):
+        before = math.floor(share * length - 0.5)
+        ends.append(sorted({min(max(0, each), length - 1) for each in (before, before + 1)}))
+    cells = torch.cartesian_prod(*(torch.tensor(each) for each in ends))
+    return cells[:, 0], cells[:, 1]
+
+
+def _box(cell: tuple[int, int], grid: Sequence[int]) -> Box:
+    """A cell (row, column) of a grid (h, w), in shares of the picture's width and height."""
+    (down, across), (height, width) = cell, grid
+    return across / width, down / height, (across + 1) / width, (down + 1) / height
 
 
 def _spread(maps: Tensor, grid: tuple[int, int]) -> Tensor:

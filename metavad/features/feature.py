@@ -44,6 +44,8 @@ class Feature(ABC):
     """Seconds of past without which a row is not known."""
     picture: ClassVar[bool] = True
     """Whether the last two axes of a row are down and across the frame; else it is a list of things."""
+    frames_kept: float = 0.0
+    """Working frames a second that are kept of a clip beside its rows, for people to see what was there; 0: none."""
 
     @property
     def needs_files(self) -> bool:

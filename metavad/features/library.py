@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -234,22 +235,24 @@ class Library:
     def _read(self, clips: Sequence[Clip]) -> dict[Clip, StoredClip]:
         """Every clip as it is stored: neighbours are decoded in one go, and some goes side by side."""
         found: dict[Clip, StoredClip] = {}
+        looks = max(1, LOOKS // len(clips)) if clips else 0
         with self._progress.task("Reading clips", len(clips)) as task:
 
             def read(stretch: Sequence[Clip]) -> None:
-                found.update(self._stretch(stretch))
+                found.update(self._stretch(stretch, looks))
                 task.advance(len(stretch), note=stretch[0].video)
 
             side_by_side(read, stretches(clips))
         return found
 
-    def _stretch(self, clips: Sequence[Clip]) -> dict[Clip, StoredClip]:
-        """Of clips of one video, in the order of time."""
+    def _stretch(self, clips: Sequence[Clip], looks: int) -> dict[Clip, StoredClip]:
+        """Of clips of one video, in the order of time, with so many looks of each at most."""
         wanted: dict[int, list[_Rows]] = {}
         rows = {}
         for clip in clips:
             ticks = self._ticks(clip)
-            rows[clip] = _Rows(self.features, self._reading(clip.scene, clip.side, clip.video, ticks))
+            reading = self._reading(clip.scene, clip.side, clip.video, ticks)
+            rows[clip] = _Rows(self.features, reading, max(feature.frames_kept for feature in self.features.values()))
             for tick in ticks.tolist():
                 wanted.setdefault(tick, []).append(rows[clip])
         for frame in self._working(clips[0], sorted(wanted)):
@@ -258,7 +261,7 @@ class Library:
         for clip, each in rows.items():
             seconds = self.facts(clip.scene, clip.side, clip.video).seconds
             self.glances[clip.video, float(seconds[clip.first])] = each.glance.found
-        return {clip: StoredClip(each.stacked(), each.seconds) for clip, each in rows.items()}
+        return {clip: StoredClip(each.stacked(), each.seconds, each.looks(looks)) for clip, each in rows.items()}
 
     def _compute(self, scene: str, side: str, name: str) -> VideoFeatures:
         video, crop, data = self.video(scene, side, name), self.scenes[scene].crop, self._data
@@ -278,26 +281,41 @@ class Library:
 
 
 class _Rows:
-    """What every feature makes of a clip, tick by tick."""
+    """What every feature makes of a clip, tick by tick, and so many ``looks`` of it a second."""
 
-    def __init__(self, features: Mapping[str, Feature], reading: Reading) -> None:
+    def __init__(self, features: Mapping[str, Feature], reading: Reading, looks: float = 0.0) -> None:
         seconds = reading.facts.seconds[reading.frames]
         self.seconds: FloatArray = seconds - seconds[0]
         self._streams = {name: feature.of(reading).start() for name, feature in features.items()}
         self._rows: dict[str, list[ByteArray]] = {name: [] for name in features}
-        self._times = iter(self.seconds.tolist())
+        self._times = enumerate(self.seconds.tolist())
+        self._pause, self._looks = 1 / looks if looks else np.inf, dict[int, bytes]()
+        self._due = 0.0 if looks else np.inf
         self.glance = Glancing()
 
     def add(self, picture: ByteArray) -> None:
         """The next tick's working frame (H, W)."""
-        time = next(self._times)
+        tick, time = next(self._times)
         self.glance.add(picture)
+        if time >= self._due - _SLACK:
+            self._looks[tick], self._due = _jpeg(picture), time + self._pause
         for name, row in self._streams.items():
             self._rows[name].append(row(picture, time))
 
     def stacked(self) -> dict[str, ByteArray]:
         """Rows (T, ...) of each feature."""
         return {name: np.stack(rows) for name, rows in self._rows.items()}
+
+    def looks(self, most: int) -> dict[int, bytes]:
+        """Its looks by tick, or so many of them from the first to the last; the middle one of one."""
+        ticks, count = list(self._looks), min(most, len(self._looks))
+        places = [len(ticks) // 2] if count == 1 else np.linspace(0, len(ticks) - 1, count).round().astype(int).tolist()
+        return {ticks[place]: self._looks[ticks[place]] for place in places}
+
+
+def _jpeg(picture: ByteArray) -> bytes:
+    """A grey picture (H, W)."""
+    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
 
 
 def sample_of(
@@ -381,5 +399,9 @@ _AT_ONCE = 8
 """Pieces that are decoded side by side at most."""
 _TOGETHER = 8
 """Clips that are decoded in one go at most."""
+LOOKS = 1000
+"""Working frames that are kept of clips at most, but one of each."""
+_SLACK = 0.02
+"""Seconds by which ticks may be off the grid of looks."""
 _SHORT = 2
 """A clip of at most this many ticks takes its first and last frame instead."""

@@ -44,6 +44,7 @@ class PatchesFeature(Feature):
 
     def __init__(self, settings: PatchesConfig = PatchesConfig(), device: str | None = None) -> None:
         self.settings = settings
+        self.frames_kept = settings.rate
         self.device = device or _device()
 
     def start(self) -> Callable[[ByteArray, float], ByteArray]:

@@ -24,16 +24,18 @@ from metavad.types import Box, ByteArray
 __all__ = [
     "CLIP",
     "FRAMES",
+    "PATCHES",
     "SNAPSHOT",
     "ClipWriter",
     "finish_clip",
     "frames_begin",
     "unfinished_clip",
     "write_frames",
+    "write_patches",
     "write_snapshot",
 ]
 
-SNAPSHOT, CLIP, FRAMES = "snapshot.jpg", "clip.mp4", "frames.mkv"
+SNAPSHOT, PATCHES, CLIP, FRAMES = "snapshot.jpg", "patches.png", "clip.mp4", "frames.mkv"
 BEGINS = "BEGINS"
 """Key of the metadata."""
 MILLISECONDS = Fraction(1, 1000)
@@ -58,6 +60,11 @@ def write_snapshot(path: Path, snapshot: Snapshot, crop: Box | None = None) -> N
         picture[y0:y1, x0:x1] = warmed(picture[y0:y1, x0:x1], snapshot.heat)
     drawn = _with_box(picture, snapshot.box, scale)
     write_bytes(path, cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
+
+
+def write_patches(path: Path, patches: ByteArray) -> None:
+    """Two patches (H, W, 3) as PNG, whole or not at all."""
+    write_bytes(path, cv2.imencode(".png", patches)[1].tobytes())
 
 
 def write_frames(path: Path, frames: Sequence[tuple[float, ByteArray]]) -> None:

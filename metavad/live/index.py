@@ -57,6 +57,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UNIQUE (target, key))""",
     ),
     ("ALTER TABLE events ADD COLUMN is_local INTEGER NOT NULL DEFAULT 0",),
+    ("ALTER TABLE events ADD COLUMN patches TEXT",),
 )
 """What brings the form of this number, counted from 0, to the next one."""
 
@@ -90,6 +91,8 @@ class StoredEvent:
     verdict: Verdict | None = None
     snapshot: str | None = None
     """Path in the folder: a picture with box and heat map."""
+    patches: str | None = None
+    """Path in the folder: the patch that surprises beside the nearest shown, where the reason is about these."""
     clip: str | None = None
     """Path in the folder: a video from before to after, with the box drawn."""
     frames: str | None = None

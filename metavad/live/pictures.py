@@ -9,6 +9,7 @@ from metavad.normality.detector import Detector
 from metavad.scenes.video import CameraPictures, Picture, working_size
 from metavad.scenes.video.orientation import display_matrix, shown, shown_size
 from metavad.scenes.video.pictures import converted
+from metavad.scoring.pictures import decoded
 from metavad.types import ByteArray
 
 __all__ = ["PICTURE_HEIGHT", "CameraView", "size_of"]
@@ -24,7 +25,8 @@ class CameraView:
 
     def __init__(self, detector: Detector) -> None:
         camera = detector.camera
-        crop = camera.crop
+        crop = self._crop = camera.crop
+        self._inside = camera.height, camera.width
         self.size = camera.height + crop.top + crop.bottom, camera.width + crop.left + crop.right
         working = working_size(camera.height, camera.width, detector.config.data.short_side)
         self._grey = CameraPictures((camera.height, camera.width), crop, working)
@@ -53,6 +55,15 @@ class CameraView:
             image = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
             image = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
+
+    def decoded(self, jpeg: bytes) -> ByteArray:
+        """What the crop leaves of such a small picture, (H, W, 3), blue-green-red."""
+        picture = decoded([jpeg])[0]
+        down, across = picture.shape[0] / self.size[0], picture.shape[1] / self.size[1]
+        height, width = self._inside
+        rows = slice(round(self._crop.top * down), max(1, round((self._crop.top + height) * down)))
+        columns = slice(round(self._crop.left * across), max(1, round((self._crop.left + width) * across)))
+        return picture[rows, columns]
 
     def _colours(self, frame: VideoFrame, height: int, width: int) -> ByteArray:
         image = shown(converted("frame", self._converter, frame, "bgr24"), display_matrix(frame))

@@ -83,6 +83,8 @@ class WatchedEvent(_Form):
     """Paths in the folder of the events."""
     clip: str | None
     frames: str | None
+    patches: str | None
+    """Of a picture of the patch that surprises, beside the nearest that was shown."""
     missing: str | None
     """Why a picture or a clip is not there."""
 
@@ -138,6 +140,7 @@ def watched_event(stored: StoredEvent, zone: tzinfo | None = None) -> WatchedEve
         snapshot=stored.snapshot,
         clip=stored.clip,
         frames=stored.frames,
+        patches=stored.patches,
         missing=stored.missing,
     )
 
@@ -178,7 +181,7 @@ CSV_COLUMNS = (
 
 def csv_row(event: WatchedEvent) -> dict[str, Any]:
     """An event by the columns of a table."""
-    flat = event.model_dump(exclude={"box", "shares"})
+    flat = event.model_dump(exclude={"box", "shares", "patches"})
     return flat | (dict.fromkeys(("x", "y", "width", "height")) if event.box is None else event.box.model_dump())
 
 

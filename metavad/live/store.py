@@ -1,6 +1,7 @@
 """The folder of what was watched: an index, and for each event a snapshot, a clip, and what it may be learned from.
 
 ``DIR/events.sqlite``, ``DIR/events/<id>/snapshot.jpg``, ``clip.mp4``, ``frames.mkv``, and a page, ``DIR/events.html``.
+Where a reason is about patches, pictures of these: ``patches.png``.
 
 An event is written down before anybody is told of it: what is told lies in the index too, until it has arrived. Where
 the disk is full, or somebody has locked the file, nothing is told; what was to be written waits in memory and is tried
@@ -27,11 +28,13 @@ from metavad.files import is_full_disk
 from metavad.live.clips import (
     CLIP,
     FRAMES,
+    PATCHES,
     SNAPSHOT,
     ClipWriter,
     finish_clip,
     unfinished_clip,
     write_frames,
+    write_patches,
     write_snapshot,
 )
 from metavad.live.index import Index, Session, is_passing
@@ -391,15 +394,18 @@ class EventStore:
 
         self._do(_Work("scores", run, is_vital=False))
 
-    def _put_snapshot(self, id: str, snapshot: Snapshot) -> dict[str, str]:
+    def _put_snapshot(self, id: str, snapshot: Snapshot) -> dict[str, str | None]:
         """Write it, where there is room; what is to be noted of it."""
         try:
             self._check_room()
             write_snapshot(self._place(id) / SNAPSHOT, snapshot, self._crop)
+            if snapshot.patches is not None:
+                write_patches(self._place(id) / PATCHES, snapshot.patches)
         except (OSError, av.FFmpegError) as error:
             self.given_up += 1
             return {"missing": f"no picture: {_reason(error)}"}
-        return {"snapshot": self._inside(id, SNAPSHOT)}
+        patches = None if snapshot.patches is None else self._inside(id, PATCHES)
+        return {"snapshot": self._inside(id, SNAPSHOT), "patches": patches}
 
     def _note(self, id: str, **columns: object) -> None:
         self._do(_Work(f"event {id}", lambda: self._index.note(id, **columns), is_vital=True))

@@ -68,6 +68,9 @@ class Snapshot:
     box: Box | None
     heat: FloatArray | None = None
     """Surprise (h, w), in nats, over the cropped picture; none where it is not known."""
+    patches: ByteArray | None = None
+    """The patch that surprises beside the nearest that was shown (H, W, 3), blue-green-red; where the reason is about
+    these."""
 
 
 @dataclass(frozen=True)

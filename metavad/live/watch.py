@@ -14,6 +14,7 @@ import numpy as np
 from metavad.errors import MetavadError, VideoError
 from metavad.live.health import Health, Note, Notes
 from metavad.live.latest import LatestDetector
+from metavad.live.page import when
 from metavad.live.pictures import CameraView
 from metavad.live.reader import Backlog, Ended, Reader, Taken
 from metavad.live.rules import is_local
@@ -27,6 +28,7 @@ from metavad.scenes.video import Picture, Ticks
 from metavad.scoring.events import Event
 from metavad.scoring.frames import FrameScore, TickScore
 from metavad.scoring.live import Live
+from metavad.scoring.patch_pictures import patch_pictures
 from metavad.types import ByteArray
 
 __all__ = ["LINK", "Watch", "event_id", "event_text"]
@@ -410,7 +412,16 @@ class Watch:
             return None
         self._shown = cause
         heat = None if cause.why is None else cause.why.heat
-        return Snapshot(picture[0], picture[1], self._pictures.size, cause.box, heat)
+        patches = self._patches(event, cause, picture[1])
+        return Snapshot(picture[0], picture[1], self._pictures.size, cause.box, heat, patches)
+
+    def _patches(self, event: CameraEvent, cause: TickScore, jpeg: bytes) -> ByteArray | None:
+        """What surprises and the nearest that was shown, where the reason is about these and of this version."""
+        if cause.why is None or cause.why.nearest is None or event.detector != self._detector.digest:
+            return None
+        at = when(cause.seconds, self._source.clock)
+        found = patch_pictures(self._detector, cause.why, self._pictures.decoded(jpeg), at)
+        return None if found is None else found.sheet()
 
     def _note_event(self, kind: str, event: CameraEvent) -> None:
         facts = {"event": event.id, "start": event.start, "end": event.end, "score": round(event.score, 3)}

@@ -613,7 +613,8 @@ def _check_clips(
 
 def _blank_clip(features: Mapping[str, Feature], size: tuple[int, int], ticks: int) -> StoredClip:
     rows = {name: np.zeros((ticks, *feature.shape(*size)), np.uint8) for name, feature in features.items()}
-    return StoredClip(rows, np.zeros(ticks))
+    looks = dict.fromkeys(range(ticks), b"-" * ticks) if any(each.frames_kept for each in features.values()) else {}
+    return StoredClip(rows, np.zeros(ticks), looks)
 
 
 def _like(*shape: int) -> Tensor:

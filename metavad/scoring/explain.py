@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from metavad.experts.base import Reason
+from metavad.experts.base import NearestPatch, Reason
 from metavad.features.sample import Sample
 from metavad.normality.model import SceneModel, Surprise
 from metavad.threads import one_thread
@@ -26,6 +26,8 @@ class Explanation:
     """Where the surprise is highest: shares of the height from the top and of the width from the left."""
     distances: tuple[float, ...] = ()
     """How far each shot is from it there, by the expert with the largest share that can say; empty where none can."""
+    nearest: NearestPatch | None = None
+    """The patch there and the nearest that was shown, where the sentence is about these."""
     heat: FloatArray | None = field(default=None, compare=False, repr=False)
     """The surprise of each place (h, w), in nats."""
 
@@ -48,10 +50,17 @@ def explain(model: SceneModel, sample: Sample, found: Surprise, tick: int) -> Ex
     quoted = [name for name in adding if name == adding[0] or (shares[name] >= SECOND and reasons[name] is not None)]
     texts = [_text(model, name, reasons[name]) for name in quoted[:2]]
     far = next((reason.distances for reason in reasons.values() if reason is not None and reason.distances), ())
+    quotes = [reason for name in quoted[:2] if (reason := reasons[name]) is not None]
+    nearest = next((reason.nearest for reason in quotes if reason.nearest is not None), None)
     if found.raised is not None and found.raised[0, behind][cell] > 0:
         texts.append("is like what was confirmed as abnormal")
     return Explanation(
-        f"something {', and '.join(dict.fromkeys(texts))} ({whereabouts(place)})", shares, place, far, fused.numpy()
+        f"something {', and '.join(dict.fromkeys(texts))} ({whereabouts(place)})",
+        shares,
+        place,
+        far,
+        nearest,
+        fused.numpy(),
     )
 
 

@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import cv2
-import matplotlib as mpl
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from metavad.clock import length_text, time_at
 from metavad.errors import printable
 from metavad.scenes.scene import Crop
+from metavad.scoring.lettering import fitting, font
 from metavad.scoring.results import EventRecord, EventsRecord, Outline
 from metavad.scoring.tick_log import DrawnTick
 from metavad.types import Box, ByteArray, FloatArray
@@ -130,12 +128,12 @@ class Painter:
         event = self._event(frame.seconds) if frame.inside else None
         words = Image.fromarray(strip[: CURVE[0] - 4])
         draw, right = ImageDraw.Draw(words), words.width - EDGE
-        draw.text((EDGE, 6), self._time(frame.seconds), INK, _font(16, bold=True))
-        draw.text((right, 8), self._threshold(), MUTED, _font(13), "ra")
-        right -= round(draw.textlength(self._threshold(), _font(13))) + 14
-        draw.text((right, 6), f"score {frame.score:.1f}", ALARM if frame.inside else INK, _font(16, bold=True), "ra")
+        draw.text((EDGE, 6), self._time(frame.seconds), INK, font(16, bold=True))
+        draw.text((right, 8), self._threshold(), MUTED, font(13), "ra")
+        right -= round(draw.textlength(self._threshold(), font(13))) + 14
+        draw.text((right, 6), f"score {frame.score:.1f}", ALARM if frame.inside else INK, font(16, bold=True), "ra")
         text, ink = (self._name(), MUTED) if event is None else (self._reason(event), ALARM)
-        draw.text((EDGE, 29), _fitting(draw, text, words.width - 2 * EDGE), ink, _font(13))
+        draw.text((EDGE, 29), fitting(draw, text, words.width - 2 * EDGE, 13), ink, font(13))
         strip[: CURVE[0] - 4] = np.asarray(words)
 
     def _time(self, seconds: float) -> str:
@@ -222,27 +220,11 @@ def _boxed(picture: ByteArray, box: tuple[int, int, int, int], text: str) -> Non
     x0, y0, x1, y1 = box
     for colour, width in ((PAPER, 4), (ALARM, 2)):
         cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), colour, width, cv2.LINE_AA)
-    font = _font(13, bold=True)
-    left, _, right, _ = font.getbbox(text)
+    letters = font(13, bold=True)
+    left, _, right, _ = letters.getbbox(text)
     width, height = int(right - left) + 8, 18
     x, y = max(0, min(x0, picture.shape[1] - width)), y0 - height if y0 >= height else y0
     part = picture[y : y + height, x : x + width]
     tag = Image.new("RGB", (part.shape[1], part.shape[0]), ALARM)
-    ImageDraw.Draw(tag).text((4, 1), text, PAPER, font)
+    ImageDraw.Draw(tag).text((4, 1), text, PAPER, letters)
     part[:] = np.asarray(tag)
-
-
-def _fitting(draw: ImageDraw.ImageDraw, text: str, room: int) -> str:
-    """As much of a text as there is room for."""
-    if draw.textlength(text, _font(13)) <= room:
-        return text
-    while text and draw.textlength(f"{text}…", _font(13)) > room:
-        text = text[:-1]
-    return f"{text.rstrip()}…"
-
-
-@cache
-def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib."""
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name), size)

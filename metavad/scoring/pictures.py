@@ -1,18 +1,23 @@
 """An event in a picture: its frame with a box, and beside it the clip shown that is nearest to it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw
 
+from metavad.errors import printable
 from metavad.normality.detector import Detector
 from metavad.scenes.scene import Video
 from metavad.scenes.video import read_colour
 from metavad.scoring.explain import Explanation
 from metavad.scoring.frames import TickScore
+from metavad.scoring.lettering import fitting, font
+from metavad.scoring.patch_pictures import PatchPictures, patch_pictures
 from metavad.types import Box, ByteArray, FloatArray
 
-__all__ = ["around", "decoded", "event_picture", "framed", "nearest_shot", "side_by_side"]
+__all__ = ["EventPicture", "around", "decoded", "event_picture", "framed", "nearest_shot", "side_by_side"]
 
 HEIGHT = 240
 """Pixels."""
@@ -20,15 +25,24 @@ HEIGHT = 240
 ALARM = (43, 57, 192)
 """Blue, green, red."""
 PAPER, INK = (255, 255, 255), (60, 48, 40)
-GAP, BAR = 10, 24
-"""Pixels between two pictures, and of the line of words below them."""
+GAP, BAR, WORDS = 10, 24, 130
+"""Pixels between two pictures, of the line of words below them, and for words beside a patch."""
 
 
-def event_picture(detector: Detector, video: Video, cause: TickScore) -> tuple[ByteArray, int | None]:
-    """What surprised most in an event beside the clip shown that is nearest to it, (H, W, 3), and which clip that is.
+@dataclass(frozen=True)
+class EventPicture:
+    """What surprised most in an event beside the clip shown that is nearest to it."""
 
-    Blue-green-red; the clip counts from 0, and is none where nothing is there to compare with.
-    """
+    picture: ByteArray
+    """(H, W, 3), blue-green-red."""
+    nearest: int | None
+    """Which clip that is, from 0; none where nothing is there to compare with."""
+    patches: PatchPictures | None = None
+    """The two patches that stand below them, where the reason is about patches."""
+
+
+def event_picture(detector: Detector, video: Video, cause: TickScore) -> EventPicture:
+    """The picture of an event: what surprised most, the nearest clip, and the two patches that the reason is about."""
     box, crop = cause.box, detector.camera.crop
     inside = None if box is None else (box[0] - crop.left, box[1] - crop.top, box[2] - crop.left, box[3] - crop.top)
     frame, shots = read_colour(video, cause.index, crop), decoded(detector.pictures)
@@ -37,7 +51,21 @@ def event_picture(detector: Detector, video: Video, cause: TickScore) -> tuple[B
     if nearest is not None and nearest < len(shots):
         pictures.append(framed(shots[nearest], None, HEIGHT))
         words.append(f"nearest clip shown: {detector.shots[nearest].video}")
-    return side_by_side(pictures, words), nearest
+    patches = patch_pictures(detector, cause.why, frame, words[0])
+    sheet = side_by_side(pictures, words)
+    return EventPicture(sheet if patches is None else _above(sheet, pictures, patches), nearest, patches)
+
+
+def _above(sheet: ByteArray, pictures: Sequence[ByteArray], patches: PatchPictures) -> ByteArray:
+    """A sheet with the patches below it, each below one of its pictures where there are two."""
+    one = pictures[0].shape[1] + GAP if len(pictures) > 1 else sheet.shape[1] // 2
+    second = max(one, patches.here.shape[1] + WORDS)
+    width = max(sheet.shape[1], second + patches.there.shape[1] + WORDS)
+    row = patches.row((0, second), width)
+    found = np.full((sheet.shape[0] + GAP // 2 + row.shape[0], width, 3), PAPER, np.uint8)
+    found[: sheet.shape[0], : sheet.shape[1]] = sheet
+    found[-row.shape[0] :] = row
+    return found
 
 
 def decoded(pictures: Sequence[bytes]) -> list[ByteArray]:
@@ -84,11 +112,13 @@ def side_by_side(pictures: Sequence[ByteArray], words: Sequence[str]) -> ByteArr
     height = pictures[0].shape[0]
     width = sum(each.shape[1] for each in pictures) + GAP * (len(pictures) - 1)
     sheet = np.full((height + BAR, width, 3), PAPER, np.uint8)
-    left = 0
+    bar, left = Image.new("RGB", (width, BAR), PAPER), 0
     for picture, text in zip(pictures, words, strict=True):
         sheet[:height, left : left + picture.shape[1]] = picture
-        cv2.putText(sheet, text, (left + 2, height + 17), cv2.FONT_HERSHEY_SIMPLEX, 0.45, INK, 1, cv2.LINE_AA)
+        draw = ImageDraw.Draw(bar)
+        draw.text((left, 4), fitting(draw, printable(text), picture.shape[1], 13), INK, font(13))
         left += picture.shape[1] + GAP
+    sheet[height:] = np.asarray(bar)
     return sheet
 
 

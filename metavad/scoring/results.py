@@ -24,7 +24,8 @@ from metavad.scenes.scene import Video
 from metavad.scenes.video import probe
 from metavad.scoring.events import LONGEST, Event, EventMerger, FoundEvent, find_events, in_events
 from metavad.scoring.frames import FrameScore, TickScore
-from metavad.scoring.pictures import event_picture
+from metavad.scoring.patch_pictures import PatchPictures, inside_crop
+from metavad.scoring.pictures import EventPicture, event_picture
 from metavad.scoring.stream import score
 from metavad.types import Box, FloatArray
 
@@ -189,6 +190,28 @@ class NearestShot(_Form):
     """At which it begins in that video, by the file's own times."""
 
 
+class NearestPatchRecord(_Form):
+    """The patch of a clip shown that is nearest to one that surprises."""
+
+    number: int = Field(ge=1)
+    """Of the clip, counted from 1."""
+    video: str
+    second: float
+    """Of that video, by the file's own times."""
+    box: PixelBox
+    """Where it is in that video."""
+
+
+class PatchesRecord(_Form):
+    """The two patches that a reason is about, and a picture of both."""
+
+    box: PixelBox
+    """Where the patch that surprises is."""
+    nearest: NearestPatchRecord
+    picture: str
+    """Path in the folder of the result."""
+
+
 class EventRecord(_Form):
     """One event; times are seconds in the file, to the millisecond."""
 
@@ -208,6 +231,8 @@ class EventRecord(_Form):
     """None where nothing was shown, or no picture of it was kept."""
     picture: str | None
     """Path in the folder of the result."""
+    patches: PatchesRecord | None = None
+    """Where the reason compares a patch of the picture with those that were shown, and pictures of them are kept."""
     time: AwareDatetime | None = None
     """When it starts; None where nobody knows when the video was taken."""
     regime: str = ""
@@ -387,10 +412,13 @@ def _recorded(
     folder: Path, detector: Detector, video: Video, found: FoundEvent, number: int, start: datetime | None
 ) -> EventRecord:
     """An event as it is kept, with its picture on disk."""
-    event, path, nearest = found.event, None, None
+    event, path, nearest, patches = found.event, None, None, None
     if found.cause is not None:
         path = f"events/{number:03d}.jpg"
-        nearest = _write_picture(folder / path, detector, video, found.cause)
+        drawn = _write_picture(folder / path, detector, video, found.cause)
+        nearest = drawn.nearest
+        if drawn.patches is not None:
+            patches = _patches(folder, f"events/{number:03d}-patches.png", detector, drawn.patches)
     return EventRecord(
         start=round(event.start, 3),
         end=round(event.end, 3),
@@ -401,6 +429,7 @@ def _recorded(
         shares={name: round(share, 3) for name, share in event.shares.items()},
         nearest_shot=None if nearest is None else _shot(detector, nearest),
         picture=path,
+        patches=patches,
         time=time_at(start, round(event.start, 3)),
         regime=event.regime,
     )
@@ -426,12 +455,22 @@ def _peaks(
         )
 
 
-def _write_picture(path: Path, detector: Detector, video: Video, cause: TickScore) -> int | None:
-    """Gives the clip shown that is nearest, from 0, where there is one."""
-    picture, nearest = event_picture(detector, video, cause)
+def _write_picture(path: Path, detector: Detector, video: Video, cause: TickScore) -> EventPicture:
+    found = event_picture(detector, video, cause)
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
-    return nearest
+    path.write_bytes(cv2.imencode(".jpg", found.picture)[1].tobytes())
+    return found
+
+
+def _patches(folder: Path, path: str, detector: Detector, found: PatchPictures) -> PatchesRecord:
+    """The patches as they are kept, with their picture on disk."""
+    (folder / path).write_bytes(cv2.imencode(".png", found.sheet())[1].tobytes())
+    camera, nearest = detector.camera, found.nearest
+    here, there = (
+        _pixels(inside_crop(box, (camera.height, camera.width), camera.crop)) for box in (nearest.here, nearest.there)
+    )
+    where = NearestPatchRecord(number=nearest.shot + 1, video=found.video, second=round(found.second, 3), box=there)
+    return PatchesRecord(box=here, nearest=where, picture=path)
 
 
 def _pixels(box: Box) -> PixelBox:

@@ -164,6 +164,30 @@ def test_it_names_the_shot_that_is_nearest():
     assert patches.explain(sample_of(video), nothing, (0.4, 0.4)) is None
 
 
+def test_it_names_the_patch_that_is_nearest():
+    patches = expert()
+    rows = room(3, 6)
+    rows[1, 4, :, 2, 3] = thing()
+    memory = patches.condition(sample_of(rows))
+    video = room(1, 3, seed=1)
+    video[0, :, :, 2, 2] = 0.7 * thing()  # beside where it was, and not quite the same
+    nearest = patches.explain(sample_of(video), memory, (0.6, 0.4)).nearest
+    assert (nearest.shot, nearest.tick) == (1, 4)
+    assert nearest.here == pytest.approx((2 / 6, 2 / 4, 3 / 6, 3 / 4))
+    assert nearest.there == pytest.approx((3 / 6, 2 / 4, 4 / 6, 3 / 4))
+
+
+def test_a_coreset_knows_where_each_patch_is_from():
+    patches = expert(memory=3)
+    rows = room(4, 6, noise=20.0)
+    memory = patches.condition(sample_of(rows))
+    assert memory["ticks"].unique().numel() > 1
+    for number, row, column in ((0, 0, 0), (1, 2, 3), (2, 3, 5)):
+        shot, tick = (int(memory[name][number, row, column]) for name in ("shots", "ticks"))
+        own = patches.projection @ (rows[shot, tick, :, row, column].to(torch.int8).float() / STEPS)
+        torch.testing.assert_close(memory["vectors"][number, :, row, column], own, rtol=1e-4, atol=1e-4)
+
+
 def test_without_shots_every_score_is_the_floor():
     patches, sample = expert(), sample_of(room(1, 5))
     assert patches.needs_support

@@ -19,6 +19,7 @@ from metavad.errors import OutputError
 from metavad.live import index as index_module
 from metavad.live import store as store_module
 from metavad.live.index import INDEX, Index, Session
+from metavad.live.records import watched_event
 from metavad.live.rules import Rules
 from metavad.live.store import EventStore
 from metavad.live.types import Condition
@@ -70,6 +71,31 @@ def test_an_event_is_kept_with_snapshot_clip_and_frames(make, tmp_path):
     assert clip[-1][0] == pytest.approx(12.0, abs=0.2), "five seconds before, two of the event, five after"
     assert len(clip) == pytest.approx(120, abs=2)
     assert list((folder / "events" / stored.event.id).glob(".*")) == []
+
+
+def test_patches_are_kept_beside_the_snapshot(make, tmp_path):
+    store, sheet = make(), np.full((60, 90, 3), 7, np.uint8)
+    store.frames(list(scored(0, 10.4, high=(10, 12))))
+    store.opened(event(end=10.3), replace(snapshot(10.2), patches=sheet))
+    folder = tmp_path / "watched"
+    with Index(folder) as index:
+        (stored,) = index.events()
+    assert (cv2.imread(str(folder / stored.patches)) == 7).all()
+    assert f'src="{stored.patches}"' in (folder / "events.html").read_text()
+    assert watched_event(stored).patches == stored.patches
+    store.ongoing(event(end=11.4), snapshot(11))  # a moment that is not about patches
+    with Index(folder) as index:
+        assert index.events()[0].patches is None
+
+
+def test_an_index_from_before_there_were_patches_is_brought_up_to_date(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(index_module, "MIGRATIONS", index_module.MIGRATIONS[:-1])
+        with Index(tmp_path, make=True) as index:
+            index.put_event(event())
+    with Index(tmp_path, make=True) as index:
+        (stored,) = index.events()
+    assert (stored.event, stored.patches) == (event(), None)
 
 
 def test_the_box_is_drawn_while_it_alarms(make, tmp_path):
