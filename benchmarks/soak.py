@@ -411,6 +411,26 @@ def spelled(value: Any) -> str:
     return f"{value[0]} to {value[1]}" if isinstance(value, list) else str(value)
 
 
+def watched_for(seconds: float, cameras: list[Watched], generator: random.Random) -> list[int]:
+    """Look at the processes, and kill the last one now and then, for so long; their exit codes in the end."""
+    begun, until_kill = time.monotonic(), generator.uniform(*ALIVE)
+    while (passed := time.monotonic() - begun) < seconds:
+        for camera in cameras:
+            camera.look(passed)
+        if passed > until_kill:
+            cameras[-1].kill()
+            until_kill = passed + generator.uniform(*ALIVE)
+        time.sleep(SAMPLED)
+    for camera in cameras:
+        camera.stream.is_over = True
+    time.sleep(10)
+    codes = []
+    for camera in cameras:
+        camera.look(time.monotonic() - begun)
+        codes.append(camera.end())
+    return codes
+
+
 def main() -> None:
     """Serve, watch, break, kill, and count; exit code 1 where an event was lost or doubled."""
     given = begin(arguments())
@@ -423,21 +443,13 @@ def main() -> None:
             folder.mkdir()
             cameras.append(Watched(Stream(loop, given.seed + number), folder, detector, free_port()))
             cameras[-1].start()
-        begun, until_kill = time.monotonic(), generator.uniform(*ALIVE)
-        while (passed := time.monotonic() - begun) < 60 * given.minutes:
+        try:
+            codes = watched_for(60 * given.minutes, cameras, generator)
+        finally:
             for camera in cameras:
-                camera.look(passed)
-            if passed > until_kill:
-                cameras[-1].kill()
-                until_kill = passed + generator.uniform(*ALIVE)
-            time.sleep(SAMPLED)
-        for camera in cameras:
-            camera.stream.is_over = True
-        time.sleep(10)
-        codes = []
-        for camera in cameras:
-            camera.look(time.monotonic() - begun)
-            codes.append(camera.end())
+                camera.stream.is_over = True
+                if camera.process is not None:
+                    camera.process.kill()
         rows, missed = list[dict[str, Any]](), list[dict[str, Any]]()
         for camera, code in zip(cameras, codes, strict=True):
             row: dict[str, Any] = {"stream": camera.folder.name, "connections": len(camera.stream.sent)}

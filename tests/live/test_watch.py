@@ -21,7 +21,7 @@ from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
 from metavad.scoring.events import EventMerger, in_events
 from tests.footage import retimed
-from tests.live.given import Given
+from tests.live.given import Given, passed_by
 
 
 class Kept:
@@ -68,9 +68,9 @@ def scene(cameras):
 
 
 @pytest.fixture(scope="module")
-def detector(scene, tiny_base):
+def detector(scene, tiny_base, turns):
     """One with a threshold that the footage passes every four seconds."""
-    return replace(metavad.adapt(tiny_base, scene, shots=3, alarms_per_day=10), threshold=1.5)
+    return passed_by(metavad.adapt(tiny_base, scene, shots=3, alarms_per_day=10), 0.25, turns)
 
 
 @pytest.fixture(scope="module")
@@ -156,11 +156,17 @@ def test_snapshots_show_what_surprises_most(detector, path, tmp_path):
 # --- breaks --------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def long(given):
+@pytest.fixture(scope="module")
+def turns(given):
     """Half a minute, with an event every four seconds."""
     frames = [frame for frame, _ in given[:37]]
     return [(frames[number % 37], 1_000_000.0 + number / 10) for number in range(300)]
+
+
+@pytest.fixture
+def long(turns):
+    """The same, for one test to change."""
+    return list(turns)
 
 
 GAPS = [(20, 32), (66, 67), (84, 95), (156, 190), (241, 252)]
@@ -262,7 +268,7 @@ def test_frames_that_come_again_after_a_restart_are_left_out(detector, long, tmp
 def test_an_event_that_goes_on_is_updated_now_and_then(detector, long, tmp_path, monkeypatch):
     monkeypatch.setattr("metavad.live.watch.UPDATED", 0.0)
     sink = Kept()
-    watched(replace(detector, threshold=0.5), Given(long), sink, tmp_path)
+    watched(replace(detector, threshold=-1.0), Given(long), sink, tmp_path)
     assert [what for what, _ in sink.calls].count("ongoing") > 2
     assert len(sink.events) == 1
 
@@ -308,9 +314,9 @@ class Latest:
 
 
 @pytest.fixture(scope="module")
-def newer(scene, tiny_base):
-    """Another version: of fewer shots, and with a lower threshold."""
-    return replace(metavad.adapt(tiny_base, scene, shots=2, alarms_per_day=10), threshold=1.2)
+def newer(scene, tiny_base, turns):
+    """Another version: of fewer shots, and with another threshold."""
+    return passed_by(metavad.adapt(tiny_base, scene, shots=2, alarms_per_day=10), 0.3, turns)
 
 
 def scores_of(detector, frames):
@@ -324,7 +330,7 @@ def test_a_corrected_detector_is_used_without_a_break(detector, newer, long, tmp
     sink, notes = Kept(), []
     health = watched(detector, Given(long), sink, tmp_path, notes=notes.append, latest=Latest(at_100=newer))
     ((first, digest, threshold),) = sink.versions
-    assert (digest, threshold, health.threshold) == (newer.digest, 1.2, 1.2)
+    assert (digest, threshold, health.threshold) == (newer.digest, newer.threshold, newer.threshold)
     assert 80 < first < 150
     scores = [scores_of(each, long) for each in (detector, newer)]
     expected = [*scores[0][:first], *scores[1][first:]]
@@ -339,10 +345,12 @@ def test_a_corrected_detector_is_used_without_a_break(detector, newer, long, tmp
     assert [each.detector for each in events] == [
         detector.digest if each.start < began else newer.digest for each in events
     ]
-    assert {each.threshold for each in events} == {1.5, 1.2}
+    assert {each.threshold for each in events} == {detector.threshold, newer.threshold}
     (note,) = [note for note in notes if note.kind == "version"]
-    assert note.text.startswith("detectors/lobby: version 2 is used from now on, over 1.20: at most 10 false alarms")
-    assert note.facts == {"detector": newer.digest, "before": detector.digest, "version": 2, "threshold": 1.2}
+    over = f"over {newer.threshold:.2f}: at most 10 false alarms"
+    assert note.text.startswith(f"detectors/lobby: version 2 is used from now on, {over}")
+    assert (note.facts["detector"], note.facts["before"]) == (newer.digest, detector.digest)
+    assert (note.facts["version"], note.facts["threshold"]) == (2, round(newer.threshold, 3))
     opened = [note.facts["detector"] for note in notes if note.kind == "event_opened"]
     assert opened == [each.detector for each in events]
 

@@ -135,7 +135,7 @@ def test_colours_give_nearly_the_scores_of_the_file(detector, given, tmp_path):
     before = np.array([each.score for each in metavad.score(detector, tmp_path / "warm.mkv")])
     found = np.array([each.score for each in metavad.score(detector, zip(frames, times, strict=True))])
     np.testing.assert_allclose(found, before, atol=RGB_TOLERANCE, rtol=0)
-    assert before.max() > 2 * RGB_TOLERANCE  # or the tolerance says nothing
+    assert before.max() > 1.5 * RGB_TOLERANCE  # or the tolerance says nothing
     assert not np.array_equal(found, before)
 
 
@@ -215,7 +215,7 @@ def newer(scene, tiny_base):
     made = metavad.adapt(tiny_base, scene, shots=2, alarms_per_day=100)
     light = (90.0, 110.0, 130.0, 150.0, 170.0, 40.0)
     regimes = Regime("day", light, 300.0, 0.5, 1.0), Regime("night", (0.0,) * 6, 300.0, 0.5, 2.0)
-    return replace(made, threshold=0.9, regimes=regimes)
+    return replace(made, threshold=0.1, regimes=regimes)
 
 
 def switched(live, frames, version, after):
