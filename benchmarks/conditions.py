@@ -151,20 +151,20 @@ def planted_in(name: str, clip: Clip, other: Picture) -> Iterator[dict[str, Any]
         if seconds < AT:
             before.push(view(picture), seconds)
     for what, plant in PLANTED.items():
-        yield {"clip": name, "planted": what, **told_of(plant, deepcopy(before), whole, other)}
+        yield {"clip": name, "planted": what, **reported_of(plant, deepcopy(before), whole, other)}
 
 
-def told_of(plant: Planted, conditions: PictureConditions, clip: Clip, other: Picture) -> dict[str, Any]:
+def reported_of(plant: Planted, conditions: PictureConditions, clip: Clip, other: Picture) -> dict[str, Any]:
     """The seconds until it is told, none where it is not, and what else is until then."""
-    told: dict[str, float] = {}
+    reported: dict[str, float] = {}
     for picture, seconds in clip:
-        if AT <= seconds < AT + plant.seconds and plant.kind not in told:
+        if AT <= seconds < AT + plant.seconds and plant.kind not in reported:
             seen = plant.change(picture, seconds - AT, other)
             for each in conditions.push(seen, seconds):
                 if each.end is None:
-                    told.setdefault(each.kind, round(seconds - AT, 1))
-    delay = told.pop(plant.kind, None) if plant.kind else None
-    return {"kind": plant.kind, "delay": delay, "else": sorted(told)}
+                    reported.setdefault(each.kind, round(seconds - AT, 1))
+    delay = reported.pop(plant.kind, None) if plant.kind else None
+    return {"kind": plant.kind, "delay": delay, "else": sorted(reported)}
 
 
 # What is planted
