@@ -24,8 +24,8 @@ FIRST = 100
 """Number of the first camera that is looked at: the base that ships has seen the first 21 of another world."""
 HIGH = 240
 """Pixels of a picture in which people can be made out."""
-SHOTS, ALARMS = 10, 5000.0
-"""Clips that are shown, and false alarms a day that are allowed: one in 17 seconds, right for a video of ten."""
+SHOTS, ALARMS = 10, 8640.0
+"""Clips that are shown, and false alarms a day that are allowed: one in ten seconds, for a video of eight."""
 CAMERA: dict[str, Any] = {
     "size": "full", "normal_videos": 4, "normal_seconds": 10.0, "test_videos": 8, "test_seconds": 8.0,
 }  # fmt: skip
