@@ -203,7 +203,7 @@ def _section(place: Path, number: int, read: _Read, pictures: _Pictures) -> _Sec
     axis = _Axis(outline, record, annotated=annotated)
     plays = bool(player)
     highest = float(outline.highest.max())
-    top = 1.08 * max(highest, record.threshold) if record.threshold < _BEYOND * highest else 1.3 * max(highest, 0.1)
+    top = 1.08 * max(highest, record.threshold) if 0 < record.threshold < _BEYOND * highest else 1.3 * max(highest, 0.1)
     heights = HEIGHT * (1 - np.clip(outline.highest / top, 0, 1))
     points = [f"{axis.share(second) * WIDTH:.1f},{y:.1f}" for second, y in zip(outline.seconds, heights, strict=True)]
     first, last = (axis.share(outline.seconds[end]) * WIDTH for end in (0, -1))

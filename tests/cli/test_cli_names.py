@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from metavad.normality import detector
 from tests.footage import write_video
 
 SIZE = (48, 64)
@@ -51,7 +52,10 @@ def test_scenes_of_one_name_get_folders_of_their_own(metavad, tiny_run, tmp_path
 
 
 @pytest.mark.parametrize("name", ["Lobby, north", "a@1,b", "a@2", "it's [b] $HOME", "10.30\u202fAM", "a\nb"])
-def test_what_a_check_suggests_is_taken(metavad, tiny_run, tmp_path, name):
+def test_what_a_check_suggests_is_taken(metavad, tiny_run, tmp_path, monkeypatch, name):
+    """Under a threshold that all of the footage passes."""
+    found = detector.calibrated_threshold
+    monkeypatch.setattr(detector, "calibrated_threshold", lambda *args, **named: (-1.0, found(*args, **named)[1]))
     videos = _normal(tmp_path / "v", name, "other")
     given = ["--normal", *videos, "--alarms-per-day", 80_000]
     first = _adapt(metavad, tiny_run, *given, "--out", "first")

@@ -16,7 +16,8 @@ SIZE = (48, 64)
 
 @pytest.fixture
 def video(tmp_path):
-    return write_video(tmp_path / "today.mp4", range(30), size=SIZE)
+    """What moves gets faster at its end."""
+    return write_video(tmp_path / "today.mp4", [*range(15), *range(15, 150, 9)], size=SIZE)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from metavad.normality.detector import load_detector, save_detector
 from metavad.normality.own_footage import joined
 from metavad.normality.regimes import Regime
+from tests.footage import write_video
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,8 @@ def scores(calibrated, detector, tmp_path_factory):
     from metavad.cli import main
 
     place = tmp_path_factory.mktemp("kept")
-    videos = [shutil.copy(detector.parent / "normal.mp4", place / name) for name in ("a.mp4", "b.mp4")]
+    frames = [*range(20), *range(20, 200, 9)]  # faster at the end
+    videos = [write_video(place / name, frames, size=(48, 64)) for name in ("a.mp4", "b.mp4")]
     given = ["score", *videos, "--detector", calibrated, "--out", place / "scores", "--threshold", 0.0]
     assert main([str(each) for each in given]) == 0
     return place / "scores"

@@ -167,7 +167,13 @@ def sampler(
 
 
 def toy_config(*overrides: str) -> Config:
-    base = ["meta.outer_steps=6", "meta.scenes_per_step=2", "meta.step_size=0.05", "meta.learning_rate=0.01"]
+    base = [
+        "meta.outer_steps=6",
+        "meta.zero_shot=0",
+        "meta.scenes_per_step=2",
+        "meta.step_size=0.05",
+        "meta.learning_rate=0.01",
+    ]
     more = ["meta.validate_every=3", "meta.validation_episodes=2", "meta.before_every=2"]
     return load_config("default", [*base, *more, *overrides])
 
