@@ -1,6 +1,7 @@
 """Settings: frozen, typed; what is unknown fails with the nearest right name.
 
-The defaults are those of the base that ships, for real cameras. A preset is a TOML file that says what it changes.
+The defaults are those of the base that ships, for real cameras, but for what the preset ``default`` says. A preset is
+a TOML file that says what it changes.
 
 >>> load_config("default", ["meta.inner_steps=3"]).meta.inner_steps
 3
@@ -287,7 +288,7 @@ class MetaConfig(_Section):
     """Second-order meta-gradients, or first-order ones."""
     first_order_steps: Annotated[int, Field(ge=0)] = 0
     """Outer steps taken in first order before the second begins."""
-    zero_shot: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    zero_shot: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share that the query loss before any inner step has in what is learned; that after has the rest."""
     multi_step_steps: Count = 100
     """Outer steps over which MAML++'s loss moves from all inner steps to the last."""

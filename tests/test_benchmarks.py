@@ -56,7 +56,7 @@ def test_a_record_is_read_and_its_command_still_parses(path, scripts):
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
 def test_a_record_is_of_the_base_that_ships_or_of_none(path, scripts):
     """What measures code has none; the page of all records names those of the base before."""
-    alone = path.stem.startswith(("bits", "engine-", "fuzz", "kills", "flow", "soak", "tick-cost"))
+    alone = path.stem.startswith(("bits", "engine-", "fuzz", "kills", "flow", "soak", "conditions", "tick-cost"))
     named = re.search(r"of the base before: (.*)", (FOLDER / "README.md").read_text("utf-8"))
     earlier = named is not None and f"`{path.name}`" in named[1]
     expected = EARLIER if earlier else load_base(ROOT / "base").digest
