@@ -191,10 +191,10 @@ def outstanding(model: SceneModel, own: OwnFootage) -> BoolArray:
 
 
 def recurring(model: SceneModel, own: OwnFootage) -> int:
-    """On how many occasions something is far above the rest, where these are too many to be exceptions; else 0."""
-    odd = _odd(_nats(model, own.peaks), own.known, _when(own), math.inf)
+    """On how many occasions something is far above the rest and counts all the same, since these are many; else 0."""
+    odd = _odd(_nats(model, own.peaks), own.known, _when(own), math.inf) & _counted(model, own)
     begun = _when(own)[[start for start, _ in runs(odd)]]
-    return _occasions(begun) if len(begun) and _occasions(begun) > _most(model, own) else 0
+    return _occasions(begun) if len(begun) > 0 else 0
 
 
 def _counted(model: SceneModel, own: OwnFootage) -> BoolArray:

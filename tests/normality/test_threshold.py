@@ -210,6 +210,9 @@ def test_what_comes_often_belongs_to_the_camera(model, planted):
     threshold, _ = calibrated_threshold(model, footage(peaks), 10, normal_ticks=1000)
     assert threshold >= 12
     assert recurring(model, planted) == 0
+    peaks[1990] = 1000
+    assert outstanding(model, footage(peaks)).sum() == 1
+    assert recurring(model, footage(peaks)) == 10  # without the one that stands out of these too
 
 
 def test_one_occasion_may_have_many_peaks(model):
