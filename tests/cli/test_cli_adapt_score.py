@@ -394,3 +394,12 @@ def test_debug_shows_where(metavad, camera):
     ):
         with pytest.raises(VideoError):
             metavad(*arguments)
+
+
+def test_what_comes_too_often_to_be_an_exception_is_said(metavad, camera, tiny_run, monkeypatch):
+    monkeypatch.setattr("metavad.normality.threshold.recurring", lambda model, own: 35)
+    given = ["--normal", camera / "normal", "--shots", 1, "--base", tiny_run]
+    result = metavad("adapt", *given, "--out", "often")
+    assert result.code == 0, result.err
+    assert "  on 35 occasions something scores far above the rest; that is too often not to be normal\n" in result.out
+    assert "  not normal? metavad threshold often lists the highest (--leave-out N)\n" in result.out
