@@ -396,7 +396,7 @@ def test_debug_shows_where(metavad, camera):
             metavad(*arguments)
 
 
-def test_what_comes_too_often_to_be_an_exception_is_said(metavad, camera, tiny_run, monkeypatch):
+def test_what_comes_too_often_to_be_an_exception_is_named(metavad, camera, tiny_run, monkeypatch):
     monkeypatch.setattr("metavad.normality.threshold.recurring", lambda model, own: 35)
     given = ["--normal", camera / "normal", "--shots", 1, "--base", tiny_run]
     result = metavad("adapt", *given, "--out", "often")
