@@ -13,8 +13,8 @@ goes on where the first stopped, and a larger number adds cameras:
 
     python benchmarks/promise.py --generate 200 --seed 15 --shots 10,50 --json FILE
 
-With `--check` every camera is also counted as `metavad adapt` leaves it: with thresholds from the rest of the
-footage that shots come from; and both ways after clips around what alarmed there, at 100 a day, were shown too.
+With `--calibrate` every camera is also counted with thresholds from its own footage: from the rest of what shots come
+from, as `metavad adapt` takes them. Generated cameras then have test videos too, and the events found are counted.
 
 The arithmetic below what was counted is checked by `--simulate`, which does nothing else: frame scores drawn from a
 known distribution, of which the table is fitted on as few ticks as the base has.
@@ -39,9 +39,8 @@ from record import ScriptRecord, begin, command_line, options, record_of, with_r
 from scipy import stats
 
 from metavad.benchmark.record import read_record
-from metavad.episodes import Clip, Shots, VideoSpan, draw_shots
+from metavad.episodes import Shots, VideoSpan, draw_shots
 from metavad.features.library import Library
-from metavad.features.sample import Sample
 from metavad.normality.base import Base, load_base
 from metavad.normality.distribution import PopulationScores
 from metavad.normality.fit import fit
@@ -67,8 +66,6 @@ SHOWN, SCORED = 2, 6
 """Videos of a minute that a camera of long footage has: to draw shots from, and to be scored."""
 TESTED = 6
 """Videos of eight seconds with an event, where it is counted what thresholds find."""
-CHECKED, MOST = 100.0, 10
-"""The promise, a day, at which the rest of the footage is checked, and how many clips of what alarms are shown too."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +80,6 @@ class Count:
     supported: tuple[bool, ...]
     events: int = 0
     found: tuple[int, ...] = ()
-    also: int | None = None
-    """Clips shown after a check; ``None`` where there was none."""
     own: tuple[int, ...] = ()
     """Alarms with thresholds from the camera's own footage."""
     own_found: tuple[int, ...] = ()
@@ -96,7 +91,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--suite", action="append", default=[])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--shots", default="5,10,50")
-    parser.add_argument("--check", action="store_true", help="count again after a check")
+    parser.add_argument("--calibrate", action="store_true", help="thresholds from the rest of the footage too")
     parser.add_argument("--simulate", type=int, default=0, metavar="N", help="simulated cameras")
     parser.add_argument("--generate", type=int, default=0, metavar="N", help="generated cameras of long footage")
     parser.add_argument("--seed", type=int, default=15, help="the world of --generate")
@@ -121,7 +116,9 @@ def _count_alarms(given: argparse.Namespace, base: Base) -> None:
     begun = _begun(given.json, base, given.seed)
     rows: Rows = dict(begun.rows)
     for name in given.suite:
-        rows[name] = [asdict(each) for each in _counts(base, open_suite(name, given.data).scenes, shots, given.check)]
+        rows[name] = [
+            asdict(each) for each in _counts(base, open_suite(name, given.data).scenes, shots, given.calibrate)
+        ]
     if given.generate:
         _generated(given, shots, begun, rows)
     for name, counted in rows.items():
@@ -136,12 +133,12 @@ Rows = dict[str, list[dict[str, Any]]]
 
 def _generated(given: argparse.Namespace, shots: Sequence[int], begun: ScriptRecord, rows: Rows) -> None:
     """Add the cameras that the record lacks; it is written after each."""
-    name = f"long footage, seed {given.seed}" + ", with a check" * given.check
+    name = f"long footage, seed {given.seed}" + ", calibrated" * given.calibrate
     name += f", cameras {given.only}" if given.only else ""
     counted = rows.setdefault(name, [])
     numbers = [int(each) for each in given.only.split(",")] if given.only else list(range(given.generate))
     left = numbers[len({each["scene"] for each in counted}) :]
-    one = partial(_long_footage, given.base, given.seed, shots, given.check)
+    one = partial(_long_footage, given.base, given.seed, shots, given.calibrate)
     found = Parallel(n_jobs=given.jobs, return_as="generator")(delayed(one)(number) for number in left)
     for number, counts in zip(left, found, strict=True):
         counted += [asdict(each) for each in counts]
@@ -171,14 +168,14 @@ def _begun(path: Path | None, base: Base, seed: int) -> ScriptRecord:
     return record.model_copy(update={"command": commands[0] if len(commands) == 1 else commands})
 
 
-def _counts(base: Base, scenes: tuple[Scene, ...], shots: Sequence[int], check: bool) -> Iterator[Count]:
+def _counts(base: Base, scenes: tuple[Scene, ...], shots: Sequence[int], calibrate: bool) -> Iterator[Count]:
     for scene in scenes:
         library = Library([scene], base.config.data, base.features, Store())
         shown, other = halves(library.spans(scene.key), 0)
-        yield from _camera(base, library, scene, shown, other, shots, check)
+        yield from _camera(base, library, scene, shown, other, shots, calibrate)
 
 
-def _long_footage(bundle: Path, seed: int, shots: Sequence[int], check: bool, number: int) -> list[Count]:
+def _long_footage(bundle: Path, seed: int, shots: Sequence[int], calibrate: bool, number: int) -> list[Count]:
     """One generated camera, whose footage and features are gone afterwards."""
     torch.set_num_threads(1)
     base = load_base(bundle)
@@ -190,13 +187,13 @@ def _long_footage(bundle: Path, seed: int, shots: Sequence[int], check: bool, nu
             seed=seed,
             normal_videos=SHOWN + SCORED,
             normal_seconds=60.0,
-            test_videos=TESTED if check else 0,
+            test_videos=TESTED if calibrate else 0,
             test_seconds=8.0,
         )
         (scene,) = load_suite(str(suite)).scenes
         library = Library([scene], base.config.data, base.features, Store(Path(folder) / "features"))
         spans = library.spans(scene.key)
-        return list(_camera(base, library, scene, spans[:SHOWN], spans[SHOWN:], shots, check))
+        return list(_camera(base, library, scene, spans[:SHOWN], spans[SHOWN:], shots, calibrate))
 
 
 def _camera(
@@ -206,28 +203,16 @@ def _camera(
     shown: list[VideoSpan],
     other: list[VideoSpan],
     shots: Sequence[int],
-    check: bool,
+    calibrate: bool,
 ) -> Iterator[Count]:
     length = base.config.data.clip_frames
     for count in shots:
         if sum(len(span.clips(length)) for span in shown) < count:
             continue
         drawn = draw_shots(shown, count, length, 0)
-        model = _fitted(base, library.sample(drawn.clips), library.grid(scene.key))
-        rest = _Rest(library, shown, drawn) if check else None
-        counted = _count(base, library, scene, model, drawn.independent, other, rest)
-        yield counted
-        if rest is not None:
-            more = drawn.also(rest.alarming(base, model))
-            if len(more.clips) > len(drawn.clips):
-                model = _fitted(base, library.sample(more.clips), library.grid(scene.key))
-                rest = replace(rest, drawn=more)
-                counted = _count(base, library, scene, model, more.independent, other, rest)
-            yield replace(counted, shots=count, also=len(more.clips) - len(drawn.clips))
-
-
-def _fitted(base: Base, support: Sample, grid: tuple[int, int]) -> SceneModel:
-    return fit(Adapted(base), support, grid)
+        model = fit(Adapted(base), library.sample(drawn.clips), library.grid(scene.key))
+        rest = _Rest(library, shown, drawn) if calibrate else None
+        yield _count(base, library, scene, model, drawn.independent, other, rest)
 
 
 @dataclass(frozen=True)
@@ -237,18 +222,6 @@ class _Rest:
     library: Library
     spans: list[VideoSpan]
     drawn: Shots
-
-    def alarming(self, base: Base, model: SceneModel) -> list[Clip]:
-        """Clips around the highest alarms."""
-        threshold, _ = promise_threshold(model, CHECKED, normal_ticks=int(base.facts["normal_ticks"]))
-        found: list[tuple[float, Clip]] = []
-        for span, scored, shown in self._scored(model):
-            for start, end in alarm_intervals(scored.scores, scored.seconds, threshold):
-                tick = int(start + np.argmax(np.nan_to_num(scored.raw[start:end])))
-                if not shown[tick]:
-                    clip = span.around(int(scored.frames[tick]), base.config.data.clip_frames)
-                    found.append((float(scored.scores[start:end].max()), clip))
-        return [clip for _, clip in sorted(found, key=lambda pair: -pair[0])[:MOST]]
 
     def footage(self, model: SceneModel) -> OwnFootage:
         """Its windows, as a detector keeps them."""
@@ -328,10 +301,8 @@ def _table(counts: Sequence[Count]) -> None:
         f"{'K':>3} {'A a day':>8} {'cameras':>8} {'hours':>6} {'alarms':>7} {'a day':>8} {'within':>7} "
         f"{'supported':>9} {'found':>6}"
     )
-    for count, after in sorted({(each.shots, each.also is not None) for each in counts}):
-        some = [each for each in counts if each.shots == count and (each.also is not None) == after]
-        if after:
-            print(f"after a check, {np.mean([each.also or 0 for each in some]):.1f} clips more:")
+    for count in sorted({each.shots for each in counts}):
+        some = [each for each in counts if each.shots == count]
         _rows(count, some)
         if any(each.own for each in some):
             print("thresholds from the camera's own footage:")
