@@ -17,7 +17,7 @@ from metavad.features.networks.registry import Output, digest_named, network_nam
 from metavad.features.networks.torch_runner import TorchRunner
 from metavad.types import ByteArray
 
-__all__ = ["CHANNELS", "STEPS", "STRIDE", "PatchesFeature", "average_patches"]
+__all__ = ["CHANNELS", "LONGEST", "STEPS", "STRIDE", "PatchesFeature", "average_patches"]
 
 NETWORK = "efficientnet-lite0"
 CHANNELS = 40 + 112

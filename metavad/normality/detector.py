@@ -42,6 +42,7 @@ from metavad.normality.calibration import Calibration
 from metavad.normality.confirmed import ConfirmedEvent
 from metavad.normality.distribution import LEVELS, PopulationScores, ScoreDistribution, levels
 from metavad.normality.likeness import Likeness, Pattern, View
+from metavad.normality.memory_bank import MemoryBank, Scale, bank_feature
 from metavad.normality.model import SceneModel, SupportScores
 from metavad.normality.own_footage import OwnFootage
 from metavad.normality.regimes import LIGHT, Regime
@@ -65,7 +66,7 @@ __all__ = ["Detector", "load_detector", "make_detector", "save_detector", "save_
 KIND = Kind(
     "detector",
     "a detector",
-    version=6,
+    version=7,
     make="make one with `metavad adapt`",
     mend="make it again with `metavad adapt`",
     gaps=("support", "own"),
@@ -115,6 +116,8 @@ class Detector:
     """Events that are never taken as normal."""
     regimes: tuple[Regime, ...] = ()
     """Lights of its normal footage beside the shots, that with the most footage first; empty where there was little."""
+    bank: MemoryBank | None = None
+    """What its own normal footage shows at each place, for what lasts; none where there is less than an hour of it."""
 
     def on(self, device: str | None) -> Self:
         """The same whose experts compute elsewhere.
@@ -161,7 +164,8 @@ class Detector:
         Args:
             cells: (h, w) of ``grid``, true where nothing counts.
         """
-        return replace(self, model=replace(self.model, ignored=torch.from_numpy(cells)))
+        bank = None if self.bank is None else self.bank.ignoring(cells)
+        return replace(self, model=replace(self.model, ignored=torch.from_numpy(cells)), bank=bank)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -313,6 +317,7 @@ def load_detector(folder: str | Path, *, version: int | None = None) -> Detector
         noted.corrections,
         _confirmed(folder, noted, groups, likeness),
         noted.regimes,
+        None if noted.bank is None else MemoryBank(groups["bank"]["rows"], noted.bank.origins, noted.bank.scale),
     )
 
 
@@ -339,6 +344,13 @@ class _ConfirmedFacts(BaseModel):
 
 
 _Windows = Annotated[int, Field(ge=0)]
+
+
+class _BankFacts(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    origins: tuple[tuple[str, float], ...] = Field(min_length=1)
+    scale: Scale | None
 
 
 class _Facts(BaseModel):
@@ -369,6 +381,7 @@ class _Facts(BaseModel):
     regimes: tuple[Regime, ...] = ()
     own_regimes: tuple[tuple[tuple[_Windows, _Windows], ...], ...] = ()
     """Windows of each regime but the first."""
+    bank: _BankFacts | None = None
 
     @model_validator(mode="after")
     def _of_these_shots(self) -> Self:
@@ -392,7 +405,7 @@ class _Facts(BaseModel):
 
 _GROUPS = (
     *("params", "buffers", "memory", "population", "locations", "weights", "frames", "support", "own"),
-    *("shown", "likeness", "confirmed"),
+    *("shown", "likeness", "confirmed", "bank"),
 )
 
 
@@ -426,6 +439,7 @@ def _bundle(detector: Detector) -> Bundle:
         confirmed=tuple(_ConfirmedFacts(boost=each.pattern.boost, **_of_event(each)) for each in detector.confirmed),
         regimes=detector.regimes,
         own_regimes=tuple(_intervals(detector.own.regime == number) for number in range(1, len(detector.regimes))),
+        bank=None if detector.bank is None else _BankFacts(origins=detector.bank.origins, scale=detector.bank.scale),
     )
     pictures = {f"pictures/{number:03d}.jpg": picture for number, picture in enumerate(detector.pictures)}
     return Bundle(_flat(detector), facts.model_dump(mode="json"), pictures)
@@ -453,9 +467,14 @@ def _flat(detector: Detector) -> dict[str, Tensor]:
         {} if detector.stored is None else stored_tensors(detector.stored, names),
         _likeness_tensors(detector),
         stored_tensors(clips, names) if clips else {},
+        {} if detector.bank is None else {"rows": detector.bank.rows},
     ]
     found = flattened(dict(zip(_GROUPS, parts, strict=True)))
     return {name: tensor.cpu() for name, tensor in found.items()}
+
+
+def _bank_rows(count: int, size: tuple[int, int]) -> Tensor:
+    return _like(count, *bank_feature(size).shape(*size)).to(torch.int8)
 
 
 _OWN = {"video": torch.int64, "starts": torch.float64, "peaks": torch.float32}
@@ -558,6 +577,7 @@ def _check(folder: Path, noted: _Facts, experts: ExpertSet, groups: Mapping[str,
         "frames": {"sample_sizes": PopulationScores.unit().sample_sizes.repeat(rows), "values": _like(rows, LEVELS)},
         "support": {"frames": _like(len(noted.shots), ticks)},
         "own": {name: _like(windows).to(kind) for name, kind in _OWN.items()},
+        "bank": {} if noted.bank is None else {"rows": _bank_rows(len(noted.bank.origins), size)},
     }
     for group, wanted in each.items():
         check_tensors(folder, KIND, group, groups[group], wanted)

@@ -2,14 +2,16 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
 from metavad.arguments import checked
 from metavad.errors import UsageError
 from metavad.normality.detector import Detector
+from metavad.normality.memory_bank import LASTS, MINUTE, MemoryBank, bank_feature, novelty_scale
 from metavad.normality.own_footage import (
     Cluster,
     OwnFootage,
@@ -25,22 +27,25 @@ from metavad.normality.threshold import needed_seconds, outstanding
 from metavad.progress import SILENT, Progress, along
 from metavad.recordings import frame_ends, without_gaps
 from metavad.scenes.cache import Store, content_key, video_facts
-from metavad.scenes.scene import Scene, Video
-from metavad.scenes.video import probe, read_colour
+from metavad.scenes.scene import Crop, Scene, Video
+from metavad.scenes.video import probe, read_colour, read_frames, working_size
 from metavad.scoring.events import Event, EventMerger, in_events
 from metavad.scoring.stream import score
 from metavad.threads import one_thread
-from metavad.types import FloatArray
+from metavad.types import ByteArray, FloatArray, IntArray
 
 __all__ = [
     "Calibrated",
     "NotableCluster",
     "Piece",
+    "Windows",
     "calibrate",
+    "crossed_banks",
     "pace",
     "pieces_of",
     "planned_seconds",
     "standing_out",
+    "whole_bank",
     "with_regimes",
 ]
 
@@ -52,6 +57,9 @@ TRIED = 20.0
 """Seconds of footage by which it is known how long all of it takes."""
 NAMED = 10
 """Moments that are explained."""
+BANK_SECONDS, LOOKS, APART = 3600.0, 256, 900.0
+"""Footage from which on a memory bank is kept of it, of how many pictures about; and what of it lies nearer together
+than so many seconds is in the same half."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class Piece:
     frames: tuple[int, int]
     """Half-open."""
     seconds: float
+    clock: float
+    """When it begins, on a clock that goes on from video to video."""
 
 
 @dataclass(frozen=True)
@@ -118,16 +128,20 @@ def calibrate(
         UsageError: a negative budget.
     """
     store = store or Store()
-    model, parts, lights = _model_digest(detector), list[tuple[str, FloatArray, FloatArray]](), [np.zeros((0, LIGHT))]
-    for piece in along(progress, "Calibrating", pieces_of(detector, scene, budget=budget, store=store)):
-        key = _key(detector, model, piece)
-        rows = store.array(key, lambda piece=piece: _scored(detector, piece, progress))  # type: ignore[misc]
-        parts.append((piece.video.name, rows[0], rows[1]))
-        lights.append(rows[2:].T)
-    calibrated = with_regimes(detector, scene, joined(parts), np.concatenate(lights))
+    pieces = pieces_of(detector, scene, budget=budget, store=store)
+    banks = crossed_banks(replace(detector, bank=None), pieces, store, progress)
+    windows, digests = Windows(), dict[int, str]()
+    for piece, bank in along(progress, "Calibrating", list(zip(pieces, banks, strict=True))):
+        silent = replace(detector, threshold=math.inf, regimes=(), bank=bank)
+        if id(bank) not in digests:
+            digests[id(bank)] = _model_digest(silent)
+        key = _key(detector.camera.crop, digests[id(bank)], piece)
+        windows.add(piece.video.name, store.array(key, lambda: _scored(silent, piece, progress)))  # noqa: B023
+    calibrated = windows.calibrated(detector, scene, whole_bank(banks))
     own = calibrated.own
     length = float(np.count_nonzero(own.known)) * (detector.model.scoring.past + detector.model.scoring.future)
-    return Calibrated(calibrated, length, _notable(calibrated, scene, store, progress))
+    crossed = {piece: bank for piece, bank in zip(pieces, banks, strict=True) if bank is not None}
+    return Calibrated(calibrated, length, _notable(calibrated, scene, crossed, store, progress))
 
 
 def pieces_of(
@@ -141,8 +155,12 @@ def pieces_of(
     total = sum(clock[-1] for _, clock in clocks)
     length = min(max(wanted / PIECES, SHORTEST), LONGEST)
     count = math.ceil(wanted / length)
-    if not count or total <= wanted:
-        stretches = [(0.0, total)] if count else []
+    if not count:
+        stretches = []
+    elif total <= wanted:
+        # A memory bank is made of pieces; of less footage there is none.
+        edges = np.arange(0.0, total, LONGEST if total >= BANK_SECONDS else math.inf).tolist()
+        stretches = list(zip(edges, [*edges[1:], total], strict=True))
     else:
         stretches = [(middle - length / 2, middle + length / 2) for middle in (np.arange(count) + 0.5) * total / count]
     return list(_cut(scene.normal, clocks, stretches))
@@ -189,7 +207,7 @@ def _cut(
             low, high = np.searchsorted(clock, [start - begun - _TIE, end - begun - _TIE]).tolist()
             high = min(high, len(clock) - 1)
             if end > begun and low < high:
-                yield Piece(video, (first + low, first + high), float(clock[high] - clock[low]))
+                yield Piece(video, (first + low, first + high), float(clock[high] - clock[low]), begun + clock[low])
         begun += clock[-1]
 
 
@@ -203,31 +221,127 @@ def _model_digest(detector: Detector) -> str:
     return replace(detector, threshold=0.0, promise=promise, own=OwnFootage(), pictures=(), regimes=()).digest
 
 
-def _key(detector: Detector, model: str, piece: Piece) -> dict[str, object]:
-    crop = detector.camera.crop
+def _key(crop: Crop, digest: str, piece: Piece) -> dict[str, object]:
     return {
         "kind": "calibration",
-        "version": 2,
-        "detector": model,
+        "version": 3,
+        "detector": digest,
         "video": [piece.video.name, content_key(piece.video)],
-        "crop": [crop.top, crop.bottom, crop.left, crop.right],
+        "crop": _sides_cut(crop),
         "frames": list(piece.frames),
     }
 
 
+def _sides_cut(crop: Crop) -> list[int]:
+    return [crop.top, crop.bottom, crop.left, crop.right]
+
+
 def _scored(detector: Detector, piece: Piece, progress: Progress) -> FloatArray:
-    """When each window of a piece begins, its peak, and its light (2 + 6, N), as if no regime were known."""
-    silent = replace(detector, threshold=math.inf, regimes=())
-    frames = score(silent, piece.video, frames=piece.frames, progress=progress)
-    rows = np.array([(frame.index, frame.seconds, frame.score, *frame.light) for frame in frames])
+    """When each window of a piece begins, its peak, its novelty, and its light (3 + 6, N)."""
+    frames = score(detector, piece.video, frames=piece.frames, progress=progress)
+    rows = np.array([(frame.index, frame.seconds, frame.score, frame.novelty, *frame.light) for frame in frames])
     if not len(rows):
-        return np.zeros((2 + LIGHT, 0))
-    index, seconds, scores = rows.T[:3]
+        return np.zeros((3 + LIGHT, 0))
+    index, seconds, scores, novelty = rows.T[:4]
     shown = np.array([detector.was_shown(piece.video.name, int(frame)) for frame in index])
     model = detector.model
-    peaks = window_peaks(model, scores, seconds, shown)
-    lights = window_means(model, rows[:, 3:], seconds)
-    return np.stack([window_starts(model, seconds), peaks, *lights.T])
+    peaks = (window_peaks(model, each, seconds, shown) for each in (scores, novelty))
+    return np.stack([window_starts(model, seconds), *peaks, *window_means(model, rows[:, 4:], seconds).T])
+
+
+@dataclass
+class Windows:
+    """The windows of a camera's own footage, as they are scored, piece after piece."""
+
+    parts: list[tuple[str, FloatArray, FloatArray]] = field(default_factory=list)
+    """Of each piece its video, the starts and the peaks of its windows, without regard to regimes."""
+    novelty: list[FloatArray] = field(default_factory=list)
+    lights: list[FloatArray] = field(default_factory=list)
+    minutes: list[IntArray] = field(default_factory=list)
+
+    def add(self, video: str, rows: FloatArray) -> None:
+        """A piece (3 + 6, N): when each window begins, its peak, its novelty, its light."""
+        starts, peaks, novelty = rows[:3]
+        begins = 0 if not self.minutes else int(self.minutes[-1][-1]) + 1
+        if len(starts):
+            self.minutes.append(begins + ((starts - starts[0]) / MINUTE).astype(int))
+        self.parts.append((video, starts, peaks))
+        self.novelty.append(novelty)
+        self.lights.append(rows[3:].T)
+
+    def calibrated(self, detector: Detector, scene: Scene, bank: MemoryBank | None) -> Detector:
+        """The detector with this footage, its regimes, and this bank on the scale of all scores."""
+        lights = np.concatenate([np.zeros((0, LIGHT)), *self.lights])
+        found = with_regimes(replace(detector, bank=None), scene, joined(self.parts), lights)
+        if bank is None:
+            return found
+        novelty, own = np.concatenate(self.novelty), found.own
+        scale = novelty_scale(own.peaks, novelty, np.concatenate(self.minutes))
+        peaks = np.where(np.isnan(own.peaks), np.nan, np.fmax(own.peaks, scale.of(novelty)))
+        return replace(found, bank=replace(bank, scale=scale)).with_footage(
+            replace(own, peaks=peaks.astype(np.float32))
+        )
+
+
+def crossed_banks(
+    detector: Detector, pieces: Sequence[Piece], store: Store, progress: Progress
+) -> Sequence[MemoryBank | None]:
+    """For each piece a bank that knows nothing of it, nor of what is next to it; none where there is too little.
+
+    The footage is cut into stretches of a quarter of an hour or more, of which every other one is in the other bank.
+    """
+    total = planned_seconds(pieces)
+    if total < BANK_SECONDS:
+        return [None] * len(pieces)
+    sides = _sides(pieces)
+    known: list[list[tuple[ByteArray, str, float]]] = [[], []]
+    begun, every = 0.0, total / LOOKS
+    for piece, side in along(progress, "Looking at what is there", list(zip(pieces, sides, strict=True))):
+        wanted = np.arange(math.ceil(begun / every - 0.5), math.ceil((begun + piece.seconds) / every - 0.5)) + 0.5
+        shares = (wanted * every - begun) / piece.seconds
+        begun += piece.seconds
+        known[side] += _looked(detector, piece, shares, store)
+    halves = [
+        MemoryBank(torch.from_numpy(np.stack([row for row, *_ in each]).view(np.int8)), tuple(one[1:] for one in each))
+        for each in known
+    ]
+    return [halves[1 - side] for side in sides]
+
+
+def whole_bank(banks: Sequence[MemoryBank | None]) -> MemoryBank | None:
+    """Of both halves; none where there are none."""
+    halves = list({id(bank): bank for bank in banks if bank is not None}.values())
+    return halves[0].joined(halves[1]) if halves else None
+
+
+def _sides(pieces: Sequence[Piece]) -> list[int]:
+    """To which of two halves each piece belongs."""
+    sides, begin, side = list[int](), -math.inf, 1
+    for piece in pieces:
+        if piece.clock - begin >= APART:
+            begin, side = piece.clock, 1 - side
+        sides.append(side)
+    return sides
+
+
+def _looked(detector: Detector, piece: Piece, shares: FloatArray, store: Store) -> list[tuple[ByteArray, str, float]]:
+    """Patches (152, h, w) of pictures at these shares of a piece, with their video and second."""
+    if not len(shares):
+        return []
+    camera, short_side = detector.camera, detector.config.data.short_side
+    feature = bank_feature(working_size(camera.height, camera.width, short_side), detector.model.device)
+    first, end = piece.frames
+    frames = np.unique(first + (shares * (end - first)).astype(int))
+
+    def rows() -> Iterator[ByteArray]:
+        for frame in read_frames(piece.video, short_side=short_side, crop=camera.crop, every=frames):
+            yield feature.start()(frame.image, frame.seconds)
+
+    kind = {"kind": "memory bank", "version": 1, "feature": feature.key(), "crop": _sides_cut(camera.crop)}
+    key = kind | {"video": content_key(piece.video), "frames": frames.tolist(), "short_side": short_side}
+    seconds = video_facts(store, piece.video, camera.crop).seconds[frames]
+    found = store.array(key, rows)
+    return [(row, piece.video.name, float(second)) for row, second in zip(found, seconds, strict=True)]
 
 
 def with_regimes(detector: Detector, scene: Scene, own: OwnFootage, lights: FloatArray) -> Detector:
@@ -259,20 +373,33 @@ def _look(detector: Detector, scene: Scene, own: OwnFootage, lights: FloatArray,
     return Look(tuple(middle.tolist()), float(np.median(found)))
 
 
-def _notable(detector: Detector, scene: Scene, store: Store, progress: Progress) -> tuple[NotableCluster, ...]:
+def _notable(
+    detector: Detector, scene: Scene, crossed: Mapping[Piece, MemoryBank], store: Store, progress: Progress
+) -> tuple[NotableCluster, ...]:
     """Moments over the threshold, or that stand out; the highest are scored once more, for their reasons."""
     over = [each for each in standing_out(detector) if each[1] or each[0].score > detector.threshold]
     videos = {video.name: video for video in scene.normal}
     return tuple(
-        _explained(detector, videos[cluster.video], cluster, odd, store)
+        _explained(_not_knowing(detector, cluster, crossed), videos[cluster.video], cluster, odd, store)
         for cluster, odd in along(progress, "Looking again", over[:NAMED])
     )
+
+
+def _not_knowing(detector: Detector, cluster: Cluster, crossed: Mapping[Piece, MemoryBank]) -> Detector:
+    """The detector whose bank is of the half that a cluster is not in."""
+    middle = (cluster.start + cluster.end) / 2
+    for piece, bank in crossed.items():
+        seconds = probe(piece.video, detector.camera.crop).seconds[piece.frames[0] : piece.frames[1]]
+        if piece.video.name == cluster.video and seconds[0] <= middle <= seconds[-1] and detector.bank is not None:
+            return replace(detector, bank=replace(bank, scale=detector.bank.scale))
+    return detector
 
 
 def _explained(detector: Detector, video: Video, cluster: Cluster, odd: bool, store: Store) -> NotableCluster:
     """The highest event of a cluster; without a reason where scoring from nearby finds none."""
     model = detector.model
     before = max(model.lookback.values()) / model.rate + 2 * (model.scoring.past + model.scoring.future)
+    before += 0.0 if detector.bank is None else LASTS
     seconds = video_facts(store, video, detector.camera.crop).seconds
     first, end = np.searchsorted(seconds, [cluster.start - before, cluster.end + model.scoring.future + _TIE]).tolist()
     lower = replace(detector, threshold=0.99 * cluster.score)

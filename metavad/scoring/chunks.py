@@ -15,11 +15,13 @@ from metavad.features.library import sample_of
 from metavad.features.sample import Sample
 from metavad.normality.accumulation import Smoothing, strongest
 from metavad.normality.detector import Detector
+from metavad.normality.memory_bank import NOVELTY
 from metavad.normality.model import SceneModel, Surprise
 from metavad.normality.regimes import Light, LightNow, RegimeWatch, common_score
 from metavad.scenes.scene import Crop
 from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.frames import FrameScore, TickScore
+from metavad.scoring.novelty import Novelty, NoveltyTrace
 from metavad.scoring.regions import find_regions
 from metavad.types import Box, ByteArray, FloatArray
 
@@ -53,29 +55,32 @@ class RecordingScorer:
     ) -> None:
         """``number`` is that of the recording, which its scores carry; ``is_whole`` as that of :class:`Smoothing`."""
         scoring, self._past = detector.model.scoring, overlap(detector.model)
-        self._detector, self._features, self._number, self.wait = detector, features, number, wait
+        self._detector, self._number, self.wait = detector, number, wait
+        self._features = {name: feature for name, feature in features.items() if name != NOVELTY}
         self._begin, self._ticks, self._final = 0.0, 0, 0
         self._rows = deque[tuple[float, Row]](maxlen=self._past + CHUNK)
-        self._unscored = list[tuple[int, float, LightNow]]()
-        self._latest = deque[tuple[int, float, LightNow]](maxlen=CHUNK)
-        self._smoothing = Smoothing[tuple[TickScore, LightNow]](scoring.past, scoring.future, is_whole=is_whole)
+        self._unscored = list[_Tick]()
+        self._latest = deque[_Tick](maxlen=CHUNK)
+        self._smoothing = Smoothing[tuple[TickScore, _Tick]](scoring.past, scoring.future, is_whole=is_whole)
         self._recent = deque[_Explainable]()
         self._frames = deque[tuple[int, float, int]]()
         self._current: _Final | None = None
         self._watch = RegimeWatch(detector.regimes)
+        self._novelty = None if detector.bank is None else NoveltyTrace(detector.bank)
 
     def push(self, index: int, seconds: float, row: Row | None) -> list[FrameScore]:
         """The next frame, with its row where it is a tick, as the first one is; the scores that are final by now."""
         if row is not None:
             self._begin = self._begin if self._ticks else seconds
             self._rows.append((seconds, row))
-            self._unscored.append((index, seconds, self._watch.push(row[LIGHT], seconds)))
+            novelty = None if self._novelty is None else self._novelty.push(row[NOVELTY], seconds)
+            self._unscored.append(_Tick(index, seconds, self._watch.push(row[LIGHT], seconds), novelty))
             self._latest.append(self._unscored[-1])
             self._ticks += 1
         self._frames.append((index, seconds, self._ticks - 1))
-        if self._unscored and (self._ticks % CHUNK == 0 or seconds - self._unscored[0][1] >= self.wait - _SLACK):
+        if self._unscored and (self._ticks % CHUNK == 0 or seconds - self._unscored[0].seconds >= self.wait - _SLACK):
             self._score()
-        return self._released(self._unscored[0][1] if self._unscored else seconds)
+        return self._released(self._unscored[0].seconds if self._unscored else seconds)
 
     def finish(self) -> list[FrameScore]:
         """The other scores, once the recording is over."""
@@ -93,28 +98,31 @@ class RecordingScorer:
             return False
         if detector.regimes != self._detector.regimes:
             self._look_again(detector)
+        if self._novelty is not None and detector.bank is not None and detector.bank is not self._detector.bank:
+            said = self._novelty.use(detector.bank, [tick.novelty for tick in self._latest if tick.novelty is not None])
+            self._latest.extend([replace(tick, novelty=each) for tick, each in zip(self._latest, said, strict=True)])
         self._detector = detector
         if self._latest:
             ticks = self._ticks_scored(list(self._latest))
             for place in range(1, min(len(self._recent), len(ticks)) + 1):
                 self._recent[-place] = ticks[-place]
             each = zip(ticks, self._latest, strict=True)
-            self._smoothing.correct([(one.tick.seconds, one.tick.raw, (one.tick, light)) for one, (*_, light) in each])
+            self._smoothing.correct([(one.tick.seconds, one.tick.raw, (one.tick, now)) for one, now in each])
         return True
 
     def _look_again(self, detector: Detector) -> None:
         """The light of the last ticks, by the regimes of another version."""
         self._watch = self._watch.among(detector.regimes)
-        self._latest.extend([(index, at, self._watch.of(light.averages)) for index, at, light in self._latest])
+        self._latest.extend([replace(tick, light=self._watch.of(tick.light.averages)) for tick in self._latest])
 
     def _score(self) -> None:
         """Score the ticks that are not."""
-        for each, (_, seconds, light) in zip(self._ticks_scored(self._unscored), self._unscored, strict=True):
+        for each, now in zip(self._ticks_scored(self._unscored), self._unscored, strict=True):
             self._recent.append(each)
-            self._smoothing.push(seconds, each.tick.raw, (each.tick, light))
+            self._smoothing.push(now.seconds, each.tick.raw, (each.tick, now))
         self._unscored.clear()
 
-    def _ticks_scored(self, last: Sequence[tuple[int, float, LightNow]]) -> list["_Explainable"]:
+    def _ticks_scored(self, last: Sequence["_Tick"]) -> list["_Explainable"]:
         """The last ticks, in their chunk as far as it has come."""
         model, ticks = self._detector.model, self._ticks
         start = (ticks - 1) // CHUNK * CHUNK
@@ -127,16 +135,17 @@ class RecordingScorer:
         maps = found.fused[0, chosen].numpy()
         scores, boxes = _frame_scores(model, found)[chosen], _boxes(self._detector, maps)
         each = list[_Explainable]()
-        for place, (index, seconds, _) in enumerate(last):
-            tick = TickScore(index, seconds, float(scores[place]), boxes[place], heat=maps[place].copy())
+        for place, now in enumerate(last):
+            raw, heat = float(scores[place]), maps[place].copy()
+            tick = TickScore(now.index, now.seconds, raw, boxes[place], heat=heat, novelty=now.distance)
             each.append(_Explainable(tick, partial(explain, model, whole, found, start - first + chosen.start + place)))
         return each
 
     def _released(self, seconds: float) -> list[FrameScore]:
         """The frames whose score is final when no tick is scored any more before ``seconds``."""
         scores = list[FrameScore]()
-        for mean, (tick, light) in self._smoothing.until(seconds):
-            self._current = self._settled(mean, tick, light)
+        for mean, (tick, now) in self._smoothing.until(seconds):
+            self._current = self._settled(mean, tick, now)
             self._final += 1
             scores += self._held()
         scores += self._held()
@@ -149,13 +158,29 @@ class RecordingScorer:
             index, seconds, _ = self._frames.popleft()
             yield current.at(index, seconds, self._number)
 
-    def _settled(self, mean: float, tick: TickScore, light: LightNow) -> "_Final":
-        detector = self._detector
-        score = common_score(detector.regimes, light.number, mean)
+    def _settled(self, mean: float, tick: TickScore, now: "_Tick") -> "_Final":
+        detector, light = self._detector, now.light
+        score, name = common_score(detector.regimes, light.number, mean), light.name(detector.regimes)
+        if now.novelty is not None and now.novelty.score > score:
+            return _Final(now.novelty.score, *_lasting(detector, tick, now.novelty), light.averages, name)
         settings, alarm = detector.model.scoring, score > detector.threshold
         highest = _highest(self._recent, tick.seconds - settings.past, tick.seconds + settings.future)
         cause = None if highest is None else highest.explained if alarm else highest.tick
-        return _Final(score, alarm, tick, cause, light.averages, light.name(detector.regimes))
+        return _Final(score, alarm, tick, cause, light.averages, name)
+
+
+@dataclass(frozen=True)
+class _Tick:
+    """What is known of a tick before it is scored."""
+
+    index: int
+    seconds: float
+    light: LightNow
+    novelty: Novelty | None
+
+    @property
+    def distance(self) -> float:
+        return math.nan if self.novelty is None else self.novelty.distance
 
 
 @dataclass(frozen=True)
@@ -182,6 +207,7 @@ class _Final:
             self.tick.heat,
             self.light,
             self.regime,
+            self.tick.novelty,
         )
 
 
@@ -248,6 +274,13 @@ def _highest(recent: deque[_Explainable], first: float, last: float) -> _Explain
 
 _SLACK = 1e-6
 """Seconds, as in smoothing."""
+
+
+def _lasting(detector: Detector, tick: TickScore, novelty: Novelty) -> tuple[bool, TickScore, TickScore]:
+    """Of a tick whose novelty is worth more than anything else: whether it alarms, itself, and as the cause of that."""
+    alarm, heat = novelty.score > detector.threshold, novelty.heat
+    shown = replace(tick, raw=novelty.score, box=_boxes(detector, heat[None])[0], heat=heat)
+    return alarm, shown, replace(shown, why=novelty.explain()) if alarm else shown
 
 
 def _boxes(detector: Detector, maps: FloatArray) -> list[Box | None]:

@@ -1,5 +1,6 @@
 """What scoring gives: a score for every frame of the file, and the tick that it comes from."""
 
+import math
 from dataclasses import dataclass, field
 
 from metavad.normality.regimes import Light
@@ -25,6 +26,8 @@ class TickScore:
     """Where it is the cause of an alarm."""
     heat: FloatArray | None = field(default=None, compare=False, repr=False)
     """As that of :class:`FrameScore`."""
+    novelty: float = math.nan
+    """As that of :class:`FrameScore`."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,13 @@ class FrameScore:
     seconds: float
     """Its time in the file, or on the clock that it was pushed with."""
     score: float
-    """Higher = more anomalous: the mean over the smoothing window, in weighted nats."""
+    """Higher = more anomalous: the mean over the smoothing window, in weighted nats, or what its novelty is worth."""
     alarm: bool
     """Whether the score is over the detector's threshold."""
     box: Box | None
     """x0, y0, x1, y1 in pixels of the file: the region of the tick's strongest place."""
     cause: TickScore | None = None
-    """The tick with the highest score before smoothing among those that the mean is of."""
+    """The tick with the highest score before smoothing among those that the mean is of; its own where novelty is it."""
     recording: int = 0
     """Number of its recording in the file: between two of them lies a gap in time, over which nothing reaches."""
     heat: FloatArray | None = field(default=None, compare=False, repr=False)
@@ -52,3 +55,6 @@ class FrameScore:
     """Slow averages of what describes the light of its picture: five quantiles of grey, and grain."""
     regime: str = ""
     """Name of the camera's regime that it is of, such as night; empty where only one is known, and it is of that."""
+    novelty: float = math.nan
+    """How far what stayed for ten seconds is from all that a detector's memory bank knows at that place, in standard
+    deviations; NaN where it has none, or the ten seconds are not over. The score is at least what that is worth."""

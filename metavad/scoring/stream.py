@@ -19,6 +19,7 @@ from metavad.features.feature import Feature, Reading
 from metavad.features.library import Library, VideoFeatures, features_of
 from metavad.normality.accumulation import smooth
 from metavad.normality.detector import Detector
+from metavad.normality.memory_bank import NOVELTY, bank_feature
 from metavad.normality.model import SceneModel
 from metavad.normality.regimes import light_of
 from metavad.progress import SILENT, Progress, Task
@@ -124,7 +125,7 @@ class PushedFrames:
         self._detector, self._wait, self._is_whole = detector, wait, is_whole
         cropped = detector.camera.height, detector.camera.width
         self._pictures = CameraPictures(cropped, crop, working_size(*cropped, detector.config.data.short_side))
-        self._features = features_of(detector.config, detector.model.experts.reads, detector.model.device)
+        self._features = _read_by(detector)
         if beside := [name for name, feature in self._features.items() if feature.needs_files]:
             raise UsageError(
                 f"expected a detector of what pictures show, found one that reads {beside[0]} from files; "
@@ -234,7 +235,7 @@ def _video_at(path: str | Path) -> Video:
 def _frames(detector: Detector, reading: Reading, inside: tuple[int, int], progress: Progress) -> Iterator[FrameScore]:
     """Every frame of a file inside these, recording by recording; the next chunk is read meanwhile."""
     features, facts, data = (
-        features_of(detector.config, detector.model.experts.reads, detector.model.device),
+        _read_by(detector),
         reading.facts,
         detector.config.data,
     )
@@ -328,10 +329,21 @@ def hold(ticks: IntArray, values: FloatArray, frames: int) -> FloatArray:
     return np.asarray(values[np.maximum(place, 0)])
 
 
+def _read_by(detector: Detector) -> dict[str, Feature]:
+    """The features that its experts read, and its memory bank."""
+    found = features_of(detector.config, detector.model.experts.reads, detector.model.device)
+    if detector.bank is not None:
+        camera, short_side = detector.camera, detector.config.data.short_side
+        size = working_size(camera.height, camera.width, short_side)
+        found[NOVELTY] = bank_feature(size, detector.model.device)
+    return found
+
+
 def _check_version(before: Detector, now: Detector) -> None:
     """Raises :class:`UsageError` unless what was computed for one detector can be scored by the other."""
     one, other = ((each.scene, each.camera.width, each.camera.height, each.camera.crop) for each in (before, now))
-    same_settings = (before.config, before.model.experts.reads) == (now.config, now.model.experts.reads)
+    settings = [(each.config, each.model.experts.reads, each.bank is None) for each in (before, now)]
+    same_settings = settings[0] == settings[1]
     if one == other and same_settings:
         return
     scene, width, height, crop = other
