@@ -5,9 +5,9 @@ the evening with things that do not belong. Nothing is chosen by either.
 
     python benchmarks/room.py --base base --out DIR --until 20:45 --jobs 2 --json benchmarks/room.json
 
-What was scored is kept in DIR, by base, so that whoever was stopped goes on from there: the first day, the evening, then
-two minutes of every hour of the second day, two minutes more of each, and so on. `--until` (UTC) begins nothing after
-that time. The record says how much of the day it is of.
+What was scored is kept in DIR, by base, so that whoever was stopped goes on from there: the first day, the evening,
+then the second day, whole hours spread over it. `--until` (UTC) begins nothing after that time. The record says how
+much of the day it is of.
 """
 
 import argparse
@@ -43,8 +43,6 @@ ALARMS = (3.0, 10.0, 30.0)
 """Promises, in false alarms a day."""
 FRAMES = 432_000
 """Of a day at five a second."""
-PARTS = 30
-"""Of an hour."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -68,16 +66,14 @@ def main() -> None:
     given.out = given.out / f"{base.digest}-{given.shots}"
     calibrated = _calibrated(base, scene, given.shots, given.out)
     second = tuple(Video(f"day2-{video.name}", _second(video.path, given.second)) for video in scene.normal)
-    waiting = (delayed(_scored)(given.out, each, part) for each, part in _order(scene, second) if _goes_on(given.until))
+    waiting = (delayed(_scored)(given.out, each) for each in _order(scene, second) if _goes_on(given.until))
     Parallel(n_jobs=given.jobs, pre_dispatch="n_jobs")(waiting)
     rows = [_counted(calibrated.with_alarms_per_day(rate), scene, second, given.out) for rate in ALARMS]
     for row in rows:
         print(row)
     facts: dict[str, Any] = {"shots": given.shots, "regimes": [each.name for each in calibrated.regimes]}
-    facts |= {
-        "micro_auc": _micro_auc(scene, given.out),
-        "pictures": len(calibrated.bank.origins) if calibrated.bank else 0,
-    }
+    pictures = len(calibrated.bank.origins) if calibrated.bank is not None else 0
+    facts |= {"micro_auc": _micro_auc(scene, given.out), "pictures": pictures}
     write(given.json, record_of(rows, base=calibrated.base, **facts, **_pace(given.out)))
 
 
@@ -98,27 +94,19 @@ def _calibrated(base: Base, scene: Scene, shots: int, out: Path) -> Detector:
     return load_detector(place)
 
 
-def _order(scene: Scene, second: tuple[Video, ...]) -> Iterator[tuple[Video, int]]:
-    """Videos and the part of each that is scored, as spread as they can be whenever somebody stops."""
-    yield from ((video, part) for video in scene.test for part in range(PARTS))
-    for part in sorted(range(PARTS), key=lambda part: f"{part:05b}"[::-1]):
-        yield from ((video, part) for video in second)
+def _order(scene: Scene, second: tuple[Video, ...]) -> Iterator[Video]:
+    """The evening, then the hours of the day, as spread as they can be whenever somebody stops."""
+    yield from scene.test
+    yield from (second[number] for number in sorted(range(len(second)), key=lambda number: f"{number:05b}"[::-1]))
 
 
-def _place(out: Path, video: Video, part: int) -> Path:
-    return out / f"{video.name}-{part:02d}.npy"
-
-
-def _scored(out: Path, video: Video, part: int) -> None:
-    """Keep of every frame of a part: index, seconds, score (T, 3)."""
-    if (path := _place(out, video, part)).exists():
+def _scored(out: Path, video: Video) -> None:
+    """Keep of every frame: index, seconds, score (T, 3)."""
+    if (path := out / f"{video.name}.npy").exists():
         return
     detector = load_detector(out / "detector")
-    frames = probe(video, detector.camera.crop).frames
-    edges = np.linspace(0, frames, PARTS + 1).round().astype(int).tolist()
     begun = time.perf_counter(), time.process_time()
-    found = score(detector, video, frames=(edges[part], edges[part + 1]))
-    rows = [(one.index, one.seconds, one.score) for one in found]
+    rows = [(one.index, one.seconds, one.score) for one in score(detector, video)]
     took = time.perf_counter() - begun[0], time.process_time() - begun[1]
     with atomic_path(path) as beside, beside.open("wb") as file:
         np.save(file, np.array(rows))
@@ -126,11 +114,10 @@ def _scored(out: Path, video: Video, part: int) -> None:
         file.write(f"{path.stem},{len(rows)},{took[0]:.1f},{took[1]:.1f}\n")
 
 
-def _kept(video: Video, out: Path) -> Iterator[FloatArray]:
-    """The parts of a video that were scored (T, 3), in order of time."""
-    for part in range(PARTS):
-        if (path := _place(out, video, part)).exists():
-            yield np.load(path)
+def _kept(video: Video, out: Path) -> list[FloatArray]:
+    """The scores of a video (T, 3); none where it was not scored."""
+    path = out / f"{video.name}.npy"
+    return [np.load(path)] if path.exists() else []
 
 
 def _events(detector: Detector, rows: FloatArray) -> list[Event]:
@@ -166,9 +153,9 @@ def _delays(detector: Detector, scene: Scene, out: Path) -> list[float | None]:
     """Seconds from the begin of each event of the evening to its first alarm; none where there was no alarm."""
     found: list[float | None] = []
     for video in scene.test:
-        if not (parts := list(_kept(video, out))):
+        if not (parts := _kept(video, out)):
             continue
-        rows = np.concatenate(parts)
+        (rows,) = parts
         labels = frame_labels(scene, video, probe(video, scene.crop).frames)
         events, seconds = _events(detector, rows), probe(video, scene.crop).seconds
         for start, end in runs(labels).tolist():
@@ -182,12 +169,10 @@ def _micro_auc(scene: Scene, out: Path) -> float | None:
     """Over the frames of the evening, where all of it was scored."""
     scores, labels = list[FloatArray](), list[BoolArray]()
     for video in scene.test:
-        rows = np.concatenate(list(_kept(video, out)) or [np.zeros((0, 3))])
-        truth = frame_labels(scene, video, probe(video, scene.crop).frames)
-        if len(rows) != len(truth):
+        if not (parts := _kept(video, out)):
             return None
-        scores.append(rows[:, 2])
-        labels.append(truth)
+        scores.append(parts[0][:, 2])
+        labels.append(frame_labels(scene, video, len(parts[0])))
     return round(micro_auc(scores, labels), 4)
 
 
