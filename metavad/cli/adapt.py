@@ -281,13 +281,25 @@ def _calibrated(
         least = FEWEST * window_seconds(detector.model)
         few = "" if found.seconds >= least else f", too little for a threshold of its own ({least:.0f} s)"
         what = f"  scored {spelled(found.seconds)} of normal footage that was not shown{few}"
-        say(what, *regimes_text(found.detector), *_notable(found, shown, place))
+        bank = _bank_text(found.detector) if not few else []
+        say(what, *bank, *regimes_text(found.detector), *_notable(found, shown, place))
         if often := recurring(found.detector.model, found.detector.own):
             say(
                 f"  on {often} occasions something scores far above the rest; that is too often not to be normal",
                 f"  not normal? metavad threshold {shlex.quote(str(place))} lists the highest (--leave-out N)",
             )
     return found.detector
+
+
+def _bank_text(detector: "Detector") -> list[str]:
+    """What its memory bank is of, or what it takes to have one."""
+    from metavad.durations import spelled
+    from metavad.scoring.calibrating import BANK_SECONDS
+
+    if detector.bank is None:
+        return [f"  {spelled(BANK_SECONDS)} or more of normal footage would also show what is usually there"]
+    count = len(detector.bank.origins)
+    return [f"  knows what is usually there from {count} pictures of it: what stays and is none of that scores too"]
 
 
 def _notable(found: "Calibrated", shown: list[tuple[str, float]], place: Path) -> list[str]:

@@ -42,7 +42,7 @@ from metavad.normality.calibration import Calibration
 from metavad.normality.confirmed import ConfirmedEvent
 from metavad.normality.distribution import LEVELS, PopulationScores, ScoreDistribution, levels
 from metavad.normality.likeness import Likeness, Pattern, View
-from metavad.normality.memory_bank import MemoryBank, Scale, bank_feature
+from metavad.normality.memory_bank import NOVELTY, MemoryBank, Scale, bank_feature
 from metavad.normality.model import SceneModel, SupportScores
 from metavad.normality.own_footage import OwnFootage
 from metavad.normality.regimes import LIGHT, Regime
@@ -154,7 +154,8 @@ class Detector:
         Args:
             own: what its normal footage scored; :func:`metavad.calibrate` gathers it.
         """
-        return replace(self, own=own).with_alarms_per_day(self.promise.alarms_per_day)
+        bank = None if self.bank is None else self.bank.leaving_out(own)
+        return replace(self, own=own, bank=bank).with_alarms_per_day(self.promise.alarms_per_day)
 
     def ignoring(self, cells: BoolArray) -> Self:
         """The same, for which nothing that happens in some cells counts: scores are as high or lower.
@@ -317,7 +318,7 @@ def load_detector(folder: str | Path, *, version: int | None = None) -> Detector
         noted.corrections,
         _confirmed(folder, noted, groups, likeness),
         noted.regimes,
-        None if noted.bank is None else MemoryBank(groups["bank"]["rows"], noted.bank.origins, noted.bank.scale),
+        _bank(noted.bank, groups["bank"]),
     )
 
 
@@ -350,7 +351,14 @@ class _BankFacts(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     origins: tuple[tuple[str, float], ...] = Field(min_length=1)
+    left_out: tuple[Annotated[int, Field(ge=0)], ...]
     scale: Scale | None
+
+    @model_validator(mode="after")
+    def _of_these_pictures(self) -> Self:
+        if max(self.left_out, default=-1) >= len(self.origins):
+            raise ValueError(f"expected what is left out to be among {len(self.origins)} pictures")
+        return self
 
 
 class _Facts(BaseModel):
@@ -439,10 +447,18 @@ def _bundle(detector: Detector) -> Bundle:
         confirmed=tuple(_ConfirmedFacts(boost=each.pattern.boost, **_of_event(each)) for each in detector.confirmed),
         regimes=detector.regimes,
         own_regimes=tuple(_intervals(detector.own.regime == number) for number in range(1, len(detector.regimes))),
-        bank=None if detector.bank is None else _BankFacts(origins=detector.bank.origins, scale=detector.bank.scale),
+        bank=None if detector.bank is None else _of_bank(detector.bank),
     )
     pictures = {f"pictures/{number:03d}.jpg": picture for number, picture in enumerate(detector.pictures)}
     return Bundle(_flat(detector), facts.model_dump(mode="json"), pictures)
+
+
+def _of_bank(bank: MemoryBank) -> _BankFacts:
+    return _BankFacts(origins=bank.origins, left_out=bank.left_out, scale=bank.scale)
+
+
+def _bank(noted: _BankFacts | None, tensors: Mapping[str, Tensor]) -> MemoryBank | None:
+    return None if noted is None else MemoryBank(tensors["rows"], noted.origins, noted.scale, noted.left_out)
 
 
 def _of_event(event: ConfirmedEvent) -> dict[str, Any]:
@@ -466,11 +482,16 @@ def _flat(detector: Detector) -> dict[str, Tensor]:
         {name: torch.from_numpy(np.ascontiguousarray(getattr(own, name))) for name in _OWN},
         {} if detector.stored is None else stored_tensors(detector.stored, names),
         _likeness_tensors(detector),
-        stored_tensors(clips, names) if clips else {},
+        stored_tensors(clips, _kept_rows(names, clips)) if clips else {},
         {} if detector.bank is None else {"rows": detector.bank.rows},
     ]
     found = flattened(dict(zip(_GROUPS, parts, strict=True)))
     return {name: tensor.cpu() for name, tensor in found.items()}
+
+
+def _kept_rows(names: Sequence[str], clips: Sequence[StoredClip]) -> tuple[str, ...]:
+    """What is kept of confirmed events: what the experts read, and what the memory bank does where all have it."""
+    return (*names, NOVELTY) if all(NOVELTY in clip.rows for clip in clips) else tuple(names)
 
 
 def _bank_rows(count: int, size: tuple[int, int]) -> Tensor:
@@ -604,8 +625,11 @@ def _check_clips(
     kept = {"shown": len(noted.shots) if noted.keeps_clips else None}
     kept["confirmed"] = len(noted.confirmed) if noted.keeps_clips and noted.confirmed else None
     for group, count in kept.items():
+        read = dict(features)
+        if group == "confirmed" and noted.bank is not None and f"rows.{NOVELTY}" in groups[group]:
+            read[NOVELTY] = bank_feature(size)
         one, two = (
-            stored_tensors([_blank_clip(features, size, ticks)] * ticks, experts.reads)
+            stored_tensors([_blank_clip(read, size, ticks)] * ticks, tuple(read))
             if count
             else stored_tensors([], experts.reads)
             if count == 0

@@ -13,6 +13,7 @@ from torch.nn import functional
 from metavad.config import PatchesConfig
 from metavad.errors import NonFiniteError
 from metavad.features.patches import CHANNELS, LONGEST, STEPS, PatchesFeature
+from metavad.normality.own_footage import OwnFootage
 from metavad.threads import one_thread
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
@@ -70,6 +71,8 @@ class MemoryBank:
     """Video and second of each of the M pictures."""
     scale: Scale | None = None
     """Distances as frame scores; none while nobody knows which are usual."""
+    left_out: tuple[int, ...] = ()
+    """Numbers of pictures that do not count, since somebody said that they are not normal."""
     ignored: BoolArray | None = None
     """Places (h, w) that are never far; no part of what is saved."""
 
@@ -91,14 +94,18 @@ class MemoryBank:
     def joined(self, other: "MemoryBank") -> "MemoryBank":
         """The same with the pictures of another one."""
         rows = torch.cat([self.rows, other.rows])
-        return MemoryBank(rows, (*self.origins, *other.origins), self.scale, self.ignored)
+        return replace(self, rows=rows, origins=(*self.origins, *other.origins))
 
-    def without(self, video: str, start: float, end: float) -> "MemoryBank":
-        """The same without the pictures of these seconds of a video, unless these are all."""
-        kept = [n for n, (name, second) in enumerate(self.origins) if name != video or not start <= second <= end]
-        if not kept or len(kept) == len(self.origins):
-            return self
-        return MemoryBank(self.rows[kept], tuple(self.origins[n] for n in kept), self.scale, self.ignored)
+    def leaving_out(self, own: OwnFootage) -> "MemoryBank":
+        """The same for which pictures do not count whose seconds of the camera's own footage are left out."""
+        wrong = []
+        for number, (video, second) in enumerate(self.origins):
+            if video in own.videos:
+                same = np.flatnonzero(own.video == own.videos.index(video))
+                place = int(np.searchsorted(own.starts[same], second, side="right")) - 1
+                if len(same) and own.ruling[same[max(place, 0)]] < 0:
+                    wrong.append(number)
+        return replace(self, left_out=tuple(wrong))
 
     @one_thread()
     def distances(self, row: ByteArray) -> FloatArray:
@@ -144,14 +151,18 @@ class MemoryBank:
 
     @cached_property
     def _squares(self) -> Tensor:
-        """Of each vector of a place (h w, M)."""
-        return self._places.square().sum(-1)
+        """Of each vector of a place (h w, M); far where it does not count."""
+        found = self._places.square().sum(-1)
+        found[:, list(self.left_out)] += FAR
+        return found
 
 
 def bank_feature(size: tuple[int, int], device: str | None = None) -> PatchesFeature:
     """The feature that a bank keeps, for working pictures of this height and width; a small one is not magnified."""
     own = max(min(size), math.ceil(max(size) / LONGEST))
-    return PatchesFeature(PatchesConfig(short_side=min(SHORT_SIDE, own), rate=RATE), device)
+    feature = PatchesFeature(PatchesConfig(short_side=min(SHORT_SIDE, own), rate=RATE), device)
+    feature.frames_kept = 0.0
+    return feature
 
 
 def farthest(distances: FloatArray) -> float:

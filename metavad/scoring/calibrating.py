@@ -35,6 +35,7 @@ from metavad.threads import one_thread
 from metavad.types import ByteArray, FloatArray, IntArray
 
 __all__ = [
+    "BANK_SECONDS",
     "Calibrated",
     "NotableCluster",
     "Piece",

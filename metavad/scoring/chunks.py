@@ -99,8 +99,8 @@ class RecordingScorer:
         if detector.regimes != self._detector.regimes:
             self._look_again(detector)
         if self._novelty is not None and detector.bank is not None and detector.bank is not self._detector.bank:
-            said = self._novelty.use(detector.bank, [tick.novelty for tick in self._latest if tick.novelty is not None])
-            self._latest.extend([replace(tick, novelty=each) for tick, each in zip(self._latest, said, strict=True)])
+            now = self._novelty.use(detector.bank, [tick.novelty for tick in self._latest if tick.novelty is not None])
+            self._latest.extend([replace(tick, novelty=each) for tick, each in zip(self._latest, now, strict=True)])
         self._detector = detector
         if self._latest:
             ticks = self._ticks_scored(list(self._latest))

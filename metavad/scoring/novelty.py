@@ -13,7 +13,7 @@ from metavad.normality.memory_bank import LASTS, NOVELTY, MemoryBank, farthest
 from metavad.scoring.explain import Explanation, whereabouts
 from metavad.types import ByteArray, FloatArray
 
-__all__ = ["Look", "Novelty", "NoveltyTrace"]
+__all__ = ["Look", "Novelty", "NoveltyTrace", "novelty_scores"]
 
 _SLACK = 1e-6
 """Seconds, as in smoothing."""
@@ -82,6 +82,12 @@ class Novelty:
             if id(look.row) not in known:
                 known[id(look.row)] = bank.distances(look.row)
         return Novelty(bank, tuple(replace(each, distances=known[id(each.row)]) for each in self.looks), self.is_over)
+
+
+def novelty_scores(bank: MemoryBank, rows: ByteArray, seconds: FloatArray) -> FloatArray:
+    """What the novelty of each tick of a recording is worth as a frame score (T,), from rows (T, 152, h, w)."""
+    trace = NoveltyTrace(bank)
+    return np.array([trace.push(row, float(time)).score for row, time in zip(rows, seconds, strict=True)])
 
 
 class NoveltyTrace:

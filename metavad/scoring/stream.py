@@ -46,7 +46,7 @@ from metavad.scoring.unknown_light import UnknownLight
 from metavad.threads import one_thread
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["PushedFrames", "VideoScores", "check_video", "explain_peak", "hold", "score", "score_features"]
+__all__ = ["PushedFrames", "VideoScores", "check_video", "explain_peak", "hold", "read_by", "score", "score_features"]
 
 _SILENT = 0.1
 """Share of frames that nothing can be said of from which that is said."""
@@ -125,7 +125,7 @@ class PushedFrames:
         self._detector, self._wait, self._is_whole = detector, wait, is_whole
         cropped = detector.camera.height, detector.camera.width
         self._pictures = CameraPictures(cropped, crop, working_size(*cropped, detector.config.data.short_side))
-        self._features = _read_by(detector)
+        self._features = read_by(detector)
         if beside := [name for name, feature in self._features.items() if feature.needs_files]:
             raise UsageError(
                 f"expected a detector of what pictures show, found one that reads {beside[0]} from files; "
@@ -235,7 +235,7 @@ def _video_at(path: str | Path) -> Video:
 def _frames(detector: Detector, reading: Reading, inside: tuple[int, int], progress: Progress) -> Iterator[FrameScore]:
     """Every frame of a file inside these, recording by recording; the next chunk is read meanwhile."""
     features, facts, data = (
-        _read_by(detector),
+        read_by(detector),
         reading.facts,
         detector.config.data,
     )
@@ -329,7 +329,7 @@ def hold(ticks: IntArray, values: FloatArray, frames: int) -> FloatArray:
     return np.asarray(values[np.maximum(place, 0)])
 
 
-def _read_by(detector: Detector) -> dict[str, Feature]:
+def read_by(detector: Detector) -> dict[str, Feature]:
     """The features that its experts read, and its memory bank."""
     found = features_of(detector.config, detector.model.experts.reads, detector.model.device)
     if detector.bank is not None:

@@ -22,6 +22,7 @@ from metavad.normality.confirmed import ConfirmedEvent, likeness_of, overlapping
 from metavad.normality.detector import Detector
 from metavad.normality.fit import fit
 from metavad.normality.likeness import Likeness, Pattern
+from metavad.normality.memory_bank import LASTS, NOVELTY, MemoryBank
 from metavad.normality.methods import Adapted
 from metavad.normality.model import SceneModel
 from metavad.normality.own_footage import OwnFootage, also, left_out, window_peaks, window_seconds, window_starts
@@ -32,7 +33,8 @@ from metavad.scenes.listing import FILES
 from metavad.scenes.scene import Scene
 from metavad.scenes.video import working_size
 from metavad.scoring.event_clip import EventClip
-from metavad.scoring.stream import VideoScores, score_features
+from metavad.scoring.novelty import novelty_scores
+from metavad.scoring.stream import VideoScores, read_by, score_features
 from metavad.threads import one_thread
 from metavad.types import FloatArray
 
@@ -135,6 +137,7 @@ class _Reader:
 
     def __init__(self, detector: Detector, store: Store, progress: Progress) -> None:
         self.features = features_of(detector.config, detector.model.experts.reads)
+        self._read = read_by(detector.on(None))
         self._detector, self.store, self._progress = detector, store, progress
 
     def library(self, event: EventClip) -> tuple[Library, str]:
@@ -149,7 +152,7 @@ class _Reader:
             normal=(event.video,),
             crop=camera.crop if event.crop is None else event.crop,
         )
-        library = Library([scene], data, self.features, self.store, whole=False, progress=self._progress)
+        library = Library([scene], data, self._read, self.store, whole=False, progress=self._progress)
         facts = library.facts(scene.key, "normal", event.video.name)
         sizes = {(camera.height, camera.width), working_size(camera.height, camera.width, data.short_side)}
         if (facts.height, facts.width) not in sizes:
@@ -169,6 +172,7 @@ class _Reader:
         seconds = library.facts(key, "normal", event.video.name).seconds
         first, stop = _recording(seconds, event.peak)
         before = max(model.lookback.values()) / model.rate + model.scoring.past
+        before = before if self._detector.bank is None else max(before, LASTS)
         times = [start - before - _TIE, end + model.scoring.future + _TIE]
         low, high = np.clip(np.searchsorted(seconds, times), first, stop).tolist()
         if high - low < 2:
@@ -178,8 +182,16 @@ class _Reader:
         (clip,) = library.stored([Clip(key, event.video.name, low, high - low)])
         return clip, float(seconds[low])
 
+    def joint(self, detector: Detector, clip: StoredClip) -> VideoScores:
+        """Of every tick of a clip, what a detector's experts and its memory bank say together."""
+        found = self.scores(detector.model, clip)
+        if detector.bank is None or NOVELTY not in clip.rows:
+            return found
+        novelty = novelty_scores(detector.bank, clip.rows[NOVELTY], clip.seconds)
+        return replace(found, scores=np.fmax(found.scores, novelty))
+
     def scores(self, model: SceneModel, clip: StoredClip, *, maps: bool = False) -> VideoScores:
-        """Of every tick of a clip."""
+        """Of every tick of a clip, what the experts say."""
         ticks = len(clip.seconds)
         library = Library([], self._detector.config.data, self.features, self.store)
         found = VideoFeatures(np.arange(ticks), clip.seconds, dict(clip.rows), np.array([[0, ticks]]))
@@ -223,6 +235,7 @@ class _Work:
         )
         shown = _of_detector(self.detector, self._stored(self.detector)).with_halves(new)
         detector = self._refitted(base, shown, {new.clips[0].video: source})
+        detector = replace(detector, bank=_also_known(detector.bank, new))
         own = _windows(detector, self.reader, event)
         return detector.with_footage(also(detector.own, *own) if own is not None else detector.own)
 
@@ -241,7 +254,7 @@ class _Work:
         nothing = replace(nothing, boost=BOOST * max(detector.threshold, 0.0))
         fresh = ConfirmedEvent(event.name, event.video.name, source, start, end, 0.0, nothing, cells, clip)
         detector = self._alike(replace(detector, confirmed=(*detector.confirmed, fresh)))
-        peak = _peak(self.reader.scores(detector.model, clip), inside)
+        peak = _peak(self.reader.joint(detector, clip), inside)
         last = replace(detector.confirmed[-1], score=peak, clip=clip if detector.stored is not None else None)
         detector = replace(detector, confirmed=(*detector.confirmed[:-1], last))
         own = left_out(detector.own, event.video.name, start, end)
@@ -401,6 +414,17 @@ class _Shown:
         )
 
 
+def _also_known(bank: MemoryBank | None, new: _Shown) -> MemoryBank | None:
+    """The bank with what new clips show, each picture once."""
+    if bank is None:
+        return None
+    for clip, began, stored in zip(new.clips, new.began, new.stored, strict=True):
+        rows = stored.rows[NOVELTY]
+        looks = np.flatnonzero(np.r_[True, (rows[1:] != rows[:-1]).any((1, 2, 3))])
+        bank = bank.also(rows[looks], [(clip.video, began + float(stored.seconds[tick])) for tick in looks])
+    return bank
+
+
 def _of_detector(detector: Detector, stored: tuple[StoredClip, ...]) -> _Shown:
     corrections = tuple(number in detector.corrections for number in range(len(detector.shots)))
     return _Shown(detector.shots, detector.began, stored, detector.pictures, corrections)
@@ -483,7 +507,7 @@ def _earlier(own: OwnFootage) -> OwnFootage:
 def _windows(detector: Detector, reader: _Reader, event: EventClip) -> tuple[str, FloatArray, FloatArray] | None:
     """The windows of a normal event that were not shown: its video, their starts and peaks (N,); none where none is."""
     clip, begins = reader.clip(event, event.start, event.end)
-    found = reader.scores(detector.model, clip)
+    found = reader.joint(detector, clip)
     seconds = begins + clip.seconds
     inside = (seconds >= event.start - _TIE) & (seconds <= event.end + _TIE)
     seconds, scores = seconds[inside], found.scores[inside]
@@ -555,7 +579,7 @@ def _rescored_event(detector: Detector, features: Mapping[str, Feature], event: 
     if event.clip is None:
         return RescoredEvent(event.name, event.score, None, True, "no pictures of it are kept")
     reader = _Reader(detector, Store(), SILENT)
-    after = float(reader.scores(detector.model, event.clip).scores.max())
+    after = float(reader.joint(detector, event.clip).scores.max())
     return RescoredEvent(event.name, event.score, after, after > detector.threshold)
 
 
@@ -567,5 +591,5 @@ def _outcome(detector: Detector, reader: _Reader, event: EventClip) -> RescoredE
         return RescoredEvent(event.name, event.score, None, True, str(error))
     seconds = begins + clip.seconds
     inside = (seconds >= event.start - _TIE) & (seconds <= event.end + _TIE)
-    after = _peak(reader.scores(detector.model, clip), inside)
+    after = _peak(reader.joint(detector, clip), inside)
     return RescoredEvent(event.name, event.score, after, after > detector.threshold)
