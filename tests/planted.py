@@ -1,4 +1,4 @@
-"""A generated camera on which two things were planted: one that comes again and again, and one that rushes through."""
+"""A generated camera on which things were planted: one comes again and again, one rushes through, one only stands."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,7 +13,7 @@ from metavad.scenes.video import read_frames
 __all__ = ["LASTS", "planted_camera"]
 
 RATE = 10
-LASTS = {"disc": 1.6, "block": 1.2}
+LASTS = {"disc": 1.6, "block": 1.2, "bag": 8.0}
 """Seconds."""
 
 
@@ -47,7 +47,15 @@ def _block(picture: np.ndarray, share: float) -> None:
     picture[top : top + height // 4, left : left + height // 4] = 5
 
 
-DRAW = {"disc": _disc, "block": _block}
+def _bag(picture: np.ndarray, share: float) -> None:
+    """Stands in the lower left, and does nothing."""
+    height, width = picture.shape
+    part = picture[height // 2 :, : width // 3]
+    part[:] = 230
+    part[::4] = 20
+
+
+DRAW = {"disc": _disc, "block": _block, "bag": _bag}
 
 
 def _written(path: Path, pictures: Sequence[np.ndarray]) -> Path:

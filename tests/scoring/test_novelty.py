@@ -1,0 +1,257 @@
+"""What stays and was never there: the memory bank of a camera's own hours, and what it makes of a picture."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import metavad
+from metavad.errors import BundleError
+from metavad.features.patches import CHANNELS, STEPS
+from metavad.normality import detector as detectors
+from metavad.normality.detector import load_detector, save_detector
+from metavad.normality.memory_bank import (
+    CELLS,
+    LASTS,
+    LEAST_NATS,
+    MemoryBank,
+    Scale,
+    bank_feature,
+    farthest,
+    novelty_scale,
+)
+from metavad.normality.own_footage import joined, left_out
+from metavad.scenes.cache import Store
+from metavad.scenes.scene import Scene
+from metavad.scenes.suite import load_suite
+from metavad.scoring import calibrating, novelty
+from metavad.scoring.calibrating import calibrate, crossed_banks, pieces_of, whole_bank
+from metavad.scoring.event_clip import EventClip
+from metavad.scoring.novelty import NoveltyTrace
+from metavad.scoring.stream import score
+from metavad.workflows.feedback import feedback
+from metavad.workflows.few_shot import adapt
+from tests.planted import planted_camera
+
+GRID = 3, 5
+BAG = 8.0
+"""Second at which it is put down."""
+
+
+def drawn(count, seed=0, grid=GRID):
+    rows = np.random.default_rng(seed).integers(-80, 80, (count, CHANNELS, *grid)).astype(np.int8)
+    return rows.view(np.uint8)
+
+
+def bank_of(rows, scale=None):
+    return MemoryBank(torch.from_numpy(rows.view(np.int8)), tuple(("hall", float(n)) for n in range(len(rows))), scale)
+
+
+def test_the_distance_is_to_the_nearest_patch_at_a_place_or_beside_it():
+    rows, asked = drawn(6), drawn(1, 1)[0]
+    vectors, here = rows.view(np.int8) / STEPS, asked.view(np.int8) / STEPS
+    expected = np.empty(GRID)
+    for row in range(GRID[0]):
+        for column in range(GRID[1]):
+            around = vectors[:, :, max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+            squares = (around - here[None, :, row, column, None, None]) ** 2
+            expected[row, column] = np.sqrt(squares.mean(1).min())
+    np.testing.assert_allclose(bank_of(rows).distances(asked), expected, rtol=1e-5)
+
+
+def test_the_nearest_picture_is_named():
+    rows = drawn(6)
+    assert bank_of(rows).origin(rows[4], (2, 3)) == ("hall", 4.0)
+    moved = np.roll(rows[2], 1, axis=2)  # what stood beside it is as near
+    assert bank_of(rows).origin(moved, (1, 3)) == ("hall", 2.0)
+    assert bank_of(rows).distances(moved)[1, 3] < 1e-3
+
+
+def test_what_is_left_out_of_the_footage_is_as_if_it_had_not_been_there():
+    rows = drawn(6)
+    own = joined([("hall", np.arange(6.0), np.ones(6))])
+    without = bank_of(rows).leaving_out(left_out(own, "hall", 2.1, 2.9))
+    assert without.left_out == (2,)
+    np.testing.assert_array_equal(without.distances(rows[2]), bank_of(np.delete(rows, 2, 0)).distances(rows[2]))
+    assert without.leaving_out(own).left_out == ()
+
+
+def test_ignored_cells_are_never_far():
+    cells = np.zeros((30, 50), bool)
+    cells[:, :20] = True
+    found = bank_of(drawn(6)).ignoring(cells).distances(drawn(1, 1)[0])
+    assert (found[:, :2] == 0).all() and (found[:, 2:] > 0).all()
+
+
+def test_nothing_is_known_before_ten_seconds_are_over_then_their_mean_counts():
+    bank, rows = bank_of(drawn(6), Scale(0.0, 0.0, 1.0)), drawn(25, 1)
+    trace = NoveltyTrace(bank)
+    found = [trace.push(row, float(second)) for second, row in enumerate(rows)]
+    assert all(np.isnan(each.score) for each in found[: int(LASTS)])
+    maps = np.stack([bank.distances(row) for row in rows])
+    for second in range(int(LASTS), 25):
+        mean = maps[second - int(LASTS) : second + 1].mean(0)
+        np.testing.assert_allclose(found[second].distances, mean)
+        assert found[second].score == pytest.approx(np.sort(mean.ravel())[-CELLS:].mean())
+
+
+def test_each_tick_counts_whether_the_picture_is_new_or_not(monkeypatch):
+    looked = []
+    distances = MemoryBank.distances
+    monkeypatch.setattr(MemoryBank, "distances", lambda bank, row: looked.append(row) or distances(bank, row))
+    one, other = drawn(2, 1)
+    trace = NoveltyTrace(bank_of(drawn(6)))
+    for tick in range(9):
+        last = trace.push(one if tick < 6 else other, float(tick))
+    assert len(looked) == 2
+    assert [look.ticks for look in last.looks] == [6, 3]
+    assert np.isnan(trace.push(one, 9.0).score)  # no scale is known
+
+
+def test_another_bank_from_now_on_is_as_if_it_had_been_from_the_beginning():
+    first, second, rows = bank_of(drawn(6)), bank_of(drawn(4, 2)), drawn(20, 1)
+    trace, other = NoveltyTrace(first), NoveltyTrace(second)
+    before = [trace.push(row, float(time)) for time, row in enumerate(rows[:12])]
+    expected = [other.push(row, float(time)) for time, row in enumerate(rows)]
+    latest = trace.use(second, before[-3:])
+    after = [trace.push(row, 12.0 + time) for time, row in enumerate(rows[12:])]
+    for found, known in zip([*latest, *after], expected[9:], strict=True):
+        np.testing.assert_array_equal(found.distances, known.distances)
+
+
+def test_normal_minutes_reach_as_high_by_what_stays_as_by_everything_else():
+    generator = np.random.default_rng(0)
+    scores, distances = generator.exponential(3.0, 9000), 1 + generator.exponential(0.05, 9000)
+    minute = np.arange(9000) // 43
+    scale = novelty_scale(scores, distances, minute)
+    own, other = (np.maximum.reduceat(each, np.arange(0, 9000, 43)) for each in (scores, scale.of(distances)))
+    for share in (0.9, 0.985):
+        assert np.quantile(other, share) == pytest.approx(np.quantile(own, share), rel=1e-6)
+    assert scale.of(np.array([0.0, np.nan]))[0] == 0 and np.isnan(scale.of(np.array([np.nan]))[0])
+
+
+def test_where_nothing_ever_changes_the_scale_is_finite():
+    scale = novelty_scale(np.zeros(900), np.full(900, 0.4), np.arange(900) // 43)
+    assert scale.of(np.array([0.4]))[0] == 0
+    assert scale.of(np.array([0.41]))[0] == pytest.approx(LEAST_NATS)
+
+
+@pytest.mark.parametrize(("size", "grid"), [((240, 360), (15, 22)), ((120, 256), (8, 16)), ((120, 160), (8, 10))])
+def test_a_small_picture_is_not_magnified(size, grid):
+    assert bank_feature(size).shape(*size) == (CHANNELS, *grid)
+
+
+@pytest.fixture(scope="module")
+def camera(cameras, tmp_path_factory):
+    """80 seconds of a camera's ordinary pictures, and 30 in which somebody puts a bag down."""
+    scene = load_suite(str(cameras)).scenes[0]
+    videos = planted_camera(
+        tmp_path_factory.mktemp("bag"), scene, {"normal": (80, []), "bag": (30, [("bag", BAG)]), "hour": (80, [])}
+    )
+    return Scene("", "lobby", videos["normal"].path.parent, normal=(videos["normal"],), test=(videos["bag"],))
+
+
+@pytest.fixture(scope="module")
+def short():
+    """All lengths a tenth of what they are and less."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrating, "BANK_SECONDS", 60.0)
+        patch.setattr(calibrating, "APART", 10.0)
+        patch.setattr(calibrating, "LONGEST", 10.0)
+        patch.setattr(calibrating, "MINUTE", 2.0)
+        patch.setattr(calibrating, "LOOKS", 40)
+        patch.setattr(novelty, "LASTS", 3.0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def detector(short, tiny_base, camera, tmp_path_factory):
+    shown = adapt(tiny_base, camera, shots=4, shot_frames=8, alarms_per_day=2000)
+    return calibrate(shown, camera, store=Store(tmp_path_factory.mktemp("store"))).detector
+
+
+def test_a_piece_is_compared_with_what_is_neither_in_it_nor_next_to_it(short, detector, camera, tmp_path):
+    bare = replace(detector, bank=None)
+    pieces = pieces_of(bare, camera, store=Store(tmp_path))
+    banks = crossed_banks(bare, pieces, Store(tmp_path), metavad.progress.SILENT)
+    assert len(pieces) == 8
+    for piece, bank in zip(pieces, banks, strict=True):
+        assert all(not piece.clock <= second < piece.clock + piece.seconds for _, second in bank.origins)
+    assert len(whole_bank(banks).origins) == len(detector.bank.origins) == 40
+
+
+def test_less_than_an_hour_makes_no_bank(detector, camera, tmp_path):
+    found = calibrate(replace(detector, bank=None), camera, budget=30.0, store=Store(tmp_path))
+    assert found.detector.bank is None
+
+
+def test_what_stays_alarms_with_its_place_and_its_reason(detector, camera):
+    frames = list(score(detector, camera.test[0]))
+    alarms = [each for each in frames if each.alarm and BAG <= each.seconds < BAG + 8]
+    assert alarms
+    cause = max(alarms, key=lambda each: each.score).cause
+    assert "stays that was never at this place" in cause.why.text and "normal at" in cause.why.text
+    assert cause.why.shares == {"novelty": 1.0}
+    x0, y0, x1, y1 = cause.box
+    width, height = detector.camera.width, detector.camera.height
+    assert (x0 + x1) / 2 < width / 2 and (y0 + y1) / 2 > height / 2
+    before = [each.score for each in score(replace(detector, bank=None), camera.test[0])]
+    assert all(each.score >= known for each, known in zip(frames, before, strict=True))
+
+
+def test_pushed_frames_have_the_same_scores(detector, camera):
+    import av
+
+    with av.open(str(camera.test[0].path)) as container:
+        pushed = [(frame, frame.time) for frame in container.decode(video=0)]
+    expected = list(score(detector, camera.test[0]))
+    found = list(score(detector, pushed))
+    assert [each.score for each in found] == [each.score for each in expected]
+    assert [each.novelty for each in found[-50:]] == [each.novelty for each in expected[-50:]]
+
+
+def test_it_is_saved_with_the_detector(detector, camera, tmp_path):
+    save_detector(tmp_path / "hall", detector)
+    again = load_detector(tmp_path / "hall")
+    assert again.digest == detector.digest
+    assert again.bank.origins == detector.bank.origins and again.bank.scale == detector.bank.scale
+    assert [each.score for each in score(again, camera.test[0])] == [
+        each.score for each in score(detector, camera.test[0])
+    ]
+
+
+@pytest.mark.parametrize("wrong", [{"origins": []}, {"left_out": [400]}, {"scale": {"distance": 1.0}}])
+def test_a_damaged_bank_is_one_line(detector, tmp_path, wrong):
+    save_detector(tmp_path / "hall", detector)
+    bundle = detectors.load_bundle(tmp_path / "hall", detectors.KIND)
+    facts = json.loads(json.dumps(dict(bundle.facts)))
+    facts["bank"] |= wrong
+    detectors.save_bundle(tmp_path / "bad", detectors.KIND, replace(bundle, facts=facts))
+    with pytest.raises(BundleError, match="bank"):
+        load_detector(tmp_path / "bad")
+
+
+def test_what_somebody_calls_normal_does_not_alarm_again(detector, camera, tiny_base):
+    bag = EventClip(camera.test[0], BAG + 3, BAG + 7, BAG + 5, 9.0)
+    high = detector.with_threshold(0.9 * max(each.score for each in score(detector, camera.test[0])))
+    found = feedback(high, bag, "normal", base=tiny_base, alarms=[bag])
+    assert len(found.detector.bank.origins) > len(high.bank.origins)
+    before, after = (
+        max(each.novelty for each in score(one, camera.test[0]) if BAG + 3 < each.seconds < BAG + 8)
+        for one in (high, found.detector)
+    )
+    assert after < before / 1.5
+    assert found.alarms[0].after < found.alarms[0].before or not found.alarms[0].alarms
+
+
+def test_an_event_that_stays_can_be_confirmed_and_is_kept(detector, camera, tmp_path):
+    bag = EventClip(camera.test[0], BAG + 3, BAG + 7, BAG + 5, 9.0)
+    confirmed = feedback(detector, bag, "abnormal").detector
+    save_detector(tmp_path / "hall", confirmed)
+    again = load_detector(tmp_path / "hall")
+    assert "novelty" in again.confirmed[0].clip.rows
+    assert again.confirmed[0].score >= detector.threshold
+    one = farthest(again.bank.distances(again.confirmed[0].clip.rows["novelty"][-1]))
+    assert one > 0
