@@ -127,8 +127,8 @@ class MemoryBank:
         height, width = self.grid
         asked = torch.from_numpy(np.array(row).view(np.int8)).float()[None] / STEPS
         around = functional.unfold(asked, NEAR, padding=NEAR // 2).view(CHANNELS, NEAR * NEAR, height * width)
-        products = torch.bmm(self._places, around.permute(2, 0, 1).contiguous())
-        lowest, which = (self._squares[:, :, None] - 2 * products).min(1)
+        products = torch.bmm(around.permute(2, 1, 0).contiguous(), self._places)
+        lowest, which = (self._squares[:, None] - 2 * products).min(2)
         lowest, which = (each.T.reshape(NEAR, NEAR, height, width) for each in (lowest, which))
         best = torch.full((height, width), FAR)
         number = torch.zeros(height, width, dtype=torch.long)
@@ -146,13 +146,13 @@ class MemoryBank:
 
     @cached_property
     def _places(self) -> Tensor:
-        """(h w, M, 152)."""
-        return (self.rows.flatten(2).permute(2, 0, 1).float() / STEPS).contiguous()
+        """(h w, 152, M)."""
+        return (self.rows.flatten(2).permute(2, 1, 0).float() / STEPS).contiguous()
 
     @cached_property
     def _squares(self) -> Tensor:
         """Of each vector of a place (h w, M); far where it does not count."""
-        found = self._places.square().sum(-1)
+        found = self._places.square().sum(1)
         found[:, list(self.left_out)] += FAR
         return found
 
