@@ -8,11 +8,11 @@ scores are then smoothed as those of a detector are (0.9 s of past, 0.5 s ahead)
 all frames of the test videos; draws of clips are those of `metavad benchmark`.
 
 The last table is time for a frame of the first camera's first test video, features included and decoding left out, of
-all methods in turns. A record that is there already is gone on with. `patches` alone is of a base that was trained with
-it; anomalib has to be installed beside metavad (`pip install anomalib==2.2.0`); no weights are downloaded.
+all methods in turns. A record that is there already is gone on with. anomalib has to be installed beside metavad
+(`pip install anomalib==2.2.0`); no weights are downloaded. `patches` alone is of a base that was trained with it, where
+one is given (`--patches-base`).
 
-    python benchmarks/image_detectors.py --patches-base RUN/base ped2@10 umn@10 benchmarks/suites/falls.toml@3 \
-        --draws 2 --json FILE
+    python benchmarks/image_detectors.py ped2@10 umn@10 benchmarks/suites/falls.toml@3 --draws 2 --json FILE
 """
 
 import argparse
@@ -35,7 +35,7 @@ from torch.nn import functional
 from metavad.benchmark.record import read_record
 from metavad.episodes import draw_shots
 from metavad.features.backbones.torchvision import imported
-from metavad.features.library import Library, sample_of, stream
+from metavad.features.library import Library, features_of, sample_of, stream
 from metavad.features.patches import STEPS
 from metavad.normality.accumulation import smooth
 from metavad.normality.base import Base, load_base
@@ -50,7 +50,7 @@ from metavad.threads import one_thread
 from metavad.types import ByteArray, FloatArray
 from metavad.workflows.suites import open_suite
 
-METHODS = ["default", "patches", "patchcore", "padim"]
+METHODS = ["default", "patchcore", "padim"]
 LAYER = "patches"
 CORESET, CHANNELS = 0.1, 100
 AT_ONCE = 32
@@ -65,9 +65,10 @@ def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = options(__doc__)
     parser.add_argument("cameras", nargs="+", metavar="SUITE@K", type=_cameras)
-    parser.add_argument("--patches-base", type=Path, required=True, help="a base of the preset patches")
+    parser.add_argument(
+        "--patches-base", type=Path, help="a base of the preset patches; `patches` by itself is added then"
+    )
     parser.add_argument("--draws", type=int, default=1)
-    parser.add_argument("--methods", type=lambda text: text.split(","), default=METHODS, help=",".join(METHODS))
     return parser
 
 
@@ -81,32 +82,36 @@ def _cameras(text: str) -> tuple[str, int]:
 def main() -> None:
     """Score, print, write the record."""
     given = begin(arguments())
-    bases = load_base(given.base), load_base(given.patches_base).only(["patches"])
+    base = load_base(given.base)
+    patches = None if given.patches_base is None else load_base(given.patches_base).only(["patches"])
+    methods = METHODS if patches is None else [*METHODS, "patches"]
     imported()  # torchvision without its compiled operators, which anomalib imports too
     cameras = [
-        (_Camera(scene, *bases), scene.key, shots) for name, shots in given.cameras for scene in open_suite(name).scenes
+        (_Camera(scene, base, patches), scene.key, shots)
+        for name, shots in given.cameras
+        for scene in open_suite(name).scenes
     ]
     before = _before(given.json)
-    facts = {"patches_base": bases[1].digest, "anomalib": version("anomalib"), **busy()}
+    facts = {"patches_base": patches and patches.digest, "anomalib": version("anomalib"), **busy()}
     rows, times = (list(before.rows), before.facts["times"]) if before else ([], {})
     commands = [] if before is None else [before.command] if isinstance(before.command, str) else before.command
 
     def keep() -> None:
-        record = record_of(rows, base=bases[0].facts["converted_from"], times=times, **facts)
+        record = record_of(rows, base=base.digest, times=times, **facts)
         each = list(dict.fromkeys([*commands, str(record.command)]))
         write(given.json, record.model_copy(update={"command": each if len(each) > 1 else each[0]}))
 
     for draw in range(given.draws):
         for camera, key, shots in cameras:
             known = {row["method"] for row in rows if (row["camera"], row["draw"]) == (key, draw)}
-            for name, (smoothed, raw) in camera.aucs(shots, draw, [m for m in given.methods if m not in known]):
+            for name, (smoothed, raw) in camera.aucs(shots, draw, [name for name in methods if name not in known]):
                 rows.append({"camera": key, "shots": shots, "draw": draw, "method": name})
                 rows[-1] |= {"auc": round(smoothed, 4), "auc_unsmoothed": round(raw, 4)}
                 print(key, shots, draw, name, f"{smoothed:.3f} {raw:.3f}", flush=True)
             keep()
-    times = times or cameras[0][0].times(cameras[0][2])
+    times = times or cameras[0][0].times(cameras[0][2], methods)
     keep()
-    _print(rows, times)
+    _print(methods, rows, times)
 
 
 def _before(path: Path | None) -> ScriptRecord | None:
@@ -199,10 +204,11 @@ def _image(name: str, rows: Tensor, size: tuple[int, int], seed: int) -> _Image:
 class _Camera:
     """A camera under test."""
 
-    def __init__(self, scene: Scene, base: Base, patches: Base) -> None:
+    def __init__(self, scene: Scene, base: Base, patches: Base | None) -> None:
         self._scene, self._base, self._patches = scene, base, patches
+        looked = features_of(base.config, ["patches"]) if patches is None else patches.features
         self._plain, self._looked = (
-            Library([scene], each.config.data, each.features, Store(), whole=False) for each in (base, patches)
+            Library([scene], base.config.data, features, Store(), whole=False) for features in (base.features, looked)
         )
 
     def aucs(self, shots: int, draw: int, methods: Sequence[str]) -> Iterator[tuple[str, tuple[float, float]]]:
@@ -214,14 +220,14 @@ class _Camera:
             smoothed, raw = zip(*(self._scores(name, model, each) for each in seen), strict=True)
             yield name, (auc_of(smoothed, seen), auc_of(raw, seen))
 
-    def times(self, shots: int) -> dict[str, tuple[float, float]]:
+    def times(self, shots: int, methods: Sequence[str]) -> dict[str, tuple[float, float]]:
         """Of each method the median milliseconds of a tick, features included, and of those of default in its turn."""
         video, library = self._scene.test[0], self._plain
         facts, data = library.facts(self._scene.key, "test", video.name), self._base.config.data
         ticks = tick_frames(facts.seconds, data.rate)[:TIMED]
         seconds = facts.seconds[ticks] - facts.seconds[ticks[0]]
         frames = read_frames(video, short_side=data.short_side, crop=self._scene.crop, every=ticks)
-        images, models = [frame.image for frame in frames], self._models(shots, 0, METHODS)
+        images, models = [frame.image for frame in frames], self._models(shots, 0, methods)
         found: dict[str, list[float]] = {name: [] for name in models}
         for _ in range(TURNS + 1):
             for name, model in models.items():
@@ -245,16 +251,21 @@ class _Camera:
         spans = self._plain.spans(self._scene.key)
         clips = draw_shots(spans, shots, self._base.config.data.clip_frames, draw).clips
         looked, grid = self._looked.sample(clips), self._plain.grid(self._scene.key)
-        step = round(self._patches.config.data.rate / self._patches.config.patches.rate)
+        step = round(self._base.config.data.rate / self._base.config.patches.rate)
         rows = looked["patches"][:, ::step][looked.known["patches"][:, ::step]]
         size = tuple(self._looked.pictures(clips[0])[0][0].shape)
         makers: dict[str, Callable[[], SceneModel | _Image]] = {
             "default": lambda: fit(Adapted(self._base), self._plain.sample(clips), grid),
-            "patches": lambda: fit(Adapted(self._patches), looked, grid),
+            "patches": lambda: fit(Adapted(self._trained()), looked, grid),
             "patchcore": lambda: _image("patchcore", rows, size, draw),
             "padim": lambda: _image("padim", rows, size, draw),
         }
         return {name: makers[name]() for name in methods}
+
+    def _trained(self) -> Base:
+        if self._patches is None:
+            raise SystemExit("patches: expected a base of this preset, found none; give --patches-base")
+        return self._patches
 
     def _scores(self, name: str, model: SceneModel | _Image, seen: Seen) -> Scores:
         """Of all frames of a test video."""
@@ -268,15 +279,15 @@ class _Camera:
         return hold(features.frames, smoothed, len(seen.labels)), hold(features.frames, raw, len(seen.labels))
 
 
-def _print(rows: Sequence[Mapping[str, Any]], times: Mapping[str, tuple[float, float]]) -> None:
+def _print(methods: Sequence[str], rows: Sequence[Mapping[str, Any]], times: Mapping[str, tuple[float, float]]) -> None:
     """Mean over draws by camera, smoothed and (in brackets) not, and the times."""
     found = defaultdict[str, dict[str, list[tuple[float, float]]]](lambda: defaultdict(list))
     for row in rows:
         found[f"{row['camera']} ({row['shots']})"][row["method"]].append((row["auc"], row["auc_unsmoothed"]))
-    print("| camera (K) | " + " | ".join(METHODS) + " |\n|:--|" + "--:|" * len(METHODS))
+    print("| camera (K) | " + " | ".join(methods) + " |\n|:--|" + "--:|" * len(methods))
     for camera, each in found.items():
         means = {name: 100 * np.mean(aucs, 0) for name, aucs in each.items()}
-        cells = [f"{means[name][0]:.1f} ({means[name][1]:.1f})" if name in means else "" for name in METHODS]
+        cells = [f"{means[name][0]:.1f} ({means[name][1]:.1f})" if name in means else "" for name in methods]
         print(f"| {camera} | " + " | ".join(cells) + " |")
     cells = [f"{each:.1f} ({share:.2f})" for each, share in times.values()]
     print("| milliseconds a tick (of those of default) | " + " | ".join(cells) + " |")
