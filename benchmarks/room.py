@@ -1,7 +1,8 @@
 """A real room, counted: adapted and calibrated on one ordinary day, alarms counted on the whole of another.
 
 Clips of the first day are shown, and the rest of it calibrates, as `metavad adapt` does. The second day is scored, and
-the evening with things that do not belong. Nothing is chosen by either.
+the evening with things that do not belong. Nothing is chosen by either. `--leave-out` counts once more, as if somebody
+had said that some of the highest moments of the first day, by number, are not normal: `metavad threshold --leave-out`.
 
     python benchmarks/room.py --base base --out DIR --until 20:45 --jobs 2 --json benchmarks/room.json
 
@@ -27,6 +28,7 @@ from metavad.evaluation import micro_auc
 from metavad.files import atomic_path
 from metavad.normality.base import Base, load_base
 from metavad.normality.detector import Detector, load_detector, save_detector
+from metavad.normality.own_footage import ruled
 from metavad.runs import runs
 from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
@@ -53,6 +55,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="what is kept of each piece")
     parser.add_argument("--shots", type=int, default=10)
+    parser.add_argument("--leave-out", default="", metavar="N[,N...]", help="count again without these moments")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--until", metavar="HH:MM", help="begin nothing after this time (UTC)")
     return parser
@@ -68,9 +71,13 @@ def main() -> None:
     second = tuple(Video(f"day2-{video.name}", _second(video.path, given.second)) for video in scene.normal)
     waiting = (delayed(_scored)(given.out, each) for each in _order(scene, second) if _goes_on(given.until))
     Parallel(n_jobs=given.jobs, pre_dispatch="n_jobs")(waiting)
-    rows = [_counted(calibrated.with_alarms_per_day(rate), scene, second, given.out) for rate in ALARMS]
-    for row in rows:
-        print(row)
+    rows = []
+    for numbers in [[], *([[int(each) for each in given.leave_out.split(",")]] if given.leave_out else [])]:
+        own = ruled(calibrated.model, calibrated.own, normal=[], left_out=numbers)
+        for rate in ALARMS:
+            detector = calibrated.with_footage(own).with_alarms_per_day(rate)
+            rows.append({"left_out": numbers, **_counted(detector, scene, second, given.out)})
+            print(rows[-1])
     facts: dict[str, Any] = {"shots": given.shots, "regimes": [each.name for each in calibrated.regimes]}
     pictures = len(calibrated.bank.origins) if calibrated.bank is not None else 0
     facts |= {"micro_auc": _micro_auc(scene, given.out), "pictures": pictures}

@@ -76,17 +76,12 @@ def moved_to(detector: "Detector", alarms_per_day: float | None, threshold: floa
 def _moved(
     detector: "Detector", alarms: float | None, threshold: float | None, normal: str | None, leave_out: str | None
 ) -> "Detector":
-    from dataclasses import replace
-
     from metavad.normality.own_footage import ruled
 
     if normal or leave_out:
         rulings = {"normal": numbers(normal, "--normal") if normal else ()}
         rulings["left_out"] = numbers(leave_out, "--leave-out") if leave_out else ()
-        own = ruled(detector.model, detector.own, **rulings)
-        detector = replace(detector, own=own)
-        if alarms is None and threshold is None:
-            return detector.with_alarms_per_day(detector.promise.alarms_per_day)
+        detector = detector.with_footage(ruled(detector.model, detector.own, **rulings))
     return moved_to(detector, alarms, threshold)
 
 

@@ -498,7 +498,7 @@ def _bank_rows(count: int, size: tuple[int, int]) -> Tensor:
     return _like(count, *bank_feature(size).shape(*size)).to(torch.int8)
 
 
-_OWN = {"video": torch.int64, "starts": torch.float64, "peaks": torch.float32}
+_OWN = {"video": torch.int64, "starts": torch.float64, "peaks": torch.float32, "novelty": torch.float32}
 
 
 def _likeness_tensors(detector: Detector) -> dict[str, Tensor]:
@@ -549,12 +549,12 @@ def _own(noted: _Facts, tensors: Mapping[str, Tensor]) -> OwnFootage:
     for intervals, value in ((noted.own_normal, 1), (noted.own_left_out, -1)):
         for start, end in intervals:
             ruling[start:end] = value
-    video, starts, peaks = (tensors[name].numpy() for name in _OWN)
+    video, starts, peaks, novelty = (tensors[name].numpy() for name in _OWN)
     regime = np.zeros(len(peaks), np.int64)
     for number, windows in enumerate(noted.own_regimes, 1):
         for start, end in windows:
             regime[start:end] = number
-    return OwnFootage(noted.own_videos, video, starts, peaks, ruling, noted.own_is_earlier, regime)
+    return OwnFootage(noted.own_videos, video, starts, peaks, ruling, noted.own_is_earlier, regime, novelty)
 
 
 def _intervals(flags: BoolArray) -> tuple[tuple[int, int], ...]:

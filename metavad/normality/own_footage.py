@@ -52,6 +52,8 @@ class OwnFootage:
     """Whether some of it was scored by an earlier version of the detector: it proves nothing of this one."""
     regime: IntArray = field(default_factory=lambda: _none(np.int64))
     """Number of the regime that it is of (N,)."""
+    novelty: FloatArray = field(default_factory=lambda: _none(np.float32))
+    """The highest novelty as a score, which is also in its peak (N,); NaN where there is no memory bank."""
 
     @property
     def known(self) -> BoolArray:
@@ -132,6 +134,7 @@ def joined(parts: Sequence[tuple[str, FloatArray, FloatArray]]) -> OwnFootage:
         np.concatenate([peaks for _, _, peaks in parts]).astype(np.float32),
         np.zeros(sum(len(peaks) for _, _, peaks in parts), np.int8),
         regime=np.zeros(sum(len(peaks) for _, _, peaks in parts), np.int64),
+        novelty=np.full(sum(len(peaks) for _, _, peaks in parts), np.nan, np.float32),
     )
 
 
@@ -158,6 +161,7 @@ def also(own: OwnFootage, video: str, starts: FloatArray, peaks: FloatArray) -> 
         peaks=np.concatenate([own.peaks, np.asarray(peaks, np.float32)]),
         ruling=np.concatenate([own.ruling, np.ones(len(peaks), np.int8)]),
         regime=np.concatenate([own.regime, np.zeros(len(peaks), np.int64)]),
+        novelty=np.concatenate([own.novelty, np.full(len(peaks), np.nan, np.float32)]),
     )
 
 

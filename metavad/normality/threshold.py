@@ -192,15 +192,27 @@ def outstanding(model: SceneModel, own: OwnFootage) -> BoolArray:
 
 def recurring(model: SceneModel, own: OwnFootage) -> int:
     """On how many occasions something is far above the rest and counts all the same, since these are many; else 0."""
-    odd = _odd(_nats(model, own.peaks), own.known, _when(own), math.inf) & _counted(model, own)
+    odd = _odd_of(model, own, math.inf) & _counted(model, own)
     begun = _when(own)[[start for start, _ in runs(odd)]]
     return _occasions(begun) if len(begun) > 0 else 0
 
 
 def _counted(model: SceneModel, own: OwnFootage) -> BoolArray:
     """The windows (N,) that a threshold is taken from."""
-    odd = _odd(_nats(model, own.peaks), own.known, _when(own), _most(model, own))
+    odd = _odd_of(model, own, _most(model, own))
     return np.asarray(own.known & ~(odd & (own.ruling <= 0)))
+
+
+def _odd_of(model: SceneModel, own: OwnFootage, most: float) -> BoolArray:
+    """Windows (N,) that stand out by what stays, and of the others by everything: on no more occasions than ``most``.
+
+    Each has a tail of its own. In a long one of motion nobody would notice what stands out of a short one.
+    """
+    when = _when(own)
+    stays = _odd(np.nan_to_num(own.novelty), own.known & ~np.isnan(own.novelty), when, most)
+    odd = _odd(_nats(model, own.peaks), own.known & ~stays, when, most)
+    both = stays | odd
+    return both if _occasions(when[[start for start, _ in runs(both)]]) <= most else odd
 
 
 def _when(own: OwnFootage) -> FloatArray:

@@ -278,10 +278,9 @@ class Windows:
             return found
         novelty, own = np.concatenate(self.novelty), found.own
         scale = novelty_scale(own.peaks, novelty, np.concatenate(self.minutes))
-        peaks = np.where(np.isnan(own.peaks), np.nan, np.fmax(own.peaks, scale.of(novelty)))
-        return replace(found, bank=replace(bank, scale=scale)).with_footage(
-            replace(own, peaks=peaks.astype(np.float32))
-        )
+        worth = np.where(np.isnan(own.peaks), np.nan, scale.of(novelty)).astype(np.float32)
+        own = replace(own, peaks=np.where(np.isnan(own.peaks), np.nan, np.fmax(own.peaks, worth)), novelty=worth)
+        return replace(found, bank=replace(bank, scale=scale)).with_footage(own)
 
 
 def crossed_banks(
