@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,12 @@ import cv2
 import numpy as np
 import pytest
 
+from metavad.cli.adapt import _keystone
+from metavad.normality.distribution import PopulationScores
+from metavad.normality.own_footage import joined
 from metavad.report.scores_page import rate_text
+from metavad.scenes.suite import load_suite
+from metavad.workflows.few_shot import adapt
 from tests.footage import retimed
 
 
@@ -403,3 +409,21 @@ def test_what_comes_too_often_to_be_an_exception_is_named(metavad, camera, tiny_
     assert result.code == 0, result.err
     assert "  on 35 occasions something scores far above the rest; that is too often not to be normal\n" in result.out
     assert "  not normal? metavad threshold often lists the highest (--leave-out N)\n" in result.out
+
+
+def test_the_moment_that_a_threshold_rests_on_is_named(cameras, tiny_base, tmp_path):
+    detector = adapt(tiny_base, load_suite(str(cameras)).scenes[0], shots=2, alarms_per_day=10.0, pictures=False)
+    detector = replace(detector, model=replace(detector.model, frames=PopulationScores.unit()))
+    peaks = np.zeros(19_000)
+    peaks[::4] = 20
+    peaks[20:12_020:200] = 20 + np.linspace(0.5, 8, 60)
+
+    def lines(peaks):
+        own = joined([("hall", 1.4 * np.arange(len(peaks)), peaks)])
+        return _keystone(detector.with_footage(own), tmp_path / "one")
+
+    assert lines(peaks) == []
+    peaks[15_000] = 60  # too little above so few others to stand out
+    first, second = lines(peaks)
+    assert "rests on one moment: hall, 21000.0 to 21001.4 s, score 60.0; without it, 3" in first
+    assert second == f"  not normal? metavad threshold {tmp_path / 'one'} --leave-out 1"

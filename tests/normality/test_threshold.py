@@ -185,6 +185,19 @@ def test_planted_events_are_named_with_video_and_time(model, planted):
     assert found == [(video, start, start + length) for video, start, length in places]
 
 
+def test_what_stays_stands_out_of_its_own_tail(model):
+    generator = np.random.default_rng(0)
+    motion, stays = generator.exponential(9.0, 2000), generator.exponential(1.0, 2000)
+    stays[700:705] = 25.0
+    own = one_video(np.maximum(motion, stays))
+    assert not outstanding(model, own)[700:705].any()
+    both = replace(own, novelty=stays.astype(np.float32))
+    assert np.flatnonzero(outstanding(model, both)).tolist() == [700, 701, 702, 703, 704]
+    again = replace(both, novelty=both.novelty.copy())
+    again.novelty[100:2000:200] = 25.0
+    assert not outstanding(model, again).any(), "what comes ten times belongs to the camera"
+
+
 def test_a_long_tail_does_not_stand_out(model):
     flagged = []
     for seed in range(40):
