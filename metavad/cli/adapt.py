@@ -298,9 +298,10 @@ ALONE = 0.8
 
 def _keystone(detector: "Detector", place: Path) -> list[str]:
     """The moment that keeps the threshold up by itself, where one does, and what to do if it is not normal."""
-    from metavad.normality.own_footage import clusters, ruled
+    from metavad.normality.own_footage import ruled
+    from metavad.scoring.calibrating import standing_out
 
-    for cluster in clusters(detector.model, detector.own)[:1]:
+    for cluster in [each for each, odd in standing_out(detector) if not odd][:1]:
         own = ruled(detector.model, detector.own, normal=[], left_out=[cluster.number])
         if (lower := detector.with_footage(own).threshold) < ALONE * detector.threshold:
             return [
@@ -324,6 +325,8 @@ def _bank_text(detector: "Detector") -> list[str]:
 
 def _notable(found: "Calibrated", shown: list[tuple[str, float]], place: Path) -> list[str]:
     """What alarms and what stands out, by number, and what to do about it."""
+    from metavad.normality.memory_bank import NOVELTY
+
     lines = []
     for each in found.notable:
         cluster, what = each.cluster, "stands out" if each.stands_out else "alarms"
@@ -331,10 +334,13 @@ def _notable(found: "Calibrated", shown: list[tuple[str, float]], place: Path) -
         lines.append(f"    {cluster.number}. {when}, {what}, score {cluster.score:.1f}: {each.event.reason}")
     if not lines:
         return []
-    seconds = [*shown, *((each.cluster.video, each.second) for each in found.notable)]
+    moving = [each for each in found.notable if set(each.event.shares) != {NOVELTY}]
+    seconds = [*shown, *((each.cluster.video, each.second) for each in moving)]
     again = " ".join(f"--show {shlex.quote(f'{video}@{second:.1f}')}" for video, second in seconds)
     numbers, name = ",".join(str(each.cluster.number) for each in found.notable), shlex.quote(str(place))
-    lines.append(f"  all normal? adapt again with {again}")
+    if moving:
+        what = "all" if len(moving) == len(found.notable) else "what moves is"
+        lines.append(f"  {what} normal? adapt again with {again}")
     if any(each.stands_out for each in found.notable):
         lines.append("  what stands out does not count for the threshold")
         lines.append(f"  normal, but not to be shown? metavad threshold {name} --normal {numbers}")

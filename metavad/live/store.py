@@ -51,8 +51,8 @@ EVENTS = "events"
 """Folder of the folders of events."""
 AROUND = 5.0
 """Seconds of a clip before and after its event."""
-REACH = 6.0
-"""Seconds of working pictures before and after the peak."""
+REACH = 12.0
+"""Seconds of working pictures before and after the peak: what stays is looked at for ten."""
 LATE = 3.0
 """Seconds by which an event may come after its frames."""
 SCORES_EVERY = 10.0

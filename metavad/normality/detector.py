@@ -44,7 +44,7 @@ from metavad.normality.distribution import LEVELS, PopulationScores, ScoreDistri
 from metavad.normality.likeness import Likeness, Pattern, View
 from metavad.normality.memory_bank import NOVELTY, MemoryBank, Scale, bank_feature
 from metavad.normality.model import SceneModel, SupportScores
-from metavad.normality.own_footage import OwnFootage
+from metavad.normality.own_footage import OwnFootage, window_seconds
 from metavad.normality.regimes import LIGHT, Regime
 from metavad.normality.threshold import Promise, calibrated_threshold, promise_of_threshold
 from metavad.normality.versions import (
@@ -154,7 +154,7 @@ class Detector:
         Args:
             own: what its normal footage scored; :func:`metavad.calibrate` gathers it.
         """
-        bank = None if self.bank is None else self.bank.leaving_out(own)
+        bank = None if self.bank is None else self.bank.leaving_out(own, window_seconds(self.model))
         return replace(self, own=own, bank=bank).with_alarms_per_day(self.promise.alarms_per_day)
 
     def ignoring(self, cells: BoolArray) -> Self:
@@ -482,16 +482,18 @@ def _flat(detector: Detector) -> dict[str, Tensor]:
         {name: torch.from_numpy(np.ascontiguousarray(getattr(own, name))) for name in _OWN},
         {} if detector.stored is None else stored_tensors(detector.stored, names),
         _likeness_tensors(detector),
-        stored_tensors(clips, _kept_rows(names, clips)) if clips else {},
+        stored_tensors(clips, _kept_rows(detector, clips)) if clips else {},
         {} if detector.bank is None else {"rows": detector.bank.rows},
     ]
     found = flattened(dict(zip(_GROUPS, parts, strict=True)))
     return {name: tensor.cpu() for name, tensor in found.items()}
 
 
-def _kept_rows(names: Sequence[str], clips: Sequence[StoredClip]) -> tuple[str, ...]:
+def _kept_rows(detector: Detector, clips: Sequence[StoredClip]) -> tuple[str, ...]:
     """What is kept of confirmed events: what the experts read, and what the memory bank does where all have it."""
-    return (*names, NOVELTY) if all(NOVELTY in clip.rows for clip in clips) else tuple(names)
+    names = tuple(detector.model.experts.reads)
+    is_kept = detector.bank is not None and all(NOVELTY in clip.rows for clip in clips)
+    return (*names, NOVELTY) if is_kept else names
 
 
 def _bank_rows(count: int, size: tuple[int, int]) -> Tensor:

@@ -1,7 +1,7 @@
 """What is there at a camera: patches of its own normal footage, and how far a picture is from them, place by place."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from metavad.normality.own_footage import OwnFootage
 from metavad.threads import one_thread
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["LASTS", "MINUTE", "NOVELTY", "MemoryBank", "Scale", "bank_feature", "farthest", "novelty_scale"]
+__all__ = ["LASTS", "MINUTE", "NOVELTY", "MemoryBank", "Scale", "bank_feature", "farthest", "novelty_scale", "on_grid"]
 
 NOVELTY = "novelty"
 """What its feature is called among those of a tick, and it among the experts of a reason."""
@@ -35,7 +35,7 @@ FAR = 1e6
 """Squared distance to what is not there."""
 USUAL, RARE = 0.9, 0.985
 """Shares of a camera's minutes up to whose highest score two scales are made one."""
-MINUTE = 60.0
+MINUTE, FEWEST = 60.0, 50
 LEAST_NATS, LEAST_DISTANCE = math.log((1 - USUAL) / (1 - RARE)), 0.01
 """By how much the rare minutes are above the usual ones at least, on each scale."""
 
@@ -83,9 +83,12 @@ class MemoryBank:
         return int(height), int(width)
 
     def ignoring(self, cells: BoolArray) -> "MemoryBank":
-        """The same for which some cells (any grid over the same picture) are never far."""
-        down, across = (np.arange(size) * old // size for size, old in zip(self.grid, cells.shape, strict=True))
-        return replace(self, ignored=cells[down[:, None], across])
+        """The same for which no patch is far that shows any of some cells (any grid over the same picture)."""
+        touched = on_grid(cells.astype(float), self.grid, np.max) > 0
+        around = np.pad(touched, 1)  # a patch is averaged with those around it
+        rows, columns = self.grid
+        near = [around[down : down + rows, across : across + columns] for down in range(3) for across in range(3)]
+        return replace(self, ignored=np.any(near, axis=0))
 
     def also(self, rows: ByteArray, origins: Sequence[tuple[str, float]]) -> "MemoryBank":
         """The same with more pictures (N, 152, h, w), and where these come from."""
@@ -96,16 +99,32 @@ class MemoryBank:
         rows = torch.cat([self.rows, other.rows])
         return replace(self, rows=rows, origins=(*self.origins, *other.origins))
 
-    def leaving_out(self, own: OwnFootage) -> "MemoryBank":
-        """The same for which pictures do not count whose seconds of the camera's own footage are left out."""
+    def leaving_out(self, own: OwnFootage, length: float) -> "MemoryBank":
+        """The same for which pictures do not count whose seconds of the camera's own footage are left out.
+
+        ``length`` is that of its windows, in seconds.
+        """
         wrong = []
         for number, (video, second) in enumerate(self.origins):
             if video in own.videos:
-                same = np.flatnonzero(own.video == own.videos.index(video))
-                place = int(np.searchsorted(own.starts[same], second, side="right")) - 1
-                if len(same) and own.ruling[same[max(place, 0)]] < 0:
+                inside = (own.video == own.videos.index(video)) & (np.abs(own.starts - second) < length)
+                inside &= own.starts <= second
+                if (own.ruling[inside] < 0).any() and not (own.ruling[inside] > 0).any():
                     wrong.append(number)
         return replace(self, left_out=tuple(wrong))
+
+    def without(self, seconds: Sequence[tuple[str, float, float]]) -> "MemoryBank":
+        """The same without its pictures of these seconds of videos, unless these are all."""
+        kept = [
+            number
+            for number, (video, second) in enumerate(self.origins)
+            if not any(video == name and start <= second <= end for name, start, end in seconds)
+        ]
+        if not kept or len(kept) == len(self.origins):
+            return self
+        places = {number: place for place, number in enumerate(kept)}
+        left_out = tuple(places[number] for number in self.left_out if number in places)
+        return MemoryBank(self.rows[kept], tuple(self.origins[n] for n in kept), self.scale, left_out, self.ignored)
 
     @one_thread()
     def distances(self, row: ByteArray) -> FloatArray:
@@ -165,20 +184,37 @@ def bank_feature(size: tuple[int, int], device: str | None = None) -> PatchesFea
     return feature
 
 
+def on_grid(values: FloatArray, grid: tuple[int, int], of: Callable[[FloatArray], float]) -> FloatArray:
+    """A map (h, w) on another grid over the same picture: of each cell what ``of`` makes of those that it covers.
+
+    >>> on_grid(np.array([[1.0, 2.0, 3.0, 4.0]]), (2, 2), np.max).tolist()
+    [[2.0, 4.0], [2.0, 4.0]]
+    """
+    parts = []
+    for new, old in zip(grid, values.shape, strict=True):
+        first = np.arange(new) * old // new
+        ends = np.maximum(-(-np.arange(1, new + 1) * old // new), first + 1)
+        parts.append([slice(*pair) for pair in zip(first, ends, strict=True)])
+    return np.array([[of(values[down, across]) for across in parts[1]] for down in parts[0]])
+
+
 def farthest(distances: FloatArray) -> float:
     """The distance of a picture: the mean of its farthest places (h, w)."""
     return float(np.sort(distances, axis=None)[-CELLS:].mean())
 
 
-def novelty_scale(scores: FloatArray, distances: FloatArray, minute: IntArray) -> Scale:
+def novelty_scale(scores: FloatArray, distances: FloatArray, minute: IntArray) -> Scale | None:
     """The scale on which a camera's normal minutes reach as high by what lasts as by everything else.
 
     Of N windows their highest frame score, their greatest distance and the number of their minute, ascending; NaN is
     not known. Block maxima (Gumbel 1958; Coles 2001, https://doi.org/10.1007/978-1-4471-3675-0): their two quantiles
-    are made one, and beyond them both tails are taken for exponential.
+    are made one, and beyond them both tails are taken for exponential. None where fewer than ``FEWEST`` minutes are
+    known.
     """
     known = ~np.isnan(scores) & ~np.isnan(distances)
     begins = np.unique(minute[known], return_index=True)[1]
+    if len(begins) < FEWEST:
+        return None
     usual, rare = (np.quantile(np.maximum.reduceat(each[known], begins), [USUAL, RARE]) for each in (scores, distances))
     rise, way = max(usual[1] - usual[0], LEAST_NATS), max(rare[1] - rare[0], LEAST_DISTANCE)
     return Scale(float(rare[0]), float(usual[0]), float(rise / way))

@@ -209,10 +209,14 @@ def _odd_of(model: SceneModel, own: OwnFootage, most: float) -> BoolArray:
     Each has a tail of its own. In a long one of motion nobody would notice what stands out of a short one.
     """
     when = _when(own)
+    if not len(own.novelty):
+        return _odd(_nats(model, own.peaks), own.known, when, most)
     stays = _odd(np.nan_to_num(own.novelty), own.known & ~np.isnan(own.novelty), when, most)
     odd = _odd(_nats(model, own.peaks), own.known & ~stays, when, most)
     both = stays | odd
-    return both if _occasions(when[[start for start, _ in runs(both)]]) <= most else odd
+    if _occasions(when[[start for start, _ in runs(both)]]) <= most:
+        return both
+    return _odd(_nats(model, own.peaks), own.known, when, most)
 
 
 def _when(own: OwnFootage) -> FloatArray:

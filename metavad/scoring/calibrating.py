@@ -117,7 +117,8 @@ def calibrate(
         detector: of this camera; it is not changed.
         scene: the camera; all frames of its normal videos count as normal.
         budget: seconds of footage that are scored, spread over all of it; by default what the promise needs, 3 / A
-            days for A alarms a day. What was scored is kept in the cache: whoever was stopped goes on from there.
+            days for A alarms a day, and an hour at least. What was scored is kept in the cache: whoever was stopped
+            goes on from there.
         store: the cache of decoded and derived arrays; by default the one that ``METAVAD_CACHE`` or the system names.
         progress: is told how far the work is; silent by default.
 
@@ -151,7 +152,8 @@ def pieces_of(
     """The footage that is scored: all, or as much as the budget says in pieces that are spread evenly."""
     if budget is not None and not 0 <= budget < math.inf:
         raise UsageError(f"budget: expected seconds of footage from 0 on, found {budget:g}")
-    wanted = SPARE * needed_seconds(detector.promise.alarms_per_day) if budget is None else budget
+    needed = max(SPARE * needed_seconds(detector.promise.alarms_per_day), BANK_SECONDS)
+    wanted = needed if budget is None else budget
     clocks = [_clock(detector, scene, video, store or Store()) for video in scene.normal]
     total = sum(clock[-1] for _, clock in clocks)
     length = min(max(wanted / PIECES, SHORTEST), LONGEST)
@@ -212,8 +214,8 @@ def _cut(
         begun += clock[-1]
 
 
-_TIE = 1e-6
-"""Seconds."""
+_TIE, _SLACK = 1e-6, 1.0
+"""Seconds; an hour of pieces is shorter by rounding."""
 
 
 def _model_digest(detector: Detector) -> str:
@@ -278,6 +280,8 @@ class Windows:
             return found
         novelty, own = np.concatenate(self.novelty), found.own
         scale = novelty_scale(own.peaks, novelty, np.concatenate(self.minutes))
+        if scale is None:
+            return found
         worth = np.where(np.isnan(own.peaks), np.nan, scale.of(novelty)).astype(np.float32)
         own = replace(own, peaks=np.where(np.isnan(own.peaks), np.nan, np.fmax(own.peaks, worth)), novelty=worth)
         return replace(found, bank=replace(bank, scale=scale)).with_footage(own)
@@ -286,12 +290,12 @@ class Windows:
 def crossed_banks(
     detector: Detector, pieces: Sequence[Piece], store: Store, progress: Progress
 ) -> Sequence[MemoryBank | None]:
-    """For each piece a bank that knows nothing of it, nor of what is next to it; none where there is too little.
+    """For each piece a bank that knows nothing of it; none where there is too little.
 
     The footage is cut into stretches of a quarter of an hour or more, of which every other one is in the other bank.
     """
     total = planned_seconds(pieces)
-    if total < BANK_SECONDS:
+    if total < BANK_SECONDS - _SLACK:
         return [None] * len(pieces)
     sides = _sides(pieces)
     known: list[list[tuple[ByteArray, str, float]]] = [[], []]
@@ -331,7 +335,7 @@ def _looked(detector: Detector, piece: Piece, shares: FloatArray, store: Store) 
     camera, short_side = detector.camera, detector.config.data.short_side
     feature = bank_feature(working_size(camera.height, camera.width, short_side), detector.model.device)
     first, end = piece.frames
-    frames = np.unique(first + (shares * (end - first)).astype(int))
+    frames = np.unique(np.minimum(first + (shares * (end - first)).astype(int), end - 1))
 
     def rows() -> Iterator[ByteArray]:
         for frame in read_frames(piece.video, short_side=short_side, crop=camera.crop, every=frames):
@@ -387,10 +391,11 @@ def _notable(
 
 def _not_knowing(detector: Detector, cluster: Cluster, crossed: Mapping[Piece, MemoryBank]) -> Detector:
     """The detector whose bank is of the half that a cluster is not in."""
-    middle = (cluster.start + cluster.end) / 2
+    if detector.bank is None:
+        return detector
     for piece, bank in crossed.items():
         seconds = probe(piece.video, detector.camera.crop).seconds[piece.frames[0] : piece.frames[1]]
-        if piece.video.name == cluster.video and seconds[0] <= middle <= seconds[-1] and detector.bank is not None:
+        if piece.video.name == cluster.video and seconds[0] <= cluster.start <= seconds[-1]:
             return replace(detector, bank=replace(bank, scale=detector.bank.scale))
     return detector
 

@@ -19,7 +19,8 @@ class TickScore:
     seconds: float
     """Its time in the file."""
     raw: float
-    """Its score before smoothing; NaN where nothing is known yet."""
+    """Its score before smoothing; NaN where nothing is known yet. As the cause of what stays, what its novelty is
+    worth."""
     box: Box | None
     """As that of :class:`FrameScore`."""
     why: Explanation | None = None
@@ -43,9 +44,11 @@ class FrameScore:
     alarm: bool
     """Whether the score is over the detector's threshold."""
     box: Box | None
-    """x0, y0, x1, y1 in pixels of the file: the region of the tick's strongest place."""
+    """x0, y0, x1, y1 in pixels of the file: the region of the tick's strongest place, of novelty where that makes the
+    score."""
     cause: TickScore | None = None
-    """The tick with the highest score before smoothing among those that the mean is of; its own where novelty is it."""
+    """The tick with the highest score before smoothing among those that the mean is of; the frame's own tick where
+    novelty makes the score."""
     recording: int = 0
     """Number of its recording in the file: between two of them lies a gap in time, over which nothing reaches."""
     heat: FloatArray | None = field(default=None, compare=False, repr=False)
@@ -56,5 +59,6 @@ class FrameScore:
     regime: str = ""
     """Name of the camera's regime that it is of, such as night; empty where only one is known, and it is of that."""
     novelty: float = math.nan
-    """How far what stayed for ten seconds is from all that a detector's memory bank knows at that place, in standard
-    deviations; NaN where it has none, or the ten seconds are not over. The score is at least what that is worth."""
+    """How far what stayed for ten seconds is from all that a detector's memory bank knows there: mean of the three
+    farthest places, in standard deviations. NaN where there is no bank, or the ten seconds are not over. The score is
+    at least what that is worth."""

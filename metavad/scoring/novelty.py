@@ -60,9 +60,10 @@ class Novelty:
 
     @property
     def heat(self) -> FloatArray:
-        """The frame score that each place would have (h, w)."""
+        """The frame score that each place would have (h, w); 0 where nothing counts."""
         scale = self.bank.scale
-        return np.zeros(self.distances.shape) if scale is None else scale.of(self.distances)
+        heat = np.zeros(self.distances.shape) if scale is None else scale.of(self.distances)
+        return heat if self.bank.ignored is None else np.where(self.bank.ignored, 0.0, heat)
 
     def explain(self) -> Explanation:
         """What is there, and what of the normal footage is nearest to it."""
@@ -74,7 +75,7 @@ class Novelty:
             f"something stays that was never at this place in its normal footage ({whereabouts(place)}; nearest: "
             f"{video} at {when_text(second, None)})"
         )
-        return Explanation(text, {NOVELTY: 1.0}, place, heat=self.heat)
+        return Explanation(text, {NOVELTY: 1.0}, place)
 
     def by(self, bank: MemoryBank, known: dict[int, FloatArray]) -> "Novelty":
         """The same by another bank; ``known`` holds distances from it, by identity of the row, and is added to."""

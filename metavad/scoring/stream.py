@@ -342,10 +342,12 @@ def read_by(detector: Detector) -> dict[str, Feature]:
 def _check_version(before: Detector, now: Detector) -> None:
     """Raises :class:`UsageError` unless what was computed for one detector can be scored by the other."""
     one, other = ((each.scene, each.camera.width, each.camera.height, each.camera.crop) for each in (before, now))
-    settings = [(each.config, each.model.experts.reads, each.bank is None) for each in (before, now)]
-    same_settings = settings[0] == settings[1]
+    same_settings = (before.config, before.model.experts.reads) == (now.config, now.model.experts.reads)
     if one == other and same_settings:
-        return
+        if (before.bank is None) == (now.bank is None):
+            return
+        there, found = ("no", "one") if before.bank is None else ("a", "none")
+        raise UsageError(f"expected a version with {there} memory bank, found {found}; score anew with that detector")
     scene, width, height, crop = other
     found = f"one of {scene} ({width}x{height}{'' if crop == one[-1] else ', cropped otherwise'})"
     raise UsageError(

@@ -185,10 +185,13 @@ class _Reader:
     def joint(self, detector: Detector, clip: StoredClip) -> VideoScores:
         """Of every tick of a clip, what a detector's experts and its memory bank say together."""
         found = self.scores(detector.model, clip)
+        return replace(found, scores=np.fmax(found.scores, self.novelty(detector, clip)))
+
+    def novelty(self, detector: Detector, clip: StoredClip) -> FloatArray:
+        """Of every tick of a clip (T,), what its memory bank says; NaN where that is nothing."""
         if detector.bank is None or NOVELTY not in clip.rows:
-            return found
-        novelty = novelty_scores(detector.bank, clip.rows[NOVELTY], clip.seconds)
-        return replace(found, scores=np.fmax(found.scores, novelty))
+            return np.full(len(clip.seconds), np.nan)
+        return novelty_scores(detector.bank, clip.rows[NOVELTY], clip.seconds)
 
     def scores(self, model: SceneModel, clip: StoredClip, *, maps: bool = False) -> VideoScores:
         """Of every tick of a clip, what the experts say."""
@@ -257,7 +260,8 @@ class _Work:
         peak = _peak(self.reader.joint(detector, clip), inside)
         last = replace(detector.confirmed[-1], score=peak, clip=clip if detector.stored is not None else None)
         detector = replace(detector, confirmed=(*detector.confirmed[:-1], last))
-        own = left_out(detector.own, event.video.name, start, end)
+        lasts = end if detector.bank is None else end + LASTS
+        own = left_out(detector.own, event.video.name, start, lasts)
         is_as_before = detector.shots == self.detector.shots and np.array_equal(own.ruling, detector.own.ruling)
         return detector if is_as_before else detector.with_footage(own)
 
@@ -347,7 +351,13 @@ class _Work:
         if not shown:
             return detector
         kept = _of_detector(detector, self._stored(detector)).without(shown)
-        return self._refitted(self._its_base(), kept, {})
+        seconds = [
+            (clip.video, began, began + clip.length / detector.camera.fps)
+            for number, (clip, began) in enumerate(zip(detector.shots, detector.began, strict=True))
+            if number in shown
+        ]
+        bank = None if detector.bank is None else detector.bank.without(seconds)
+        return replace(self._refitted(self._its_base(), kept, {}), bank=bank)
 
     def _alike(self, detector: Detector, support: Sample | None = None) -> Detector:
         """With the likeness of its confirmed events to what it was shown; none of them scores lower than before."""
@@ -363,8 +373,7 @@ class _Work:
         likeness = likeness_of(detector.confirmed, detector.model.likeness.view, view, shown, clips, grid)
         bare = replace(detector.model, likeness=Likeness())
         patterns = tuple(
-            _raised_to(self.reader, bare, likeness, number, event, MOST_BOOST * detector.threshold)
-            for number, event in enumerate(detector.confirmed)
+            _raised_to(self.reader, detector, bare, likeness, number) for number, event in enumerate(detector.confirmed)
         )
         events = tuple(
             replace(event, pattern=pattern) for event, pattern in zip(detector.confirmed, patterns, strict=True)
@@ -536,14 +545,13 @@ def _most_surprising(found: VideoScores, inside: np.ndarray) -> Tensor:
     return torch.from_numpy(np.stack(np.unravel_index(kept, maps.shape), axis=1).astype(np.int64))
 
 
-def _raised_to(
-    reader: _Reader, bare: SceneModel, likeness: Likeness, number: int, event: ConfirmedEvent, most: float
-) -> Pattern:
-    """Its pattern, with so much boost, within the most, that it scores as when it was confirmed."""
+def _raised_to(reader: _Reader, detector: Detector, bare: SceneModel, likeness: Likeness, number: int) -> Pattern:
+    """A confirmed event's pattern, with so much boost, within the most, that it scores as when it was confirmed."""
+    event, most = detector.confirmed[number], MOST_BOOST * detector.threshold
     pattern = likeness.patterns[number]
     if event.clip is None or not len(pattern.values):
         return pattern
-    found = reader.scores(bare, event.clip, maps=True)
+    found, novelty = reader.scores(bare, event.clip, maps=True), reader.novelty(detector, event.clip)
     sample = sample_of_stored(reader.features, [event.clip])
     alike = replace(pattern, boost=1.0).raised(likeness.view.described(sample, _grid(bare)))[0]
     alike = alike * likeness.view.known(sample)[0][:, None, None]
@@ -551,7 +559,7 @@ def _raised_to(
     def peak(boost: float) -> float:
         fused = torch.from_numpy(np.asarray(found.fused)) + boost * alike
         raw = np.where(np.isnan(found.raw), np.nan, strongest(fused, bare.scoring.top).numpy())
-        return float(smooth(raw, found.seconds, bare.scoring.past, bare.scoring.future).max())
+        return float(np.fmax(smooth(raw, found.seconds, bare.scoring.past, bare.scoring.future), novelty).max())
 
     if peak(pattern.boost) >= event.score:
         return pattern

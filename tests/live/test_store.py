@@ -111,8 +111,8 @@ def test_the_working_pictures_around_the_peak_lose_no_bit(make, tmp_path):
     play(make())
     (path,) = (tmp_path / "watched").glob("events/*/frames.mkv")
     kept = pictures(path, "gray")
-    first = 50  # six seconds before the peak at 11 s
-    assert len(kept) == 121
+    first = 0  # twelve seconds before the peak at 11 s there was nothing; until five seconds after the end
+    assert len(kept) == 172
     for number, (seconds, frame) in enumerate(kept):
         assert seconds == pytest.approx(number / 10, abs=1e-3)
         np.testing.assert_array_equal(frame, picture(first + number, (24, 32)))
