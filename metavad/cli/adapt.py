@@ -266,7 +266,7 @@ def _calibrated(
 ) -> "Detector":
     """The detector with its camera's own threshold; says what alarms and stands out of the footage beside the clips."""
     from metavad.cli.terminal import say
-    from metavad.cli.threshold import regimes_text
+    from metavad.cli.threshold import keystone_text, regimes_text
     from metavad.durations import spelled
     from metavad.normality.own_footage import window_seconds
     from metavad.normality.threshold import FEWEST, recurring
@@ -283,33 +283,13 @@ def _calibrated(
         what = f"  scored {spelled(found.seconds)} of normal footage that was not shown{few}"
         bank = _bank_text(found.detector) if not few else []
         say(what, *bank, *regimes_text(found.detector), *_notable(found, shown, place))
-        say(*_keystone(found.detector, place))
+        say(*keystone_text(found.detector, place))
         if often := recurring(found.detector.model, found.detector.own):
             say(
                 f"  on {often} occasions something scores far above the rest; that is too often not to be normal",
                 f"  not normal? metavad threshold {shlex.quote(str(place))} lists the highest (--leave-out N)",
             )
     return found.detector
-
-
-ALONE = 0.8
-"""Share of the threshold below which it would fall without its highest moment, from which on that is said."""
-
-
-def _keystone(detector: "Detector", place: Path) -> list[str]:
-    """The moment that keeps the threshold up by itself, where one does, and what to do if it is not normal."""
-    from metavad.normality.own_footage import ruled
-    from metavad.scoring.calibrating import standing_out
-
-    for cluster in [each for each, odd in standing_out(detector) if not odd][:1]:
-        own = ruled(detector.model, detector.own, normal=[], left_out=[cluster.number])
-        if (lower := detector.with_footage(own).threshold) < ALONE * detector.threshold:
-            return [
-                f"  the threshold rests on one moment: {cluster.video}, {cluster.start:.1f} to {cluster.end:.1f} s, "
-                f"score {cluster.score:.1f}; without it, {lower:.2f}",
-                f"  not normal? metavad threshold {shlex.quote(str(place))} --leave-out {cluster.number}",
-            ]
-    return []
 
 
 def _bank_text(detector: "Detector") -> list[str]:

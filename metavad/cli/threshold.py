@@ -10,7 +10,7 @@ from metavad.cli.options import numbers
 if TYPE_CHECKING:
     from metavad.normality.detector import Detector
 
-__all__ = ["moved_to", "regimes_text", "register"]
+__all__ = ["keystone_text", "moved_to", "regimes_text", "register"]
 
 EPILOG = "Example: metavad threshold detectors/lobby --alarms-per-day 3"
 RATES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -53,7 +53,7 @@ def threshold(
     if moved.digest != found.digest:
         save_threshold(detector, moved)
     _say_table(moved)
-    say(*regimes_text(moved), *_clusters(moved))
+    say(*regimes_text(moved), *_clusters(moved), *keystone_text(moved, detector))
     before = "" if moved.threshold == found.threshold else f", moved from {found.threshold:.2f}"
     say(f"threshold {moved.threshold:.2f}{before}: {moved.promise.text}")
 
@@ -100,6 +100,28 @@ def regimes_text(detector: "Detector") -> list[str]:
         for number, regime in enumerate(detector.regimes)
     ]
     return [f"  {len(each)} regimes, each with a scale of its own: {', '.join(each)}"]
+
+
+ALONE = 0.8
+"""Share of the threshold below which it would fall without its highest moment, from which on that is said."""
+
+
+def keystone_text(detector: "Detector", place: Path) -> list[str]:
+    """The moment that keeps the threshold up by itself, where one does, and what to do if it is not normal."""
+    import shlex
+
+    from metavad.normality.own_footage import ruled
+    from metavad.scoring.calibrating import standing_out
+
+    for cluster in [each for each, odd in standing_out(detector) if not odd][:1]:
+        own = ruled(detector.model, detector.own, normal=[], left_out=[cluster.number])
+        if (lower := detector.with_footage(own).threshold) < ALONE * detector.threshold:
+            return [
+                f"  the threshold rests on one moment: {cluster.video}, {cluster.start:.1f} to {cluster.end:.1f} s, "
+                f"score {cluster.score:.1f}; without it, {lower:.2f}",
+                f"  not normal? metavad threshold {shlex.quote(str(place))} --leave-out {cluster.number}",
+            ]
+    return []
 
 
 def _say_table(detector: "Detector") -> None:

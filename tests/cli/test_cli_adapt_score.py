@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from metavad.cli.adapt import _keystone
+from metavad.cli.threshold import keystone_text
 from metavad.normality.distribution import PopulationScores
 from metavad.normality.own_footage import joined
 from metavad.report.scores_page import rate_text
@@ -420,7 +420,7 @@ def test_the_moment_that_a_threshold_rests_on_is_named(cameras, tiny_base, tmp_p
 
     def lines(peaks):
         own = joined([("hall", 1.4 * np.arange(len(peaks)), peaks)])
-        return _keystone(detector.with_footage(own), tmp_path / "one")
+        return keystone_text(detector.with_footage(own), tmp_path / "one")
 
     assert lines(peaks) == []
     peaks[15_000] = 60  # too little above so few others to stand out
