@@ -411,7 +411,7 @@ def test_what_comes_too_often_to_be_an_exception_is_named(metavad, camera, tiny_
     assert "  not normal? metavad threshold often lists the highest (--leave-out N)\n" in result.out
 
 
-def test_the_moment_that_a_threshold_rests_on_is_named(cameras, tiny_base, tmp_path):
+def test_what_a_threshold_rests_on_is_named(cameras, tiny_base, tmp_path):
     detector = adapt(tiny_base, load_suite(str(cameras)).scenes[0], shots=2, alarms_per_day=10.0, pictures=False)
     detector = replace(detector, model=replace(detector.model, frames=PopulationScores.unit()))
     peaks = np.zeros(19_000)
