@@ -16,6 +16,7 @@ import csv
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def _scored(out: Path, video: Video) -> None:
     """Keep of every frame: index, seconds, score (T, 3)."""
     if (path := out / f"{video.name}.npy").exists():
         return
-    detector = load_detector(out / "detector")
+    detector = _loaded(out / "detector")
     begun = time.perf_counter(), time.process_time()
     rows = [(one.index, one.seconds, one.score) for one in score(detector, video)]
     took = time.perf_counter() - begun[0], time.process_time() - begun[1]
@@ -119,6 +120,11 @@ def _scored(out: Path, video: Video) -> None:
         np.save(file, np.array(rows))
     with (out / "times.csv").open("a", encoding="utf-8") as file:
         file.write(f"{path.stem},{len(rows)},{took[0]:.1f},{took[1]:.1f}\n")
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path) -> Detector:
+    return load_detector(folder)
 
 
 def _kept(video: Video, out: Path) -> list[FloatArray]:
