@@ -281,7 +281,7 @@ def _calibrated(
         least = FEWEST * window_seconds(detector.model)
         few = "" if found.seconds >= least else f", too little for a threshold of its own ({least:.0f} s)"
         what = f"  scored {spelled(found.seconds)} of normal footage that was not shown{few}"
-        bank = _bank_text(found.detector) if not few else []
+        bank = _bank_text(found) if not few else []
         say(what, *bank, *regimes_text(found.detector), *_notable(found, shown, place))
         say(*keystone_text(found.detector, place))
         if often := recurring(found.detector.model, found.detector.own):
@@ -292,15 +292,18 @@ def _calibrated(
     return found.detector
 
 
-def _bank_text(detector: "Detector") -> list[str]:
+def _bank_text(found: "Calibrated") -> list[str]:
     """What its memory bank is of, or what it takes to have one."""
     from metavad.durations import spelled
     from metavad.scoring.calibrating import BANK_SECONDS
 
-    if detector.bank is None:
+    bank = found.detector.bank
+    if bank is None and found.seconds > BANK_SECONDS:
+        return ["  its recordings are too short to show what is usually there: that takes more than ten seconds each"]
+    if bank is None:
         return [f"  {spelled(BANK_SECONDS)} or more of normal footage would also show what is usually there"]
-    count = len(detector.bank.origins)
-    return [f"  knows what is usually there from {count} pictures of it: what stays and is none of that scores too"]
+    what = "what stays and is none of that scores too"
+    return [f"  knows what is usually there from {len(bank.origins)} pictures of it: {what}"]
 
 
 def _notable(found: "Calibrated", shown: list[tuple[str, float]], place: Path) -> list[str]:

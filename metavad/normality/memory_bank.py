@@ -1,7 +1,7 @@
 """What is there at a camera: patches of its own normal footage, and how far a picture is from them, place by place."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from metavad.normality.own_footage import OwnFootage
 from metavad.threads import one_thread
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["LASTS", "MINUTE", "NOVELTY", "MemoryBank", "Scale", "bank_feature", "farthest", "novelty_scale", "on_grid"]
+__all__ = ["LASTS", "MINUTE", "NOVELTY", "MemoryBank", "Scale", "bank_feature", "farthest", "novelty_scale"]
 
 NOVELTY = "novelty"
 """What its feature is called among those of a tick, and it among the experts of a reason."""
@@ -36,6 +36,7 @@ FAR = 1e6
 USUAL, RARE = 0.9, 0.985
 """Shares of a camera's minutes up to whose highest score two scales are made one."""
 MINUTE, FEWEST = 60.0, 50
+"""Seconds of a minute, and of how many there have to be distances."""
 LEAST_NATS, LEAST_DISTANCE = math.log((1 - USUAL) / (1 - RARE)), 0.01
 """By how much the rare minutes are above the usual ones at least, on each scale."""
 
@@ -84,11 +85,9 @@ class MemoryBank:
 
     def ignoring(self, cells: BoolArray) -> "MemoryBank":
         """The same for which no patch is far that shows any of some cells (any grid over the same picture)."""
-        touched = on_grid(cells.astype(float), self.grid, np.max) > 0
-        around = np.pad(touched, 1)  # a patch is averaged with those around it
-        rows, columns = self.grid
-        near = [around[down : down + rows, across : across + columns] for down in range(3) for across in range(3)]
-        return replace(self, ignored=np.any(near, axis=0))
+        touched = functional.adaptive_max_pool2d(torch.from_numpy(cells).float()[None], self.grid)
+        around = functional.max_pool2d(touched, NEAR, 1, NEAR // 2)  # a patch is averaged with those beside it
+        return replace(self, ignored=around[0].bool().numpy())
 
     def also(self, rows: ByteArray, origins: Sequence[tuple[str, float]]) -> "MemoryBank":
         """The same with more pictures (N, 152, h, w), and where these come from."""
@@ -107,8 +106,8 @@ class MemoryBank:
         wrong = []
         for number, (video, second) in enumerate(self.origins):
             if video in own.videos:
-                inside = (own.video == own.videos.index(video)) & (np.abs(own.starts - second) < length)
-                inside &= own.starts <= second
+                inside = (own.video == own.videos.index(video)) & (own.starts <= second)
+                inside &= second < own.starts + length
                 if (own.ruling[inside] < 0).any() and not (own.ruling[inside] > 0).any():
                     wrong.append(number)
         return replace(self, left_out=tuple(wrong))
@@ -184,20 +183,6 @@ def bank_feature(size: tuple[int, int], device: str | None = None) -> PatchesFea
     return feature
 
 
-def on_grid(values: FloatArray, grid: tuple[int, int], of: Callable[[FloatArray], float]) -> FloatArray:
-    """A map (h, w) on another grid over the same picture: of each cell what ``of`` makes of those that it covers.
-
-    >>> on_grid(np.array([[1.0, 2.0, 3.0, 4.0]]), (2, 2), np.max).tolist()
-    [[2.0, 4.0], [2.0, 4.0]]
-    """
-    parts = []
-    for new, old in zip(grid, values.shape, strict=True):
-        first = np.arange(new) * old // new
-        ends = np.maximum(-(-np.arange(1, new + 1) * old // new), first + 1)
-        parts.append([slice(*pair) for pair in zip(first, ends, strict=True)])
-    return np.array([[of(values[down, across]) for across in parts[1]] for down in parts[0]])
-
-
 def farthest(distances: FloatArray) -> float:
     """The distance of a picture: the mean of its farthest places (h, w)."""
     return float(np.sort(distances, axis=None)[-CELLS:].mean())
@@ -215,6 +200,9 @@ def novelty_scale(scores: FloatArray, distances: FloatArray, minute: IntArray) -
     begins = np.unique(minute[known], return_index=True)[1]
     if len(begins) < FEWEST:
         return None
-    usual, rare = (np.quantile(np.maximum.reduceat(each[known], begins), [USUAL, RARE]) for each in (scores, distances))
-    rise, way = max(usual[1] - usual[0], LEAST_NATS), max(rare[1] - rare[0], LEAST_DISTANCE)
-    return Scale(float(rare[0]), float(usual[0]), float(rise / way))
+    of_scores, of_distances = (
+        np.quantile(np.maximum.reduceat(each[known], begins), [USUAL, RARE]) for each in (scores, distances)
+    )
+    rise = max(of_scores[1] - of_scores[0], LEAST_NATS)
+    way = max(of_distances[1] - of_distances[0], LEAST_DISTANCE)
+    return Scale(float(of_distances[0]), float(of_scores[0]), float(rise / way))

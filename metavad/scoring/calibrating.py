@@ -39,7 +39,6 @@ __all__ = [
     "Calibrated",
     "NotableCluster",
     "Piece",
-    "Windows",
     "calibrate",
     "crossed_banks",
     "pace",
@@ -47,7 +46,6 @@ __all__ = [
     "planned_seconds",
     "standing_out",
     "whole_bank",
-    "with_regimes",
 ]
 
 SPARE = 1.05
@@ -132,7 +130,7 @@ def calibrate(
     store = store or Store()
     pieces = pieces_of(detector, scene, budget=budget, store=store)
     banks = crossed_banks(replace(detector, bank=None), pieces, store, progress)
-    windows, digests = Windows(), dict[int, str]()
+    windows, digests = _Windows(), dict[int, str]()
     for piece, bank in along(progress, "Calibrating", list(zip(pieces, banks, strict=True))):
         silent = replace(detector, threshold=math.inf, regimes=(), bank=bank)
         if id(bank) not in digests:
@@ -162,7 +160,7 @@ def pieces_of(
         stretches = []
     elif total <= wanted:
         # A memory bank is made of pieces; of less footage there is none.
-        edges = np.arange(0.0, total, LONGEST if total >= BANK_SECONDS else math.inf).tolist()
+        edges = np.arange(0.0, total, LONGEST if total >= BANK_SECONDS - _SLACK else math.inf).tolist()
         stretches = list(zip(edges, [*edges[1:], total], strict=True))
     else:
         stretches = [(middle - length / 2, middle + length / 2) for middle in (np.arange(count) + 0.5) * total / count]
@@ -230,12 +228,12 @@ def _key(crop: Crop, digest: str, piece: Piece) -> dict[str, object]:
         "version": 3,
         "detector": digest,
         "video": [piece.video.name, content_key(piece.video)],
-        "crop": _sides_cut(crop),
+        "crop": _cut_off(crop),
         "frames": list(piece.frames),
     }
 
 
-def _sides_cut(crop: Crop) -> list[int]:
+def _cut_off(crop: Crop) -> list[int]:
     return [crop.top, crop.bottom, crop.left, crop.right]
 
 
@@ -253,7 +251,7 @@ def _scored(detector: Detector, piece: Piece, progress: Progress) -> FloatArray:
 
 
 @dataclass
-class Windows:
+class _Windows:
     """The windows of a camera's own footage, as they are scored, piece after piece."""
 
     parts: list[tuple[str, FloatArray, FloatArray]] = field(default_factory=list)
@@ -275,7 +273,7 @@ class Windows:
     def calibrated(self, detector: Detector, scene: Scene, bank: MemoryBank | None) -> Detector:
         """The detector with this footage, its regimes, and this bank on the scale of all scores."""
         lights = np.concatenate([np.zeros((0, LIGHT)), *self.lights])
-        found = with_regimes(replace(detector, bank=None), scene, joined(self.parts), lights)
+        found = _with_regimes(replace(detector, bank=None), scene, joined(self.parts), lights)
         if bank is None:
             return found
         novelty, own = np.concatenate(self.novelty), found.own
@@ -305,6 +303,8 @@ def crossed_banks(
         shares = (wanted * every - begun) / piece.seconds
         begun += piece.seconds
         known[side] += _looked(detector, piece, shares, store)
+    if not all(known):
+        return [None] * len(pieces)
     halves = [
         MemoryBank(torch.from_numpy(np.stack([row for row, *_ in each]).view(np.int8)), tuple(one[1:] for one in each))
         for each in known
@@ -341,14 +341,14 @@ def _looked(detector: Detector, piece: Piece, shares: FloatArray, store: Store) 
         for frame in read_frames(piece.video, short_side=short_side, crop=camera.crop, every=frames):
             yield feature.start()(frame.image, frame.seconds)
 
-    kind = {"kind": "memory bank", "version": 1, "feature": feature.key(), "crop": _sides_cut(camera.crop)}
+    kind = {"kind": "memory bank", "version": 1, "feature": feature.key(), "crop": _cut_off(camera.crop)}
     key = kind | {"video": content_key(piece.video), "frames": frames.tolist(), "short_side": short_side}
     seconds = video_facts(store, piece.video, camera.crop).seconds[frames]
     found = store.array(key, rows)
     return [(row, piece.video.name, float(second)) for row, second in zip(found, seconds, strict=True)]
 
 
-def with_regimes(detector: Detector, scene: Scene, own: OwnFootage, lights: FloatArray) -> Detector:
+def _with_regimes(detector: Detector, scene: Scene, own: OwnFootage, lights: FloatArray) -> Detector:
     """The detector with this footage, and with the regimes that are found in it, each with a name.
 
     ``own`` has the peaks of windows without regard to regimes, ``lights`` (N, 6) the light of each window.

@@ -15,7 +15,7 @@ from metavad.features.library import sample_of
 from metavad.features.sample import Sample
 from metavad.normality.accumulation import Smoothing, strongest
 from metavad.normality.detector import Detector
-from metavad.normality.memory_bank import NOVELTY, on_grid
+from metavad.normality.memory_bank import NOVELTY
 from metavad.normality.model import SceneModel, Surprise
 from metavad.normality.regimes import Light, LightNow, RegimeWatch, common_score
 from metavad.scenes.scene import Crop
@@ -278,7 +278,7 @@ _SLACK = 1e-6
 
 def _lasting(detector: Detector, tick: TickScore, novelty: Novelty) -> tuple[bool, TickScore, TickScore]:
     """Of a tick whose novelty is worth more than anything else: whether it alarms, itself, and as the cause of that."""
-    alarm, heat = novelty.score > detector.threshold, on_grid(novelty.heat, detector.grid, np.mean)
+    alarm, heat = novelty.score > detector.threshold, novelty.heat(detector.grid)
     shown = replace(tick, raw=novelty.score, box=_boxes(detector, heat[None])[0], heat=heat)
     return alarm, shown, replace(shown, why=replace(novelty.explain(), heat=heat)) if alarm else shown
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import torch
+from torch.nn import functional
 
 from metavad.clock import when_text
 from metavad.normality.memory_bank import LASTS, NOVELTY, MemoryBank, farthest
@@ -58,12 +60,12 @@ class Novelty:
         scale = self.bank.scale
         return math.nan if scale is None else float(scale.of(np.array(self.distance)))
 
-    @property
-    def heat(self) -> FloatArray:
-        """The frame score that each place would have (h, w); 0 where nothing counts."""
+    def heat(self, grid: tuple[int, int]) -> FloatArray:
+        """The frame score that each place would have, on this grid (h, w); 0 where nothing counts."""
         scale = self.bank.scale
         heat = np.zeros(self.distances.shape) if scale is None else scale.of(self.distances)
-        return heat if self.bank.ignored is None else np.where(self.bank.ignored, 0.0, heat)
+        heat = heat if self.bank.ignored is None else np.where(self.bank.ignored, 0.0, heat)
+        return functional.adaptive_avg_pool2d(torch.from_numpy(heat)[None], grid)[0].numpy()
 
     def explain(self) -> Explanation:
         """What is there, and what of the normal footage is nearest to it."""

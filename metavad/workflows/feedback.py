@@ -13,7 +13,7 @@ from metavad.episodes import Clip, Shots, VideoSpan
 from metavad.errors import BundleError, MetavadError, UsageError, VideoError
 from metavad.features.feature import Feature
 from metavad.features.footage import small_pictures
-from metavad.features.library import Library, VideoFeatures, blank_sample, features_of, sample_of_stored
+from metavad.features.library import Library, VideoFeatures, blank_sample, sample_of_stored
 from metavad.features.sample import Sample
 from metavad.features.stored import StoredClip
 from metavad.normality.accumulation import smooth, strongest
@@ -136,8 +136,8 @@ class _Reader:
     """Events to stored clips, by the features of one detector."""
 
     def __init__(self, detector: Detector, store: Store, progress: Progress) -> None:
-        self.features = features_of(detector.config, detector.model.experts.reads)
-        self._read = read_by(detector.on(None))
+        self._read = read_by(detector)
+        self.features = {name: feature for name, feature in self._read.items() if name != NOVELTY}
         self._detector, self.store, self._progress = detector, store, progress
 
     def library(self, event: EventClip) -> tuple[Library, str]:

@@ -197,6 +197,24 @@ def test_less_than_an_hour_makes_no_bank(detector, camera, tmp_path):
     assert found.detector.bank is None
 
 
+@pytest.mark.parametrize("hour", [80.0, 80.5])
+def test_footage_of_an_hour_but_for_rounding_makes_one(detector, camera, tmp_path, monkeypatch, hour):
+    monkeypatch.setattr(calibrating, "BANK_SECONDS", hour)
+    bare = replace(detector, bank=None)
+    pieces = pieces_of(bare, camera, store=Store(tmp_path))
+    assert len(pieces) == 8
+    banks = crossed_banks(bare, pieces, Store(tmp_path), metavad.progress.SILENT)
+    assert len(whole_bank(banks).origins) == 40
+
+
+def test_footage_of_which_no_half_is_apart_from_the_other_makes_none(detector, camera, tmp_path, monkeypatch):
+    monkeypatch.setattr(calibrating, "APART", 1000.0)
+    bare = replace(detector, bank=None)
+    pieces = pieces_of(bare, camera, store=Store(tmp_path))
+    banks = crossed_banks(bare, pieces, Store(tmp_path), metavad.progress.SILENT)
+    assert whole_bank(banks) is None and len(banks) == len(pieces)
+
+
 def test_what_stays_alarms_with_its_place_and_its_reason(detector, camera):
     frames = list(score(detector, camera.test[0]))
     alarms = [each for each in frames if each.alarm and BAG <= each.seconds < BAG + 8]
