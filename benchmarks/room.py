@@ -44,6 +44,8 @@ from metavad.workflows.suites import open_suite
 
 ALARMS = (3.0, 10.0, 30.0)
 """Promises, in false alarms a day."""
+DAY = 86_400.0
+"""Seconds."""
 FRAMES = 432_000
 """Of a day at five a second."""
 
@@ -57,6 +59,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="what is kept of each piece")
     parser.add_argument("--shots", type=int, default=10)
     parser.add_argument("--leave-out", default="", metavar="N[,N...]", help="count again without these moments")
+    parser.add_argument("--whole", action="store_true", help="calibrate on all of the first day")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--until", metavar="HH:MM", help="begin nothing after this time (UTC)")
     return parser
@@ -67,8 +70,8 @@ def main() -> None:
     given = begin(arguments())
     (scene,) = open_suite(given.suite, given.data).scenes
     base = load_base(given.base)
-    given.out = given.out / f"{base.digest}-{given.shots}"
-    calibrated = _calibrated(base, scene, given.shots, given.out)
+    given.out = given.out / f"{base.digest}-{given.shots}{'-whole' if given.whole else ''}"
+    calibrated = _calibrated(base, scene, given.shots, given.out, whole=given.whole)
     second = tuple(Video(f"day2-{video.name}", _second(video.path, given.second)) for video in scene.normal)
     waiting = (delayed(_scored)(given.out, each) for each in _order(scene, second) if _goes_on(given.until))
     Parallel(n_jobs=given.jobs, pre_dispatch="n_jobs")(waiting)
@@ -93,12 +96,13 @@ def _second(path: Path, day: str) -> Path:
     return path.parent.parent / day / path.name
 
 
-def _calibrated(base: Base, scene: Scene, shots: int, out: Path) -> Detector:
-    """Of clips of the first day, and of as much of the rest of it as a promise of ten alarms a day needs."""
+def _calibrated(base: Base, scene: Scene, shots: int, out: Path, *, whole: bool) -> Detector:
+    """Of clips of the first day, and of the rest of it: as much as a promise of ten alarms a day needs, or all."""
     if not (place := out / "detector").exists():
         store = Store(out / "cache")
         detector = adapt(base, scene, shots=shots, alarms_per_day=ALARMS[1], store=store)
-        save_detector(place, calibrate(detector, scene, store=store).detector)
+        budget = 2 * DAY if whole else None  # more than it is
+        save_detector(place, calibrate(detector, scene, budget=budget, store=store).detector)
     return load_detector(place)
 
 
@@ -148,7 +152,7 @@ def _counted(detector: Detector, scene: Scene, second: Sequence[Video], out: Pat
             alarms += len(events)
             inside += sum(event.end - event.start for event in events)
             seconds += float(rows[-1, 1] - rows[0, 1])
-    days = seconds / 86_400
+    days = seconds / DAY
     low, high = stats.chi2.ppf(0.025, 2 * alarms) / 2 if alarms else 0.0, stats.chi2.ppf(0.975, 2 * alarms + 2) / 2
     return {
         "alarms_per_day": detector.promise.alarms_per_day,

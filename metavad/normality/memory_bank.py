@@ -21,7 +21,7 @@ __all__ = ["LASTS", "MINUTE", "NOVELTY", "MemoryBank", "Scale", "bank_feature", 
 
 NOVELTY = "novelty"
 """What its feature is called among those of a tick, and it among the experts of a reason."""
-RATE = 1.0
+RATE = 0.5
 """Looks a second."""
 SHORT_SIDE = 240
 """Pixels of the shorter side of what the network sees at most."""
