@@ -34,7 +34,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from record import ScriptRecord, begin, command_line, options, record_of, with_rows, write
 from scipy import stats
 
@@ -56,6 +55,7 @@ from metavad.scenes.scene import Scene
 from metavad.scenes.suite import load_suite
 from metavad.scoring.events import alarm_intervals
 from metavad.scoring.stream import VideoScores, score_features
+from metavad.side_by_side import side_by_side
 from metavad.synthetic.write import write_suite
 from metavad.types import BoolArray, IntArray
 from metavad.workflows.suites import open_suite
@@ -138,9 +138,8 @@ def _generated(given: argparse.Namespace, shots: Sequence[int], begun: ScriptRec
     counted = rows.setdefault(name, [])
     numbers = [int(each) for each in given.only.split(",")] if given.only else list(range(given.generate))
     left = numbers[len({each["scene"] for each in counted}) :]
-    one = partial(_long_footage, given.base, given.seed, shots, given.calibrate)
-    found = Parallel(n_jobs=given.jobs, return_as="generator")(delayed(one)(number) for number in left)
-    for number, counts in zip(left, found, strict=True):
+    work = [partial(_long_footage, given.base, given.seed, shots, given.calibrate, number) for number in left]
+    for number, counts in zip(left, side_by_side(work, given.jobs), strict=True):
         counted += [asdict(each) for each in counts]
         print(f"camera {number + 1} of {given.generate}", flush=True)
         write(given.json, with_rows(begun, rows))

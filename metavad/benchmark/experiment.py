@@ -3,10 +3,10 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from metavad.arguments import checked
 from metavad.benchmark.differences import Draws, differences
@@ -24,6 +24,7 @@ from metavad.normality.base import Base
 from metavad.progress import SILENT, Progress, along
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
+from metavad.side_by_side import side_by_side
 from metavad.threads import one_thread
 from metavad.types import FloatArray
 
@@ -165,10 +166,8 @@ def _all(trials: Sequence[SceneTrial], jobs: int, parts: int, progress: Progress
     """Scene by scene, in order; with several jobs the bar moves a scene at a time."""
     alone, found = jobs == 1, []
     with progress.task("Benchmark", parts * len(trials)) as task:
-        finished = Parallel(n_jobs=jobs, return_as="generator")(
-            delayed(_scene)(trial, task.advance if alone else None) for trial in trials
-        )
-        for trial, one in zip(trials, finished, strict=True):
+        work = [partial(_scene, trial, task.advance if alone else None) for trial in trials]
+        for trial, one in zip(trials, side_by_side(work, jobs), strict=True):
             found.append(one)
             if not alone:
                 task.advance(parts, note=trial.scene.key)

@@ -2,12 +2,13 @@
 
 import math
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import DetectorAlarms, DetectorThreshold, Device, ProgressKind, device_named
+from metavad.cli.options import DetectorAlarms, DetectorThreshold, Device, ProgressKind, between, device_named
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,6 +63,7 @@ def score(
     no_file_time: Annotated[
         bool, typer.Option("--no-file-time", help="Do not believe the time that a file says it was recorded at.")
     ] = False,
+    jobs: Annotated[int, typer.Option(metavar="N", callback=between(1, 1024), help="Videos scored side by side.")] = 1,
     device: Device = "auto",
     progress: ProgressKind = "auto",
 ) -> None:
@@ -86,7 +88,7 @@ def score(
         found = moved_to(load_detector(detector).on(where), alarms_per_day, threshold)
         chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
         starts = {each: _start_of(each, len(chosen), start_time, file_too=not no_file_time) for each in chosen}
-        score_videos(found, starts, out, annotate=video, progress=reporter)
+        score_videos(found, starts, out, annotate=video, jobs=jobs, progress=reporter)
         write_scores_page(out / PAGE, folders_of_scores(out))
         say(f"Open {out / PAGE}: the score over time, and all events.")
 
@@ -109,15 +111,25 @@ def _start_of(video: "Video", videos: int, given: str | None, *, file_too: bool)
 
 
 def score_videos(
-    found: "Detector", starts: "dict[Video, StartTime | None]", out: Path, *, annotate: bool, progress: "Progress"
+    found: "Detector",
+    starts: "dict[Video, StartTime | None]",
+    out: Path,
+    *,
+    annotate: bool,
+    jobs: int = 1,
+    progress: "Progress",
 ) -> None:
-    """Score videos, with when they were taken, into a folder each under ``out``, and say what was found."""
+    """Score videos, with when they were taken, into a folder each under ``out``, and say what was found.
+
+    ``jobs`` of them side by side, in processes; then progress counts whole videos. The same bits whatever it is.
+    """
     from metavad.cli.terminal import say
-    from metavad.files import claimed, folder_name
-    from metavad.progress import along
+    from metavad.files import folder_name
+    from metavad.progress import SILENT, along
     from metavad.scoring.annotated import check_encoder
-    from metavad.scoring.results import ANNOTATED, check_place, result_of
+    from metavad.scoring.results import check_place, result_of
     from metavad.scoring.stream import check_video
+    from metavad.side_by_side import side_by_side
 
     if annotate:
         check_encoder()
@@ -126,17 +138,37 @@ def score_videos(
     left = [video for video, result in results.items() if not check_place(places[video], result)]
     for video in along(progress, "Looking at the videos", left):  # a wrong one is said before the first is scored
         check_video(found, video)
-    for video in along(progress, "Scoring", list(starts)):
-        place, result = places[video], results[video]
-        with claimed(place):
-            if not check_place(place, result):
-                record = _score_video(found, video, starts[video], place, result, annotate, progress)
-                say(*_found(record, place))
-            elif annotate and not (place / ANNOTATED).is_file():
-                _annotate_again(found, video, place, progress)
-                say(f"{video.name}: scored already, its video is new; {place}")
-            else:
-                say(f"{video.name}: scored already; {place}")
+    jobs = min(jobs, len(starts))
+    inside = progress if jobs == 1 else SILENT
+    work = [
+        partial(_said_of, found, video, start, places[video], results[video], annotate, inside)
+        for video, start in starts.items()
+    ]
+    finished = side_by_side(work, jobs)
+    for _ in along(progress, "Scoring", work):
+        say(*next(finished))
+
+
+def _said_of(
+    found: "Detector",
+    video: "Video",
+    start: "StartTime | None",
+    place: Path,
+    result: "Result",
+    annotate: bool,
+    progress: "Progress",
+) -> list[str]:
+    """Score one video unless that is done; what is said of it."""
+    from metavad.files import claimed
+    from metavad.scoring.results import ANNOTATED, check_place
+
+    with claimed(place):
+        if not check_place(place, result):
+            return _found(_score_video(found, video, start, place, result, annotate, progress), place)
+        if annotate and not (place / ANNOTATED).is_file():
+            _annotate_again(found, video, place, progress)
+            return [f"{video.name}: scored already, its video is new; {place}"]
+        return [f"{video.name}: scored already; {place}"]
 
 
 def _found(record: "EventsRecord", place: Path) -> list[str]:

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
-from joblib import Parallel, delayed
 
 from metavad.arguments import checked
 from metavad.errors import OutputError, UsageError, nearest
@@ -25,6 +24,7 @@ from metavad.runs import runs
 from metavad.scenes.array_files import mapped_array
 from metavad.scenes.scene import MOST_CAMERAS, CameraSize
 from metavad.scenes.video.container import file_address
+from metavad.side_by_side import side_by_side
 from metavad.synthetic.bodies import KEYPOINTS
 from metavad.synthetic.camera import CameraSpec, sample_camera
 from metavad.synthetic.plan import VideoPlan, abnormal_kinds, plan_videos
@@ -106,7 +106,7 @@ def write_suite(
     )
     _check(scenes, first, counts)
     numbers = range(first, first + scenes)
-    place = Path(directory).absolute()  # a worker may have been started elsewhere
+    place = Path(directory)
     finished = [number for number in numbers if _finished(place, seed, number, size, counts)]
     unsure = [number for number in finished if not all(map(is_noted, _prints(_folder(place, number))))]
     make = {number: _write_scene for number in numbers if number not in finished} | dict.fromkeys(
@@ -114,8 +114,8 @@ def write_suite(
     )
     with progress.task("generate cameras", scenes) as task:
         task.advance(scenes - len(make))
-        work = (delayed(write)(place, seed, number, size, counts) for number, write in make.items())
-        for name in Parallel(n_jobs=jobs, return_as="generator")(work):
+        work = [partial(write, place, seed, number, size, counts) for number, write in make.items()]
+        for name in side_by_side(work, jobs):
             for found in _prints(place / name):
                 note(found)
             task.advance(1, note=name)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from metavad.bundle import load_bundle, save_bundle
+from metavad.files import claimed
 from metavad.normality.detector import KIND, load_detector, save_detector
 from tests.footage import numbered, write_image, write_video
 
@@ -46,6 +47,30 @@ def test_a_torn_end_is_scored_as_far_as_it_goes(metavad, detector, tmp_path):
     rows = (tmp_path / "scores" / "torn" / "scores.csv").read_text().splitlines()
     assert 10 < len(rows) - 1 < 60
     assert result.err.count("metavad: warning: torn.mkv: ends at ") == 1
+
+
+def test_videos_side_by_side_are_as_one_by_one(metavad, detector, tmp_path):
+    for name, frames in {"a": 30, "b": 50, "c": 20}.items():
+        write_video(tmp_path / f"{name}.mkv", range(frames), size=SIZE, options={"g": "10"})
+    content = (tmp_path / "b.mkv").read_bytes()
+    (tmp_path / "b.mkv").write_bytes(content[: len(content) * 2 // 3])
+    given = ["a.mkv", "b.mkv", "c.mkv", "--detector", detector, "--threshold", 0.5]
+    one, two = (metavad("score", *given, "--out", f"by-{jobs}", "--jobs", jobs) for jobs in (1, 2))
+    assert (one.code, two.code) == (0, 0), two.err
+    assert two.out.replace("by-2", "by-1") == one.out
+    assert two.err == one.err
+    assert two.err.count("metavad: warning: b.mkv: ends at ") == 1
+    for video in "abc":
+        for name in ("scores.csv", "events.json", "result.json", "timeline.png"):
+            contents = {(tmp_path / place / video / name).read_bytes() for place in ("by-1", "by-2")}
+            assert len(contents) == 1
+
+
+def test_what_fails_side_by_side_is_one_line(metavad, detector, video, tmp_path):
+    write_video(tmp_path / "other.mkv", range(30), size=SIZE)
+    with claimed(tmp_path / "made" / "other"):
+        result = metavad("score", video, "other.mkv", "--detector", detector, "--out", "made", "--jobs", 2)
+    assert (result.code, "found another run of metavad" in result.line) == (1, True), result.err
 
 
 def test_the_rate_of_a_file_may_be_stated(metavad, detector, video, tmp_path):

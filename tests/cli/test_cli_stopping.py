@@ -116,6 +116,34 @@ def test_scoring_goes_on_with_what_is_left(metavad, detector, videos, tmp_path, 
             assert one == other
 
 
+def test_several_side_by_side_stop_and_go_on_as_one_by_one(metavad, detector, videos, tmp_path, stop):
+    """A signal to the command alone, once the first video is done; those beside it are no one's half work."""
+    arguments = [*map(str, ["score", *videos, "--detector", detector, "--jobs", "2"])]
+    program = """
+import os, signal, sys
+from metavad.cli import main, terminal
+def say(*lines):
+    os.kill(os.getpid(), int(os.environ["STOP"]))
+terminal.say = say
+sys.exit(main(sys.argv[1:]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"STOP": str(int(stop))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == SIGNALS[stop], done.stderr
+    assert done.stderr.splitlines() == ["metavad: interrupted; the same command goes on with the videos that are left"]
+    first = tree(tmp_path / "scores" / "a")
+    again = metavad(*arguments)
+    assert again.code == 0, again.err
+    assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == ["a", "b", "c", "index.html"]
+    assert tree(tmp_path / "scores" / "a") == first
+
+
 def test_a_killed_run_leaves_nothing_for_good(detector, videos, tmp_path):
     """kill -9 while the first video is scored; the same command sweeps up and finishes."""
     program = """
