@@ -24,6 +24,7 @@ OPEN = {
     "recordings",
     "runs",
     "shipped",
+    "side_by_side",
     "threads",
     "types",
 }
@@ -43,6 +44,7 @@ MAY_IMPORT = {
     "recordings": set(),
     "runs": set(),
     "shipped": set(),
+    "side_by_side": set(),
     "threads": set(),
     "types": set(),
     "evaluation": set(),

@@ -270,11 +270,12 @@ def _calibrated(
     from metavad.durations import spelled
     from metavad.normality.own_footage import window_seconds
     from metavad.normality.threshold import FEWEST, recurring
-    from metavad.scoring.calibrating import calibrate, pace, pieces_of, planned_seconds
+    from metavad.scoring.calibrating import calibrate, pace
+    from metavad.scoring.pieces import pieces_of, planned_seconds
 
     pieces = pieces_of(detector, scene, budget=budget)
     if (planned := planned_seconds(pieces)) >= LONG:
-        takes = spelled(planned * pace(detector, pieces[0]))
+        takes = spelled(planned * pace(detector, pieces))
         say(f"  calibrating on {spelled(planned)} of normal footage takes about {takes} (less with --budget)")
     found = calibrate(detector, scene, budget=budget, progress=progress)
     if found.seconds > 0:
@@ -295,7 +296,7 @@ def _calibrated(
 def _bank_text(found: "Calibrated") -> list[str]:
     """What its memory bank is of, or what it takes to have one."""
     from metavad.durations import spelled
-    from metavad.scoring.calibrating import BANK_SECONDS
+    from metavad.scoring.pieces import BANK_SECONDS
 
     bank = found.detector.bank
     if bank is None and found.seconds > BANK_SECONDS:

@@ -141,7 +141,7 @@ def score_videos(
     jobs = min(jobs, len(starts))
     inside = progress if jobs == 1 else SILENT
     work = [
-        partial(_said_of, found, video, start, places[video], results[video], annotate, inside)
+        partial(_scored_lines, found, video, start, places[video], results[video], annotate, inside)
         for video, start in starts.items()
     ]
     finished = side_by_side(work, jobs)
@@ -149,7 +149,7 @@ def score_videos(
         say(*next(finished))
 
 
-def _said_of(
+def _scored_lines(
     found: "Detector",
     video: "Video",
     start: "StartTime | None",

@@ -111,7 +111,7 @@ def keystone_text(detector: "Detector", place: Path) -> list[str]:
     import shlex
 
     from metavad.normality.own_footage import ruled
-    from metavad.scoring.calibrating import standing_out
+    from metavad.scoring.notable import standing_out
 
     for cluster in [each for each, odd in standing_out(detector) if not odd][:1]:
         own = ruled(detector.model, detector.own, normal=[], left_out=[cluster.number])
@@ -155,7 +155,7 @@ def _say_table(detector: "Detector") -> None:
 
 def _clusters(detector: "Detector") -> list[str]:
     """The highest scores of the camera's own footage, and what is said of each."""
-    from metavad.scoring.calibrating import standing_out
+    from metavad.scoring.notable import standing_out
 
     lines = []
     for cluster, odd in standing_out(detector):

@@ -1,90 +1,35 @@
-"""A detector's threshold from normal footage of its camera that it was not shown; what stands out of that footage."""
+"""A detector's threshold from normal footage of its camera that it was not shown."""
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from metavad.arguments import checked
-from metavad.errors import UsageError
 from metavad.normality.detector import Detector
-from metavad.normality.memory_bank import LASTS, MINUTE, MemoryBank, bank_feature, novelty_scale
-from metavad.normality.own_footage import (
-    Cluster,
-    OwnFootage,
-    clusters,
-    joined,
-    window_means,
-    window_peaks,
-    window_starts,
-)
+from metavad.normality.memory_bank import MINUTE, MemoryBank, novelty_scale
+from metavad.normality.own_footage import OwnFootage, joined, window_means, window_peaks, window_starts
 from metavad.normality.own_regimes import Look, named, own_regimes
 from metavad.normality.regimes import LIGHT
-from metavad.normality.threshold import needed_seconds, outstanding
 from metavad.progress import SILENT, Progress, along
-from metavad.recordings import frame_ends, without_gaps
-from metavad.scenes.cache import Store, content_key, video_facts
-from metavad.scenes.scene import Crop, Scene, Video
-from metavad.scenes.video import probe, read_colour, read_frames, working_size
-from metavad.scoring.events import Event, EventMerger, in_events
+from metavad.scenes.cache import Store, content_key
+from metavad.scenes.scene import Crop, Scene
+from metavad.scenes.video import probe, read_colour
+from metavad.scoring.crossed_banks import blank_bank, crossed_banks, whole_bank
+from metavad.scoring.notable import NotableCluster, notable_clusters
+from metavad.scoring.pieces import Piece, has_a_bank, pieces_of
 from metavad.scoring.stream import score
 from metavad.threads import one_thread
-from metavad.types import ByteArray, FloatArray, IntArray
+from metavad.types import FloatArray, IntArray
 
-__all__ = [
-    "BANK_SECONDS",
-    "Calibrated",
-    "NotableCluster",
-    "Piece",
-    "calibrate",
-    "crossed_banks",
-    "pace",
-    "pieces_of",
-    "planned_seconds",
-    "standing_out",
-    "whole_bank",
-]
+__all__ = ["Calibrated", "calibrate", "pace"]
 
-SPARE = 1.05
-"""Footage that is scored, by what the promise needs: a little of each piece does not count."""
-PIECES, SHORTEST, LONGEST = 60, 10.0, 300.0
-"""Into how many pieces a budget is spread, about, and the seconds that one has at least and at most."""
 TRIED = 20.0
 """Seconds of footage by which it is known how long all of it takes."""
-NAMED = 10
-"""Moments that are explained."""
-BANK_SECONDS, LOOKS, APART = 3600.0, 256, 900.0
-"""Footage from which on a memory bank is kept of it, of how many pictures about; and what of it lies nearer together
-than so many seconds is in the same half."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Frames of a normal video that are scored in one go."""
-
-    video: Video
-    frames: tuple[int, int]
-    """Half-open."""
-    seconds: float
-    clock: float
-    """When it begins, on a clock that goes on from video to video."""
-
-
-@dataclass(frozen=True)
-class NotableCluster:
-    """A cluster of the camera's own normal footage that alarms, or stands out, with what surprised in it."""
-
-    cluster: Cluster
-    """When: its video, start and end."""
-    stands_out: bool
-    """It does not count for the threshold, unless somebody says that it is normal."""
-    event: Event
-    """What surprised in it, where and why."""
-    second: float
-    """In the video, of what surprised most: what to show, for it to be known as normal."""
+_TIE = 1e-6
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -141,79 +86,18 @@ def calibrate(
     own = calibrated.own
     length = float(np.count_nonzero(own.known)) * (detector.model.scoring.past + detector.model.scoring.future)
     crossed = {piece: bank for piece, bank in zip(pieces, banks, strict=True) if bank is not None}
-    return Calibrated(calibrated, length, _notable(calibrated, scene, crossed, store, progress))
+    return Calibrated(calibrated, length, notable_clusters(calibrated, scene, crossed, store, progress))
 
 
-def pieces_of(
-    detector: Detector, scene: Scene, *, budget: float | None = None, store: Store | None = None
-) -> list[Piece]:
-    """The footage that is scored: all, or as much as the budget says in pieces that are spread evenly."""
-    if budget is not None and not 0 <= budget < math.inf:
-        raise UsageError(f"budget: expected seconds of footage from 0 on, found {budget:g}")
-    needed = max(SPARE * needed_seconds(detector.promise.alarms_per_day), BANK_SECONDS)
-    wanted = needed if budget is None else budget
-    clocks = [_clock(detector, scene, video, store or Store()) for video in scene.normal]
-    total = sum(clock[-1] for _, clock in clocks)
-    length = min(max(wanted / PIECES, SHORTEST), LONGEST)
-    count = math.ceil(wanted / length)
-    if not count:
-        stretches = []
-    elif total <= wanted:
-        # A memory bank is made of pieces; of less footage there is none.
-        edges = np.arange(0.0, total, LONGEST if total >= BANK_SECONDS - _SLACK else math.inf).tolist()
-        stretches = list(zip(edges, [*edges[1:], total], strict=True))
-    else:
-        stretches = [(middle - length / 2, middle + length / 2) for middle in (np.arange(count) + 0.5) * total / count]
-    return list(_cut(scene.normal, clocks, stretches))
-
-
-def planned_seconds(pieces: Sequence[Piece]) -> float:
-    """How long the footage of pieces is."""
-    return sum(piece.seconds for piece in pieces)
-
-
-def pace(detector: Detector, piece: Piece) -> float:
-    """Seconds that this machine takes for a second of footage, by the begin of a piece."""
+def pace(detector: Detector, pieces: Sequence[Piece]) -> float:
+    """Seconds that this machine takes for a second of such footage, by the begin of the first piece."""
+    piece, bank = pieces[0], blank_bank(detector) if has_a_bank(pieces) else None
     first, end = piece.frames
     some = max(1, round((end - first) * min(1.0, TRIED / piece.seconds)))
     begun = time.perf_counter()
-    for _ in score(replace(detector, threshold=math.inf), piece.video, frames=(first, first + some)):
+    for _ in score(replace(detector, threshold=math.inf, bank=bank), piece.video, frames=(first, first + some)):
         pass
     return (time.perf_counter() - begun) / min(piece.seconds, TRIED)
-
-
-def standing_out(detector: Detector) -> list[tuple[Cluster, bool]]:
-    """The clusters of a detector's own footage that have a number, and whether each stands out."""
-    odd = outstanding(detector.model, detector.own)
-    return [(cluster, bool(odd[slice(*cluster.windows)].any())) for cluster in clusters(detector.model, detector.own)]
-
-
-def _clock(detector: Detector, scene: Scene, video: Video, store: Store) -> tuple[int, FloatArray]:
-    """The first normal frame of a video, and when each ends or begins on a clock without gaps: (T + 1,) from 0."""
-    seconds = video_facts(store, video, detector.camera.crop).seconds
-    first, end = scene.normal_frames or (0, len(seconds))
-    clock = without_gaps(seconds)
-    over = clock[-1:] + (frame_ends(seconds) - seconds)[-1:]
-    part = np.concatenate([clock, over])[first : min(end, len(seconds)) + 1]
-    return first, part - part[0]
-
-
-def _cut(
-    videos: Sequence[Video], clocks: Sequence[tuple[int, FloatArray]], stretches: Sequence[tuple[float, float]]
-) -> Iterator[Piece]:
-    """The pieces of stretches of all videos' time, one after the other."""
-    begun = 0.0
-    for video, (first, clock) in zip(videos, clocks, strict=True):
-        for start, end in stretches:
-            low, high = np.searchsorted(clock, [start - begun - _TIE, end - begun - _TIE]).tolist()
-            high = min(high, len(clock) - 1)
-            if end > begun and low < high:
-                yield Piece(video, (first + low, first + high), float(clock[high] - clock[low]), begun + clock[low])
-        begun += clock[-1]
-
-
-_TIE, _SLACK = 1e-6, 1.0
-"""Seconds; an hour of pieces is shorter by rounding."""
 
 
 def _model_digest(detector: Detector) -> str:
@@ -228,13 +112,9 @@ def _key(crop: Crop, digest: str, piece: Piece) -> dict[str, object]:
         "version": 3,
         "detector": digest,
         "video": [piece.video.name, content_key(piece.video)],
-        "crop": _cut_off(crop),
+        "crop": list(crop.model_dump().values()),
         "frames": list(piece.frames),
     }
-
-
-def _cut_off(crop: Crop) -> list[int]:
-    return [crop.top, crop.bottom, crop.left, crop.right]
 
 
 def _scored(detector: Detector, piece: Piece, progress: Progress) -> FloatArray:
@@ -285,69 +165,6 @@ class _Windows:
         return replace(found, bank=replace(bank, scale=scale)).with_footage(own)
 
 
-def crossed_banks(
-    detector: Detector, pieces: Sequence[Piece], store: Store, progress: Progress
-) -> Sequence[MemoryBank | None]:
-    """For each piece a bank that knows nothing of it; none where there is too little.
-
-    The footage is cut into stretches of a quarter of an hour or more, of which every other one is in the other bank.
-    """
-    total = planned_seconds(pieces)
-    if total < BANK_SECONDS - _SLACK:
-        return [None] * len(pieces)
-    sides = _sides(pieces)
-    known: list[list[tuple[ByteArray, str, float]]] = [[], []]
-    begun, every = 0.0, total / LOOKS
-    for piece, side in along(progress, "Looking at what is there", list(zip(pieces, sides, strict=True))):
-        wanted = np.arange(math.ceil(begun / every - 0.5), math.ceil((begun + piece.seconds) / every - 0.5)) + 0.5
-        shares = (wanted * every - begun) / piece.seconds
-        begun += piece.seconds
-        known[side] += _looked(detector, piece, shares, store)
-    if not all(known):
-        return [None] * len(pieces)
-    halves = [
-        MemoryBank(torch.from_numpy(np.stack([row for row, *_ in each]).view(np.int8)), tuple(one[1:] for one in each))
-        for each in known
-    ]
-    return [halves[1 - side] for side in sides]
-
-
-def whole_bank(banks: Sequence[MemoryBank | None]) -> MemoryBank | None:
-    """Of both halves; none where there are none."""
-    halves = list({id(bank): bank for bank in banks if bank is not None}.values())
-    return halves[0].joined(halves[1]) if halves else None
-
-
-def _sides(pieces: Sequence[Piece]) -> list[int]:
-    """To which of two halves each piece belongs."""
-    sides, begin, side = list[int](), -math.inf, 1
-    for piece in pieces:
-        if piece.clock - begin >= APART:
-            begin, side = piece.clock, 1 - side
-        sides.append(side)
-    return sides
-
-
-def _looked(detector: Detector, piece: Piece, shares: FloatArray, store: Store) -> list[tuple[ByteArray, str, float]]:
-    """Patches (152, h, w) of pictures at these shares of a piece, with their video and second."""
-    if not len(shares):
-        return []
-    camera, short_side = detector.camera, detector.config.data.short_side
-    feature = bank_feature(working_size(camera.height, camera.width, short_side), detector.model.device)
-    first, end = piece.frames
-    frames = np.unique(np.minimum(first + (shares * (end - first)).astype(int), end - 1))
-
-    def rows() -> Iterator[ByteArray]:
-        for frame in read_frames(piece.video, short_side=short_side, crop=camera.crop, every=frames):
-            yield feature.start()(frame.image, frame.seconds)
-
-    kind = {"kind": "memory bank", "version": 1, "feature": feature.key(), "crop": _cut_off(camera.crop)}
-    key = kind | {"video": content_key(piece.video), "frames": frames.tolist(), "short_side": short_side}
-    seconds = video_facts(store, piece.video, camera.crop).seconds[frames]
-    found = store.array(key, rows)
-    return [(row, piece.video.name, float(second)) for row, second in zip(found, seconds, strict=True)]
-
-
 def _with_regimes(detector: Detector, scene: Scene, own: OwnFootage, lights: FloatArray) -> Detector:
     """The detector with this footage, and with the regimes that are found in it, each with a name.
 
@@ -375,44 +192,3 @@ def _look(detector: Detector, scene: Scene, own: OwnFootage, lights: FloatArray,
         frame = int(np.searchsorted(probe(video, detector.camera.crop).seconds, own.starts[window] - _TIE))
         found.append(float(np.ptp(read_colour(video, frame, detector.camera.crop), axis=2).mean()))
     return Look(tuple(middle.tolist()), float(np.median(found)))
-
-
-def _notable(
-    detector: Detector, scene: Scene, crossed: Mapping[Piece, MemoryBank], store: Store, progress: Progress
-) -> tuple[NotableCluster, ...]:
-    """Moments over the threshold, or that stand out; the highest are scored once more, for their reasons."""
-    over = [each for each in standing_out(detector) if each[1] or each[0].score > detector.threshold]
-    videos = {video.name: video for video in scene.normal}
-    return tuple(
-        _explained(_not_knowing(detector, cluster, crossed), videos[cluster.video], cluster, odd, store)
-        for cluster, odd in along(progress, "Looking again", over[:NAMED])
-    )
-
-
-def _not_knowing(detector: Detector, cluster: Cluster, crossed: Mapping[Piece, MemoryBank]) -> Detector:
-    """The detector whose bank is of the half that a cluster is not in."""
-    if detector.bank is None:
-        return detector
-    for piece, bank in crossed.items():
-        seconds = probe(piece.video, detector.camera.crop).seconds[piece.frames[0] : piece.frames[1]]
-        if piece.video.name == cluster.video and seconds[0] <= cluster.start <= seconds[-1]:
-            return replace(detector, bank=replace(bank, scale=detector.bank.scale))
-    return detector
-
-
-def _explained(detector: Detector, video: Video, cluster: Cluster, odd: bool, store: Store) -> NotableCluster:
-    """The highest event of a cluster; without a reason where scoring from nearby finds none."""
-    model = detector.model
-    before = max(model.lookback.values()) / model.rate + 2 * (model.scoring.past + model.scoring.future)
-    before += 0.0 if detector.bank is None else LASTS
-    seconds = video_facts(store, video, detector.camera.crop).seconds
-    first, end = np.searchsorted(seconds, [cluster.start - before, cluster.end + model.scoring.future + _TIE]).tolist()
-    lower = replace(detector, threshold=0.99 * cluster.score)
-    merger = EventMerger(model.scoring.merge, model.scoring.longest)
-    for _ in in_events(score(lower, video, frames=(first, end)), merger, seconds):
-        pass
-    found = max(merger.events, key=lambda each: each.event.score, default=None)
-    if found is None or found.cause is None:
-        event = Event(cluster.start, cluster.end, cluster.start, cluster.score, None)
-        return NotableCluster(cluster, odd, event, (cluster.start + cluster.end) / 2)
-    return NotableCluster(cluster, odd, found.event, found.cause.seconds)

@@ -14,7 +14,8 @@ from metavad.scenes.cache import Store
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
 from metavad.scoring import calibrating
-from metavad.scoring.calibrating import calibrate, pieces_of, planned_seconds
+from metavad.scoring.calibrating import calibrate
+from metavad.scoring.pieces import SHORTEST, SPARE, pieces_of, planned_seconds
 from metavad.scoring.stream import score
 from metavad.workflows.few_shot import adapt
 
@@ -48,7 +49,7 @@ def test_all_footage_is_scored_where_the_promise_needs_more(detector, scene, sto
 
 
 def test_a_budget_is_spread_over_all_footage(detector, scene, store, monkeypatch):
-    monkeypatch.setattr(calibrating, "SHORTEST", 0.5)
+    monkeypatch.setattr("metavad.scoring.pieces.SHORTEST", 0.5)
     length = sum(facts.frames / facts.rate for facts in footage(scene).values())
     pieces = pieces_of(detector, scene, budget=length / 2, store=store)
     assert planned_seconds(pieces) == pytest.approx(length / 2, abs=0.5)
@@ -62,9 +63,9 @@ def test_a_budget_is_spread_over_all_footage(detector, scene, store, monkeypatch
 
 def test_the_budget_is_what_the_promise_needs(detector, scene, store):
     often = replace(detector, promise=replace(detector.promise, alarms_per_day=86_400.0))
-    wanted = calibrating.SPARE * needed_seconds(86_400.0)
+    wanted = SPARE * needed_seconds(86_400.0)
     assert needed_seconds(10.0) == pytest.approx(7.19 * 3600, rel=0.001)
-    assert planned_seconds(pieces_of(often, scene, store=store)) < wanted + calibrating.SHORTEST
+    assert planned_seconds(pieces_of(often, scene, store=store)) < wanted + SHORTEST
 
 
 def test_only_the_part_that_is_normal_counts(detector, scene, store):

@@ -26,10 +26,12 @@ from metavad.normality.own_footage import also, joined, left_out
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
 from metavad.scenes.suite import load_suite
-from metavad.scoring import calibrating, novelty
-from metavad.scoring.calibrating import calibrate, crossed_banks, pieces_of, whole_bank
+from metavad.scoring import novelty
+from metavad.scoring.calibrating import calibrate, pace
+from metavad.scoring.crossed_banks import crossed_banks, whole_bank
 from metavad.scoring.event_clip import EventClip
 from metavad.scoring.novelty import NoveltyTrace
+from metavad.scoring.pieces import pieces_of
 from metavad.scoring.stream import score
 from metavad.workflows.feedback import feedback
 from metavad.workflows.few_shot import adapt
@@ -164,11 +166,11 @@ def camera(cameras, tmp_path_factory):
 def short():
     """All lengths a tenth of what they are and less."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibrating, "BANK_SECONDS", 60.0)
-        patch.setattr(calibrating, "APART", 10.0)
-        patch.setattr(calibrating, "LONGEST", 10.0)
-        patch.setattr(calibrating, "MINUTE", 2.0)
-        patch.setattr(calibrating, "LOOKS", 40)
+        patch.setattr("metavad.scoring.pieces.BANK_SECONDS", 60.0)
+        patch.setattr("metavad.scoring.crossed_banks.APART", 10.0)
+        patch.setattr("metavad.scoring.pieces.LONGEST", 10.0)
+        patch.setattr("metavad.scoring.calibrating.MINUTE", 2.0)
+        patch.setattr("metavad.scoring.crossed_banks.LOOKS", 40)
         patch.setattr(memory_bank, "FEWEST", 10)
         patch.setattr(novelty, "LASTS", 3.0)
         yield
@@ -192,6 +194,15 @@ def test_a_piece_is_compared_with_the_other_half_of_the_footage(short, detector,
     assert len(whole_bank(banks).origins) == len(detector.bank.origins) == 40
 
 
+def test_an_estimate_of_the_time_counts_the_bank(short, detector, camera, tmp_path, monkeypatch):
+    bare, asked = replace(detector, bank=None), []
+    pieces = pieces_of(bare, camera, store=Store(tmp_path))
+    monkeypatch.setattr("metavad.scoring.calibrating.score", lambda made, *_, **__: asked.append(made.bank) or ())
+    assert pace(bare, pieces) > 0
+    assert pace(bare, pieces[:2]) > 0
+    assert (len(asked[0].origins), asked[1]) == (20, None)
+
+
 def test_less_than_an_hour_makes_no_bank(detector, camera, tmp_path):
     found = calibrate(replace(detector, bank=None), camera, budget=30.0, store=Store(tmp_path))
     assert found.detector.bank is None
@@ -199,7 +210,7 @@ def test_less_than_an_hour_makes_no_bank(detector, camera, tmp_path):
 
 @pytest.mark.parametrize("hour", [80.0, 80.5])
 def test_footage_of_an_hour_but_for_rounding_makes_one(detector, camera, tmp_path, monkeypatch, hour):
-    monkeypatch.setattr(calibrating, "BANK_SECONDS", hour)
+    monkeypatch.setattr("metavad.scoring.pieces.BANK_SECONDS", hour)
     bare = replace(detector, bank=None)
     pieces = pieces_of(bare, camera, store=Store(tmp_path))
     assert len(pieces) == 8
@@ -208,7 +219,7 @@ def test_footage_of_an_hour_but_for_rounding_makes_one(detector, camera, tmp_pat
 
 
 def test_footage_of_which_no_half_is_apart_from_the_other_makes_none(detector, camera, tmp_path, monkeypatch):
-    monkeypatch.setattr(calibrating, "APART", 1000.0)
+    monkeypatch.setattr("metavad.scoring.crossed_banks.APART", 1000.0)
     bare = replace(detector, bank=None)
     pieces = pieces_of(bare, camera, store=Store(tmp_path))
     banks = crossed_banks(bare, pieces, Store(tmp_path), metavad.progress.SILENT)

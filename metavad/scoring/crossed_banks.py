@@ -1,0 +1,100 @@
+"""Memory banks of the two halves of a camera's own footage, each for what the other half shows."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from metavad.normality.detector import Detector
+from metavad.normality.memory_bank import MemoryBank, bank_feature
+from metavad.progress import Progress, along
+from metavad.scenes.cache import Store, content_key, video_facts
+from metavad.scenes.video import read_frames, working_size
+from metavad.scoring.pieces import Piece, has_a_bank, planned_seconds
+from metavad.types import ByteArray, FloatArray
+
+__all__ = ["blank_bank", "crossed_banks", "whole_bank"]
+
+LOOKS, APART = 256, 900.0
+"""Of how many pictures a memory bank is, about; and what lies nearer together than so many seconds is in one half."""
+
+
+def crossed_banks(
+    detector: Detector, pieces: Sequence[Piece], store: Store, progress: Progress
+) -> Sequence[MemoryBank | None]:
+    """For each piece a bank that knows nothing of it; none where there is too little.
+
+    The footage is cut into stretches of a quarter of an hour or more, of which every other one is in the other bank.
+    """
+    if not has_a_bank(pieces):
+        return [None] * len(pieces)
+    sides = _sides(pieces)
+    known: list[list[tuple[ByteArray, str, float]]] = [[], []]
+    begun, every = 0.0, planned_seconds(pieces) / LOOKS
+    for piece, side in along(progress, "Looking at what is there", list(zip(pieces, sides, strict=True))):
+        wanted = np.arange(math.ceil(begun / every - 0.5), math.ceil((begun + piece.seconds) / every - 0.5)) + 0.5
+        shares = (wanted * every - begun) / piece.seconds
+        begun += piece.seconds
+        known[side] += _looked(detector, piece, shares, store)
+    if not all(known):
+        return [None] * len(pieces)
+    halves = [
+        MemoryBank(torch.from_numpy(np.stack([row for row, *_ in each]).view(np.int8)), tuple(one[1:] for one in each))
+        for each in known
+    ]
+    return [halves[1 - side] for side in sides]
+
+
+def whole_bank(banks: Sequence[MemoryBank | None]) -> MemoryBank | None:
+    """Of both halves; none where there are none."""
+    halves = list({id(bank): bank for bank in banks if bank is not None}.values())
+    return halves[0].joined(halves[1]) if halves else None
+
+
+def blank_bank(detector: Detector) -> MemoryBank:
+    """One as large as that of a half: to try how long it takes."""
+    size = _size(detector)
+    rows = torch.zeros(LOOKS // 2, *bank_feature(size, detector.model.device).shape(*size), dtype=torch.int8)
+    return MemoryBank(rows, (("", 0.0),) * len(rows))
+
+
+def _size(detector: Detector) -> tuple[int, int]:
+    """Height and width of the working pictures."""
+    camera = detector.camera
+    return working_size(camera.height, camera.width, detector.config.data.short_side)
+
+
+def _sides(pieces: Sequence[Piece]) -> list[int]:
+    """To which of two halves each piece belongs."""
+    sides, begin, side = list[int](), -math.inf, 1
+    for piece in pieces:
+        if piece.clock - begin >= APART:
+            begin, side = piece.clock, 1 - side
+        sides.append(side)
+    return sides
+
+
+def _looked(detector: Detector, piece: Piece, shares: FloatArray, store: Store) -> list[tuple[ByteArray, str, float]]:
+    """Patches (152, h, w) of pictures at these shares of a piece, with their video and second."""
+    if not len(shares):
+        return []
+    camera, short_side = detector.camera, detector.config.data.short_side
+    feature = bank_feature(_size(detector), detector.model.device)
+    first, end = piece.frames
+    frames = np.unique(np.minimum(first + (shares * (end - first)).astype(int), end - 1))
+
+    def rows() -> Iterator[ByteArray]:
+        for frame in read_frames(piece.video, short_side=short_side, crop=camera.crop, every=frames):
+            yield feature.start()(frame.image, frame.seconds)
+
+    kind = {
+        "kind": "memory bank",
+        "version": 1,
+        "feature": feature.key(),
+        "crop": list(camera.crop.model_dump().values()),
+    }
+    key = kind | {"video": content_key(piece.video), "frames": frames.tolist(), "short_side": short_side}
+    seconds = video_facts(store, piece.video, camera.crop).seconds[frames]
+    found = store.array(key, rows)
+    return [(row, piece.video.name, float(second)) for row, second in zip(found, seconds, strict=True)]
