@@ -4,41 +4,39 @@ Clips of the first day are shown, and the rest of it calibrates, as `metavad ada
 the evening with things that do not belong. Nothing is chosen by either. `--leave-out` counts once more, as if somebody
 had said that some of the highest moments of the first day, by number, are not normal: `metavad threshold --leave-out`.
 
-    python benchmarks/room.py --base base --out DIR --until 20:45 --jobs 2 --json benchmarks/room.json
+    python benchmarks/room.py --base base --out DIR --jobs 2 --json benchmarks/room.json
 
-What was scored is kept in DIR, by base, so that whoever was stopped goes on from there: the first day, the evening,
-then the second day, whole hours spread over it. `--until` (UTC) begins nothing after that time. The record says how
-much of the day it is of.
+The detector and what `metavad score` wrote are kept in DIR, by base; whoever was stopped goes on from there. The record
+says how long the second day took, where it was scored in one go.
 """
 
 import argparse
-import csv
+import json
+import resource
+import subprocess
+import sys
 import time
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from record import begin, options, record_of, write
 from scipy import stats
 
 from metavad.evaluation import micro_auc
-from metavad.files import atomic_path
+from metavad.files import write_text
 from metavad.normality.base import Base, load_base
 from metavad.normality.detector import Detector, load_detector, save_detector
 from metavad.normality.own_footage import ruled
 from metavad.runs import runs
 from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
-from metavad.scenes.scene import Scene, Video
-from metavad.scenes.video import probe
+from metavad.scenes.scene import Scene
 from metavad.scoring.calibrating import calibrate
 from metavad.scoring.events import Event, find_events
-from metavad.scoring.stream import score
-from metavad.types import BoolArray, FloatArray
+from metavad.scoring.results import folders_of_scores
+from metavad.types import FloatArray
 from metavad.workflows.few_shot import adapt
 from metavad.workflows.suites import open_suite
 
@@ -46,8 +44,6 @@ ALARMS = (3.0, 10.0, 30.0)
 """Promises, in false alarms a day."""
 DAY = 86_400.0
 """Seconds."""
-FRAMES = 432_000
-"""Of a day at five a second."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -56,12 +52,11 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--suite", default="benchmarks/suites/office.toml")
     parser.add_argument("--second", default="day2", help="folder of the day that is counted, beside that of the first")
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="what is kept of each piece")
+    parser.add_argument("--out", type=Path, required=True, help="what is kept")
     parser.add_argument("--shots", type=int, default=10)
     parser.add_argument("--leave-out", default="", metavar="N[,N...]", help="count again without these moments")
     parser.add_argument("--whole", action="store_true", help="calibrate on all of the first day")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--until", metavar="HH:MM", help="begin nothing after this time (UTC)")
+    parser.add_argument("--jobs", type=int, default=1, help="videos scored side by side")
     return parser
 
 
@@ -72,24 +67,20 @@ def main() -> None:
     base = load_base(given.base)
     given.out = given.out / f"{base.digest}-{given.shots}{'-whole' if given.whole else ''}"
     calibrated = _calibrated(base, scene, given.shots, given.out, whole=given.whole)
-    second = tuple(Video(f"day2-{video.name}", _second(video.path, given.second)) for video in scene.normal)
-    waiting = (delayed(_scored)(given.out, each) for each in _order(scene, second) if _goes_on(given.until))
-    Parallel(n_jobs=given.jobs, pre_dispatch="n_jobs")(waiting)
+    second = [_second(video.path, given.second) for video in scene.normal]
+    _scored([video.path for video in scene.test], given.out / "evening", given)
+    took = _scored(second, given.out / "day", given)
     rows = []
     for numbers in [[], *([[int(each) for each in given.leave_out.split(",")]] if given.leave_out else [])]:
         own = ruled(calibrated.model, calibrated.own, normal=[], left_out=numbers)
         for rate in ALARMS:
             detector = calibrated.with_footage(own).with_alarms_per_day(rate)
-            rows.append({"left_out": numbers, **_counted(detector, scene, second, given.out)})
+            rows.append({"left_out": numbers, **_counted(detector, scene, given.out)})
             print(rows[-1])
     facts: dict[str, Any] = {"shots": given.shots, "regimes": [each.name for each in calibrated.regimes]}
     pictures = len(calibrated.bank.origins) if calibrated.bank is not None else 0
-    facts |= {"micro_auc": _micro_auc(scene, given.out), "pictures": pictures}
-    write(given.json, record_of(rows, base=calibrated.base, **facts, **_pace(given.out)))
-
-
-def _goes_on(until: str | None) -> bool:
-    return not until or datetime.now(UTC).strftime("%H:%M") < until
+    facts |= {"micro_auc": _micro_auc(scene, given.out), "pictures": pictures, "scoring_the_day": took}
+    write(given.json, record_of(rows, base=calibrated.base, **facts))
 
 
 def _second(path: Path, day: str) -> Path:
@@ -106,52 +97,47 @@ def _calibrated(base: Base, scene: Scene, shots: int, out: Path, *, whole: bool)
     return load_detector(place)
 
 
-def _order(scene: Scene, second: tuple[Video, ...]) -> Iterator[Video]:
-    """The evening, then the hours of the day, as spread as they can be whenever somebody stops."""
-    yield from scene.test
-    yield from (second[number] for number in sorted(range(len(second)), key=lambda number: f"{number:05b}"[::-1]))
+def _scored(videos: Sequence[Path], place: Path, given: argparse.Namespace) -> dict[str, Any] | None:
+    """Score as anybody would; how long it took, where all of it was scored in one go."""
+    times = place.with_suffix(".json")
+    goes_on = place.exists() and not times.exists()
+    begun = time.perf_counter(), _core_seconds()
+    command = [sys.executable, "-m", "metavad", "score", *videos, "--detector", given.out / "detector"]
+    command += ["--out", place, "--jobs", given.jobs, "--no-file-time"]
+    if not times.exists():
+        subprocess.run(list(map(str, command)), stdout=subprocess.DEVNULL, check=True)
+        wall, cores = time.perf_counter() - begun[0], _core_seconds() - begun[1]
+        took = {"jobs": given.jobs, "minutes": round(wall / 60, 1), "core_minutes": round(cores / 60, 1)}
+        write_text(times, json.dumps(None if goes_on else took))
+    found: dict[str, Any] | None = json.loads(times.read_text())
+    return found
 
 
-def _scored(out: Path, video: Video) -> None:
-    """Keep of every frame: index, seconds, score (T, 3)."""
-    if (path := out / f"{video.name}.npy").exists():
-        return
-    detector = _loaded(out / "detector")
-    begun = time.perf_counter(), time.process_time()
-    rows = [(one.index, one.seconds, one.score) for one in score(detector, video)]
-    took = time.perf_counter() - begun[0], time.process_time() - begun[1]
-    with atomic_path(path) as beside, beside.open("wb") as file:
-        np.save(file, np.array(rows))
-    with (out / "times.csv").open("a", encoding="utf-8") as file:
-        file.write(f"{path.stem},{len(rows)},{took[0]:.1f},{took[1]:.1f}\n")
+def _core_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
-@lru_cache(maxsize=1)
-def _loaded(folder: Path) -> Detector:
-    return load_detector(folder)
-
-
-def _kept(video: Video, out: Path) -> list[FloatArray]:
-    """The scores of a video (T, 3); none where it was not scored."""
-    path = out / f"{video.name}.npy"
-    return [np.load(path)] if path.exists() else []
+def _kept(folder: Path) -> FloatArray:
+    """Second and score of each frame of a video (T, 2)."""
+    return np.loadtxt(folder / "scores.csv", delimiter=",", skiprows=1, usecols=(1, 2))
 
 
 def _events(detector: Detector, rows: FloatArray) -> list[Event]:
     """As `metavad score` finds them."""
     settings = detector.model.scoring
-    return find_events(rows[:, 2], rows[:, 1], detector.threshold, merge=settings.merge, longest=settings.longest)
+    return find_events(rows[:, 1], rows[:, 0], detector.threshold, merge=settings.merge, longest=settings.longest)
 
 
-def _counted(detector: Detector, scene: Scene, second: Sequence[Video], out: Path) -> dict[str, Any]:
+def _counted(detector: Detector, scene: Scene, out: Path) -> dict[str, Any]:
     """Alarms of the second day and what is found in the evening, at one threshold."""
     alarms, inside, seconds = 0, 0.0, 0.0
-    for video in second:
-        for rows in _kept(video, out):
-            events = _events(detector, rows)
-            alarms += len(events)
-            inside += sum(event.end - event.start for event in events)
-            seconds += float(rows[-1, 1] - rows[0, 1])
+    for folder in folders_of_scores(out / "day"):
+        rows = _kept(folder)
+        events = _events(detector, rows)
+        alarms += len(events)
+        inside += sum(event.end - event.start for event in events)
+        seconds += float(rows[-1, 0] - rows[0, 0])
     days = seconds / DAY
     low, high = stats.chi2.ppf(0.025, 2 * alarms) / 2 if alarms else 0.0, stats.chi2.ppf(0.975, 2 * alarms + 2) / 2
     return {
@@ -160,8 +146,8 @@ def _counted(detector: Detector, scene: Scene, second: Sequence[Video], out: Pat
         "promise": detector.promise.text,
         "hours": round(24 * days, 2),
         "alarms": alarms,
-        "a_day": [round(float(each) / days, 1) if days else None for each in (low, alarms, high)],
-        "share_in_alarm": round(inside / seconds, 5) if seconds else None,
+        "a_day": [round(float(each) / days, 1) for each in (low, alarms, high)],
+        "share_in_alarm": round(inside / seconds, 5),
         "delays": _delays(detector, scene, out),
     }
 
@@ -170,35 +156,20 @@ def _delays(detector: Detector, scene: Scene, out: Path) -> list[float | None]:
     """Seconds from the begin of each event of the evening to its first alarm; none where there was no alarm."""
     found: list[float | None] = []
     for video in scene.test:
-        if not (parts := _kept(video, out)):
-            continue
-        (rows,) = parts
-        labels = frame_labels(scene, video, probe(video, scene.crop).frames)
-        events, seconds = _events(detector, rows), probe(video, scene.crop).seconds
-        for start, end in runs(labels).tolist():
+        rows = _kept(out / "evening" / video.path.stem)
+        events, seconds = _events(detector, rows), rows[:, 0]
+        for start, end in runs(frame_labels(scene, video, len(rows))).tolist():
             begin, over = float(seconds[start]), float(seconds[end - 1])
             first = min((event.start for event in events if event.start <= over and event.end > begin), default=None)
             found.append(None if first is None else round(max(0.0, first - begin), 1))
     return found
 
 
-def _micro_auc(scene: Scene, out: Path) -> float | None:
-    """Over the frames of the evening, where all of it was scored."""
-    scores, labels = list[FloatArray](), list[BoolArray]()
-    for video in scene.test:
-        if not (parts := _kept(video, out)):
-            return None
-        scores.append(parts[0][:, 2])
-        labels.append(frame_labels(scene, video, len(parts[0])))
+def _micro_auc(scene: Scene, out: Path) -> float:
+    """Over the frames of the evening."""
+    scores = [_kept(out / "evening" / video.path.stem)[:, 1] for video in scene.test]
+    labels = [frame_labels(scene, video, len(each)) for video, each in zip(scene.test, scores, strict=True)]
     return round(micro_auc(scores, labels), 4)
-
-
-def _pace(out: Path) -> dict[str, Any]:
-    """Milliseconds of a core that a frame took, and the minutes of a core that makes of a day."""
-    with (out / "times.csv").open(encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    cost = sum(float(row[3]) for row in rows) / sum(int(row[1]) for row in rows)
-    return {"core_milliseconds_per_frame": round(1000 * cost, 2), "core_minutes_per_day": round(FRAMES * cost / 60, 1)}
 
 
 if __name__ == "__main__":
