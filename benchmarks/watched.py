@@ -1,135 +1,87 @@
-"""An ordinary day played to `metavad watch`: are its scores and events those of `metavad score`?
+"""An ordinary day played to `metavad watch`: are scores and events those of `metavad score`, is the promise kept?
 
-    nice -n 10 python benchmarks/watched.py --hours 03,12 --minutes 10 --json benchmarks/watched.json
+    python benchmarks/watched.py --detector DIR/detector --scores DIR/day --jobs 2 --json benchmarks/watched.json
 
-Footage of the suite `office` (128x64, five frames a second): a detector from ten clips of day 1, as it comes out, with
-the threshold that other cameras estimate. The first minutes of some hours of day 2, cut out packet by packet, are
-scored, and watched with `--fast`. Compared are the score of every frame, and all events with start, end, peak, score,
-box and reason: over the detector's threshold, and over half of it, since ordinary footage has few events.
+The detector, and what `metavad score` wrote of a day with it, are those that `room.py` leaves in its folder. Each video
+of that day is watched from its begin to its end (`--fast`), with everything that `watch` does by default. Compared are
+the score of every frame, as far as both keep it (24 bits), and when, how high and why each event was. `as conditions`
+counts the events that `watch` reports as something else than an event: other light, a camera that shakes.
 
-Each hour adds a row to the record. Nothing is chosen by this footage: it is only counted.
+Nothing is chosen by this footage: it is only counted.
 """
 
 import argparse
-import os
+import json
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from record import begin, options, record_of, write
 
-import metavad
-from metavad.live.again import events_again
 from metavad.live.index import Index
-from metavad.scenes.listing import scene_of_files
-from metavad.scenes.scene import Video
-from metavad.scenes.video import probe
-from metavad.scoring.events import Event, EventMerger, in_events
-from metavad.scoring.frames import FrameScore
+from metavad.normality.detector import load_detector
+from metavad.scoring.results import RESULT, EventsRecord, folders_of_scores
+from metavad.side_by_side import side_by_side
 
-SHOTS, SEED = 10, 0
+ROUNDED = 6.1e-8
+"""As a share of a score: both roundings together, to single precision and to nine digits."""
 
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = options(__doc__)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("METAVAD_DATA", ".")))
-    parser.add_argument("--hours", default="03,12", help="of both days: 00 to 23, with commas")
-    parser.add_argument("--minutes", type=float, default=60.0, help="of each hour")
+    parser = options(__doc__, base=False)
+    parser.add_argument("--detector", type=Path, required=True)
+    parser.add_argument("--scores", type=Path, required=True, help="what `metavad score` wrote with that detector")
+    parser.add_argument("--jobs", type=int, default=1, help="videos watched side by side")
     return parser
 
 
-def cut(source: Path, path: Path, seconds: float) -> None:
-    """The first seconds of a video, as they are coded."""
-    with av.open(str(source)) as whole, av.open(str(path), "w") as part:
-        stream = whole.streams.video[0]
-        copy = part.add_stream_from_template(stream)
-        for packet in whole.demux(stream):
-            if packet.dts is None or packet.pts is None or packet.pts * packet.time_base >= seconds:
-                break
-            packet.stream = copy
-            part.mux(packet)
-
-
-def compared(path: Path, folder: Path, detector: metavad.Detector, threshold: float) -> dict[str, Any]:
-    """A video scored, and watched, over a threshold: what both gave."""
-    lower = detector.with_threshold(threshold)
-    expected, events = scored(path, lower)
-    command = [sys.executable, "-m", "metavad", "watch", path, "--fast", "--no-conditions", "--threshold", threshold]
-    command += ["--detector", folder / "detector", "--out", folder / path.stem]
-    subprocess.run(list(map(str, command)), stdout=subprocess.DEVNULL, check=True)
-    with Index(folder / path.stem) as index:
-        parts = [part for _, each in index.scores() for part in each]
-        kept = [stored.event for stored in index.events()]
-        again = [stored.event for stored in events_again(index, detector.threshold)]
-    times, values = (np.concatenate(each) for each in zip(*(part.arrays() for part in parts), strict=True))
-    seconds = np.array([each.seconds for each in expected])
-    scores = np.array([each.score for each in expected], np.float32)  # as they are kept
-    scoring = detector.model.scoring
-    higher = metavad.find_events(
-        scores.astype(float), seconds, detector.threshold, merge=scoring.merge, longest=scoring.longest
-    )
-    same = len(times) == len(seconds)
+def compared(detector: Path, folder: Path) -> dict[str, Any]:
+    """A video watched, beside its scores."""
+    expected = EventsRecord.model_validate_json((folder / "events.json").read_bytes())
+    video = json.loads((folder / RESULT).read_text())["path"]
+    with tempfile.TemporaryDirectory() as place:
+        command = [sys.executable, "-m", "metavad", "watch", folder / video, "--fast", "--log", "json"]
+        command += ["--detector", detector, "--out", place, "--threshold", repr(expected.threshold)]
+        subprocess.run(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        with Index(Path(place)) as index:
+            parts = [part.arrays() for _, each in index.scores() for part in each]
+            events = [stored.event for stored in index.events()]
+    scores = np.loadtxt(folder / "scores.csv", delimiter=",", skiprows=1, usecols=2)
+    watched = np.concatenate([values for _, values in parts])
+    same = len(watched) == len(scores)
     return {
-        "video": path.stem,
-        "frames": len(expected),
-        "frames watched": len(values),
-        "frames with another score": int(np.count_nonzero(values != scores)) if same else None,
-        "highest score": round(float(scores.max()), 3),
-        "threshold": round(detector.threshold, 3),
-        "events of score": len(higher),
-        "events of watch": len(again),
-        "the same": [facts(each)[:4] for each in again] == [facts(each)[:4] for each in higher],
-        "half the threshold": round(threshold, 3),
-        "events of score there": len(events),
-        "events of watch there": len(kept),
-        "the same there": [facts(each) for each in kept] == [facts(each) for each in events],
+        "video": folder.name,
+        "frames": len(scores),
+        "frames watched": len(watched),
+        "frames with another score": int(np.count_nonzero(~np.isclose(watched, scores, ROUNDED, 0))) if same else None,
+        "events of score": len(expected.events),
+        "events of watch": len(events),
+        "the same": [facts(each) for each in events] == [facts(each) for each in expected.events],
+        "as conditions": sum(each.condition is not None for each in events),
     }
 
 
-def scored(path: Path, detector: metavad.Detector) -> tuple[list[FrameScore], list[Event]]:
-    """The frames of a video, and its events."""
-    scoring, seconds = detector.model.scoring, probe(Video(path.stem, path)).seconds
-    merger = EventMerger(scoring.merge, scoring.longest)
-    frames = [frame for frame, _ in in_events(metavad.score(detector, path), merger, seconds)]
-    return frames, [each.event for each in merger.events]
-
-
 def facts(event: Any) -> tuple[Any, ...]:
-    """When, how high, where and why."""
-    return (
-        *(round(value, 5) for value in (event.start, event.end, event.peak, event.score)),
-        None if event.box is None else tuple(round(side, 2) for side in event.box),
-        event.reason,
-    )
+    """When, how high and why."""
+    return (*(round(value, 3) for value in (event.start, event.end, event.peak, event.score)), event.reason)
 
 
 def main() -> None:
-    """Make the detector, cut, score, watch, compare; exit code 1 where anything differs."""
+    """Watch and compare; exit code 1 where anything differs."""
     given = begin(arguments())
-    office = given.data / "office"
-    hours = given.hours.split(",")
-    scene = scene_of_files([office / "day1" / f"{hour}.mp4" for hour in hours])
-    base = metavad.load_base(given.base)
-    detector = metavad.adapt(base, scene, shots=SHOTS, seed=SEED)
+    detector = load_detector(given.detector)
     rows = list[dict[str, Any]]()
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        metavad.save_detector(folder / "detector", detector)
-        for hour in hours:
-            path = folder / f"day2-{hour}.mkv"
-            cut(office / "day2" / f"{hour}.mp4", path, 60 * given.minutes)
-            rows.append(compared(path, folder, detector, detector.threshold / 2))
-            print(rows[-1], flush=True)
-            record = record_of(rows, base=detector.base, seed=SEED, shots=SHOTS, minutes=given.minutes)
-            write(given.json, record)
-    sys.exit(
-        any(row["frames with another score"] != 0 or not (row["the same"] and row["the same there"]) for row in rows)
-    )
+    work = [partial(compared, given.detector, folder) for folder in folders_of_scores(given.scores)]
+    for row in side_by_side(work, given.jobs):
+        rows.append(row)
+        print(row, flush=True)
+        write(given.json, record_of(rows, base=detector.base, promise=detector.promise.text))
+    sys.exit(any(row["frames with another score"] != 0 or not row["the same"] for row in rows))
 
 
 if __name__ == "__main__":
