@@ -87,13 +87,21 @@ def alarms_at(
 ) -> float:
     """False alarms a day that a threshold of ``score`` would mean, where ``threshold`` means ``alarms_per_day``.
 
-    From there on by the base's tail of normal frame scores, as wide as this camera's own normal footage has it where
-    there is enough of it, else as its shots are spread; at most one alarm lasts at a time. An estimate.
+    Those that this camera's own normal footage has there, where there is enough of it. Where it has none, and where
+    there is too little of it: from that threshold on by the base's tail of normal frame scores, as wide as the own
+    footage has it, else as the shots are spread. At most one alarm lasts at a time. An estimate.
     """
+    is_enough = np.count_nonzero(own.known) >= FEWEST
     tail = _frames(model).surprise(torch.tensor([score, threshold])).double()
-    scale = _own_scale(model, own) if np.count_nonzero(own.known) >= FEWEST else _spread(model)
-    most = math.log(SECONDS_PER_DAY / window_seconds(model))
-    return math.exp(min(math.log(alarms_per_day) + float(tail[1] - tail[0]) / scale, most))
+    scale = _own_scale(model, own) if is_enough else _spread(model)
+    most = SECONDS_PER_DAY / window_seconds(model)
+    rate = math.exp(min(math.log(alarms_per_day) + float(tail[1] - tail[0]) / scale, math.log(most)))
+    if not is_enough or score >= threshold:
+        return rate
+    counted = _counted(model, own)
+    found = len(runs(counted & (own.peaks > score)))
+    known = max(found, 1) / _days(model, counted)
+    return max(alarms_per_day, known if found else min(rate, known))
 
 
 def _own_scale(model: SceneModel, own: OwnFootage) -> float:

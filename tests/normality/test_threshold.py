@@ -115,15 +115,28 @@ def test_no_more_alarms_fit_into_a_day_than_windows(model):
     assert alarms_at(model, -5.0, 1e6, 10.0) == pytest.approx(SECONDS_PER_DAY / window_seconds(model))
 
 
-def test_what_another_threshold_would_mean_follows_the_cameras_own_tail(model):
+def test_what_another_threshold_would_mean_is_counted_on_the_cameras_own_footage(model):
+    peaks = np.random.default_rng(3).exponential(1.0, 2000)
+    own = one_video(peaks)
+    for score in np.quantile(peaks, [0.9, 0.99, 0.999]):
+        (counted,) = rates(model, own, np.array([score]))
+        for threshold, promised in ((20.0, 10.0), (15.0, 30.0)):
+            assert alarms_at(model, float(score), threshold, promised, own) == pytest.approx(counted)
+    assert alarms_at(model, float(np.quantile(peaks, 0.9)), 20.0, 5e4, own) == 5e4
+
+
+def test_beyond_what_was_counted_it_follows_the_cameras_own_tail(model):
     """Of a tail twice as wide, a score a few nats lower is passed less often."""
     rng, alarms = np.random.default_rng(3), []
-    for scale in (1.0, 2.0):
-        peaks = np.array([frames(model).value(nats) for nats in rng.exponential(scale, 2000)])
-        threshold, lower = frames(model).value(12.0), frames(model).value(8.0)
-        alarms.append(alarms_at(model, lower, threshold, 10.0, one_video(peaks)))
-    assert alarms[0] == pytest.approx(10 * math.exp(4.0), rel=0.35)
-    assert alarms[1] == pytest.approx(10 * math.exp(2.0), rel=0.35)
+    threshold, lower, far = (frames(model).value(nats) for nats in (16.0, 14.0, 8.5))
+    for scale in (0.5, 1.0):
+        peaks = np.array([frames(model).value(nats) for nats in np.minimum(rng.exponential(scale, 2000), 8.0)])
+        own = one_video(peaks)
+        alarms.append(alarms_at(model, lower, threshold, 0.01, own))
+        once = 1 / (2000 * window_seconds(model) / SECONDS_PER_DAY)
+        assert alarms_at(model, far, threshold, 1.0, own) == pytest.approx(once)
+    assert alarms[0] == pytest.approx(0.01 * math.exp(4.0), rel=0.35)
+    assert alarms[1] == pytest.approx(0.01 * math.exp(2.0), rel=0.35)
 
 
 def frames(model):
