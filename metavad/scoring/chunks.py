@@ -161,10 +161,10 @@ class RecordingScorer:
     def _settled(self, mean: float, tick: TickScore, now: "_Tick") -> "_Final":
         detector, light = self._detector, now.light
         score, name = common_score(detector.regimes, light.number, mean), light.name(detector.regimes)
-        if now.novelty is not None and now.novelty.score > score:
-            return _Final(now.novelty.score, *_lasting(detector, tick, now.novelty), light.averages, name)
         settings, alarm = detector.model.scoring, score > detector.threshold
         highest = _highest(self._recent, tick.seconds - settings.past, tick.seconds + settings.future)
+        if now.novelty is not None and now.novelty.score > score:
+            return _Final(now.novelty.score, *_lasting(detector, tick, now.novelty), light.averages, name)
         cause = None if highest is None else highest.explained if alarm else highest.tick
         return _Final(score, alarm, tick, cause, light.averages, name)
 

@@ -1,6 +1,7 @@
 """What stays and was never there: the memory bank of a camera's own hours, and what it makes of a picture."""
 
 import json
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +27,7 @@ from metavad.normality.own_footage import also, joined, left_out
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Scene
 from metavad.scenes.suite import load_suite
-from metavad.scoring import novelty
+from metavad.scoring import chunks, novelty
 from metavad.scoring.calibrating import calibrate, pace
 from metavad.scoring.crossed_banks import crossed_banks, whole_bank
 from metavad.scoring.event_clip import EventClip
@@ -249,6 +250,21 @@ def test_pushed_frames_have_the_same_scores(detector, camera):
     found = list(score(detector, pushed))
     assert [each.score for each in found] == [each.score for each in expected]
     assert [each.novelty for each in found[-50:]] == [each.novelty for each in expected[-50:]]
+
+
+def test_memory_does_not_grow_while_novelty_makes_every_score(detector, camera, monkeypatch):
+    high = replace(detector, bank=replace(detector.bank, scale=replace(detector.bank.scale, score=1e6)))
+    made, ticks = chunks._Explainable, list[weakref.ref]()
+
+    def noted(*arguments):
+        tick = made(*arguments)
+        ticks.append(weakref.ref(tick))
+        return tick
+
+    monkeypatch.setattr(chunks, "_Explainable", noted)
+    held = [sum(tick() is not None for tick in ticks) for _ in score(high, camera.normal[0])]
+    assert len(ticks) > 700
+    assert max(held) <= 2 * chunks.CHUNK
 
 
 def test_it_is_saved_with_the_detector(detector, camera, tmp_path):
