@@ -29,6 +29,7 @@ from metavad.files import write_text
 from metavad.normality.base import Base, load_base
 from metavad.normality.detector import Detector, load_detector, save_detector
 from metavad.normality.own_footage import ruled
+from metavad.normality.threshold import SECONDS_PER_DAY
 from metavad.runs import runs
 from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
@@ -42,8 +43,6 @@ from metavad.workflows.suites import open_suite
 
 ALARMS = (3.0, 10.0, 30.0)
 """Promises, in false alarms a day."""
-DAY = 86_400.0
-"""Seconds."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -69,13 +68,13 @@ def main() -> None:
     calibrated = _calibrated(base, scene, given.shots, given.out, whole=given.whole)
     second = [_second(video.path, given.second) for video in scene.normal]
     _scored([video.path for video in scene.test], given.out / "evening", given)
-    took = _scored(second, given.out / "day", given)
+    took = _scored(second, given.out / given.second, given)
     rows = []
     for numbers in [[], *([[int(each) for each in given.leave_out.split(",")]] if given.leave_out else [])]:
         own = ruled(calibrated.model, calibrated.own, normal=[], left_out=numbers)
         for rate in ALARMS:
             detector = calibrated.with_footage(own).with_alarms_per_day(rate)
-            rows.append({"left_out": numbers, **_counted(detector, scene, given.out)})
+            rows.append({"left_out": numbers, **_counted(detector, scene, given.out / given.second, given.out)})
             print(rows[-1])
     facts: dict[str, Any] = {"shots": given.shots, "regimes": [each.name for each in calibrated.regimes]}
     pictures = len(calibrated.bank.origins) if calibrated.bank is not None else 0
@@ -92,7 +91,7 @@ def _calibrated(base: Base, scene: Scene, shots: int, out: Path, *, whole: bool)
     if not (place := out / "detector").exists():
         store = Store(out / "cache")
         detector = adapt(base, scene, shots=shots, alarms_per_day=ALARMS[1], store=store)
-        budget = 2 * DAY if whole else None  # more than it is
+        budget = 2 * SECONDS_PER_DAY if whole else None  # more than it is
         save_detector(place, calibrate(detector, scene, budget=budget, store=store).detector)
     return load_detector(place)
 
@@ -129,16 +128,16 @@ def _events(detector: Detector, rows: FloatArray) -> list[Event]:
     return find_events(rows[:, 1], rows[:, 0], detector.threshold, merge=settings.merge, longest=settings.longest)
 
 
-def _counted(detector: Detector, scene: Scene, out: Path) -> dict[str, Any]:
+def _counted(detector: Detector, scene: Scene, days: Path, out: Path) -> dict[str, Any]:
     """Alarms of the second day and what is found in the evening, at one threshold."""
     alarms, inside, seconds = 0, 0.0, 0.0
-    for folder in folders_of_scores(out / "day"):
+    for folder in folders_of_scores(days):
         rows = _kept(folder)
         events = _events(detector, rows)
         alarms += len(events)
         inside += sum(event.end - event.start for event in events)
         seconds += float(rows[-1, 0] - rows[0, 0])
-    days = seconds / DAY
+    days = seconds / SECONDS_PER_DAY
     low, high = stats.chi2.ppf(0.025, 2 * alarms) / 2 if alarms else 0.0, stats.chi2.ppf(0.975, 2 * alarms + 2) / 2
     return {
         "alarms_per_day": detector.promise.alarms_per_day,

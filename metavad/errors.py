@@ -108,6 +108,10 @@ class NonFiniteError(MetavadError, ArithmeticError):
     """NaN or infinity in training or adapting; nothing bad was saved."""
 
 
+class ProcessError(MetavadError, RuntimeError):
+    """A process of metavad's own ended before its work was done."""
+
+
 class MetavadWarning(UserWarning):
     """Something odd that a caller should know of; the work goes on."""
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -100,7 +101,7 @@ def run_benchmark(
     """
     settings = checked_settings(shots, draws, methods, shot_frames, seed, paper=paper)
     store = store or Store()
-    folder = None if parts is None else Path(parts).absolute()  # a worker may have been started elsewhere
+    folder = None if parts is None else Path(parts)
     trials = [SceneTrial(scene, scenes, base, settings, store, folder) for scene in scenes]
     for trial in along(progress, "Looking at footage and labels", trials):
         trial.check()
@@ -167,10 +168,11 @@ def _all(trials: Sequence[SceneTrial], jobs: int, parts: int, progress: Progress
     alone, found = jobs == 1, []
     with progress.task("Benchmark", parts * len(trials)) as task:
         work = [partial(_scene, trial, task.advance if alone else None) for trial in trials]
-        for trial, one in zip(trials, side_by_side(work, jobs), strict=True):
-            found.append(one)
-            if not alone:
-                task.advance(parts, note=trial.scene.key)
+        with closing(side_by_side(work, jobs)) as finished:
+            for trial, one in zip(trials, finished, strict=True):
+                found.append(one)
+                if not alone:
+                    task.advance(parts, note=trial.scene.key)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import math
 import shlex
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -127,7 +128,7 @@ def score_videos(
     from metavad.files import folder_name
     from metavad.progress import SILENT, along
     from metavad.scoring.annotated import check_encoder
-    from metavad.scoring.results import check_place, result_of
+    from metavad.scoring.results import ANNOTATED, check_place, result_of
     from metavad.scoring.stream import check_video
     from metavad.side_by_side import side_by_side
 
@@ -138,15 +139,16 @@ def score_videos(
     left = [video for video, result in results.items() if not check_place(places[video], result)]
     for video in along(progress, "Looking at the videos", left):  # a wrong one is said before the first is scored
         check_video(found, video)
-    jobs = min(jobs, len(starts))
+    again = [video for video in starts if annotate and video not in left and not (places[video] / ANNOTATED).is_file()]
+    jobs = max(1, min(jobs, len(left) + len(again)))
     inside = progress if jobs == 1 else SILENT
     work = [
         partial(_scored_lines, found, video, start, places[video], results[video], annotate, inside)
         for video, start in starts.items()
     ]
-    finished = side_by_side(work, jobs)
-    for _ in along(progress, "Scoring", work):
-        say(*next(finished))
+    with closing(side_by_side(work, jobs)) as finished:
+        for _ in along(progress, "Scoring", work):
+            say(*next(finished))
 
 
 def _scored_lines(

@@ -66,7 +66,7 @@ __all__ = ["Detector", "load_detector", "make_detector", "save_detector", "save_
 KIND = Kind(
     "detector",
     "a detector",
-    version=7,
+    version=8,
     make="make one with `metavad adapt`",
     mend="make it again with `metavad adapt`",
     gaps=("support", "own"),

@@ -17,7 +17,7 @@ from metavad.normality.own_footage import OwnFootage
 from metavad.threads import one_thread
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["LASTS", "MINUTE", "NOVELTY", "MemoryBank", "Scale", "bank_feature", "farthest", "novelty_scale"]
+__all__ = ["LASTS", "MINUTE", "NOVELTY", "RATE", "MemoryBank", "Scale", "bank_feature", "farthest", "novelty_scale"]
 
 NOVELTY = "novelty"
 """What its feature is called among those of a tick, and it among the experts of a reason."""

@@ -99,7 +99,7 @@ def alarms_at(
     if not is_enough or score >= threshold:
         return rate
     counted = _counted(model, own)
-    found = len(runs(counted & (own.peaks > score)))
+    found = int(np.count_nonzero(alarm_levels(own.peaks, counted) > score))
     known = max(found, 1) / _days(model, counted)
     return max(alarms_per_day, known if found else min(rate, known))
 

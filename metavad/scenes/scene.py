@@ -92,6 +92,11 @@ class Crop(Table):
     left: int = Field(default=0, ge=0)
     right: int = Field(default=0, ge=0)
 
+    @property
+    def sides(self) -> list[int]:
+        """Top, bottom, left, right."""
+        return [self.top, self.bottom, self.left, self.right]
+
     def apply(self, picture: NDArray[np.generic]) -> NDArray[np.generic]:
         """A picture without the borders; a view.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from metavad.arguments import checked
 from metavad.normality.detector import Detector
-from metavad.normality.memory_bank import MINUTE, MemoryBank, novelty_scale
+from metavad.normality.memory_bank import MINUTE, RATE, MemoryBank, novelty_scale
 from metavad.normality.own_footage import OwnFootage, joined, window_means, window_peaks, window_starts
 from metavad.normality.own_regimes import Look, named, own_regimes
 from metavad.normality.regimes import LIGHT
@@ -19,7 +19,7 @@ from metavad.scenes.scene import Crop, Scene
 from metavad.scenes.video import probe, read_colour
 from metavad.scoring.crossed_banks import blank_bank, crossed_banks, whole_bank
 from metavad.scoring.notable import NotableCluster, notable_clusters
-from metavad.scoring.pieces import Piece, has_a_bank, pieces_of
+from metavad.scoring.pieces import TIE, Piece, has_a_bank, pieces_of
 from metavad.scoring.stream import score
 from metavad.threads import one_thread
 from metavad.types import FloatArray, IntArray
@@ -28,8 +28,6 @@ __all__ = ["Calibrated", "calibrate", "pace"]
 
 TRIED = 20.0
 """Seconds of footage by which it is known how long all of it takes."""
-_TIE = 1e-6
-"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +107,11 @@ def _model_digest(detector: Detector) -> str:
 def _key(crop: Crop, digest: str, piece: Piece) -> dict[str, object]:
     return {
         "kind": "calibration",
-        "version": 3,
+        "version": 4,
         "detector": digest,
+        "looks": RATE,
         "video": [piece.video.name, content_key(piece.video)],
-        "crop": list(crop.model_dump().values()),
+        "crop": crop.sides,
         "frames": list(piece.frames),
     }
 
@@ -189,6 +188,6 @@ def _look(detector: Detector, scene: Scene, own: OwnFootage, lights: FloatArray,
     videos, found = {video.name: video for video in scene.normal}, []
     for window in ranked[:LOOKED]:
         video = videos[own.videos[own.video[window]]]
-        frame = int(np.searchsorted(probe(video, detector.camera.crop).seconds, own.starts[window] - _TIE))
+        frame = int(np.searchsorted(probe(video, detector.camera.crop).seconds, own.starts[window] - TIE))
         found.append(float(np.ptp(read_colour(video, frame, detector.camera.crop), axis=2).mean()))
     return Look(tuple(middle.tolist()), float(np.median(found)))

@@ -14,15 +14,13 @@ from metavad.scenes.cache import Store, video_facts
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.video import probe
 from metavad.scoring.events import Event, EventMerger, in_events
-from metavad.scoring.pieces import Piece
+from metavad.scoring.pieces import TIE, Piece
 from metavad.scoring.stream import score
 
 __all__ = ["NotableCluster", "notable_clusters", "standing_out"]
 
 NAMED = 10
 """Moments that are explained."""
-_TIE = 1e-6
-"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def _explained(detector: Detector, video: Video, cluster: Cluster, odd: bool, st
     before = max(model.lookback.values()) / model.rate + 2 * (model.scoring.past + model.scoring.future)
     before += 0.0 if detector.bank is None else LASTS
     seconds = video_facts(store, video, detector.camera.crop).seconds
-    first, end = np.searchsorted(seconds, [cluster.start - before, cluster.end + model.scoring.future + _TIE]).tolist()
+    first, end = np.searchsorted(seconds, [cluster.start - before, cluster.end + model.scoring.future + TIE]).tolist()
     lower = replace(detector, threshold=0.99 * cluster.score)
     merger = EventMerger(model.scoring.merge, model.scoring.longest)
     for _ in in_events(score(lower, video, frames=(first, end)), merger, seconds):

@@ -14,7 +14,7 @@ from metavad.scenes.cache import Store, video_facts
 from metavad.scenes.scene import Scene, Video
 from metavad.types import FloatArray
 
-__all__ = ["BANK_SECONDS", "Piece", "has_a_bank", "pieces_of", "planned_seconds"]
+__all__ = ["BANK_SECONDS", "TIE", "Piece", "has_a_bank", "pieces_of", "planned_seconds"]
 
 SPARE = 1.05
 """Footage that is scored, by what the promise needs: a little of each piece does not count."""
@@ -22,8 +22,8 @@ PIECES, SHORTEST, LONGEST = 60, 10.0, 300.0
 """Into how many pieces a budget is spread, about, and the seconds that one has at least and at most."""
 BANK_SECONDS = 3600.0
 """Footage from which on a memory bank is kept of it."""
-_TIE, _SLACK = 1e-6, 1.0
-"""Seconds; an hour of pieces is shorter by rounding."""
+TIE, _SLACK = 1e-6, 1.0
+"""Seconds: times nearer than that are the same; an hour of pieces is shorter by rounding."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _cut(
     begun = 0.0
     for video, (first, clock) in zip(videos, clocks, strict=True):
         for start, end in stretches:
-            low, high = np.searchsorted(clock, [start - begun - _TIE, end - begun - _TIE]).tolist()
+            low, high = np.searchsorted(clock, [start - begun - TIE, end - begun - TIE]).tolist()
             high = min(high, len(clock) - 1)
             if end > begun and low < high:
                 yield Piece(video, (first + low, first + high), float(clock[high] - clock[low]), begun + clock[low])

@@ -485,7 +485,7 @@ def _shot(detector: Detector, place: int) -> NearestShot:
 
 def folders_of_scores(place: Path) -> list[Path]:
     """The folder of one video's scores, or those in it; raises :class:`OutputError` where there is none."""
-    inside = sorted(path.parent for path in place.glob("*/scores.csv"))
+    inside = sorted(path.parent for path in place.glob("[!.]*/scores.csv"))  # with a dot begins what is unfinished
     if (place / "scores.csv").is_file():
         return [place]
     if not inside:

@@ -6,7 +6,7 @@ import json
 import platform
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import lru_cache, partial
@@ -115,10 +115,11 @@ def write_suite(
     with progress.task("generate cameras", scenes) as task:
         task.advance(scenes - len(make))
         work = [partial(write, place, seed, number, size, counts) for number, write in make.items()]
-        for name in side_by_side(work, jobs):
-            for found in _prints(place / name):
-                note(found)
-            task.advance(1, note=name)
+        with closing(side_by_side(work, jobs)) as names:
+            for name in names:
+                for found in _prints(place / name):
+                    note(found)
+                task.advance(1, note=name)
     path = Path(directory) / "suite.toml"
     write_text(path, _suite_text(seed, size, numbers, counts))
     return path

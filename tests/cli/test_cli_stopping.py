@@ -11,6 +11,7 @@ import pytest
 
 from metavad.cli import main
 from metavad.files import claimed
+from metavad.scoring.results import folders_of_scores
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
@@ -137,6 +138,10 @@ sys.exit(main(sys.argv[1:]))
     )
     assert done.returncode == SIGNALS[stop], done.stderr
     assert done.stderr.splitlines() == ["metavad: interrupted; the same command goes on with the videos that are left"]
+    unfinished = tmp_path / "scores" / ".b.unfinished-1"
+    shutil.copytree(tmp_path / "scores" / "a", unfinished)  # as a process that was stopped leaves it
+    assert {path.name for path in folders_of_scores(tmp_path / "scores")} <= {"a", "b", "c"}
+    shutil.rmtree(unfinished)
     first = tree(tmp_path / "scores" / "a")
     again = metavad(*arguments)
     assert again.code == 0, again.err

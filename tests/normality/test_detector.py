@@ -212,5 +212,5 @@ def test_more_than_a_thousand_pictures_keep_their_order(kept, tmp_path):
 def test_a_detector_of_the_old_format_is_one_line(kept, tmp_path):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "detector.json").write_text(json.dumps({"format": 1, "sha256": "0" * 64, **kept.facts}))
-    with pytest.raises(BundleError, match=r"of format 7, found one of format 1 .*; make it again with `metavad adapt`"):
+    with pytest.raises(BundleError, match=r"of format 8, found one of format 1 .*; make it again with `metavad adapt`"):
         load_detector(tmp_path / "old")

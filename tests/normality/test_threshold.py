@@ -125,6 +125,12 @@ def test_what_another_threshold_would_mean_is_counted_on_the_cameras_own_footage
     assert alarms_at(model, float(np.quantile(peaks, 0.9)), 20.0, 5e4, own) == 5e4
 
 
+def test_a_lower_threshold_never_means_fewer_alarms(model):
+    own = one_video(np.random.default_rng(3).exponential(1.0, 2000))
+    found = [alarms_at(model, score, 20.0, 10.0, own) for score in np.linspace(20.0, 0.0, 200)]
+    assert found == sorted(found)
+
+
 def test_beyond_what_was_counted_it_follows_the_cameras_own_tail(model):
     """Of a tail twice as wide, a score a few nats lower is passed less often."""
     rng, alarms = np.random.default_rng(3), []
