@@ -17,7 +17,18 @@ from metavad.normality.own_footage import OwnFootage
 from metavad.threads import one_thread
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["LASTS", "MINUTE", "NOVELTY", "RATE", "MemoryBank", "Scale", "bank_feature", "farthest", "novelty_scale"]
+__all__ = [
+    "LASTS",
+    "MINUTE",
+    "NOVELTY",
+    "RATE",
+    "MemoryBank",
+    "Scale",
+    "bank_feature",
+    "farthest",
+    "novelty_scale",
+    "patch_distances",
+]
 
 NOVELTY = "novelty"
 """What its feature is called among those of a tick, and it among the experts of a reason."""
@@ -181,6 +192,20 @@ def bank_feature(size: tuple[int, int], device: str | None = None) -> PatchesFea
     feature = PatchesFeature(PatchesConfig(short_side=min(SHORT_SIDE, own), rate=RATE), device)
     feature.frames_kept = 0.0
     return feature
+
+
+@one_thread()
+def patch_distances(row: ByteArray, other: ByteArray) -> FloatArray:
+    """Root mean square distance (h, w) of each patch of a picture (152, h, w) to the nearest of another one, at its
+    place or beside it, in standard deviations of a channel."""
+    asked, there = (torch.from_numpy(np.array(each).view(np.int8)).float() / STEPS for each in (row, other))
+    height, width = asked.shape[1:]
+    around = functional.pad(there, [NEAR // 2] * 4, value=math.inf)
+    shifted = (
+        around[:, down : down + height, across : across + width] for down in range(NEAR) for across in range(NEAR)
+    )
+    nearest = torch.stack([(asked - each).square().sum(0) for each in shifted]).amin(0)
+    return np.asarray((nearest / CHANNELS).sqrt().double().numpy())
 
 
 def farthest(distances: FloatArray) -> float:

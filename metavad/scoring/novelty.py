@@ -11,7 +11,8 @@ import torch
 from torch.nn import functional
 
 from metavad.clock import when_text
-from metavad.normality.memory_bank import LASTS, NOVELTY, MemoryBank, farthest
+from metavad.normality.memory_bank import LASTS, NOVELTY, MemoryBank, farthest, patch_distances
+from metavad.scoring.events import LONGEST
 from metavad.scoring.explain import Explanation, whereabouts
 from metavad.types import ByteArray, FloatArray
 
@@ -19,6 +20,8 @@ __all__ = ["Look", "Novelty", "NoveltyTrace", "novelty_scores"]
 
 _SLACK = 1e-6
 """Seconds, as in smoothing."""
+EVERY = 60.0
+"""Seconds between two looks by which it is known what stood there."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,16 @@ class Look:
 
     row: ByteArray
     """Its patches (152, h, w)."""
+    familiar: FloatArray
+    """Of these from what stood there for five of the last ten minutes (h, w)."""
     distances: FloatArray
-    """Of these from the bank (h, w)."""
-    ticks: int
+    """Of these from that and from the bank, whichever is nearer (h, w)."""
+    ticks: int = 0
     """Of the last ten seconds, those that show it."""
+
+    def by(self, bank: MemoryBank) -> "Look":
+        """The same by a bank."""
+        return replace(self, distances=np.minimum(bank.distances(self.row), self.familiar))
 
 
 @dataclass(frozen=True)
@@ -80,11 +89,12 @@ class Novelty:
         return Explanation(text, {NOVELTY: 1.0}, place)
 
     def by(self, bank: MemoryBank, known: dict[int, FloatArray]) -> "Novelty":
-        """The same by another bank; ``known`` holds distances from it, by identity of the row, and is added to."""
+        """The same by another bank; ``known`` holds distances from it, by identity of what is familiar; it is added to."""
         for look in self.looks:
-            if id(look.row) not in known:
-                known[id(look.row)] = bank.distances(look.row)
-        return Novelty(bank, tuple(replace(each, distances=known[id(each.row)]) for each in self.looks), self.is_over)
+            if id(look.familiar) not in known:
+                known[id(look.familiar)] = look.by(bank).distances
+        looks = tuple(replace(each, distances=known[id(each.familiar)]) for each in self.looks)
+        return Novelty(bank, looks, self.is_over)
 
 
 def novelty_scores(bank: MemoryBank, rows: ByteArray, seconds: FloatArray) -> FloatArray:
@@ -94,18 +104,25 @@ def novelty_scores(bank: MemoryBank, rows: ByteArray, seconds: FloatArray) -> Fl
 
 
 class NoveltyTrace:
-    """The ticks of one recording, as they come, to what lasts in them."""
+    """The ticks of one recording, as they come, to what lasts in them.
+
+    What has stood at its place for as long as an event may last is no longer new. It was told once, and does not alarm
+    for ever.
+    """
 
     def __init__(self, bank: MemoryBank) -> None:
-        self._bank, self._begin = bank, math.nan
+        self._bank, self._begin, self._looked = bank, math.nan, math.nan
         self._looks = deque[tuple[Look, deque[float]]]()
+        self._before = deque[tuple[float, ByteArray]]()
 
     def push(self, row: ByteArray, seconds: float) -> Novelty:
         """The next tick: the patches of its picture (152, h, w), the same ones until the next look."""
         if not self._looks:
             self._begin = seconds
-        if not self._looks or not self._is_last(row):
-            self._looks.append((Look(row, self._bank.distances(row), 0), deque()))
+        if not self._looks or not self._is_last(row) or seconds >= self._looked + EVERY - _SLACK:
+            self._looked = seconds
+            familiar = self._familiar(row, seconds)
+            self._looks.append((Look(row, familiar, familiar).by(self._bank), deque()))
         self._looks[-1][1].append(seconds)
         for _, times in self._looks:
             while times and times[0] < seconds - LASTS - _SLACK:
@@ -120,11 +137,23 @@ class NoveltyTrace:
         known: dict[int, FloatArray] = {}
         found = [each.by(bank, known) for each in latest]
         for place, (look, times) in enumerate(self._looks):
-            if id(look.row) not in known:
-                known[id(look.row)] = bank.distances(look.row)
-            self._looks[place] = replace(look, distances=known[id(look.row)]), times
+            if id(look.familiar) not in known:
+                known[id(look.familiar)] = look.by(bank).distances
+            self._looks[place] = replace(look, distances=known[id(look.familiar)]), times
         self._bank = bank
         return found
+
+    def _familiar(self, row: ByteArray, seconds: float) -> FloatArray:
+        """How far each patch (h, w) is from what stood at its place, or beside it, for five of the last ten minutes."""
+        while self._before and self._before[0][0] < seconds - 2 * LONGEST - _SLACK:
+            self._before.popleft()
+        stood = [patch_distances(row, each) for time, each in self._before if time <= seconds - EVERY + _SLACK]
+        if not self._before or self._before[-1][0] <= seconds - EVERY + _SLACK:
+            self._before.append((seconds, row))
+        enough = round(LONGEST / EVERY)
+        if len(stood) < enough:
+            return np.full(self._bank.grid, np.inf)
+        return np.asarray(np.partition(stood, enough - 1, axis=0)[enough - 1])
 
     def _is_last(self, row: ByteArray) -> bool:
         last = self._looks[-1][0].row

@@ -119,6 +119,27 @@ def test_each_tick_counts_whether_the_picture_is_new_or_not(monkeypatch):
     assert np.isnan(trace.push(one, 9.0).score)  # no scale is known
 
 
+@pytest.mark.parametrize("is_same", [True, False], ids=["the same bits", "with noise"])
+def test_what_stood_for_five_minutes_is_no_longer_new(is_same):
+    """Told once; what comes then is new all the same, and what goes leaves what was always there."""
+    usual, bag, cat = drawn(1)[0], drawn(1, 1)[0], drawn(1, 2)[0]
+    noise = np.random.default_rng(5).integers(-1, 2, (1200, *usual.shape)) * (not is_same)
+
+    def picture(second):
+        row = usual.view(np.int8).astype(int)
+        row[:, :, :2] = bag.view(np.int8)[:, :, :2] if 100 <= second < 1000 else row[:, :, :2]
+        row[:, :, 3:] = cat.view(np.int8)[:, :, 3:] if 700 <= second < 720 else row[:, :, 3:]
+        return np.clip(row + noise[second], -127, 127).astype(np.int8).view(np.uint8)
+
+    trace = NoveltyTrace(bank_of(usual[None]))
+    found = np.array([trace.push(picture(second), float(second)).distance for second in range(1200)])
+    high, low = 0.5 * found[200], 0.2 * found[200]
+    assert (found[115:400] > high).all(), "it has just come"
+    assert (found[480:700] < low).all() and (found[720 + 15 : 1000] < low).all(), "it has stood there long enough"
+    assert (found[712:720] > high).all(), "something else"
+    assert (found[1015:] < low).all(), "it is gone"
+
+
 def test_another_bank_from_now_on_is_as_if_it_had_been_from_the_beginning():
     first, second, rows = bank_of(drawn(6)), bank_of(drawn(4, 2)), drawn(20, 1)
     trace, other = NoveltyTrace(first), NoveltyTrace(second)
