@@ -89,7 +89,7 @@ class Novelty:
         return Explanation(text, {NOVELTY: 1.0}, place)
 
     def by(self, bank: MemoryBank, known: dict[int, FloatArray]) -> "Novelty":
-        """The same by another bank; ``known`` holds distances from it, by identity of what is familiar; it is added to."""
+        """The same by another bank; ``known`` holds distances from it, by identity of what is familiar; added to."""
         for look in self.looks:
             if id(look.familiar) not in known:
                 known[id(look.familiar)] = look.by(bank).distances
