@@ -382,6 +382,9 @@ def page(record: ScriptRecord) -> str:
         "|" + "---|" * len(SHOWN),
         *("| " + " | ".join(str(row.get(name, "")) for name in SHOWN) + " |" for row in rows),
         "",
+        "Memory growth is the median of the last quarter less that of the second. It ends once the page of the last "
+        "hundred events is full ([found](findings.md#speed) over 40,000 frames).",
+        "",
         f"In {facts['minutes']:g} minutes, on {facts['cores']} cores (load average {facts['load average'][0]} at the "
         f"end), {total['lost']} of {total['expected']} events were lost, {total['doubled']} doubled, "
         f"{total['unexpected']} found where nothing happened; {total['dropped']} frames were dropped. What did not lie "
