@@ -38,6 +38,7 @@ __all__ = [
     "MissingDataError",
     "NonFiniteError",
     "OutputError",
+    "ProcessError",
     "ShotsError",
     "SuiteError",
     "UsageError",
