@@ -4,7 +4,6 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 from threading import Thread
@@ -32,23 +31,23 @@ def side_by_side(work: Iterable[Callable[[], Found]], jobs: int) -> Generator[Fo
         return
     known: dict[str | tuple[str, type[Warning], int], int] = {}
     calls = (delayed(_tried)(each, Path.cwd(), os.getpid()) for each in work)
-    with closing(Parallel(n_jobs=jobs, return_as="generator", max_nbytes=None)(calls)) as finished:
-        try:
-            for done in finished:
-                for message, category, file, line in done.warned:
-                    warnings.warn_explicit(message, category, file, line, registry=known)
-                if done.error is not None:
-                    raise done.error
-                yield done.found
-        except BrokenProcessPool as error:
-            raise ProcessError(
-                "expected processes to end by themselves, found one that was killed, as systems do for want of memory; "
-                "start again with fewer side by side"
-            ) from error
-        finally:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that there was work left
-                finished.close()
+    finished = Parallel(n_jobs=jobs, return_as="generator", max_nbytes=None)(calls)
+    try:
+        for done in finished:
+            for message, category, file, line in done.warned:
+                warnings.warn_explicit(message, category, file, line, registry=known)
+            if done.error is not None:
+                raise done.error
+            yield done.found
+    except BrokenProcessPool as error:
+        raise ProcessError(
+            "expected processes to end by themselves, found one that was killed, as systems do for want of memory; "
+            "start again with fewer side by side"
+        ) from error
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that there was work left
+            finished.close()
 
 
 class _Done(NamedTuple, Generic[Found]):

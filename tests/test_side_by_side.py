@@ -95,8 +95,11 @@ list(side_by_side([partial(work, name) for name in "ab"], 2))
             time.sleep(0.1)
         command.kill()
     processes = [int((tmp_path / name).read_text()) for name in "ab"]
-    while any(is_alive(process) for process in processes):
+    for _ in range(600):
+        if not any(is_alive(process) for process in processes):
+            return
         time.sleep(0.1)
+    pytest.fail(f"still there: {processes}")
 
 
 def is_alive(process):

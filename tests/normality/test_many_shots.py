@@ -42,7 +42,7 @@ def offsets(model):
     return {name: torch.tensor(each.offset) for name, each in model.calibrations.items()}
 
 
-def same(one, other, **limits):
+def assert_same(one, other, **limits):
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, other[name], **limits, equal_nan=True, msg=name)
@@ -65,9 +65,9 @@ def test_sixty_shots_part_by_part_make_the_model_of_all_at_once(tiny_base, suppo
     parted = fitted(tiny_base, support)
     monkeypatch.setattr(parts, "WHOLE", 1000)
     whole = fitted(tiny_base, support)
-    same(parted.params, whole.params, rtol=0, atol=1e-6)
-    same(parted.memory, whole.memory, rtol=1e-6, atol=1e-6)
-    same(offsets(parted), offsets(whole), rtol=0, atol=1e-4)
+    assert_same(parted.params, whole.params, rtol=0, atol=1e-6)
+    assert_same(parted.memory, whole.memory, rtol=1e-6, atol=1e-6)
+    assert_same(offsets(parted), offsets(whole), rtol=0, atol=1e-4)
 
 
 def test_up_to_fifty_shots_how_they_are_parted_changes_no_bit(tiny_base, support, monkeypatch):
@@ -75,9 +75,9 @@ def test_up_to_fifty_shots_how_they_are_parted_changes_no_bit(tiny_base, support
     found = fitted(tiny_base, fifty)
     monkeypatch.setattr(parts, "TICKS", 40)
     again = fitted(tiny_base, fifty)
-    same(found.params, again.params, rtol=0, atol=0)
-    same(found.memory, again.memory, rtol=0, atol=0)
-    same(offsets(found), offsets(again), rtol=0, atol=0)
+    assert_same(found.params, again.params, rtol=0, atol=0)
+    assert_same(found.memory, again.memory, rtol=0, atol=0)
+    assert_same(offsets(found), offsets(again), rtol=0, atol=0)
     assert torch.equal(found.support.frames.nan_to_num(-1), again.support.frames.nan_to_num(-1))
 
 
