@@ -3,6 +3,7 @@
 import math
 import shlex
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -142,35 +143,52 @@ def score_videos(
     again = [video for video in starts if annotate and video not in left and not (places[video] / ANNOTATED).is_file()]
     jobs = max(1, min(jobs, len(left) + len(again)))
     inside = progress if jobs == 1 else SILENT
-    work = [
-        partial(_scored_lines, found, video, start, places[video], results[video], annotate, inside)
-        for video, start in starts.items()
-    ]
-    with closing(side_by_side(work, jobs)) as finished:
-        for _ in along(progress, "Scoring", work):
+    videos = [_Asked(found, video, start, places[video], results[video], annotate) for video, start in starts.items()]
+    with closing(side_by_side([partial(each.lines, inside) for each in videos], jobs)) as finished:
+        for _ in along(progress, "Scoring", videos):
             say(*next(finished))
 
 
-def _scored_lines(
-    found: "Detector",
-    video: "Video",
-    start: "StartTime | None",
-    place: Path,
-    result: "Result",
-    annotate: bool,
-    progress: "Progress",
-) -> list[str]:
-    """Score one video unless that is done; what is said of it."""
-    from metavad.files import claimed
-    from metavad.scoring.results import ANNOTATED, check_place
+@dataclass(frozen=True)
+class _Asked:
+    """A video that is to be scored, and where its scores go."""
 
-    with claimed(place):
-        if not check_place(place, result):
-            return _found(_score_video(found, video, start, place, result, annotate, progress), place)
-        if annotate and not (place / ANNOTATED).is_file():
-            _annotate_again(found, video, place, progress)
-            return [f"{video.name}: scored already, its video is new; {place}"]
-        return [f"{video.name}: scored already; {place}"]
+    detector: "Detector"
+    video: "Video"
+    start: "StartTime | None"
+    place: Path
+    result: "Result"
+    annotate: bool
+
+    def lines(self, progress: "Progress") -> list[str]:
+        """Score it unless that is done; what is said of it."""
+        from metavad.files import claimed
+        from metavad.scoring.results import ANNOTATED, check_place
+
+        with claimed(self.place):
+            if not check_place(self.place, self.result):
+                return _found(self._score(progress), self.place)
+            if self.annotate and not (self.place / ANNOTATED).is_file():
+                _annotate_again(self.detector, self.video, self.place, progress)
+                return [f"{self.video.name}: scored already, its video is new; {self.place}"]
+            return [f"{self.video.name}: scored already; {self.place}"]
+
+    def _score(self, progress: "Progress") -> "EventsRecord":
+        """All that is written of it; what was found."""
+        from metavad.files import atomic_directory
+        from metavad.scoring.annotated import write_annotated
+        from metavad.scoring.results import ANNOTATED, write_result
+        from metavad.scoring.tick_log import TickLog
+
+        detector, video, crop = self.detector, self.video, self.detector.camera.crop
+        with atomic_directory(self.place) as beside, TickLog(beside) as log:
+            watch = log.watch if self.annotate else iter
+            found = write_result(beside, detector, video, self.result, start=self.start, watch=watch, progress=progress)
+            (beside / "timeline.png").write_bytes(_timeline(found[1], detector.threshold))
+            if self.annotate:
+                scores = beside / "scores.csv"
+                write_annotated(beside / ANNOTATED, video, crop, found, log, scores, progress=progress)
+        return found[0]
 
 
 def _found(record: "EventsRecord", place: Path) -> list[str]:
@@ -200,31 +218,6 @@ def _check_paths(videos: list[Path]) -> None:
     for path in videos:
         if not path.exists():
             raise VideoError(f"{path}: expected a video or a folder of frames, found nothing; check the path")
-
-
-def _score_video(
-    detector: "Detector",
-    video: "Video",
-    start: "StartTime | None",
-    place: Path,
-    result: "Result",
-    annotate: bool,
-    progress: "Progress",
-) -> "EventsRecord":
-    """All that is written of one video; what was found."""
-    from metavad.files import atomic_directory
-    from metavad.scoring.annotated import write_annotated
-    from metavad.scoring.results import ANNOTATED, write_result
-    from metavad.scoring.tick_log import TickLog
-
-    with atomic_directory(place) as beside, TickLog(beside) as log:
-        watch = log.watch if annotate else iter
-        found = write_result(beside, detector, video, result, start=start, watch=watch, progress=progress)
-        (beside / "timeline.png").write_bytes(_timeline(found[1], detector.threshold))
-        if annotate:
-            crop, scores = detector.camera.crop, beside / "scores.csv"
-            write_annotated(beside / ANNOTATED, video, crop, found, log, scores, progress=progress)
-    return found[0]
 
 
 def _annotate_again(detector: "Detector", video: "Video", place: Path, progress: "Progress") -> None:
