@@ -34,6 +34,7 @@ from metavad.runs import runs
 from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
+from metavad.scoring.before import Clocks
 from metavad.scoring.calibrating import calibrate
 from metavad.scoring.events import Event, find_events
 from metavad.scoring.results import folders_of_scores
@@ -92,7 +93,8 @@ def _calibrated(base: Base, scene: Scene, shots: int, out: Path, *, whole: bool)
         store = Store(out / "cache")
         detector = adapt(base, scene, shots=shots, alarms_per_day=ALARMS[1], store=store)
         budget = 2 * SECONDS_PER_DAY if whole else None  # more than it is
-        save_detector(place, calibrate(detector, scene, budget=budget, store=store).detector)
+        begins = Clocks(scene.crop, store).in_a_row(scene.normal).begins
+        save_detector(place, calibrate(detector, scene, budget=budget, begins=begins, store=store).detector)
     return load_detector(place)
 
 
@@ -102,7 +104,7 @@ def _scored(videos: Sequence[Path], place: Path, given: argparse.Namespace) -> d
     goes_on = place.exists() and not times.exists()
     begun = time.perf_counter(), _core_seconds()
     command = [sys.executable, "-m", "metavad", "score", *videos, "--detector", given.out / "detector"]
-    command += ["--out", place, "--jobs", given.jobs, "--no-file-time"]
+    command += ["--out", place, "--jobs", given.jobs, "--no-file-time", "--consecutive"]
     if not times.exists():
         subprocess.run(list(map(str, command)), stdout=subprocess.DEVNULL, check=True)
         wall, cores = time.perf_counter() - begun[0], _core_seconds() - begun[1]

@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 __all__ = [
     "BaseFolder",
     "Commands",
+    "Consecutive",
     "Data",
     "DetectorAlarms",
     "DetectorThreshold",
@@ -69,6 +70,14 @@ DetectorAlarms = Annotated[
 ]
 DetectorThreshold = Annotated[
     float | None, typer.Option(metavar="X", help="Alarm over this score instead.", show_default=False)
+]
+Consecutive = Annotated[
+    bool,
+    typer.Option(
+        "--consecutive",
+        help="Each video goes on where the one before it ends: what stands there is not new again in the next. Else "
+        "where their times say so.",
+    ),
 ]
 Seed = Annotated[
     int, typer.Option(metavar="N", callback=between(0, 2**32 - 1), help="Seed of everything that is drawn at random.")

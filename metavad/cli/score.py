@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import DetectorAlarms, DetectorThreshold, Device, ProgressKind, between, device_named
+from metavad.cli.options import (
+    Consecutive,
+    DetectorAlarms,
+    DetectorThreshold,
+    Device,
+    ProgressKind,
+    between,
+    device_named,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +27,8 @@ if TYPE_CHECKING:
     from metavad.normality.detector import Detector
     from metavad.progress import Progress
     from metavad.scenes.scene import Video
+    from metavad.scoring.before import Clocks, Past
+    from metavad.scoring.novelty import Stood
     from metavad.scoring.results import EventsRecord, Outline, PeakRecord, Result
 
 __all__ = ["PAGE", "register", "score", "score_videos"]
@@ -65,6 +75,7 @@ def score(
     no_file_time: Annotated[
         bool, typer.Option("--no-file-time", help="Do not believe the time that a file says it was recorded at.")
     ] = False,
+    consecutive: Consecutive = False,
     jobs: Annotated[int, typer.Option(metavar="N", callback=between(1, 1024), help="Videos scored side by side.")] = 1,
     device: Device = "auto",
     progress: ProgressKind = "auto",
@@ -83,14 +94,22 @@ def score(
     _check_paths(videos)
     from metavad.normality.detector import load_detector
     from metavad.report.scores_page import write_scores_page
+    from metavad.scenes.cache import Store
     from metavad.scenes.listing import scene_of_files
+    from metavad.scoring.before import Clocks
     from metavad.scoring.results import folders_of_scores
 
     with resuming("the same command goes on with the videos that are left"):
         found = moved_to(load_detector(detector).on(where), alarms_per_day, threshold)
         chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
-        starts = {each: _start_of(each, len(chosen), start_time, file_too=not no_file_time) for each in chosen}
-        score_videos(found, starts, out, annotate=video, jobs=jobs, progress=reporter)
+        number = 1 if consecutive else len(chosen)
+        starts = {each: _start_of(each, number, start_time, file_too=not no_file_time) for each in chosen}
+        known = {each: start.time.timestamp() for each, start in starts.items() if start is not None}
+        clocks = Clocks(found.camera.crop, Store(), known)
+        if consecutive:
+            clocks = clocks.in_a_row(chosen)
+            starts = starts if start_time is None or "%" in start_time else _from_the_first(starts, clocks.begins)
+        score_videos(found, starts, out, clocks=clocks, annotate=video, jobs=jobs, progress=reporter)
         write_scores_page(out / PAGE, folders_of_scores(out))
         say(f"Open {out / PAGE}: the score over time, and all events.")
 
@@ -112,17 +131,32 @@ def _start_of(video: "Video", videos: int, given: str | None, *, file_too: bool)
     return given_start_time(given, video.name)
 
 
+def _from_the_first(
+    starts: "dict[Video, StartTime | None]", begins: "dict[Video, float]"
+) -> "dict[Video, StartTime | None]":
+    """When videos were taken of which each goes on where the one before ends, by the time of the first."""
+    from metavad.clock import StartTime, time_at
+
+    first = next(iter(starts.values()))
+    times = {video: None if first is None else time_at(first.time, seconds) for video, seconds in begins.items()}
+    return {
+        video: None if first is None or time is None else StartTime(time, first.source) for video, time in times.items()
+    }
+
+
 def score_videos(
     found: "Detector",
     starts: "dict[Video, StartTime | None]",
     out: Path,
     *,
+    clocks: "Clocks | None" = None,
     annotate: bool,
     jobs: int = 1,
     progress: "Progress",
 ) -> None:
     """Score videos, with when they were taken, into a folder each under ``out``, and say what was found.
 
+    ``clocks`` say what was there before each begins.
     ``jobs`` of them side by side, in processes; then progress counts whole videos. The same bits whatever it is.
     """
     from metavad.cli.terminal import say
@@ -136,14 +170,18 @@ def score_videos(
     if annotate:
         check_encoder()
     places = {video: out / folder_name(video.name) for video in starts}
-    results = {video: result_of(found, video, start) for video, start in starts.items()}
+    pasts = {video: () if clocks is None or found.bank is None else clocks.past(video, 0) for video in starts}
+    results = {video: result_of(found, video, start, pasts[video]) for video, start in starts.items()}
     left = [video for video, result in results.items() if not check_place(places[video], result)]
     for video in along(progress, "Looking at the videos", left):  # a wrong one is said before the first is scored
         check_video(found, video)
     again = [video for video in starts if annotate and video not in left and not (places[video] / ANNOTATED).is_file()]
     jobs = max(1, min(jobs, len(left) + len(again)))
     inside = progress if jobs == 1 else SILENT
-    videos = [_Asked(found, video, start, places[video], results[video], annotate) for video, start in starts.items()]
+    videos = [
+        _Asked(found, video, start, pasts[video], places[video], results[video], annotate)
+        for video, start in starts.items()
+    ]
     with closing(side_by_side([partial(each.lines, inside) for each in videos], jobs)) as finished:
         for _ in along(progress, "Scoring", videos):
             say(*next(finished))
@@ -156,6 +194,7 @@ class _Asked:
     detector: "Detector"
     video: "Video"
     start: "StartTime | None"
+    past: "tuple[Past, ...]"
     place: Path
     result: "Result"
     annotate: bool
@@ -169,9 +208,32 @@ class _Asked:
             if not check_place(self.place, self.result):
                 return _found(self._score(progress), self.place)
             if self.annotate and not (self.place / ANNOTATED).is_file():
-                _annotate_again(self.detector, self.video, self.place, progress)
+                self._annotate_again(progress)
                 return [f"{self.video.name}: scored already, its video is new; {self.place}"]
             return [f"{self.video.name}: scored already; {self.place}"]
+
+    def _stood(self) -> "tuple[Stood, ...]":
+        """What was there before it begins."""
+        from metavad.scenes.cache import Store
+        from metavad.scoring.before import stood_in
+
+        (stood,) = stood_in(self.detector, [self.past], Store())
+        return stood
+
+    def _annotate_again(self, progress: "Progress") -> None:
+        """The annotated video of scores that are there: the maps are computed again, to the same bits."""
+        from collections import deque
+
+        from metavad.scoring.annotated import write_annotated
+        from metavad.scoring.results import ANNOTATED, read_result
+        from metavad.scoring.stream import score_after
+        from metavad.scoring.tick_log import TickLog
+
+        detector, video, place = self.detector, self.video, self.place
+        with TickLog(place) as log:
+            deque(log.watch(score_after(self._stood(), detector, video, progress=progress)), maxlen=0)
+            crop, found = detector.camera.crop, read_result(place)
+            write_annotated(place / ANNOTATED, video, crop, found, log, place / "scores.csv", progress=progress)
 
     def _score(self, progress: "Progress") -> "EventsRecord":
         """All that is written of it; what was found."""
@@ -183,7 +245,16 @@ class _Asked:
         detector, video, crop = self.detector, self.video, self.detector.camera.crop
         with atomic_directory(self.place) as beside, TickLog(beside) as log:
             watch = log.watch if self.annotate else iter
-            found = write_result(beside, detector, video, self.result, start=self.start, watch=watch, progress=progress)
+            found = write_result(
+                beside,
+                detector,
+                video,
+                self.result,
+                start=self.start,
+                stood=self._stood(),
+                watch=watch,
+                progress=progress,
+            )
             (beside / "timeline.png").write_bytes(_timeline(found[1], detector.threshold))
             if self.annotate:
                 scores = beside / "scores.csv"
@@ -218,21 +289,6 @@ def _check_paths(videos: list[Path]) -> None:
     for path in videos:
         if not path.exists():
             raise VideoError(f"{path}: expected a video or a folder of frames, found nothing; check the path")
-
-
-def _annotate_again(detector: "Detector", video: "Video", place: Path, progress: "Progress") -> None:
-    """The annotated video of scores that are there: the maps are computed again, to the same bits."""
-    from collections import deque
-
-    from metavad.scoring.annotated import write_annotated
-    from metavad.scoring.results import ANNOTATED, read_result
-    from metavad.scoring.stream import score
-    from metavad.scoring.tick_log import TickLog
-
-    with TickLog(place) as log:
-        deque(log.watch(score(detector, video, progress=progress)), maxlen=0)
-        crop, found = detector.camera.crop, read_result(place)
-        write_annotated(place / ANNOTATED, video, crop, found, log, place / "scores.csv", progress=progress)
 
 
 def _highest(record: "EventsRecord", place: Path) -> list[str]:

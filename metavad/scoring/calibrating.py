@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,12 +15,14 @@ from metavad.normality.own_regimes import Look, named, own_regimes
 from metavad.normality.regimes import LIGHT
 from metavad.progress import SILENT, Progress, along
 from metavad.scenes.cache import Store, content_key
-from metavad.scenes.scene import Crop, Scene
+from metavad.scenes.scene import Crop, Scene, Video
 from metavad.scenes.video import probe, read_colour
+from metavad.scoring.before import Clocks, Past, digest_of, stood_in
 from metavad.scoring.crossed_banks import blank_bank, crossed_banks, whole_bank
 from metavad.scoring.notable import NotableCluster, notable_clusters
+from metavad.scoring.novelty import Stood
 from metavad.scoring.pieces import TIE, Piece, has_a_bank, pieces_of
-from metavad.scoring.stream import score
+from metavad.scoring.stream import score, score_after
 from metavad.threads import one_thread
 from metavad.types import FloatArray, IntArray
 
@@ -49,6 +51,7 @@ def calibrate(
     scene: Scene,
     *,
     budget: float | None = None,
+    begins: Mapping[Video, float] | None = None,
     store: Store | None = None,
     progress: Progress = SILENT,
 ) -> Calibrated:
@@ -60,6 +63,8 @@ def calibrate(
         budget: seconds of footage that are scored, spread over all of it; by default what the promise needs, 3 / A
             days for A alarms a day, and an hour at least. What was scored is kept in the cache: whoever was stopped
             goes on from there.
+        begins: where the times of normal videos are 0, in seconds on one clock, where that is known: what stood at the
+            end of one is not new in the next.
         store: the cache of decoded and derived arrays; by default the one that ``METAVAD_CACHE`` or the system names.
         progress: is told how far the work is; silent by default.
 
@@ -73,18 +78,24 @@ def calibrate(
     store = store or Store()
     pieces = pieces_of(detector, scene, budget=budget, store=store)
     banks = crossed_banks(replace(detector, bank=None), pieces, store, progress)
+    clocks = Clocks(detector.camera.crop, store, begins)
+    pasts = [
+        () if bank is None else clocks.past(piece.video, piece.frames[0])
+        for piece, bank in zip(pieces, banks, strict=True)
+    ]
+    stood = stood_in(detector, pasts, store, progress)
     windows, digests = _Windows(), dict[int, str]()
-    for piece, bank in along(progress, "Calibrating", list(zip(pieces, banks, strict=True))):
+    for piece, bank, past, there in along(progress, "Calibrating", list(zip(pieces, banks, pasts, stood, strict=True))):
         silent = replace(detector, threshold=math.inf, regimes=(), bank=bank)
         if id(bank) not in digests:
             digests[id(bank)] = _model_digest(silent)
-        key = _key(detector.camera.crop, digests[id(bank)], piece)
-        windows.add(piece.video.name, store.array(key, lambda: _scored(silent, piece, progress)))  # noqa: B023
+        key = _key(detector.camera.crop, digests[id(bank)], piece, past)
+        windows.add(piece.video.name, store.array(key, lambda: _scored(silent, piece, there, progress)))  # noqa: B023
     calibrated = windows.calibrated(detector, scene, whole_bank(banks))
     own = calibrated.own
     length = float(np.count_nonzero(own.known)) * (detector.model.scoring.past + detector.model.scoring.future)
     crossed = {piece: bank for piece, bank in zip(pieces, banks, strict=True) if bank is not None}
-    return Calibrated(calibrated, length, notable_clusters(calibrated, scene, crossed, store, progress))
+    return Calibrated(calibrated, length, notable_clusters(calibrated, scene, crossed, clocks, store, progress))
 
 
 def pace(detector: Detector, pieces: Sequence[Piece]) -> float:
@@ -104,21 +115,22 @@ def _model_digest(detector: Detector) -> str:
     return replace(detector, threshold=0.0, promise=promise, own=OwnFootage(), pictures=(), regimes=()).digest
 
 
-def _key(crop: Crop, digest: str, piece: Piece) -> dict[str, object]:
+def _key(crop: Crop, digest: str, piece: Piece, past: Sequence[Past]) -> dict[str, object]:
     return {
         "kind": "calibration",
-        "version": 4,
+        "version": 5,
         "detector": digest,
         "looks": RATE,
         "video": [piece.video.name, content_key(piece.video)],
         "crop": crop.sides,
         "frames": list(piece.frames),
+        "before": digest_of(past),
     }
 
 
-def _scored(detector: Detector, piece: Piece, progress: Progress) -> FloatArray:
+def _scored(detector: Detector, piece: Piece, stood: Sequence[Stood], progress: Progress) -> FloatArray:
     """When each window of a piece begins, its peak, its novelty, and its light (3 + 6, N)."""
-    frames = score(detector, piece.video, frames=piece.frames, progress=progress)
+    frames = score_after(stood, detector, piece.video, frames=piece.frames, progress=progress)
     rows = np.array([(frame.index, frame.seconds, frame.score, frame.novelty, *frame.light) for frame in frames])
     if not len(rows):
         return np.zeros((3 + LIGHT, 0))

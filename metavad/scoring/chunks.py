@@ -21,7 +21,7 @@ from metavad.normality.regimes import Light, LightNow, RegimeWatch, common_score
 from metavad.scenes.scene import Crop
 from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.frames import FrameScore, TickScore
-from metavad.scoring.novelty import Novelty, NoveltyTrace
+from metavad.scoring.novelty import Novelty, NoveltyTrace, Stood
 from metavad.scoring.regions import find_regions
 from metavad.types import Box, ByteArray, FloatArray
 
@@ -52,8 +52,10 @@ class RecordingScorer:
         *,
         wait: float = math.inf,
         is_whole: bool = False,
+        stood: Sequence[Stood] = (),
     ) -> None:
-        """``number`` is that of the recording, which its scores carry; ``is_whole`` as that of :class:`Smoothing`."""
+        """``number`` is that of the recording, which its scores carry; ``is_whole`` as that of :class:`Smoothing`;
+        ``stood`` as that of :class:`NoveltyTrace`."""
         scoring, self._past = detector.model.scoring, overlap(detector.model)
         self._detector, self._number, self.wait = detector, number, wait
         self._features = {name: feature for name, feature in features.items() if name != NOVELTY}
@@ -66,7 +68,12 @@ class RecordingScorer:
         self._frames = deque[tuple[int, float, int]]()
         self._current: _Final | None = None
         self._watch = RegimeWatch(detector.regimes)
-        self._novelty = None if detector.bank is None else NoveltyTrace(detector.bank)
+        self._novelty = None if detector.bank is None else NoveltyTrace(detector.bank, stood)
+
+    @property
+    def stood(self) -> tuple[Stood, ...]:
+        """What was there in the last ten minutes, for the recording that goes on from this one."""
+        return () if self._novelty is None else self._novelty.stood
 
     def push(self, index: int, seconds: float, row: Row | None) -> list[FrameScore]:
         """The next frame, with its row where it is a tick, as the first one is; the scores that are final by now."""

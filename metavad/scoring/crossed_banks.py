@@ -1,7 +1,7 @@
 """Memory banks of the two halves of a camera's own footage, each for what the other half shows."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -9,8 +9,8 @@ import torch
 from metavad.normality.detector import Detector
 from metavad.normality.memory_bank import MemoryBank, bank_feature
 from metavad.progress import Progress, along
-from metavad.scenes.cache import Store, content_key, video_facts
-from metavad.scenes.video import read_frames, working_size
+from metavad.scenes.cache import Store, video_facts
+from metavad.scoring.looks import bank_size, looks
 from metavad.scoring.pieces import Piece, has_a_bank, planned_seconds
 from metavad.types import ByteArray, FloatArray
 
@@ -54,15 +54,9 @@ def whole_bank(banks: Sequence[MemoryBank | None]) -> MemoryBank | None:
 
 def blank_bank(detector: Detector) -> MemoryBank:
     """One as large as that of a half: to try how long it takes."""
-    size = _size(detector)
+    size = bank_size(detector)
     rows = torch.zeros(LOOKS // 2, *bank_feature(size, detector.model.device).shape(*size), dtype=torch.int8)
     return MemoryBank(rows, (("", 0.0),) * len(rows))
-
-
-def _size(detector: Detector) -> tuple[int, int]:
-    """Height and width of the working pictures."""
-    camera = detector.camera
-    return working_size(camera.height, camera.width, detector.config.data.short_side)
 
 
 def _sides(pieces: Sequence[Piece]) -> list[int]:
@@ -79,22 +73,8 @@ def _looked(detector: Detector, piece: Piece, shares: FloatArray, store: Store) 
     """Patches (152, h, w) of pictures at these shares of a piece, with their video and second."""
     if not len(shares):
         return []
-    camera, short_side = detector.camera, detector.config.data.short_side
-    feature = bank_feature(_size(detector), detector.model.device)
-    first, end = piece.frames
+    camera, (first, end) = detector.camera, piece.frames
     frames = np.unique(np.minimum(first + (shares * (end - first)).astype(int), end - 1))
-
-    def rows() -> Iterator[ByteArray]:
-        for frame in read_frames(piece.video, short_side=short_side, crop=camera.crop, every=frames):
-            yield feature.start()(frame.image, frame.seconds)
-
-    kind = {
-        "kind": "memory bank",
-        "version": 1,
-        "feature": feature.key(),
-        "crop": list(camera.crop.model_dump().values()),
-    }
-    key = kind | {"video": content_key(piece.video), "frames": frames.tolist(), "short_side": short_side}
     seconds = video_facts(store, piece.video, camera.crop).seconds[frames]
-    found = store.array(key, rows)
+    found = looks(detector, piece.video, frames, store)
     return [(row, piece.video.name, float(second)) for row, second in zip(found, seconds, strict=True)]

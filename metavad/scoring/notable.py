@@ -13,9 +13,10 @@ from metavad.progress import Progress, along
 from metavad.scenes.cache import Store, video_facts
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.video import probe
+from metavad.scoring.before import Clocks, stood_in
 from metavad.scoring.events import Event, EventMerger, in_events
 from metavad.scoring.pieces import TIE, Piece
-from metavad.scoring.stream import score
+from metavad.scoring.stream import score_after
 
 __all__ = ["NotableCluster", "notable_clusters", "standing_out"]
 
@@ -44,13 +45,18 @@ def standing_out(detector: Detector) -> list[tuple[Cluster, bool]]:
 
 
 def notable_clusters(
-    detector: Detector, scene: Scene, crossed: Mapping[Piece, MemoryBank], store: Store, progress: Progress
+    detector: Detector,
+    scene: Scene,
+    crossed: Mapping[Piece, MemoryBank],
+    clocks: Clocks,
+    store: Store,
+    progress: Progress,
 ) -> tuple[NotableCluster, ...]:
     """Moments over the threshold, or that stand out; the highest are scored once more, for their reasons."""
     over = [each for each in standing_out(detector) if each[1] or each[0].score > detector.threshold]
     videos = {video.name: video for video in scene.normal}
     return tuple(
-        _explained(_not_knowing(detector, cluster, crossed), videos[cluster.video], cluster, odd, store)
+        _explained(_not_knowing(detector, cluster, crossed), videos[cluster.video], cluster, odd, clocks, store)
         for cluster, odd in along(progress, "Looking again", over[:NAMED])
     )
 
@@ -66,7 +72,9 @@ def _not_knowing(detector: Detector, cluster: Cluster, crossed: Mapping[Piece, M
     return detector
 
 
-def _explained(detector: Detector, video: Video, cluster: Cluster, odd: bool, store: Store) -> NotableCluster:
+def _explained(
+    detector: Detector, video: Video, cluster: Cluster, odd: bool, clocks: Clocks, store: Store
+) -> NotableCluster:
     """The highest event of a cluster; without a reason where scoring from nearby finds none."""
     model = detector.model
     before = max(model.lookback.values()) / model.rate + 2 * (model.scoring.past + model.scoring.future)
@@ -75,7 +83,9 @@ def _explained(detector: Detector, video: Video, cluster: Cluster, odd: bool, st
     first, end = np.searchsorted(seconds, [cluster.start - before, cluster.end + model.scoring.future + TIE]).tolist()
     lower = replace(detector, threshold=0.99 * cluster.score)
     merger = EventMerger(model.scoring.merge, model.scoring.longest)
-    for _ in in_events(score(lower, video, frames=(first, end)), merger, seconds):
+    past = () if detector.bank is None else clocks.past(video, first)
+    (stood,) = stood_in(detector, [past], store)
+    for _ in in_events(score_after(stood, lower, video, frames=(first, end)), merger, seconds):
         pass
     found = max(merger.events, key=lambda each: each.event.score, default=None)
     if found is None or found.cause is None:

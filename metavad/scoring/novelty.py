@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -16,12 +17,17 @@ from metavad.scoring.events import LONGEST
 from metavad.scoring.explain import Explanation, whereabouts
 from metavad.types import ByteArray, FloatArray
 
-__all__ = ["Look", "Novelty", "NoveltyTrace", "novelty_scores"]
+__all__ = ["BEFORE", "EVERY", "Look", "Novelty", "NoveltyTrace", "Stood", "novelty_scores"]
 
 _SLACK = 1e-6
 """Seconds, as in smoothing."""
 EVERY = 60.0
 """Seconds between two looks by which it is known what stood there."""
+BEFORE = 2 * LONGEST
+"""Seconds before a look of which these are."""
+
+Stood: TypeAlias = tuple[float, ByteArray]
+"""What was there before: the second of a look, and its patches (152, h, w)."""
 
 
 @dataclass(frozen=True)
@@ -107,18 +113,26 @@ class NoveltyTrace:
     """The ticks of one recording, as they come, to what lasts in them.
 
     What has stood at its place for as long as an event may last is no longer new. It was told once, and does not alarm
-    for ever.
+    for ever; also not where a recording goes on from another one.
     """
 
-    def __init__(self, bank: MemoryBank) -> None:
+    def __init__(self, bank: MemoryBank, stood: Sequence[Stood] = ()) -> None:
+        """``stood`` is what was there before, on the same clock, the earliest first; what is not before is left out."""
         self._bank, self._begin, self._looked = bank, math.nan, math.nan
         self._looks = deque[tuple[Look, deque[float]]]()
-        self._before = deque[tuple[float, ByteArray]]()
+        self._before = deque(stood)
+
+    @property
+    def stood(self) -> tuple[Stood, ...]:
+        """What was there in the last ten minutes, for the recording that goes on from this one."""
+        return tuple(self._before)
 
     def push(self, row: ByteArray, seconds: float) -> Novelty:
         """The next tick: the patches of its picture (152, h, w), the same ones until the next look."""
         if not self._looks:
             self._begin = seconds
+            while self._before and self._before[-1][0] >= seconds - _SLACK:
+                self._before.pop()
         if not self._looks or not self._is_last(row) or seconds >= self._looked + EVERY - _SLACK:
             self._looked = seconds
             familiar = self._familiar(row, seconds)
@@ -145,7 +159,7 @@ class NoveltyTrace:
 
     def _familiar(self, row: ByteArray, seconds: float) -> FloatArray:
         """How far each patch (h, w) is from what stood at its place, or beside it, for five of the last ten minutes."""
-        while self._before and self._before[0][0] < seconds - 2 * LONGEST - _SLACK:
+        while self._before and self._before[0][0] < seconds - BEFORE - _SLACK:
             self._before.popleft()
         stood = [patch_distances(row, each) for time, each in self._before if time <= seconds - EVERY + _SLACK]
         if not self._before or self._before[-1][0] <= seconds - EVERY + _SLACK:

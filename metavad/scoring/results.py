@@ -22,11 +22,13 @@ from metavad.recordings import recordings, without_gaps
 from metavad.scenes.cache import content_key
 from metavad.scenes.scene import Video
 from metavad.scenes.video import probe
+from metavad.scoring.before import Past, digest_of
 from metavad.scoring.events import LONGEST, Event, EventMerger, FoundEvent, find_events, in_events
 from metavad.scoring.frames import FrameScore, TickScore
+from metavad.scoring.novelty import Stood
 from metavad.scoring.patch_pictures import PatchPictures, inside_crop
 from metavad.scoring.pictures import EventPicture, event_picture
-from metavad.scoring.stream import score
+from metavad.scoring.stream import score_after
 from metavad.types import Box, FloatArray
 
 __all__ = [
@@ -306,6 +308,8 @@ class Result(_Form):
     """In UTC."""
     path: str = ""
     """Where the video was when it was scored; empty where that is no text (a name that is not UTF-8)."""
+    before: str = ""
+    """Digest of the pictures of what stood there before; empty where nobody knows."""
 
 
 def _is_text(path: str) -> bool:
@@ -316,12 +320,19 @@ def _is_text(path: str) -> bool:
     return True
 
 
-def result_of(detector: Detector, video: Video, start: StartTime | None = None) -> Result:
-    """What scores of this video by this detector are the result of."""
+def result_of(detector: Detector, video: Video, start: StartTime | None = None, past: Sequence[Past] = ()) -> Result:
+    """What scores of this video by this detector are the result of; ``past`` is what is known of the time before it."""
     begun = None if start is None else start.time.astimezone(UTC).isoformat()
     path = os.path.abspath(video.path)  # noqa: PTH100 - a link is what it is called
     path = path if _is_text(path) else ""
-    return Result(detector=detector.digest, fps=video.fps, video=content_key(video), start_time=begun, path=path)
+    return Result(
+        detector=detector.digest,
+        fps=video.fps,
+        video=content_key(video),
+        start_time=begun,
+        path=path,
+        before=digest_of(past),
+    )
 
 
 class _Regimes:
@@ -361,19 +372,21 @@ def write_result(
     result: Result,
     *,
     start: StartTime | None = None,
+    stood: Sequence[Stood] = (),
     watch: Callable[[Iterator[FrameScore]], Iterator[FrameScore]] = iter,
     progress: Progress = SILENT,
 ) -> tuple[EventsRecord, Outline]:
     """Score a video of the detector's camera into a folder that is there; what was found, and an outline of all scores.
 
-    ``start`` is when it was taken. Every frame's score passes through ``watch`` on its way.
+    ``start`` is when it was taken, ``stood`` what was there before it begins, on its clock. Every frame's score
+    passes through ``watch`` on its way.
 
     Writes ``scores.csv``, ``events.json``, a picture of each event, or of the highest frames where there is none, and
     ``result.json``. Raises
     :class:`VideoError` as :func:`~metavad.scoring.stream.score` does.
     """
     lights = _Regimes()
-    frames = lights.seen(watch(score(detector, video, progress=progress)))
+    frames = lights.seen(watch(score_after(stood, detector, video, progress=progress)))
     seconds = probe(video, detector.camera.crop).seconds
     merge, longest = detector.model.scoring.merge, detector.model.scoring.longest
     begun = None if start is None else start.time
@@ -575,4 +588,5 @@ _OTHER = {
     "fps": "--fps",
     "video": "video of this name",
     "start_time": "start time",
+    "before": "time before it",
 }

@@ -5,7 +5,7 @@ Each frame's score looks ahead at most half a second.
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from numbers import Real
@@ -41,12 +41,23 @@ from metavad.scenes.video.black_or_frozen import watched
 from metavad.scoring.chunks import CHUNK, LIGHT, RecordingScorer, Row, chunks, overlap, score_chunk
 from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.frames import FrameScore
+from metavad.scoring.novelty import Stood
 from metavad.scoring.prefetch import prefetch
 from metavad.scoring.unknown_light import UnknownLight
 from metavad.threads import one_thread
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
-__all__ = ["PushedFrames", "VideoScores", "check_video", "explain_peak", "hold", "read_by", "score", "score_features"]
+__all__ = [
+    "PushedFrames",
+    "VideoScores",
+    "check_video",
+    "explain_peak",
+    "hold",
+    "read_by",
+    "score",
+    "score_after",
+    "score_features",
+]
 
 _SILENT = 0.1
 """Share of frames that nothing can be said of from which that is said."""
@@ -100,11 +111,25 @@ def score(
             raise UsageError("expected a video of which to score a part, found its frames; push only some of them")
         return _pushed(PushedFrames(detector, crop), video)
     video = video if isinstance(video, Video) else _video_at(video)
+    return score_after((), detector, video, crop=crop, frames=frames, progress=progress)
+
+
+def score_after(
+    stood: Sequence[Stood],
+    detector: Detector,
+    video: Video,
+    *,
+    crop: Crop | None = None,
+    frames: tuple[int, int] | None = None,
+    progress: Progress = SILENT,
+) -> Iterator[FrameScore]:
+    """The same of a video, or a part of it, before which these looks were taken, on the clock of its own times."""
+    crop = detector.camera.crop if crop is None else crop
     facts = probe(video, crop)
     _check_shape(detector, facts, video)
     ticks, inside = tick_frames(facts.seconds, detector.model.rate), (0, facts.frames) if frames is None else frames
     reading = Reading(video, facts, crop, ticks[slice(*np.searchsorted(ticks, inside))])
-    return _frames(detector, reading, inside, progress)
+    return _frames(detector, reading, inside, tuple(stood), progress)
 
 
 def check_video(detector: Detector, video: Video) -> None:
@@ -115,11 +140,19 @@ def check_video(detector: Detector, video: Video) -> None:
 class PushedFrames:
     """Frames of the detector's camera, as a caller gives them, to their scores; holds what the next ones need.
 
-    Where there is a gap in time, another recording begins. ``wait`` and ``is_whole`` are those of
-    :class:`~metavad.scoring.chunks.RecordingScorer`.
+    Where there is a gap in time, another recording begins, that knows what stood there before. ``wait``, ``is_whole``
+    and ``stood`` are those of :class:`~metavad.scoring.chunks.RecordingScorer`.
     """
 
-    def __init__(self, detector: Detector, crop: Crop, *, wait: float = math.inf, is_whole: bool = False) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        crop: Crop,
+        *,
+        wait: float = math.inf,
+        is_whole: bool = False,
+        stood: Sequence[Stood] = (),
+    ) -> None:
         self.recordings = 0
         """How many have begun."""
         self._detector, self._wait, self._is_whole = detector, wait, is_whole
@@ -133,6 +166,12 @@ class PushedFrames:
             )
         self._count, self._gaps, self._lights = 0, Gaps(), UnknownLight("the camera")
         self._recording: _Recording | None = None
+        self._stood = tuple(stood)
+
+    @property
+    def stood(self) -> tuple[Stood, ...]:
+        """What was there in the last ten minutes."""
+        return self._stood if self._recording is None else self._recording.scorer.stood
 
     @one_thread()
     def push(self, picture: Picture, seconds: float) -> list[FrameScore]:
@@ -180,12 +219,18 @@ class PushedFrames:
 
     def _begun(self) -> "_Recording":
         scorer = RecordingScorer(
-            self._detector, self._features, self.recordings, wait=self._wait, is_whole=self._is_whole
+            self._detector,
+            self._features,
+            self.recordings,
+            wait=self._wait,
+            is_whole=self._is_whole,
+            stood=self.stood,
         )
         makers = {name: feature.start() for name, feature in self._features.items()}
         return _Recording(scorer, Ticks(self._detector.model.rate), makers)
 
     def _over(self) -> list[FrameScore]:
+        self._stood = self.stood
         recording, self._recording = self._recording, None
         return [] if recording is None else recording.scorer.finish()
 
@@ -232,13 +277,11 @@ def _video_at(path: str | Path) -> Video:
     return videos[0]
 
 
-def _frames(detector: Detector, reading: Reading, inside: tuple[int, int], progress: Progress) -> Iterator[FrameScore]:
+def _frames(
+    detector: Detector, reading: Reading, inside: tuple[int, int], stood: tuple[Stood, ...], progress: Progress
+) -> Iterator[FrameScore]:
     """Every frame of a file inside these, recording by recording; the next chunk is read meanwhile."""
-    features, facts, data = (
-        read_by(detector),
-        reading.facts,
-        detector.config.data,
-    )
+    features, facts, data = read_by(detector), reading.facts, detector.config.data
     read = read_frames(reading.video, short_side=data.short_side, crop=reading.crop, every=reading.frames)
     whole = inside == (0, facts.frames)
     rows = prefetch(_rows(features, reading, watched(reading.video, read) if whole else read), CHUNK)
@@ -251,12 +294,12 @@ def _frames(detector: Detector, reading: Reading, inside: tuple[int, int], progr
             frames = range(max(start, begin), min(stop, inside[1]))
             if not frames:
                 continue
-            scorer, known = RecordingScorer(detector, features, number), False
+            scorer, known = RecordingScorer(detector, features, number, stood=stood), False
             for frame in _read(scorer, reading, frames, is_tick, rows, task):
                 known = known or frame.cause is not None
                 lights.add(frame)
                 yield frame
-            unknown += 0 if known else stop - start
+            unknown, stood = unknown + (0 if known else stop - start), scorer.stood
     if whole and unknown > _SILENT * facts.frames:
         warnings.warn(
             f"{reading.video.path}: {unknown} of {facts.frames} frames are in recordings too short to be scored, about "
