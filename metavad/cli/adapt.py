@@ -10,14 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metavad.cli.options import BaseFolder, Data, Device, ManyPaths, ProgressKind, Scenes, Seed, ShotFrames, length
+from metavad.cli.options import (
+    BaseFolder,
+    Consecutive,
+    Data,
+    Device,
+    ManyPaths,
+    ProgressKind,
+    Scenes,
+    Seed,
+    ShotFrames,
+    length,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
     from metavad.normality.detector import Detector
     from metavad.progress import Progress
-    from metavad.scenes.scene import Scene
+    from metavad.scenes.scene import Scene, Video
     from metavad.scoring.calibrating import Calibrated
 
 __all__ = ["register"]
@@ -87,6 +98,7 @@ def adapt(
     leave_out: LeaveOut = None,
     show: Show = None,
     budget: Budget = None,
+    consecutive: Consecutive = False,
     fps: Fps = None,
     name: Name = None,
     base: BaseFolder = None,
@@ -130,7 +142,7 @@ def adapt(
         detector = make(scene)
         say(*_summary(scene, detector, shots, left_out))
         with resuming(GOES_ON) if len(scenes) == 1 else nullcontext():
-            return _calibrated(detector, scene, shown, most, place, reporter)
+            return _calibrated(detector, scene, shown, most, place, reporter, consecutive=consecutive)
 
     _save_all(make_one, scenes, places, reporter)
 
@@ -263,6 +275,8 @@ def _calibrated(
     budget: float | None,
     place: Path,
     progress: "Progress",
+    *,
+    consecutive: bool,
 ) -> "Detector":
     """The detector with its camera's own threshold; says what alarms and stands out of the footage beside the clips."""
     from metavad.cli.terminal import say
@@ -271,13 +285,14 @@ def _calibrated(
     from metavad.normality.own_footage import window_seconds
     from metavad.normality.threshold import FEWEST, recurring
     from metavad.scoring.calibrating import calibrate, pace
-    from metavad.scoring.pieces import pieces_of, planned_seconds
+    from metavad.scoring.pieces import has_a_bank, pieces_of, planned_seconds
 
     pieces = pieces_of(detector, scene, budget=budget)
+    begins = _begins(detector, scene, consecutive=consecutive) if has_a_bank(pieces) else {}
     if (planned := planned_seconds(pieces)) >= LONG:
         takes = spelled(planned * pace(detector, pieces))
         say(f"  calibrating on {spelled(planned)} of normal footage takes about {takes} (less with --budget)")
-    found = calibrate(detector, scene, budget=budget, progress=progress)
+    found = calibrate(detector, scene, budget=budget, begins=begins, progress=progress)
     if found.seconds > 0:
         least = FEWEST * window_seconds(detector.model)
         few = "" if found.seconds >= least else f", too little for a threshold of its own ({least:.0f} s)"
@@ -291,6 +306,18 @@ def _calibrated(
                 f"  not normal? metavad threshold {shlex.quote(str(place))} lists the highest (--leave-out N)",
             )
     return found.detector
+
+
+def _begins(detector: "Detector", scene: "Scene", *, consecutive: bool) -> "dict[Video, float]":
+    """Where the times of normal videos are 0, in seconds on one clock; those that nobody knows are missing."""
+    from metavad.scenes.cache import Store
+    from metavad.scenes.video.start_time import own_start_time
+    from metavad.scoring.before import Clocks
+
+    if consecutive:
+        return Clocks(detector.camera.crop, Store()).in_a_row(scene.normal).begins
+    starts = {video: own_start_time(video) for video in scene.normal}
+    return {video: start.timestamp() for video, start in starts.items() if start is not None}
 
 
 def _bank_text(found: "Calibrated") -> list[str]:

@@ -294,7 +294,9 @@ def commission(
             text = f"the clip of {video} at {second:.1f} s is unlike the others, and is left out; look at it: {path}"
             notes(Note("odd_shot", text, "warning", {"picture": str(path)}))
         detector = made([each for number, each in enumerate(shown) if number not in numbers])
-    calibrated = calibrate(detector, scene)
+    known = _begins(folder / FOOTAGE)
+    begins = {video: known[video.path.name] for video in scene.normal if video.path.name in known}
+    calibrated = calibrate(detector, scene, begins=begins)
     for each in calibrated.notable:
         cluster = each.cluster
         if any(start < cluster.end and cluster.start < end for start, end in without.get(cluster.video, ())):

@@ -1,17 +1,38 @@
 """What a watched camera's folder remembers between two runs, whatever ended the first one."""
 
+import json
+import zipfile
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metavad.errors import OutputError
-from metavad.files import write_text
+from metavad.files import write_bytes, write_text
 from metavad.live.types import Clock
+from metavad.normality.detector import Detector
+from metavad.scoring.looks import looks_key
+from metavad.scoring.novelty import Stood
 
-__all__ = ["KNOWN", "STATE", "CutEvent", "KnownEvent", "WatchState", "load_state", "save_state"]
+__all__ = [
+    "KNOWN",
+    "STATE",
+    "STOOD",
+    "CutEvent",
+    "KnownEvent",
+    "WatchState",
+    "load_state",
+    "load_stood",
+    "save_state",
+    "save_stood",
+]
 
 STATE = "state.json"
+STOOD = "stood.npz"
+"""What was there in the last ten minutes."""
 KNOWN = 20
 """Events that are remembered, so that what comes twice is told once."""
 
@@ -87,3 +108,24 @@ def load_state(folder: Path) -> WatchState | None:
 def save_state(folder: Path, state: WatchState) -> None:
     """Write it, whole or not at all."""
     write_text(folder / STATE, state.model_dump_json(indent=1, by_alias=True) + "\n")
+
+
+def load_stood(folder: Path, detector: Detector) -> tuple[Stood, ...]:
+    """What was there in the last ten minutes; nothing where that is not known, or another detector saw it otherwise."""
+    try:
+        with np.load(folder / STOOD, allow_pickle=False) as kept:
+            key, seconds, rows = str(kept["key"]), kept["seconds"], kept["rows"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return ()
+    return tuple(zip(seconds.tolist(), rows, strict=True)) if key == _looks_key(detector) else ()
+
+
+def save_stood(folder: Path, detector: Detector, stood: Sequence[Stood]) -> None:
+    """Write it, whole or not at all."""
+    content, (seconds, rows) = BytesIO(), zip(*stood, strict=True)
+    np.savez(content, key=np.array(_looks_key(detector)), seconds=np.array(seconds), rows=np.stack(rows))
+    write_bytes(folder / STOOD, content.getvalue())
+
+
+def _looks_key(detector: Detector) -> str:
+    return json.dumps(looks_key(detector), sort_keys=True, default=str)

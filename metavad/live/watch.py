@@ -19,7 +19,7 @@ from metavad.live.pictures import CameraView
 from metavad.live.reader import Backlog, Ended, Reader, Taken
 from metavad.live.rules import is_local
 from metavad.live.sources import Source
-from metavad.live.state import KNOWN, CutEvent, KnownEvent, WatchState, load_state, save_state
+from metavad.live.state import KNOWN, CutEvent, KnownEvent, WatchState, load_state, load_stood, save_state, save_stood
 from metavad.live.timeline import Timeline
 from metavad.live.types import CameraEvent, Clock, Conditions, EventSink, ScoredFrame, Snapshot
 from metavad.normality.detector import Detector
@@ -145,7 +145,9 @@ class Watch:
         self._timeline = Timeline(is_dated=source.is_dated, is_paced=source.is_live)
         self._backlog = Backlog(is_live=source.is_live, health=self.health)
         wait = self._set_wait(LONG_WAIT if source.is_dated else WAIT)
-        self._live = Live(detector, wait=wait, gaps_alarm=source.clock == "file")
+        stood = () if detector.bank is None else load_stood(folder, detector)
+        self._live = Live(detector, wait=wait, gaps_alarm=source.clock == "file", stood=stood)
+        self._stood = stood[-1][0] if stood else -math.inf
         self._pictures, self._causes = CameraView(detector), _Causes()
         self._pending = deque[tuple[float, _Small | None, float]]()
         self._gaps, self._ticks = Gaps(), Ticks(detector.model.rate)
@@ -461,6 +463,9 @@ class Watch:
         }
         self._state = self._state.model_copy(update=update)
         save_state(self._folder, self._state)
+        if (stood := self._live.stood) and stood[-1][0] != self._stood:
+            save_stood(self._folder, self._detector, stood)
+            self._stood = stood[-1][0]
         self._saved = time.monotonic()
 
 

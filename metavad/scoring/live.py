@@ -1,6 +1,7 @@
 """A camera whose frames come one by one: scores and events while they happen."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -13,6 +14,7 @@ from metavad.recordings import median_frame
 from metavad.scenes.video import Picture
 from metavad.scoring.events import Event, EventMerger
 from metavad.scoring.frames import FrameScore
+from metavad.scoring.novelty import Stood
 from metavad.scoring.stream import PushedFrames
 
 __all__ = ["Live", "LiveEvent"]
@@ -49,22 +51,35 @@ class Live:
         gaps_alarm: false is for a stream that breaks now and then: within a second after a gap, and half a second
             before one, what did not arrive counts as nothing. The scores there are lower than those of
             :func:`metavad.score`, so that no gap by itself raises an alarm.
+        stood: what was there in the last ten minutes, as :attr:`stood` of an earlier one says, on the same clock: what
+            stands there is not new again after a restart.
 
     Raises:
         UsageError: a negative wait, or a detector that reads files beside the video.
     """
 
     @checked
-    def __init__(self, detector: Detector, *, wait: float = WAIT, gaps_alarm: bool = True) -> None:
+    def __init__(
+        self, detector: Detector, *, wait: float = WAIT, gaps_alarm: bool = True, stood: Sequence[Stood] = ()
+    ) -> None:
         if not wait >= 0:
             raise UsageError(f"Live: expected a wait of 0 seconds or more, found {wait:g}; {WAIT:g} is usual")
-        self._frames = PushedFrames(detector, detector.camera.crop, wait=wait, is_whole=not gaps_alarm)
+        self._frames = PushedFrames(detector, detector.camera.crop, wait=wait, is_whole=not gaps_alarm, stood=stood)
         self._merger = EventMerger(detector.model.scoring.merge, detector.model.scoring.longest)
         self._last: FrameScore | None = None
         self._times = deque[float](maxlen=_TIMES)
         self._events = list[LiveEvent]()
         self._number, self._is_open = 0, False
         self._lock = Lock()
+
+    @property
+    def stood(self) -> tuple[Stood, ...]:
+        """What was there in the last ten minutes: the second of a look, and its patches (152, h, w); a look a minute.
+
+        Empty for a detector without a memory bank.
+        """
+        with self._lock:
+            return self._frames.stood
 
     def push(self, frame: Picture, seconds: float) -> list[FrameScore]:
         """The next frame of the camera; gives the scores that are final by now.
@@ -88,7 +103,10 @@ class Live:
             return self._taken(self._frames.push(frame, seconds), self._frames.recordings - 1)
 
     def flush(self) -> list[FrameScore]:
-        """End the stream: the scores of the other frames; events close. What is pushed next may be on another clock."""
+        """End the stream: the scores of the other frames; events close. What is pushed next may be on another clock.
+
+        What stood there in the ten minutes before, by the time of the next frame, is known still.
+        """
         with self._lock:
             return self._taken(self._frames.finish(), self._frames.recordings)
 

@@ -11,7 +11,7 @@ from metavad.scenes.scene import Video
 from metavad.scenes.video import read_frames, working_size
 from metavad.types import ByteArray, IntArray
 
-__all__ = ["bank_size", "looks"]
+__all__ = ["bank_size", "looks", "looks_key"]
 
 
 def bank_size(detector: Detector) -> tuple[int, int]:
@@ -22,18 +22,23 @@ def bank_size(detector: Detector) -> tuple[int, int]:
 
 def looks(detector: Detector, video: Video, frames: IntArray, store: Store) -> ByteArray:
     """Patches (N, 152, h, w) of these frames (N,) of a video, rising and each once."""
-    camera, short_side = detector.camera, detector.config.data.short_side
+    crop, short_side = detector.camera.crop, detector.config.data.short_side
     feature = bank_feature(bank_size(detector), detector.model.device)
 
     def rows() -> Iterator[ByteArray]:
-        for frame in read_frames(video, short_side=short_side, crop=camera.crop, every=frames):
+        for frame in read_frames(video, short_side=short_side, crop=crop, every=frames):
             yield feature.start()(frame.image, frame.seconds)
 
-    kind = {
-        "kind": "memory bank",
-        "version": 1,
-        "feature": feature.key(),
-        "crop": list(camera.crop.model_dump().values()),
-    }
-    key = kind | {"video": content_key(video), "frames": np.asarray(frames).tolist(), "short_side": short_side}
+    key = looks_key(detector) | {"video": content_key(video), "frames": np.asarray(frames).tolist()}
     return store.array(key, rows)
+
+
+def looks_key(detector: Detector) -> dict[str, object]:
+    """All that its patches of a picture depend on, but the picture."""
+    return {
+        "kind": "memory bank",
+        "version": 2,
+        "feature": bank_feature(bank_size(detector), detector.model.device).key(),
+        "size": list(bank_size(detector)),
+        "crop": list(detector.camera.crop.sides),
+    }
