@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from operator import itemgetter
 
 import numpy as np
 
@@ -20,6 +23,8 @@ __all__ = ["Clocks", "Past", "digest_of", "stood_in"]
 
 _SLACK = 1e-3
 """Seconds: whoever says when videos begin says it by the millisecond."""
+_HELD = 4
+"""Videos whose times are held."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Clocks:
         """``begins`` says where the times of videos are 0, in seconds on one clock; those that it lacks have their own
         alone."""
         self._crop, self._store, self.begins = crop, store, dict(begins or {})
-        self._known = dict[Video, tuple[FloatArray, FloatArray]]()
+        self._times = lru_cache(maxsize=_HELD)(self._read)
 
     def in_a_row(self, videos: Sequence[Video]) -> "Clocks":
         """The same where each of these goes on where the one before it ends; the first begins at 0."""
@@ -65,11 +70,24 @@ class Clocks:
     def _others(self, video: Video, time: float) -> Past | None:
         if video not in self.begins:
             return None
-        for other, begin in self.begins.items():
-            shown = None if other == video else self._shown(other, time + self.begins[video] - begin)
+        now = time + self.begins[video]
+        for begin, other in reversed(self._rising[: bisect_right(self._rising, now + _SLACK, key=itemgetter(0))]):
+            if begin < now - self._longest:
+                break
+            shown = None if other == video else self._shown(other, now - begin)
             if shown is not None:
                 return Past(other, shown, time)
         return None
+
+    @cached_property
+    def _rising(self) -> list[tuple[float, Video]]:
+        """When each begins, the earliest first."""
+        return sorted(((begin, video) for video, begin in self.begins.items()), key=itemgetter(0))
+
+    @cached_property
+    def _longest(self) -> float:
+        """Of all of them, the last time on a video's own clock."""
+        return max(float(self._times(video)[1][-1]) for video in self.begins)
 
     def _shown(self, video: Video, time: float) -> int | None:
         """The frame that a video shows at a time of its own; none before the first, in a gap and after the last."""
@@ -77,12 +95,10 @@ class Clocks:
         frame = int(np.searchsorted(starts, time + _SLACK, side="right")) - 1
         return frame if frame >= 0 and time < ends[frame] - _SLACK else None
 
-    def _times(self, video: Video) -> tuple[FloatArray, FloatArray]:
+    def _read(self, video: Video) -> tuple[FloatArray, FloatArray]:
         """When each frame begins and ends."""
-        if video not in self._known:
-            seconds = video_facts(self._store, video, self._crop).seconds
-            self._known[video] = seconds, frame_ends(seconds)
-        return self._known[video]
+        seconds = video_facts(self._store, video, self._crop).seconds
+        return seconds, frame_ends(seconds)
 
 
 def stood_in(

@@ -90,6 +90,14 @@ def test_ten_minutes_before_a_frame_are_the_video_s_own_and_then_of_the_one_befo
     assert [each.seconds for each in apart.past(second, 0)] == pytest.approx([-180.0, -120.0])
     assert Clocks(Crop(), store, {first: 0.0, second: 1000.0}).past(second, 0) == ()
     assert Clocks(Crop(), store, {first: 0.0}).past(second, 0) == ()
+    minutes = [replace(second, name=f"{number}", path=second.path) for number in range(40)]
+    row = Clocks(Crop(), store).in_a_row(minutes)
+    assert [(each.video.name, each.frame) for each in row.past(minutes[39], 0)][-3:] == [
+        ("34", 200),
+        ("36", 0),
+        ("37", 200),
+    ]
+    assert len(row.past(minutes[39], 0)) == 10
 
 
 def test_a_gap_shows_nothing(videos, tmp_path, store):
