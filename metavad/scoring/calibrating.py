@@ -91,7 +91,7 @@ def calibrate(
             digests[id(bank)] = _model_digest(silent)
         key = _key(detector.camera.crop, digests[id(bank)], piece, past)
         windows.add(piece.video.name, store.array(key, lambda: _scored(silent, piece, there, progress)))  # noqa: B023
-    calibrated = windows.calibrated(detector, scene, whole_bank(banks))
+    calibrated = windows.calibrated(detector, scene, whole_bank(detector, scene, banks, store))
     own = calibrated.own
     length = float(np.count_nonzero(own.known)) * (detector.model.scoring.past + detector.model.scoring.future)
     crossed = {piece: bank for piece, bank in zip(pieces, banks, strict=True) if bank is not None}

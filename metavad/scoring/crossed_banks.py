@@ -1,4 +1,4 @@
-"""Memory banks of the two halves of a camera's own footage, each for what the other half shows."""
+"""Memory banks of a camera's own footage: of its two halves, each for what the other one shows, and of all of it."""
 
 import math
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from metavad.normality.detector import Detector
 from metavad.normality.memory_bank import MemoryBank, bank_feature
 from metavad.progress import Progress, along
 from metavad.scenes.cache import Store, video_facts
+from metavad.scenes.scene import Scene
 from metavad.scoring.looks import bank_size, looks
 from metavad.scoring.pieces import Piece, has_a_bank, planned_seconds
 from metavad.types import ByteArray, FloatArray
@@ -17,7 +18,8 @@ from metavad.types import ByteArray, FloatArray
 __all__ = ["blank_bank", "crossed_banks", "whole_bank"]
 
 LOOKS, APART = 256, 900.0
-"""Of how many pictures a memory bank is, about; and what lies nearer together than so many seconds is in one half."""
+"""Of how many pictures of the footage beside the clips a memory bank is, about; and what lies nearer together than so
+many seconds is in one half."""
 
 
 def crossed_banks(
@@ -46,10 +48,21 @@ def crossed_banks(
     return [halves[1 - side] for side in sides]
 
 
-def whole_bank(banks: Sequence[MemoryBank | None]) -> MemoryBank | None:
-    """Of both halves; none where there are none."""
+def whole_bank(detector: Detector, scene: Scene, banks: Sequence[MemoryBank | None], store: Store) -> MemoryBank | None:
+    """Of both halves, and of a picture of each clip shown, or of ``LOOKS`` of them; none where there are no halves."""
     halves = list({id(bank): bank for bank in banks if bank is not None}.values())
-    return halves[0].joined(halves[1]) if halves else None
+    if not halves:
+        return None
+    found, shots = halves[0].joined(halves[1]), detector.shots
+    chosen = {shots[number] for number in np.linspace(0, len(shots) - 1, min(len(shots), LOOKS)).round().astype(int)}
+    for video in scene.normal:
+        inside = [clip for clip in chosen if clip.side == "normal" and clip.video == video.name]
+        if inside:
+            frames = np.unique([clip.first + clip.length // 2 for clip in inside])
+            seconds = video_facts(store, video, detector.camera.crop).seconds[frames]
+            origins = [(video.name, float(second)) for second in seconds]
+            found = found.also(looks(detector, video, frames, store), origins)
+    return found
 
 
 def blank_bank(detector: Detector) -> MemoryBank:

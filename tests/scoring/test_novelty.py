@@ -31,6 +31,7 @@ from metavad.scoring import chunks, novelty
 from metavad.scoring.calibrating import calibrate, pace
 from metavad.scoring.crossed_banks import crossed_banks, whole_bank
 from metavad.scoring.event_clip import EventClip
+from metavad.scoring.looks import looks
 from metavad.scoring.novelty import NoveltyTrace
 from metavad.scoring.pieces import pieces_of
 from metavad.scoring.stream import score
@@ -213,7 +214,10 @@ def test_a_piece_is_compared_with_the_other_half_of_the_footage(short, detector,
         assert all(not piece.clock <= second < piece.clock + piece.seconds for _, second in bank.origins)
         assert any(second < piece.clock or second >= piece.clock + piece.seconds for _, second in bank.origins)
     assert [bank is banks[0] for bank in banks] == [True, False] * 4
-    assert len(whole_bank(banks).origins) == len(detector.bank.origins) == 40
+    whole = whole_bank(bare, camera, banks, Store(tmp_path))
+    assert [each.origins for each in (whole, detector.bank)] == [detector.bank.origins] * 2
+    shown = {(clip.video, (clip.first + clip.length // 2) / 10) for clip in detector.shots}
+    assert len(whole.origins) == 40 + len(shown) and shown == {(name, round(at, 3)) for name, at in whole.origins[40:]}
 
 
 def test_an_estimate_of_the_time_counts_the_bank(short, detector, camera, tmp_path, monkeypatch):
@@ -237,7 +241,7 @@ def test_footage_of_an_hour_but_for_rounding_makes_one(detector, camera, tmp_pat
     pieces = pieces_of(bare, camera, store=Store(tmp_path))
     assert len(pieces) == 8
     banks = crossed_banks(bare, pieces, Store(tmp_path), metavad.progress.SILENT)
-    assert len(whole_bank(banks).origins) == 40
+    assert len(whole_bank(replace(bare, shots=()), camera, banks, Store(tmp_path)).origins) == 40
 
 
 def test_footage_of_which_no_half_is_apart_from_the_other_makes_none(detector, camera, tmp_path, monkeypatch):
@@ -245,7 +249,7 @@ def test_footage_of_which_no_half_is_apart_from_the_other_makes_none(detector, c
     bare = replace(detector, bank=None)
     pieces = pieces_of(bare, camera, store=Store(tmp_path))
     banks = crossed_banks(bare, pieces, Store(tmp_path), metavad.progress.SILENT)
-    assert whole_bank(banks) is None and len(banks) == len(pieces)
+    assert whole_bank(bare, camera, banks, Store(tmp_path)) is None and len(banks) == len(pieces)
 
 
 def test_what_stays_alarms_with_its_place_and_its_reason(detector, camera):
@@ -320,6 +324,21 @@ def test_what_somebody_calls_normal_does_not_alarm_again(detector, camera, tiny_
     )
     assert after < before / 1.5
     assert not found.alarms[0].alarms
+
+
+def test_what_is_shown_belongs_to_what_is_there(detector, camera, tiny_base, tmp_path, monkeypatch):
+    monkeypatch.setattr("metavad.scoring.crossed_banks.LOOKS", 4)  # none of them in the seconds of the bag
+    both = replace(camera, normal=(*camera.normal, camera.test[0]))
+    made = [
+        calibrate(
+            adapt(tiny_base, both, shots=0, shot_frames=8, show=[show]), both, store=Store(tmp_path)
+        ).detector.bank
+        for show in (("normal", 30.0), ("bag", BAG + 4))
+    ]
+    rows = looks(detector, camera.test[0], np.array([round(10 * (BAG + 3))]), Store(tmp_path))
+    height, width = made[0].grid
+    without, shown = (bank.distances(rows[0])[height // 2 + 1 :, : width // 3].mean() for bank in made)
+    assert shown < without / 2
 
 
 def test_an_event_that_stays_can_be_confirmed_and_is_kept(detector, camera, tmp_path):
