@@ -125,8 +125,8 @@ def _start_of(video: "Video", videos: int, given: str | None, *, file_too: bool)
         return None if own is None else StartTime(own, "file")
     if videos > 1 and "%" not in given:
         raise UsageError(
-            f"--start-time: expected one video, found {videos}; score them one by one, or give a pattern of their "
-            "names, such as lobby_%Y%m%d_%H%M%S"
+            f"--start-time: expected one video, found {videos}; give a pattern of their names, such as "
+            "lobby_%Y%m%d_%H%M%S, or --consecutive where each goes on from the one before"
         )
     return given_start_time(given, video.name)
 

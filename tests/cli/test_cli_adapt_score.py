@@ -12,12 +12,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from metavad.cli.threshold import keystone_text
+from metavad.normality.detector import load_detector, save_detector
 from metavad.normality.distribution import PopulationScores
+from metavad.normality.memory_bank import MemoryBank, Scale, bank_feature
 from metavad.normality.own_footage import joined
 from metavad.report.scores_page import rate_text
 from metavad.scenes.suite import load_suite
+from metavad.scoring.looks import bank_size
 from metavad.workflows.few_shot import adapt
 from tests.footage import retimed
 
@@ -141,6 +145,46 @@ def test_a_start_time_that_cannot_be_meant(metavad, camera, detector, tmp_path, 
     result = metavad("score", *chosen, "--detector", detector, "--start-time", given)
     assert (result.code, message in result.line) == (2, True), result.err
     assert not (tmp_path / "scores").exists()
+
+
+def test_one_recording_in_several_files_goes_on(metavad, camera, detector, tmp_path, monkeypatch):
+    """Each knows what stood there at the end of the one before, and when it begins; alone it does not."""
+    monkeypatch.setattr("metavad.scoring.novelty.EVERY", 1.0)
+    monkeypatch.setattr("metavad.scoring.before.EVERY", 1.0)
+    bare = load_detector(detector)
+    rows = torch.zeros(1, *bank_feature(bank_size(bare)).shape(*bank_size(bare)), dtype=torch.int8)
+    save_detector(tmp_path / "lobby", replace(bare, bank=MemoryBank(rows, (("hall", 0.0),), Scale(0.0, 0.0, 1.0))))
+    videos = sorted((camera / "test").glob("*.mp4"))[:2]
+    asked = ["score", *videos, "--detector", "lobby", "--consecutive", "--start-time", "2026-11-30T08:00+00:00"]
+    result = metavad(*asked)
+    assert result.code == 0, result.err
+    found = [json.loads((tmp_path / "scores" / path.stem / "events.json").read_text()) for path in videos]
+    length = len((tmp_path / "scores" / videos[0].stem / "scores.csv").read_text().splitlines()) - 1
+    first, second = (datetime.fromisoformat(each["start_time"]) for each in found)
+    assert second - first == timedelta(seconds=length / 10)
+    known = [json.loads((tmp_path / "scores" / path.stem / "result.json").read_text())["before"] for path in videos]
+    assert known[0] == "" and known[1] != ""
+    assert metavad(*asked).out.count("scored already") == 2
+    alone = metavad("score", videos[1], "--detector", "lobby", "--start-time", second.isoformat())
+    assert (alone.code, "those of another time before it" in alone.line) == (1, True), alone.err
+    several = metavad("score", *videos, "--detector", "lobby", "--start-time", "2026-11-30T08:00", "--out", "other")
+    assert (several.code, "--consecutive" in several.line) == (2, True)
+
+
+@pytest.mark.parametrize("consecutive", [True, False])
+def test_footage_in_several_files_goes_on_where_that_is_known(metavad, camera, tiny_run, monkeypatch, consecutive):
+    from metavad.scoring import calibrating
+
+    monkeypatch.setattr("metavad.scoring.pieces.BANK_SECONDS", 1.0)
+    given, calibrate = [], calibrating.calibrate
+    monkeypatch.setattr(
+        calibrating, "calibrate", lambda *all_of, **more: given.append(more["begins"]) or calibrate(*all_of, **more)
+    )
+    asked = ["adapt", "--normal", camera / "normal", "--shots", 2, "--base", tiny_run]
+    result = metavad(*asked, *["--consecutive"][: int(consecutive)])
+    assert result.code == 0, result.err
+    assert [len(begins) for begins in given] == [2 * consecutive]  # the files say nothing
+    assert not consecutive or [begin > 0 for begin in given[0].values()] == [False, True]
 
 
 def test_the_time_that_a_file_says_is_used_and_can_be_left_out(metavad, camera, detector, tmp_path):
