@@ -1,7 +1,8 @@
 """From the times of frames to recordings: what a gap is, for ticks, features, events and figures alike.
 
 A file may hold several recordings one after the other: those of a camera that records when something moves, joined.
-No picture lies between two of them, so nothing may reach from one to the next, and each begins like a file of its own.
+No picture lies between two of them, so no motion, mean or event reaches from one to the next, and each begins like a
+file of its own; only what a memory bank saw standing there is known in the next.
 """
 
 from collections import deque

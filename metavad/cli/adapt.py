@@ -16,6 +16,7 @@ from metavad.cli.options import (
     Data,
     Device,
     ManyPaths,
+    NoFileTime,
     ProgressKind,
     Scenes,
     Seed,
@@ -99,6 +100,7 @@ def adapt(
     show: Show = None,
     budget: Budget = None,
     consecutive: Consecutive = False,
+    no_file_time: NoFileTime = False,
     fps: Fps = None,
     name: Name = None,
     base: BaseFolder = None,
@@ -142,7 +144,7 @@ def adapt(
         detector = make(scene)
         say(*_summary(scene, detector, shots, left_out))
         with resuming(GOES_ON) if len(scenes) == 1 else nullcontext():
-            return _calibrated(detector, scene, shown, most, place, reporter, consecutive=consecutive)
+            return _calibrated(detector, scene, shown, most, place, reporter, _begins(consecutive, no_file_time))
 
     _save_all(make_one, scenes, places, reporter)
 
@@ -275,8 +277,7 @@ def _calibrated(
     budget: float | None,
     place: Path,
     progress: "Progress",
-    *,
-    consecutive: bool,
+    begins_of: "Callable[[Detector, Scene], dict[Video, float]]",
 ) -> "Detector":
     """The detector with its camera's own threshold; says what alarms and stands out of the footage beside the clips."""
     from metavad.cli.terminal import say
@@ -288,7 +289,7 @@ def _calibrated(
     from metavad.scoring.pieces import has_a_bank, pieces_of, planned_seconds
 
     pieces = pieces_of(detector, scene, budget=budget)
-    begins = _begins(detector, scene, consecutive=consecutive) if has_a_bank(pieces) else {}
+    begins = begins_of(detector, scene) if has_a_bank(pieces) else {}
     if (planned := planned_seconds(pieces)) >= LONG:
         takes = spelled(planned * pace(detector, pieces))
         say(f"  calibrating on {spelled(planned)} of normal footage takes about {takes} (less with --budget)")
@@ -308,16 +309,27 @@ def _calibrated(
     return found.detector
 
 
-def _begins(detector: "Detector", scene: "Scene", *, consecutive: bool) -> "dict[Video, float]":
+def _begins(consecutive: bool, no_file_time: bool) -> "Callable[[Detector, Scene], dict[Video, float]]":
     """Where the times of normal videos are 0, in seconds on one clock; those that nobody knows are missing."""
-    from metavad.scenes.cache import Store
-    from metavad.scenes.video.start_time import own_start_time
-    from metavad.scoring.before import Clocks
 
-    if consecutive:
-        return Clocks(detector.camera.crop, Store()).in_a_row(scene.normal).begins
-    starts = {video: own_start_time(video) for video in scene.normal}
-    return {video: start.timestamp() for video, start in starts.items() if start is not None}
+    def begins(detector: "Detector", scene: "Scene") -> "dict[Video, float]":
+        from metavad.cli.terminal import say
+        from metavad.scenes.cache import Store
+        from metavad.scenes.video.start_time import own_start_time
+        from metavad.scoring.before import Clocks, warn_of_order
+
+        crop, store = detector.camera.crop, Store()
+        if consecutive:
+            warn_of_order(scene.normal)
+            return Clocks(crop, store).in_a_row(scene.normal).begins
+        starts = {} if no_file_time else {video: own_start_time(video) for video in scene.normal}
+        clocks = Clocks(crop, store, {video: start.timestamp() for video, start in starts.items() if start is not None})
+        clocks = clocks.believed()
+        if goes_on := sum(bool(clocks.past(video, 0)) for video in clocks.begins):
+            say(f"  by the times in the files, {goes_on} of them go on from another (--no-file-time leaves that out)")
+        return clocks.begins
+
+    return begins
 
 
 def _bank_text(found: "Calibrated") -> list[str]:

@@ -18,6 +18,7 @@ __all__ = [
     "Device",
     "ManyFootage",
     "ManyPaths",
+    "NoFileTime",
     "ProgressKind",
     "Scenes",
     "Seed",
@@ -75,9 +76,12 @@ Consecutive = Annotated[
     bool,
     typer.Option(
         "--consecutive",
-        help="Each video goes on where the one before it ends: what stands there is not new again in the next. Else "
-        "where their times say so.",
+        help="Each video goes on where the one named before it ends, so what stands there is not new again. Without "
+        "it, that holds where the times of the videos say so.",
     ),
+]
+NoFileTime = Annotated[
+    bool, typer.Option("--no-file-time", help="Do not believe the time that a file says it was recorded at.")
 ]
 Seed = Annotated[
     int, typer.Option(metavar="N", callback=between(0, 2**32 - 1), help="Seed of everything that is drawn at random.")

@@ -15,6 +15,7 @@ from metavad.cli.options import (
     DetectorAlarms,
     DetectorThreshold,
     Device,
+    NoFileTime,
     ProgressKind,
     between,
     device_named,
@@ -67,14 +68,12 @@ def score(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="When the video begins, such as 2026-11-30T08:00 (of this machine's zone, or with +01:00), or a "
-            "pattern of the videos' names, such as lobby_%Y%m%d_%H%M%S. Else as the file says.",
+            help="When the (first) video begins, such as 2026-11-30T08:00 (of this machine's zone, or with +01:00), or "
+            "a pattern of the videos' names, such as lobby_%Y%m%d_%H%M%S. Else as the file says.",
             show_default=False,
         ),
     ] = None,
-    no_file_time: Annotated[
-        bool, typer.Option("--no-file-time", help="Do not believe the time that a file says it was recorded at.")
-    ] = False,
+    no_file_time: NoFileTime = False,
     consecutive: Consecutive = False,
     jobs: Annotated[int, typer.Option(metavar="N", callback=between(1, 1024), help="Videos scored side by side.")] = 1,
     device: Device = "auto",
@@ -96,7 +95,7 @@ def score(
     from metavad.report.scores_page import write_scores_page
     from metavad.scenes.cache import Store
     from metavad.scenes.listing import scene_of_files
-    from metavad.scoring.before import Clocks
+    from metavad.scoring.before import Clocks, warn_of_order
     from metavad.scoring.results import folders_of_scores
 
     with resuming("the same command goes on with the videos that are left"):
@@ -106,7 +105,10 @@ def score(
         starts = {each: _start_of(each, number, start_time, file_too=not no_file_time) for each in chosen}
         known = {each: start.time.timestamp() for each, start in starts.items() if start is not None}
         clocks = Clocks(found.camera.crop, Store(), known)
+        if found.bank is not None and not consecutive:
+            clocks = clocks.believed()
         if consecutive:
+            warn_of_order(chosen)
             clocks = clocks.in_a_row(chosen)
             starts = starts if start_time is None or "%" in start_time else _from_the_first(starts, clocks.begins)
         score_videos(found, starts, out, clocks=clocks, annotate=video, jobs=jobs, progress=reporter)
@@ -201,16 +203,24 @@ class _Asked:
 
     def lines(self, progress: "Progress") -> list[str]:
         """Score it unless that is done; what is said of it."""
+        from metavad.errors import OutputError
         from metavad.files import claimed
-        from metavad.scoring.results import ANNOTATED, check_place
+        from metavad.scoring.results import ANNOTATED, check_place, known_before
 
         with claimed(self.place):
             if not check_place(self.place, self.result):
                 return _found(self._score(progress), self.place)
+            is_as_then = known_before(self.place) == self.result.before
             if self.annotate and not (self.place / ANNOTATED).is_file():
+                if not is_as_then:
+                    raise OutputError(
+                        f"{self.place}: expected scores that know what is known now of the time before "
+                        f"{self.video.name}, found others; name the same videos as then, or another --out"
+                    )
                 self._annotate_again(progress)
                 return [f"{self.video.name}: scored already, its video is new; {self.place}"]
-            return [f"{self.video.name}: scored already; {self.place}"]
+            other = "" if is_as_then else ", with other videos before it"
+            return [f"{self.video.name}: scored already{other}; {self.place}"]
 
     def _stood(self) -> "tuple[Stood, ...]":
         """What was there before it begins."""

@@ -2,7 +2,9 @@
 
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -110,22 +112,30 @@ def save_state(folder: Path, state: WatchState) -> None:
     write_text(folder / STATE, state.model_dump_json(indent=1, by_alias=True) + "\n")
 
 
-def load_stood(folder: Path, detector: Detector) -> tuple[Stood, ...]:
-    """What was there in the last ten minutes; nothing where that is not known, or another detector saw it otherwise."""
+def load_stood(folder: Path, detector: Detector, camera: str) -> tuple[Stood, ...]:
+    """What was there in the last ten minutes; nothing where that is not known, or of another camera or other settings.
+
+    What no detector can use any more is removed.
+    """
+    if detector.bank is None or not (folder / STATE).exists():
+        with suppress(OSError):
+            (folder / STOOD).unlink(missing_ok=True)
+        return ()
     try:
         with np.load(folder / STOOD, allow_pickle=False) as kept:
             key, seconds, rows = str(kept["key"]), kept["seconds"], kept["rows"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return ()
-    return tuple(zip(seconds.tolist(), rows, strict=True)) if key == _looks_key(detector) else ()
+    return tuple(zip(seconds.tolist(), rows, strict=True)) if key == _stood_key(detector, camera) else ()
 
 
-def save_stood(folder: Path, detector: Detector, stood: Sequence[Stood]) -> None:
+def save_stood(folder: Path, detector: Detector, camera: str, stood: Sequence[Stood]) -> None:
     """Write it, whole or not at all."""
     content, (seconds, rows) = BytesIO(), zip(*stood, strict=True)
-    np.savez(content, key=np.array(_looks_key(detector)), seconds=np.array(seconds), rows=np.stack(rows))
+    key = np.array(_stood_key(detector, camera))
+    np.savez_compressed(content, key=key, seconds=np.array(seconds), rows=np.stack(rows))
     write_bytes(folder / STOOD, content.getvalue())
 
 
-def _looks_key(detector: Detector) -> str:
-    return json.dumps(looks_key(detector), sort_keys=True, default=str)
+def _stood_key(detector: Detector, camera: str) -> str:
+    return json.dumps({"camera": camera, **looks_key(detector)}, sort_keys=True, default=str)

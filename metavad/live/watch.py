@@ -4,6 +4,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,7 +146,7 @@ class Watch:
         self._timeline = Timeline(is_dated=source.is_dated, is_paced=source.is_live)
         self._backlog = Backlog(is_live=source.is_live, health=self.health)
         wait = self._set_wait(LONG_WAIT if source.is_dated else WAIT)
-        stood = () if detector.bank is None else load_stood(folder, detector)
+        stood = load_stood(folder, detector, camera)
         self._live = Live(detector, wait=wait, gaps_alarm=source.clock == "file", stood=stood)
         self._stood = stood[-1][0] if stood else -math.inf
         self._pictures, self._causes = CameraView(detector), _Causes()
@@ -464,7 +465,8 @@ class Watch:
         self._state = self._state.model_copy(update=update)
         save_state(self._folder, self._state)
         if (stood := self._live.stood) and stood[-1][0] != self._stood:
-            save_stood(self._folder, self._detector, stood)
+            with suppress(MetavadError, OSError):  # no reason to stop watching
+                save_stood(self._folder, self._detector, self._camera, stood)
             self._stood = stood[-1][0]
         self._saved = time.monotonic()
 

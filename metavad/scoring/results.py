@@ -45,6 +45,7 @@ __all__ = [
     "check_place",
     "events_again",
     "folders_of_scores",
+    "known_before",
     "read_result",
     "result_of",
     "write_result",
@@ -563,14 +564,17 @@ def _again(event: Event, before: Sequence[EventRecord], start: datetime | None) 
 
 
 def check_place(place: Path, result: Result) -> bool:
-    """Whether a folder holds this very result already; raises :class:`OutputError` where it holds anything else."""
+    """Whether a folder holds this very result already; raises :class:`OutputError` where it holds anything else.
+
+    What was known of the time before it may be something else: it depends on the videos that it was scored with.
+    """
     if is_free(place):
         return False
     try:
         found = Result.model_validate_json((place / RESULT).read_bytes())
     except (OSError, ValidationError):
         raise OutputError(f"{place}: expected a free place for scores, found something; name another --out") from None
-    if found.model_copy(update={"path": result.path}) != result:
+    if found.model_copy(update={"path": result.path, "before": result.before}) != result:
         what = next(name for name in Result.model_fields if getattr(found, name) != getattr(result, name))
         raise OutputError(
             f"{place}: expected a free place for scores, found those of another {_OTHER[what]}; name another --out"
@@ -578,6 +582,11 @@ def check_place(place: Path, result: Result) -> bool:
     if gone := [name for name in _WRITTEN if not (place / name).is_file()]:
         raise OutputError(f"{place}: expected whole scores, found no {gone[0]}; remove the folder to score again")
     return True
+
+
+def known_before(place: Path) -> str:
+    """What was known of the time before a video when the scores in a folder were made: a digest of it."""
+    return Result.model_validate_json((place / RESULT).read_bytes()).before
 
 
 _WRITTEN = ("scores.csv", "events.json", "timeline.png")
@@ -588,5 +597,4 @@ _OTHER = {
     "fps": "--fps",
     "video": "video of this name",
     "start_time": "start time",
-    "before": "time before it",
 }

@@ -123,7 +123,7 @@ def score_after(
     frames: tuple[int, int] | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[FrameScore]:
-    """The same of a video, or a part of it, before which these looks were taken, on the clock of its own times."""
+    """What :func:`score` yields of a video, or a part of it, before which ``stood`` was there, by the video's times."""
     crop = detector.camera.crop if crop is None else crop
     facts = probe(video, crop)
     _check_shape(detector, facts, video)
@@ -166,7 +166,7 @@ class PushedFrames:
             )
         self._count, self._gaps, self._lights = 0, Gaps(), UnknownLight("the camera")
         self._recording: _Recording | None = None
-        self._stood = tuple(stood)
+        self._stood = _checked_stood(detector, stood)
 
     @property
     def stood(self) -> tuple[Stood, ...]:
@@ -196,7 +196,7 @@ class PushedFrames:
         return scores
 
     def finish(self) -> list[FrameScore]:
-        """The other scores; what comes next begins another recording, on a clock of its own."""
+        """The other scores; what comes next begins another recording, maybe on another clock."""
         self._gaps = Gaps()
         return self._over()
 
@@ -380,6 +380,20 @@ def read_by(detector: Detector) -> dict[str, Feature]:
         size = working_size(camera.height, camera.width, short_side)
         found[NOVELTY] = bank_feature(size, detector.model.device)
     return found
+
+
+def _checked_stood(detector: Detector, stood: Sequence[Stood]) -> tuple[Stood, ...]:
+    """What can be compared with its bank; raises :class:`UsageError` for anything else."""
+    if detector.bank is None:
+        return ()
+    shape = tuple(detector.bank.rows.shape[1:])
+    for _, row in stood:
+        if row.shape != shape or row.dtype != np.uint8:
+            raise UsageError(
+                f"stood: expected looks of this detector's camera, uint8 {shape}, found {row.dtype} {row.shape}; "
+                "give what its own Live.stood said, or nothing"
+            )
+    return tuple(stood)
 
 
 def _check_version(before: Detector, now: Detector) -> None:

@@ -149,11 +149,16 @@ def test_a_start_time_that_cannot_be_meant(metavad, camera, detector, tmp_path, 
 
 def test_one_recording_in_several_files_goes_on(metavad, camera, detector, tmp_path, monkeypatch):
     """Each knows what stood there at the end of the one before, and when it begins; alone it does not."""
-    monkeypatch.setattr("metavad.scoring.novelty.EVERY", 1.0)
-    monkeypatch.setattr("metavad.scoring.before.EVERY", 1.0)
+    for name, seconds in {
+        "novelty.EVERY": 1.0,
+        "before.EVERY": 1.0,
+        "novelty.LONGEST": 2.0,
+        "novelty.LASTS": 1.0,
+    }.items():
+        monkeypatch.setattr(f"metavad.scoring.{name}", seconds)
     bare = load_detector(detector)
     rows = torch.zeros(1, *bank_feature(bank_size(bare)).shape(*bank_size(bare)), dtype=torch.int8)
-    save_detector(tmp_path / "lobby", replace(bare, bank=MemoryBank(rows, (("hall", 0.0),), Scale(0.0, 0.0, 1.0))))
+    save_detector(tmp_path / "lobby", replace(bare, bank=MemoryBank(rows, (("hall", 0.0),), Scale(0.0, 0.0, 1e3))))
     videos = sorted((camera / "test").glob("*.mp4"))[:2]
     asked = ["score", *videos, "--detector", "lobby", "--consecutive", "--start-time", "2026-11-30T08:00+00:00"]
     result = metavad(*asked)
@@ -165,8 +170,18 @@ def test_one_recording_in_several_files_goes_on(metavad, camera, detector, tmp_p
     known = [json.loads((tmp_path / "scores" / path.stem / "result.json").read_text())["before"] for path in videos]
     assert known[0] == "" and known[1] != ""
     assert metavad(*asked).out.count("scored already") == 2
-    alone = metavad("score", videos[1], "--detector", "lobby", "--start-time", second.isoformat())
-    assert (alone.code, "those of another time before it" in alone.line) == (1, True), alone.err
+    alone = ["score", videos[1], "--detector", "lobby", "--start-time", second.isoformat()]
+    again = metavad(*alone)
+    assert (again.code, "scored already, with other videos before it" in again.out) == (0, True), again.err
+    drawn = metavad(*alone, "--video")
+    assert (drawn.code, "name the same videos as then" in drawn.line) == (1, True), drawn.err
+    assert metavad(*asked, "--video").code == 0
+    assert metavad(*alone, "--out", "alone").code == 0
+    mean = [
+        np.loadtxt(tmp_path / out / videos[1].stem / "scores.csv", delimiter=",", skiprows=1, usecols=2)[15:].mean()
+        for out in ("scores", "alone")
+    ]
+    assert mean[0] < 0.9 * mean[1]
     several = metavad("score", *videos, "--detector", "lobby", "--start-time", "2026-11-30T08:00", "--out", "other")
     assert (several.code, "--consecutive" in several.line) == (2, True)
 

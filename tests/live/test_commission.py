@@ -123,6 +123,16 @@ def test_an_odd_clip_is_shown_and_left_out(tmp_path, tiny_base, pictures, monkey
         live.push(picture, seconds)
 
 
+def test_footage_for_the_threshold_knows_what_stood_there_before_a_break(tmp_path, tiny_base, pictures, monkeypatch):
+    given, calibrate = [], module.calibrate
+    monkeypatch.setattr(module, "calibrate", lambda *which, begins: given.append(begins) or calibrate(*which))
+    turns = [(pictures[n % len(pictures)], n / 10 + 5.0 * (n >= 80)) for n in range(150)]
+    commission(tiny_base, Given(turns[:80], turns[80:]), tmp_path, camera="lobby", seconds=14.0, shots=2)
+    assert [[(video.path.name, begin) for video, begin in begins.items()] for begins in given] == [
+        [("001.mkv", 0.0), ("002.mkv", 13.0)]
+    ]
+
+
 def test_too_little_footage_is_an_error_and_stays(tmp_path, tiny_base, pictures):
     turns = [(picture, n / 10) for n, picture in enumerate(pictures[:30])]
     with pytest.raises(ShotsError, match="expected footage for 10 clips, found"):

@@ -8,20 +8,22 @@ import pytest
 import torch
 
 import metavad
-from metavad.errors import OutputError
+from metavad.errors import FootageWarning, UsageError
 from metavad.features.patches import CHANNELS
-from metavad.live.state import STOOD, load_stood, save_stood
+from metavad.live.state import STATE, STOOD, load_stood, save_stood
 from metavad.live.watch import Watch
 from metavad.normality.memory_bank import MemoryBank, Scale, bank_feature
+from metavad.normality.own_footage import joined
+from metavad.progress import SILENT
 from metavad.scenes.cache import Store
 from metavad.scenes.scene import Crop, Scene, Video
 from metavad.scenes.suite import load_suite
-from metavad.scoring import calibrating
-from metavad.scoring.before import Clocks, Past, digest_of, stood_in
+from metavad.scoring import calibrating, notable
+from metavad.scoring.before import Clocks, Past, digest_of, stood_in, warn_of_order
 from metavad.scoring.calibrating import calibrate
 from metavad.scoring.looks import bank_size
 from metavad.scoring.novelty import NoveltyTrace
-from metavad.scoring.results import check_place, result_of, write_result
+from metavad.scoring.results import check_place, known_before, result_of, write_result
 from metavad.scoring.stream import score, score_after
 from metavad.workflows.few_shot import adapt
 from tests.footage import retimed
@@ -40,7 +42,7 @@ def videos(cameras, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def detector(cameras, tiny_base):
-    """One whose bank knows nothing of what this camera shows, with a look every second and two minutes of past."""
+    """One whose bank knows nothing of what this camera shows."""
     scene = load_suite(str(cameras)).scenes[0]
     made = adapt(tiny_base, scene, shots=3, shot_frames=8)
     grid = bank_feature(bank_size(made)).shape(*bank_size(made))
@@ -86,8 +88,8 @@ def test_ten_minutes_before_a_frame_are_the_video_s_own_and_then_of_the_one_befo
         Past(first, 920, pytest.approx(-60.0)),
     )
     apart = Clocks(Crop(), store, {first: 0.0, second: 152.0 + 80.0})
-    assert [each.frame for each in apart.past(second, 0)] == [520, 1120]
-    assert [each.seconds for each in apart.past(second, 0)] == pytest.approx([-180.0, -120.0])
+    assert [each.frame for each in apart.past(second, 0)] == [320, 920, 1519]  # the last one before the gap, too
+    assert [each.seconds for each in apart.past(second, 0)] == pytest.approx([-200.0, -140.0, -80.0])
     assert Clocks(Crop(), store, {first: 0.0, second: 1000.0}).past(second, 0) == ()
     assert Clocks(Crop(), store, {first: 0.0}).past(second, 0) == ()
     minutes = [replace(second, name=f"{number}", path=second.path) for number in range(40)]
@@ -100,14 +102,31 @@ def test_ten_minutes_before_a_frame_are_the_video_s_own_and_then_of_the_one_befo
     assert len(row.past(minutes[39], 0)) == 10
 
 
-def test_a_gap_shows_nothing(videos, tmp_path, store):
+def test_times_that_overlap_are_not_believed(videos, store):
+    first, second = videos["first"], videos["second"]
+    after, a_little, twice = ({first: 0.0, second: begin} for begin in (152.0, 140.0, 5.0))
+    for begins in (after, a_little):
+        assert Clocks(Crop(), store, begins).believed().begins == begins
+    with pytest.warns(FootageWarning, match="expected times that follow each other"):
+        assert Clocks(Crop(), store, twice).believed().begins == {}
+
+
+def test_an_order_that_a_shell_made_is_named(videos):
+    names = [replace(videos["first"], path=videos["first"].path.with_name(f"{number}.mp4")) for number in (1, 10, 2)]
+    with pytest.warns(FootageWarning, match=r"2\.mp4: expected videos in the order .* after 10\.mp4"):
+        warn_of_order(names)
+    warn_of_order([names[0], names[2], names[1]])  # a warning is an error here
+
+
+def test_before_a_gap_the_last_frame_counts(videos, tmp_path, store):
     times = [100 * each + 70_000 * (each >= 300) for each in range(400)]
     path = retimed(videos["second"].path, tmp_path / "gap.mkv", times)
-    assert Clocks(Crop(), store).past(Video("gap", path), 350) == ()
+    gap = Video("gap", path)
+    assert Clocks(Crop(), store).past(gap, 350) == (Past(gap, 299, pytest.approx(30.0)),)
     times = [100 * each + 70_000 * (each >= 300) for each in range(1520)]
     path = retimed(videos["first"].path, tmp_path / "long.mkv", times)
     past = Clocks(Crop(), store).past(Video("long", path), 1000)
-    assert [round(each.seconds) for each in past] == [110]  # 50 is in the gap
+    assert [(each.frame, round(each.seconds)) for each in past] == [(299, 30), (400, 110)]
 
 
 def test_what_it_depends_on_has_a_digest(videos):
@@ -165,7 +184,9 @@ def test_pushed_frames_know_it_too_to_the_same_bits(short, detector, videos, tmp
         found += whole.push(*each)
     found += whole.flush()
     assert [each.score for each in found] == expected
-    assert metavad.Live(replace(detector, bank=None)).stood == ()
+    assert metavad.Live(replace(detector, bank=None), stood=whole.stood).stood == ()
+    with pytest.raises(UsageError, match="expected looks of this detector's camera, uint8"):
+        metavad.Live(detector, stood=[(5.0, rows(1)[0])])
 
 
 def test_a_video_that_goes_on_from_another_one_knows_what_stood_there(short, detector, videos, tmp_path, store):
@@ -181,8 +202,9 @@ def test_a_video_that_goes_on_from_another_one_knows_what_stood_there(short, det
     assert written[1].highest.max() == pytest.approx(max(each.score for each in after))
     (tmp_path / "second" / "timeline.png").touch()
     assert check_place(tmp_path / "second", result)
-    with pytest.raises(OutputError, match="another time before it"):
-        check_place(tmp_path / "second", result_of(detector, second))
+    alone = result_of(detector, second)
+    assert check_place(tmp_path / "second", alone), "other videos before it are no reason to score it again"
+    assert known_before(tmp_path / "second") == result.before != alone.before == ""
 
 
 def test_calibration_knows_what_stood_before_each_piece(short, detector, videos, store, monkeypatch):
@@ -207,13 +229,26 @@ def test_calibration_knows_what_stood_before_each_piece(short, detector, videos,
     assert asked[:3] == [(), (3.0,), (3.0, 8.0, 13.0)]  # of the second video alone
 
 
+def test_what_alarms_in_the_footage_is_explained_with_what_stood_before(short, detector, videos, store, monkeypatch):
+    own = joined([("second", np.arange(0.0, 40.0, 2.0), np.where(np.arange(20) == 10, 9.0, 1.0))])
+    camera = Scene("", "lobby", videos["first"].path.parent, normal=(videos["first"], videos["second"]))
+    asked = []
+    monkeypatch.setattr(notable, "score_after", lambda stood, *_, **__: asked.append([each for each, _ in stood]) or ())
+    clocks = Clocks(detector.camera.crop, store).in_a_row(camera.normal)
+    found = notable.notable_clusters(
+        replace(detector.with_footage(own), threshold=5.0), camera, {}, clocks, store, SILENT
+    )
+    assert len(found) == 1
+    assert asked == [pytest.approx(list(np.arange(-50.0, 0.0, 5.0)))]  # it is scored from the begin of the second on
+
+
 def test_what_a_watched_camera_showed_is_known_after_a_restart(short, detector, videos, tmp_path):
     with av.open(str(videos["first"].path)) as container:
         given = [(frame, number / 10) for number, frame in enumerate(container.decode(video=0))]
     first, second = Kept(), Kept()
     Watch(detector, Given(given[:600]), first, tmp_path, camera="lobby").run()
     assert any(each.alarm for each in first.frames_of), "it has just come"
-    kept = load_stood(tmp_path, detector)
+    kept = load_stood(tmp_path, detector, "lobby")
     assert [round(seconds) for seconds, _ in kept][-1] == 54
     Watch(detector, Given(given[620:]), second, tmp_path, camera="lobby").run()
     fresh = Kept()
@@ -224,12 +259,35 @@ def test_what_a_watched_camera_showed_is_known_after_a_restart(short, detector, 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", None], ids=["empty", "another file", "of another camera"])
 def test_what_cannot_be_read_is_not_known(detector, tmp_path, content):
-    stood = [(5.0, rows(1)[0])]
-    save_stood(tmp_path, detector, stood)
-    assert load_stood(tmp_path, detector)[0][0] == 5.0
+    save_stood(tmp_path, detector, "lobby", [(5.0, rows(1)[0])])
+    (tmp_path / STATE).touch()
+    assert load_stood(tmp_path, detector, "lobby")[0][0] == 5.0
     if content is None:
         camera = replace(detector.camera, crop=Crop(top=4))
-        assert load_stood(tmp_path, replace(detector, camera=camera)) == ()
+        assert load_stood(tmp_path, replace(detector, camera=camera), "lobby") == ()
+        assert load_stood(tmp_path, detector, "gate") == ()
         return
     (tmp_path / STOOD).write_bytes(content)
-    assert load_stood(tmp_path, detector) == ()
+    assert load_stood(tmp_path, detector, "lobby") == ()
+
+
+@pytest.mark.parametrize("why", ["no bank", "begun anew"])
+def test_what_nobody_can_use_any_more_is_removed(detector, tmp_path, why):
+    save_stood(tmp_path, detector, "lobby", [(5.0, rows(1)[0])])
+    if why == "no bank":
+        (tmp_path / STATE).touch()
+    assert load_stood(tmp_path, replace(detector, bank=None) if why == "no bank" else detector, "lobby") == ()
+    assert not (tmp_path / STOOD).exists()
+
+
+def test_a_full_disk_is_no_reason_to_stop_watching(short, detector, videos, tmp_path, monkeypatch):
+    with av.open(str(videos["second"].path)) as container:
+        given = [(frame, number / 10) for number, frame in enumerate(container.decode(video=0))]
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("metavad.live.watch.save_stood", full)
+    kept = Kept()
+    Watch(detector, Given(given), kept, tmp_path, camera="lobby").run()
+    assert len(kept.frames_of) == len(given)
