@@ -48,7 +48,9 @@ Target = Annotated[
 ]
 Normal = Annotated[
     list[Path] | None,
-    typer.Option(metavar="PATH...", help="Normal videos, or folders of frames, of one camera.", show_default=False),
+    typer.Option(
+        metavar="PATH...", help="Normal videos of one camera, or folders of videos or frames.", show_default=False
+    ),
 ]
 AlarmsPerDay = Annotated[
     float | None,

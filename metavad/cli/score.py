@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 
 
 def score(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Video files, or folders of frames.")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Video files, or folders of videos or frames.")],
     detector: Annotated[Path, typer.Option(metavar="DIR", help="What `metavad adapt` wrote.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write: a folder for each video.")] = Path("scores"),
     fps: Annotated[
