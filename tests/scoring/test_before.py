@@ -162,23 +162,23 @@ def test_what_stood_before_a_recording_is_not_new_in_it(begin, counts):
 
 
 def test_what_stood_before_a_gap_in_a_file_is_not_new_after_it(short, detector, videos, tmp_path):
-    times = [100 * each + 3_000 * (each >= 600) for each in range(1520)]
-    path = retimed(videos["first"].path, tmp_path / "gap.mkv", times)
+    times = [100 * each + 3_000 * (each >= 300) for each in range(400)]
+    path = retimed(videos["second"].path, tmp_path / "gap.mkv", times)
     frames = list(score(detector, path))
     assert frames[-1].recording == 1
-    assert novelty(frames, 4, 20).min() > 2 * novelty(frames, 66, 90).max()
+    assert novelty(frames, 4, 20).min() > 2 * novelty(frames, 36, 43).max()
 
 
 def test_pushed_frames_know_it_too_to_the_same_bits(short, detector, videos, tmp_path):
-    times = [100 * each + 3_000 * (each >= 600) for each in range(1520)]
-    path = retimed(videos["first"].path, tmp_path / "gap.mkv", times)
+    times = [100 * each + 3_000 * (each >= 300) for each in range(400)]
+    path = retimed(videos["second"].path, tmp_path / "gap.mkv", times)
     expected = [each.score for each in score(detector, path)]
     with av.open(str(path)) as container:
         given = [(frame, number / 1000) for frame, number in zip(container.decode(video=0), times, strict=True)]
     assert [each.score for each in score(detector, iter(given))] == expected
     whole, found = metavad.Live(detector), []
     for place, each in enumerate(given):
-        if place == 600:  # a service that starts again
+        if place == 300:  # a service that starts again
             found += whole.flush()
             whole = metavad.Live(detector, stood=whole.stood)
         found += whole.push(*each)
@@ -243,17 +243,17 @@ def test_what_alarms_in_the_footage_is_explained_with_what_stood_before(short, d
 
 
 def test_what_a_watched_camera_showed_is_known_after_a_restart(short, detector, videos, tmp_path):
-    with av.open(str(videos["first"].path)) as container:
+    with av.open(str(videos["second"].path)) as container:
         given = [(frame, number / 10) for number, frame in enumerate(container.decode(video=0))]
     first, second = Kept(), Kept()
-    Watch(detector, Given(given[:600]), first, tmp_path, camera="lobby").run()
+    Watch(detector, Given(given[:300]), first, tmp_path, camera="lobby").run()
     assert any(each.alarm for each in first.frames_of), "it has just come"
     kept = load_stood(tmp_path, detector, "lobby")
-    assert [round(seconds) for seconds, _ in kept][-1] == 54
-    Watch(detector, Given(given[620:]), second, tmp_path, camera="lobby").run()
+    assert [round(seconds) for seconds, _ in kept][-1] == 24
+    Watch(detector, Given(given[310:]), second, tmp_path, camera="lobby").run()
     fresh = Kept()
-    Watch(detector, Given(given[620:]), fresh, tmp_path / "fresh", camera="lobby").run()
-    scores = [max(each.score for each in kept.frames_of if 66 < each.seconds < 70) for kept in (second, fresh)]
+    Watch(detector, Given(given[310:]), fresh, tmp_path / "fresh", camera="lobby").run()
+    scores = [max(each.score for each in kept.frames_of if 34 < each.seconds < 38) for kept in (second, fresh)]
     assert 2 * scores[0] < scores[1]
 
 
