@@ -142,11 +142,13 @@ def adapt(
         progress=reporter,
     )
 
+    begins_of = partial(_begins, consecutive=consecutive, no_file_time=no_file_time)
+
     def make_one(scene: "Scene", place: Path) -> "Detector":
         detector = make(scene)
         say(*_summary(scene, detector, shots, left_out))
         with resuming(GOES_ON) if len(scenes) == 1 else nullcontext():
-            return _calibrated(detector, scene, shown, most, place, reporter, _begins(consecutive, no_file_time))
+            return _calibrated(detector, scene, shown, most, place, reporter, begins_of)
 
     _save_all(make_one, scenes, places, reporter)
 
@@ -311,27 +313,19 @@ def _calibrated(
     return found.detector
 
 
-def _begins(consecutive: bool, no_file_time: bool) -> "Callable[[Detector, Scene], dict[Video, float]]":
+def _begins(detector: "Detector", scene: "Scene", *, consecutive: bool, no_file_time: bool) -> "dict[Video, float]":
     """Where the times of normal videos are 0, in seconds on one clock; those that nobody knows are missing."""
+    from metavad.cli.terminal import say
+    from metavad.scenes.cache import Store
+    from metavad.scenes.video.start_time import own_start_time
+    from metavad.scoring.before import clocks_of
 
-    def begins(detector: "Detector", scene: "Scene") -> "dict[Video, float]":
-        from metavad.cli.terminal import say
-        from metavad.scenes.cache import Store
-        from metavad.scenes.video.start_time import own_start_time
-        from metavad.scoring.before import Clocks, warn_of_order
-
-        crop, store = detector.camera.crop, Store()
-        if consecutive:
-            warn_of_order(scene.normal)
-            return Clocks(crop, store).in_a_row(scene.normal).begins
-        starts = {} if no_file_time else {video: own_start_time(video) for video in scene.normal}
-        clocks = Clocks(crop, store, {video: start.timestamp() for video, start in starts.items() if start is not None})
-        clocks = clocks.believed()
-        if goes_on := sum(bool(clocks.past(video, 0)) for video in clocks.begins):
-            say(f"  by the times in the files, {goes_on} of them go on from another (--no-file-time leaves that out)")
-        return clocks.begins
-
-    return begins
+    starts = {} if consecutive or no_file_time else {video: own_start_time(video) for video in scene.normal}
+    known = {video: start.timestamp() for video, start in starts.items() if start is not None}
+    clocks = clocks_of(detector.camera.crop, scene.normal, known, Store(), consecutive=consecutive)
+    if known and (goes_on := sum(bool(clocks.past(video, 0)) for video in clocks.begins)):
+        say(f"  by the times in the files, {goes_on} of them go on from another (--no-file-time leaves that out)")
+    return clocks.begins
 
 
 def _bank_text(found: "Calibrated") -> list[str]:

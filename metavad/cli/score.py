@@ -95,7 +95,7 @@ def score(
     from metavad.report.scores_page import write_scores_page
     from metavad.scenes.cache import Store
     from metavad.scenes.listing import scene_of_files
-    from metavad.scoring.before import Clocks, warn_of_order
+    from metavad.scoring.before import clocks_of
     from metavad.scoring.results import folders_of_scores
 
     with resuming("the same command goes on with the videos that are left"):
@@ -103,14 +103,10 @@ def score(
         chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
         number = 1 if consecutive else len(chosen)
         starts = {each: _start_of(each, number, start_time, file_too=not no_file_time) for each in chosen}
-        known = {each: start.time.timestamp() for each, start in starts.items() if start is not None}
-        clocks = Clocks(found.camera.crop, Store(), known)
-        if found.bank is not None and not consecutive:
-            clocks = clocks.believed()
-        if consecutive:
-            warn_of_order(chosen)
-            clocks = clocks.in_a_row(chosen)
-            starts = starts if start_time is None or "%" in start_time else _from_the_first(starts, clocks.begins)
+        known = {} if found.bank is None else {v: start.time.timestamp() for v, start in starts.items() if start}
+        clocks = clocks_of(found.camera.crop, chosen, known, Store(), consecutive=consecutive)
+        if consecutive and start_time is not None and "%" not in start_time:
+            starts = _from_the_first(starts, clocks.begins)
         score_videos(found, starts, out, clocks=clocks, annotate=video, jobs=jobs, progress=reporter)
         write_scores_page(out / PAGE, folders_of_scores(out))
         say(f"Open {out / PAGE}: the score over time, and all events.")

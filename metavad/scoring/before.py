@@ -23,7 +23,7 @@ from metavad.scoring.looks import looks
 from metavad.scoring.novelty import BEFORE, EVERY, Stood
 from metavad.types import ByteArray, FloatArray
 
-__all__ = ["Clocks", "Past", "digest_of", "stood_in", "warn_of_order"]
+__all__ = ["Clocks", "Past", "clocks_of", "digest_of", "stood_in", "warn_of_order"]
 
 _SLACK = 1e-3
 """Seconds: times nearer than that are the same."""
@@ -132,6 +132,16 @@ class Clocks:
         """When each frame begins and ends."""
         seconds = video_facts(self._store, video, self._crop).seconds
         return seconds, frame_ends(seconds)
+
+
+def clocks_of(
+    crop: Crop, videos: Sequence[Video], begins: Mapping[Video, float], store: Store, *, consecutive: bool
+) -> Clocks:
+    """Those of videos that are given together: each goes on where the one before it ends, or as ``begins`` says."""
+    if not consecutive:
+        return Clocks(crop, store, begins).believed()
+    warn_of_order(videos)
+    return Clocks(crop, store).in_a_row(videos)
 
 
 def stood_in(
