@@ -324,7 +324,7 @@ def _begins(detector: "Detector", scene: "Scene", *, consecutive: bool, no_file_
     known = {video: start.timestamp() for video, start in starts.items() if start is not None}
     clocks = clocks_of(detector.camera.crop, scene.normal, known, Store(), consecutive=consecutive)
     if known and (goes_on := sum(bool(clocks.past(video, 0)) for video in clocks.begins)):
-        say(f"  by the times in the files, {goes_on} of them go on from another (--no-file-time leaves that out)")
+        say(f"  files that go on from another one, by the times in them: {goes_on} (--no-file-time leaves that out)")
     return clocks.begins
 
 

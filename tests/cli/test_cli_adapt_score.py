@@ -202,16 +202,33 @@ def test_footage_in_several_files_goes_on_where_that_is_known(metavad, camera, t
     assert not consecutive or [begin > 0 for begin in given[0].values()] == [False, True]
 
 
-def test_the_time_that_a_file_says_is_used_and_can_be_left_out(metavad, camera, detector, tmp_path):
+def dated(path, copy, time):
+    """A copy that says when it was recorded."""
     import av
 
-    with av.open(str(camera / "test" / "test-00.mp4")) as given, av.open(str(tmp_path / "v.mp4"), "w") as made:
-        made.metadata["creation_time"] = "2021-06-01T12:00:00.000000Z"
-        copy = made.add_stream_from_template(given.streams.video[0])
+    with av.open(str(path)) as given, av.open(str(copy), "w") as made:
+        made.metadata["creation_time"] = time
+        stream = made.add_stream_from_template(given.streams.video[0])
         for packet in given.demux(video=0):
             if packet.size:
-                packet.stream = copy
+                packet.stream = stream
                 made.mux(packet)
+
+
+def test_footage_goes_on_by_the_times_that_its_files_say(metavad, camera, tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("metavad.scoring.pieces.BANK_SECONDS", 1.0)
+    (tmp_path / "lobby").mkdir()
+    for number, path in enumerate(sorted((camera / "normal").glob("*.mp4"))):
+        dated(path, tmp_path / "lobby" / f"{number}.mp4", f"2021-06-01T12:0{2 * number}:00.000000Z")
+    asked = ["adapt", "--normal", "lobby", "--shots", 2, "--base", tiny_run, "--out"]
+    believed, not_believed = metavad(*asked, "one"), metavad(*asked, "two", "--no-file-time")
+    assert (believed.code, not_believed.code) == (0, 0), believed.err
+    assert "files that go on from another one, by the times in them: 1 (" in believed.out
+    assert "go on from another one" not in not_believed.out
+
+
+def test_the_time_that_a_file_says_is_used_and_can_be_left_out(metavad, camera, detector, tmp_path):
+    dated(camera / "test" / "test-00.mp4", tmp_path / "v.mp4", "2021-06-01T12:00:00.000000Z")
     result = metavad("score", "v.mp4", "--detector", detector, "--out", "one")
     assert "as the file says (--no-file-time leaves that out)" in result.out, result.err
     found = json.loads((tmp_path / "one" / "v" / "events.json").read_text())
