@@ -1,4 +1,4 @@
-"""A surprise map over its frame, the same wherever one is shown."""
+"""A surprise map over its frame, as snapshots, pictures of events and reports show one; a video has its own scale."""
 
 import cv2
 import numpy as np

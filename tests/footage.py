@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from metavad.errors import FootageWarning
+from metavad.scenes.video.container import opened
 
 BITS = 8
 HEIGHT, WIDTH = 32, 64
@@ -187,6 +188,12 @@ def retimed(source: Path, path: Path, milliseconds: Sequence[int], first: int = 
             container.mux(stream.encode(copied))
         container.mux(stream.encode(None))
     return path
+
+
+def packet_positions(path: Path) -> list[int]:
+    """Where the pictures lie in a file."""
+    with opened(path) as file:
+        return [packet.pos for packet in file.packets()]
 
 
 @contextmanager

@@ -82,6 +82,15 @@ Fps = Annotated[
         show_default=False,
     ),
 ]
+NameTime = Annotated[
+    str | None,
+    typer.Option(
+        "--start-time",
+        metavar="PATTERN",
+        help="When the normal videos begin, by their names: a pattern such as lobby_%Y%m%d_%H%M%S. Else as files say.",
+        show_default=False,
+    ),
+]
 Name = Annotated[
     str | None, typer.Option(metavar="NAME", help="What to call the camera of --normal.", show_default=False)
 ]
@@ -102,6 +111,7 @@ def adapt(
     show: Show = None,
     budget: Budget = None,
     consecutive: Consecutive = False,
+    start_time: NameTime = None,
     no_file_time: NoFileTime = False,
     fps: Fps = None,
     name: Name = None,
@@ -124,6 +134,7 @@ def adapt(
     where_to = device_named(device)
     reporter, scenes = progress_of(progress), _scenes(target, normal, data, fps, name)
     most = None if budget is None else length(budget, "--budget")
+    starts = {} if consecutive else _starts(scenes, start_time, file_too=not no_file_time)
     left_out, shown, places = _numbers(leave_out), _seconds(show or (), scenes), _places(scenes, out)
     found, where = open_base(base, where_to)
     say(f"base {found.digest}: {where}")
@@ -142,7 +153,7 @@ def adapt(
         progress=reporter,
     )
 
-    begins_of = partial(_begins, consecutive=consecutive, no_file_time=no_file_time)
+    begins_of = partial(_begins, consecutive=consecutive, starts=starts)
 
     def make_one(scene: "Scene", place: Path) -> "Detector":
         detector = make(scene)
@@ -313,18 +324,36 @@ def _calibrated(
     return found.detector
 
 
-def _begins(detector: "Detector", scene: "Scene", *, consecutive: bool, no_file_time: bool) -> "dict[Video, float]":
+def _starts(scenes: "tuple[Scene, ...]", pattern: str | None, *, file_too: bool) -> "dict[Video, float]":
+    """When normal videos begin, in seconds since 1970, where their names or files say so; raises :class:`UsageError`
+    for a pattern that is none."""
+    from metavad.clock import given_start_time
+    from metavad.errors import UsageError
+    from metavad.scenes.video.start_time import own_start_time
+
+    videos = [video for scene in scenes for video in scene.normal]
+    if pattern is not None:
+        if "%" not in pattern:
+            raise UsageError(
+                f"--start-time: expected a pattern of the videos' names, such as lobby_%Y%m%d_%H%M%S, found {pattern!r}"
+            )
+        return {video: given_start_time(pattern, video.name).time.timestamp() for video in videos}
+    known = {video: own_start_time(video) for video in videos if file_too}
+    return {video: start.timestamp() for video, start in known.items() if start is not None}
+
+
+def _begins(
+    detector: "Detector", scene: "Scene", *, consecutive: bool, starts: "dict[Video, float]"
+) -> "dict[Video, float]":
     """Where the times of normal videos are 0, in seconds on one clock; those that nobody knows are missing."""
     from metavad.cli.terminal import say
     from metavad.scenes.cache import Store
-    from metavad.scenes.video.start_time import own_start_time
     from metavad.scoring.before import clocks_of
 
-    starts = {} if consecutive or no_file_time else {video: own_start_time(video) for video in scene.normal}
-    known = {video: start.timestamp() for video, start in starts.items() if start is not None}
+    known = {video: starts[video] for video in scene.normal if video in starts}
     clocks = clocks_of(detector.camera.crop, scene.normal, known, Store(), consecutive=consecutive)
     if known and (goes_on := sum(bool(clocks.past(video, 0)) for video in clocks.begins)):
-        say(f"  files that go on from another one, by the times in them: {goes_on} (--no-file-time leaves that out)")
+        say(f"  files that go on from another one, by their times: {goes_on} (--no-file-time leaves those in them out)")
     return clocks.begins
 
 
@@ -387,8 +416,8 @@ def _odd(detector: "Detector", shots: int, left_out: list[int]) -> list[str]:
     odd = [place for place in outlying_shots(detector.model) if place < len(drawn)]
     lines = []
     for place in odd:
-        clip, rate = detector.shots[place], detector.camera.fps
-        when = f"{clip.first / rate:.1f} to {(clip.first + clip.length) / rate:.1f} s"
+        clip, begin = detector.shots[place], detector.began[place]
+        when = f"{begin:.1f} to {begin + clip.length / detector.camera.fps:.1f} s"
         lines.append(f"  shot {drawn[place]} ({clip.video}, {when}) is unlike the others; look at it")
     if odd:
         numbers = ",".join(str(number) for number in sorted([*left_out, *(drawn[place] for place in odd)]))

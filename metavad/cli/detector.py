@@ -36,7 +36,7 @@ def history(detector: Folder) -> None:
     narrow = [
         [f"{row[0]}{row[5] and ' (' + row[5] + ')'}: {row[1]}, {row[2]}; {row[3]}; {row[4]} clips"] for row in rows
     ]
-    say_table(["version", "date (UTC)", "what was said", "threshold", "clips", ""], rows, narrow)
+    say_table(["version", "date (UTC)", "what was said", "threshold", "clips", "now"], rows, narrow)
 
 
 def rollback(
@@ -49,10 +49,11 @@ def rollback(
     """Use another version of a detector. Nothing is removed: the same command brings the newer one back."""
     from metavad.cli.terminal import say
     from metavad.normality.detector import load_detector
-    from metavad.normality.versions import current, rollback
+    from metavad.normality.versions import current, history, rollback
 
-    before = current(detector)
-    load_detector(detector, version=to or 1)  # what is damaged is not put to use
+    before, known = current(detector), history(detector)
+    target = known[before - 1].after if to is None else to
+    load_detector(detector, version=target or 1)  # what is damaged is not put to use
     used = rollback(detector, to)
     found = load_detector(detector)
     say(f"version {used.number} is in use, {len(found.shots)} clips, threshold {found.threshold:.2f}")

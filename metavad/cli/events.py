@@ -65,7 +65,8 @@ def events(
 ) -> None:
     """List the events that watch kept, or find events again in the scores of watch or score.
 
-    Files of watch and score stay as they are; nothing is decoded or scored.
+    Files of watch and score stay as they are; nothing is decoded or scored. Those that `metavad feedback` takes have
+    a number or an id.
     """
     import math
 
@@ -96,20 +97,24 @@ def events(
 
 
 def _find_again(scores: Path, threshold: float | None, json: Path | None) -> None:
-    """In the scores that ``metavad score`` kept."""
+    """In the scores that ``metavad score`` kept: those that it found, or those over another threshold.
+
+    Each that `metavad feedback` knows has its number.
+    """
     from metavad.cli.terminal import say
     from metavad.errors import UsageError
     from metavad.files import write_text
-    from metavad.scoring.results import events_again, folders_of_scores
+    from metavad.scoring.results import events_again, folders_of_scores, read_result
 
     folders = folders_of_scores(scores)
-    if threshold is None:
-        raise UsageError("--threshold: expected a score over which a frame alarms, found none; see events.json")
     if json is not None and len(folders) > 1:
         raise UsageError(f"--json: expected the scores of one video, found {len(folders)} in {scores}; name one folder")
     for folder in folders:
-        found = events_again(folder, threshold)
-        say(_head(found, threshold), *(event_line(event, found.start_time) for event in found.events))
+        before, _ = read_result(folder)
+        found = before if threshold is None else events_again(folder, threshold)
+        numbers = {event.picture: number for number, event in enumerate(before.events, 1)}
+        lines = [event_line(event, found.start_time, numbers.get(event.picture)) for event in found.events]
+        say(_head(found, found.threshold), *lines)
         if json is not None:
             write_text(json, found.model_dump_json(indent=1, by_alias=True) + "\n")
 
@@ -223,7 +228,7 @@ def _list(
     else:
         found = events_again(index, threshold, camera=camera, since=asked.since, until=asked.until)
     chosen = [each for each in found if asked.takes(each)]
-    conditions = list(_conditions(index, chosen, asked))
+    conditions = list(_conditions(index, asked))
     over = "" if threshold is None else f" over {threshold:.2f}"
     if chosen:
         rows = [_row(each, asked.zone) for each in chosen]
@@ -267,15 +272,15 @@ def _lines(row: Sequence[str]) -> list[str]:
     return [f"{start} ({lasts}), {camera}, score {score}, {place}, told: {announced}", f"  {reason}", f"  {name}"]
 
 
-def _conditions(index: "Index", events: Iterable["StoredEvent"], asked: _Filter) -> Iterable["ConditionRecord"]:
+def _conditions(index: "Index", asked: _Filter) -> Iterable["ConditionRecord"]:
     """What happened to whole pictures in the time that is asked for."""
     from metavad.live.records import condition_record
 
-    clocks = {each.event.camera: each.event.clock for each in events}
+    clocks = index.clocks()
     for camera, each in index.conditions(camera=asked.camera):
         ends_before = asked.since is not None and each.end is not None and each.end < asked.since
         if not ends_before and (asked.until is None or each.start < asked.until):
-            yield condition_record(camera, each, clocks.get(camera, "utc"), asked.zone)
+            yield condition_record(camera, each, clocks[camera], asked.zone)
 
 
 def _condition_line(condition: "ConditionRecord") -> str:

@@ -1,8 +1,8 @@
 """``metavad feedback``: an event was normal, or it was not."""
 
-import json
 import re
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -108,7 +108,7 @@ def feedback(
             found.clip,
             verdict,
             base=learned_from(before.base),
-            alarms=found.alarms if normal else (),
+            alarms=[each for each in found.alarms if normal and each.score > before.threshold],
             footage=scene_of_files(footage) if footage else None,
             progress=reporter,
         )
@@ -198,22 +198,27 @@ def _detector_of(digest: str, given: Path | None) -> Path:
 
     if given is not None:
         return given
+    from metavad.errors import BundleError
+
     for place in sorted(path.parent for path in DETECTORS.glob("*/detector.json")):
-        if digest in _digests(place):
-            return place
+        with suppress(BundleError):  # another one's
+            if digest in _digests(place):
+                return place
     raise UsageError(
         f"expected the detector that found the event under {DETECTORS}/, found none; name it: --detector DIR"
     )
 
 
 def _digests(folder: Path) -> set[str]:
-    """Of all versions of a detector, as far as they can be read."""
+    """Of what the scores of each version of a detector depend on, as far as these can be read."""
+    from metavad.errors import BundleError
+    from metavad.normality.detector import load_detector
+    from metavad.normality.versions import history
+
     found = set()
-    for path in (folder / "detector.json", *folder.glob("versions/*/detector.json")):
-        try:
-            found.add(str(json.loads(path.read_bytes())["digest"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+    for version in history(folder):
+        with suppress(BundleError):
+            found.add(load_detector(folder, version=version.number).scores_digest)
     return found
 
 
@@ -233,7 +238,7 @@ def _save(
             f"(score {lost.after:.1f}, threshold {detector.threshold:.1f}); nothing was changed; say --anyway to do it "
             "all the same"
         )
-    version = save_version(found.detector, detector, verdict, found.clip.name)
+    version = save_version(found.detector, detector, verdict, found.clip.name, of=before.digest)
     if found.watched is not None:
         from metavad.live.index import Index
 
@@ -272,7 +277,11 @@ def _alarms(result: "Correction", verdict: str) -> list[str]:
         return []
     gone = [each for each in result.alarms if not each.alarms]
     stay = [each for each in result.alarms if each.alarms]
-    head = f"  of the last day's {len(result.alarms)} alarms {len(gone) or 'none'} {'goes' if len(gone) == 1 else 'go'}"
+    alarms = (
+        "the last day's only alarm" if len(result.alarms) == 1 else f"of the last day's {len(result.alarms)} alarms"
+    )
+    count = {0: "none "}.get(len(gone), f"{len(gone)} ") if len(result.alarms) > 1 else "stays" if stay else ""
+    head = f"  {alarms} {count}{'' if count == 'stays' else 'goes' if len(gone) == 1 else 'go'}"
     return [
         head + (":" if gone else ""),
         *_listed(gone),
@@ -295,6 +304,8 @@ def _confirmed(result: "Correction") -> list[str]:
         return []
     lines = [f"  confirmed, and lost: {each.name}, score {_now(each)}" for each in result.lost]
     unknown = [f"  confirmed: {each.name}, {_now(each)}" for each in result.confirmed if each.after is None]
+    low = [each for each in result.confirmed if each.after is not None and not each.alarms and each not in result.lost]
+    lines += [f"  confirmed, and below the threshold: {each.name}, score {_now(each)}" for each in low]
     count = len(result.confirmed) - len(lines) - len(unknown)
     held = {0: [], 1: ["  the confirmed event alarms"]}.get(count, [f"  all {count} confirmed events alarm"])
     return [*lines, *unknown, *held]

@@ -51,7 +51,7 @@ def threshold(
     found = load_detector(detector)
     moved = _moved(found, alarms_per_day, threshold, normal, leave_out)
     if moved.digest != found.digest:
-        save_threshold(detector, moved)
+        save_threshold(detector, moved, of=found.digest)
     _say_table(moved)
     say(*regimes_text(moved), *_clusters(moved), *keystone_text(moved, detector))
     before = "" if moved.threshold == found.threshold else f", moved from {found.threshold:.2f}"
@@ -144,7 +144,13 @@ def _say_table(detector: "Detector") -> None:
         ]
         for one, *some in zip(each, *found, strict=True)
     ]
-    headings = ["at most, a day", "threshold", "alarms a day on its footage", *(f"in {name}" for name in names), ""]
+    headings = [
+        "at most, a day",
+        "threshold",
+        "alarms a day on its footage",
+        *(f"in {name}" for name in names),
+        "proof",
+    ]
     each_regime = [", ".join(f"{rate} in {name}" for rate, name in zip(row[3:], names, strict=False)) for row in rows]
     narrow = [
         [f"{row[0]} a day: {row[1]}; {row[2]} on its footage{f' ({more})' if more else ''}; {row[-1]}"]

@@ -101,6 +101,7 @@ def watch(
     """
     from metavad.cli.terminal import Interrupted
     from metavad.cli.threshold import moved_to
+    from metavad.errors import UsageError
     from metavad.files import claimed
     from metavad.live.sources import source_of
 
@@ -108,6 +109,8 @@ def watch(
     telling = telling_of(notify, ignore, cooldown, minimum, schedule, time_zone, keep)
     camera = name or out.resolve().name
     notes, found = _notes(log, camera), source_of(source, fast=fast)
+    if keep is not None and found.clock == "file":
+        raise UsageError(f"--keep: expected a camera, found {found.name}, whose events have no date; leave it out")
     out.mkdir(parents=True, exist_ok=True)
     with claimed(out / "watch"), _stopping() as stopped:
         since = None
@@ -258,7 +261,7 @@ def _store(
     shape, crop, scoring = detector.camera, detector.camera.crop, detector.model.scoring
     size = shape.height + crop.top + crop.bottom, shape.width + crop.left + crop.right
     inside = (float(crop.left), float(crop.top), float(crop.left + shape.width), float(crop.top + shape.height))
-    session = Session(camera, source.clock, detector.digest, detector.threshold, scoring.merge, scoring.longest)
+    session = Session(camera, source.clock, detector.scores_digest, detector.threshold, scoring.merge, scoring.longest)
     return EventStore(
         out,
         session,
@@ -275,6 +278,7 @@ def _store(
 def _ended(health: "Health") -> str:
     """What came of it, for people."""
     lost = f", {health.dropped} dropped" if health.dropped else ""
+    lost += f", {health.refused} left out (known already, or none of this camera)" if health.refused else ""
     events = "1 event" if health.events == 1 else f"{health.events} events"
     linked = f", {health.linked} of them going on after a gap" if health.linked else ""
     return f"{events}{linked}; {health.frames} frames{lost}"
@@ -298,7 +302,7 @@ def _notes(kind: str, camera: str) -> "Notes":
     lock, line = threading.Lock(), kinds[kind]
 
     def write(note: "Note") -> None:
-        with lock, suppress(BrokenPipeError):  # nobody reads any more: no reason to stop watching
+        with lock, suppress(OSError):  # nobody reads any more, or a full disk: no reason to stop watching
             sys.stdout.write(line(camera, note) + "\n")
             sys.stdout.flush()
 

@@ -22,7 +22,7 @@ def contrast(frames: Tensor) -> Tensor:
 
 
 def background_of(support: Sample) -> Memory:
-    """{"background", "spread": (H, W), "clips": ()}: median of the shots and the median distance from it."""
+    """{"background", "spread": (H, W), "clips": ()}: median of the shots and the mean distance from it."""
     frames = support["frames"]
     clips = torch.tensor(float(support.clips)).to(frames)
     if support.seconds.numel() == 0:

@@ -115,7 +115,7 @@ def _check_shape(library: Library, shots: Shots) -> None:
 def small_pictures(library: Library, clips: Sequence[Clip], progress: Progress = SILENT) -> tuple[bytes, ...]:
     """The middle frame of each clip, small, as JPEG."""
     found: dict[Clip, bytes] = {}
-    with progress.task("Thumbnails", len(clips)) as task:
+    with progress.task("Small pictures", len(clips)) as task:
 
         def make(stretch: Sequence[Clip]) -> None:
             found.update(_of_stretch(library, stretch))

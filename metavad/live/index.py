@@ -323,6 +323,16 @@ class Index:
         """Those that were watched."""
         return [row[0] for row in self._execute("SELECT DISTINCT camera FROM sessions ORDER BY camera")]
 
+    def clocks(self) -> dict[str, Clock]:
+        """What the seconds of each camera are."""
+        return {row["camera"]: row["clock"] for row in self._execute("SELECT DISTINCT camera, clock FROM sessions")}
+
+    def last_score(self, camera: str) -> float | None:
+        """Seconds of the last frame of a camera whose score is kept; none where none is."""
+        text = "SELECT max(last) FROM scores JOIN sessions ON session = number WHERE camera = ?"
+        found: float | None = self._execute(text, (camera,)).fetchone()[0]
+        return found
+
     def scores(
         self, *, camera: str | None = None, since: float | None = None, until: float | None = None
     ) -> Iterator[tuple[Session, list[ScorePart]]]:

@@ -34,8 +34,8 @@ _WITHHELD = {
 def write_page(folder: Path, index: Index) -> None:
     """Write the page of a folder; whole or not at all."""
     events = index.events(last=LAST)
-    clocks: dict[str, Clock] = {stored.event.camera: stored.event.clock for stored in events}
-    conditions = [(camera, each, clocks.get(camera, "utc")) for camera, each in index.conditions()[-LAST // 5 :]]
+    clocks = index.clocks()
+    conditions = [(camera, each, clocks[camera]) for camera, each in index.conditions()[-LAST // 5 :]]
     write_text(folder / PAGE, render_page(events, conditions))
 
 

@@ -1,6 +1,5 @@
 """What was watched, in the form that other programs read: messages, ``metavad events --json`` and ``--csv``."""
 
-import math
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal
 
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from metavad.live.index import StoredEvent, Verdict, Withheld
 from metavad.live.types import Clock, Condition, ConditionKind
 from metavad.scoring.explain import whereabouts
-from metavad.types import Box
+from metavad.scoring.pixel_box import PixelBox, pixel_box
 
 __all__ = [
     "CSV_COLUMNS",
@@ -28,15 +27,6 @@ class _Form(BaseModel):
     """A part of a text that other programs read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class WatchedBox(_Form):
-    """Where in the picture, in whole pixels of the camera."""
-
-    x: int
-    y: int
-    width: int
-    height: int
 
 
 Time = str | float
@@ -60,7 +50,7 @@ class WatchedEvent(_Form):
     """The highest frame score; higher = more anomalous."""
     threshold: float
     """Score over which a frame alarms."""
-    box: WatchedBox | None
+    box: PixelBox | None
     place: str
     """Of the box's middle, in words; empty where nobody knows."""
     reason: str
@@ -126,7 +116,7 @@ def watched_event(stored: StoredEvent, zone: tzinfo | None = None) -> WatchedEve
         seconds=round(event.end - event.start, 3),
         score=round(event.score, 3),
         threshold=round(event.threshold, 3),
-        box=None if event.box is None else _pixels(event.box),
+        box=None if event.box is None else pixel_box(event.box),
         place=place_of(stored),
         reason=event.reason,
         shares={name: round(share, 3) for name, share in event.shares.items()},
@@ -183,8 +173,3 @@ def csv_row(event: WatchedEvent) -> dict[str, Any]:
     """An event by the columns of a table."""
     flat = event.model_dump(exclude={"box", "shares", "patches"})
     return flat | (dict.fromkeys(("x", "y", "width", "height")) if event.box is None else event.box.model_dump())
-
-
-def _pixels(box: Box) -> WatchedBox:
-    x0, y0, x1, y1 = (math.floor(value + 0.5) for value in box)
-    return WatchedBox(x=x0, y=y0, width=x1 - x0, height=y1 - y0)

@@ -3,13 +3,16 @@
 An address may hold a password. No name, note or error of this module does.
 """
 
+import errno
 import math
 import os
 import re
+import stat
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -22,13 +25,11 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from metavad.errors import UsageError, VideoError, printable
+from metavad.errors import FootageWarning, UsageError, VideoError, printable
 from metavad.live.types import Clock
-from metavad.scenes.cache import Store, video_facts
-from metavad.scenes.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_junk, name_of, natural
-from metavad.scenes.scene import Video
-from metavad.scenes.video import Picture
-from metavad.scenes.video.container import OpenVideo, opened
+from metavad.scenes.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_junk, natural
+from metavad.scenes.video import Picture, Playback
+from metavad.scenes.video.container import OpenVideo
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -43,6 +44,8 @@ OPENING, STALLED = 15.0, 10.0
 """Seconds that a stream may take to open, and that one may bring nothing, until it is given up."""
 POLL, SETTLED = 0.5, 2.0
 """Seconds between two looks at a folder, and after which a file that no longer changes is whole."""
+LOOKING = 0.1
+"""Of the time, at most so much goes into looking at a folder, however many files lie there."""
 _PATIENCE = 3.0
 """Seconds without a frame after which what went on is over."""
 
@@ -72,7 +75,9 @@ class Source(Protocol):
     is_live: bool
     """Frames come whether or not anybody takes them."""
     patience: float
-    """Seconds without a frame after which what went on is over."""
+    """Seconds without a frame after which what went on is over; it may change with what has come."""
+    since: float
+    """Seconds up to which frames are known already: a source whose frames are dated may leave them out."""
     is_coded: bool
     """Whether frames come of packets with times; known once the first one has come."""
 
@@ -144,6 +149,7 @@ class StreamSource:
     clock: Clock = "utc"
     is_dated = False
     patience = _PATIENCE
+    since = -math.inf
 
     def __init__(self, name: str, address: str | None, *, is_live: bool, is_endless: bool) -> None:
         self.name, self._address = name, address
@@ -207,6 +213,8 @@ class StreamSource:
 
     def _container(self) -> "InputContainer":
         if self._address is None:
+            if sys.stdin is None:
+                raise OSError(errno.EBADF, "it is closed")
             return av.open(sys.stdin.buffer, "r", metadata_errors="ignore")
         options, stalled = {"protocol_whitelist": _PROTOCOLS}, STALLED
         if self._address.lower().startswith("rtsp"):
@@ -252,6 +260,7 @@ class WebcamSource:
     is_dated = False
     is_endless = True
     patience = _PATIENCE
+    since = -math.inf
 
     def __init__(self, number: int, *, is_live: bool = True) -> None:
         self.name, self._number, self.is_live = f"webcam {number}", number, is_live
@@ -282,92 +291,140 @@ class FileSource:
     is_dated = True
     is_endless = False
     is_live = False
-    patience = float("inf")
+    patience = math.inf
+    since = -math.inf
 
     def __init__(self, path: Path, *, fast: bool) -> None:
         self.name, self._path, self._fast, self.is_coded = printable(path), path, fast, False
 
     def frames(self, taken: Taken | None = None) -> Iterator[Shown]:
-        """All of them, once."""
-        begun = time.monotonic()
-        for shown, is_coded in _frames_of(self._path, taken):
-            self.is_coded = is_coded
+        """All of them, once, at the times that ``score`` knows them by."""
+        begun, playback = time.monotonic(), Playback(self._path)
+        for seconds, frame in playback.frames(taken):
+            self.is_coded = playback.has_times
             if not self._fast:
-                time.sleep(max(0.0, begun + shown.seconds - time.monotonic()))
-            yield shown
-
-
-def _frames_of(path: Path, taken: Taken | None) -> Iterator[tuple[Shown, bool]]:
-    """The frames of a file with the times that ``score`` knows them by, and whether its packets have times."""
-    seconds = video_facts(Store(), Video(name_of(path), path)).seconds
-    with opened(path) as video:
-        for frame, second in zip(video.frames(taken), seconds.tolist(), strict=False):
-            yield Shown(frame, second), video.has_times
+                time.sleep(max(0.0, begun + seconds - time.monotonic()))
+            yield Shown(frame, seconds)
 
 
 class FolderSource:
     """A folder into which somebody writes videos, or single pictures, one after the other.
 
-    A video is taken once it no longer changes. It is dated by its time of change, at which it ends; one that begins
-    within two seconds of the end of the last goes on from it. A picture is dated by its time of change.
+    A file is taken once it no longer changes; a name that is used again is another file. A video is dated by its time
+    of change, at which it ends; one that begins within two seconds of the end of the last goes on from it. A picture is
+    dated by its time of change. Files that come are taken in the order of these times. Where none is waited for, files
+    are taken in the order of their names, and where their times of change cannot be those at which they ended, as of
+    copies, each goes on from the one before it, which is a :class:`FootageWarning`.
     """
 
     clock: Clock = "utc"
     is_dated = True
     is_live = False
-    patience = 120.0
     JOINED = 2.0
+    PATIENCE = 120.0
+    """Seconds without a frame after which what went on is over, at least: a video takes its own length to come."""
 
     def __init__(self, path: Path, *, fast: bool) -> None:
-        self.name, self._path, self.is_endless = printable(path), path, not fast
-        self.is_coded = False
-        self._seen: set[str] = set()
+        self.name, self._path, self._waits = printable(path), path, not fast
+        self.is_endless, self.is_coded = self._waits, False
+        self.patience, self.since = self.PATIENCE, -math.inf
+        self._seen: dict[str, _Change] = {}
         self._end: float | None = None
+        self._is_warned = False
 
     def frames(self, taken: Taken | None = None) -> Iterator[Shown]:
-        """Of the files that were not taken yet, then of those that come; ends where it does not wait for them."""
+        """Of the files that were not taken yet, then of those that come; ends where it does not wait for them.
+
+        A file that does not open breaks it; who asks again gets those after it.
+        """
         while True:
+            begun = time.monotonic()
             fresh = self._fresh()
-            for path in fresh:
-                self._seen.add(path.name)
-                yield from self._of(path, taken)
-            if not fresh and not self.is_endless:
+            looked = time.monotonic() - begun
+            self.is_endless = self._waits or bool(fresh)
+            for path, change in fresh:
+                self._seen[path.name] = change
+                if not self._waits or change.seconds > self.since - self.JOINED:
+                    yield from self._of(path, change.seconds, taken)
+            if not fresh and not self._waits:
                 return
             if not fresh:
-                time.sleep(POLL)
+                time.sleep(max(POLL, looked / LOOKING))
 
-    def _fresh(self) -> list[Path]:
-        """Whole files that were not taken yet, in natural order."""
+    def _fresh(self) -> "list[tuple[Path, _Change]]":
+        """Whole files that were not taken yet, in order."""
         try:
             with os.scandir(self._path) as entries:
-                names = [entry.name for entry in entries if entry.name not in self._seen]
+                there = {entry.name: change for entry in entries if (change := _change_of(entry)) is not None}
         except OSError as error:
             raise VideoError(f"{self.name}: expected a folder, found {str(error.strerror).lower()}") from None
-        paths = [self._path / name for name in sorted(names, key=natural)]
-        known = IMAGE_SUFFIXES | VIDEO_SUFFIXES
-        return [each for each in paths if each.suffix.lower() in known and not is_junk(each) and self._is_whole(each)]
+        self._seen = {name: change for name, change in self._seen.items() if name in there}
+        fresh = [(self._path / name, change) for name, change in there.items() if self._seen.get(name) != change]
+        whole = [(path, change) for path, change in fresh if self._is_whole(change)]
+        return sorted(whole, key=lambda each: (each[1].seconds if self._waits else 0.0, natural(each[0].name)))
 
-    def _is_whole(self, path: Path) -> bool:
-        try:
-            status = path.stat()
-        except OSError:
-            return False
-        return status.st_size > 0 and (not self.is_endless or time.time() - status.st_mtime > SETTLED)
+    def _is_whole(self, change: "_Change") -> bool:
+        return change.size > 0 and (not self._waits or time.time() - change.seconds > SETTLED)
 
-    def _of(self, path: Path, taken: Taken | None) -> Iterator[Shown]:
-        changed = path.stat().st_mtime
+    def _of(self, path: Path, changed: float, taken: Taken | None) -> Iterator[Shown]:
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            picture, self.is_coded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), False
-            if picture is not None:
-                yield Shown(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), changed)
+            yield from self._picture(path, changed)
             return
-        with closing(_frames_of(path, taken)) as shown:  # type: ignore[type-var]
-            seconds = video_facts(Store(), Video(name_of(path), path)).seconds
-            usual = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
-            begin = changed - float(seconds[-1]) - usual
-            if self._end is not None and abs(begin - self._end) < self.JOINED:
-                begin = self._end
-            self._end = begin + float(seconds[-1]) + usual
-            for each, is_coded in shown:
-                self.is_coded = is_coded
-                yield Shown(each.picture, begin + each.seconds)
+        playback = Playback(path)
+        seconds = playback.seconds
+        usual = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
+        length = float(seconds[-1]) + usual
+        begin = self._begin_of(path, changed, length)
+        self._end = begin + length
+        self.patience = max(self.PATIENCE, 2 * length)
+        for second, frame in playback.frames(taken):
+            self.is_coded = playback.has_times
+            yield Shown(frame, begin + second)
+
+    def _begin_of(self, path: Path, changed: float, length: float) -> float:
+        """When a video of this length begins; raises :class:`VideoError` where that cannot be known."""
+        if self._end is None or changed - length >= self._end + self.JOINED:
+            return changed - length
+        if abs(changed - length - self._end) < self.JOINED:
+            return self._end
+        if changed - length / 2 >= self._end:  # it was begun before the other one had ended
+            return changed - length
+        what = "a time of change at which it ended, found one at which the video before it still went on"
+        if self._waits:
+            raise VideoError(f"{path}: expected {what}; it is left out. A copy keeps its time with `cp -p`")
+        if not self._is_warned:
+            text = f"{path}: expected {what}; it and later ones are taken to go on from each other. A copy keeps its"
+            warnings.warn(f"{text} time with `cp -p`", FootageWarning, stacklevel=2)
+            self._is_warned = True
+        return self._end
+
+    def _picture(self, path: Path, changed: float) -> Iterator[Shown]:
+        self.is_coded = False
+        try:
+            picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        except OSError as error:
+            raise VideoError(f"{path}: expected a picture, found {str(error.strerror).lower()}") from None
+        if picture is not None:
+            yield Shown(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), changed)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """How large a file is, and when it changed last, in UTC."""
+
+    size: int
+    seconds: float
+
+
+def _change_of(entry: "os.DirEntry[str]") -> _Change | None:
+    """Of a video or picture; none of anything else, and of what has gone meanwhile."""
+    path = Path(entry.path)
+    if path.suffix.lower() not in IMAGE_SUFFIXES | VIDEO_SUFFIXES or is_junk(path):
+        return None
+    try:
+        status = entry.stat()
+    except OSError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return _Change(status.st_size, status.st_mtime)

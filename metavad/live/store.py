@@ -10,10 +10,11 @@ are given up before an event is.
 """
 
 import errno
+import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -76,6 +77,10 @@ class _Work:
     what: str
     run: Callable[[], None]
     is_vital: bool
+    state: str | None = None
+    """Of what it writes how that is now, if so: while it waits, a later one takes its place."""
+    notes: Mapping[str, str | None] = field(default_factory=dict)
+    """What it notes of an event."""
 
 
 @dataclass
@@ -101,12 +106,12 @@ class _Recorded:
 
 
 class EventStore:
-    """Takes what ``watch`` finds of one camera, and keeps it in a folder that several cameras may share.
+    """Takes what ``watch`` finds of one camera, and keeps it in a folder of its own.
 
     ``size`` is the height and width of the camera's whole picture, ``crop`` the part of it (x0, y0, x1, y1) that is
-    scored. ``targets`` name whom to tell, ``keep`` how many seconds an event is kept that nobody has ruled on. It is
-    an :class:`~metavad.live.types.EventSink`, but for one thing: what cannot be written is kept in memory until it can
-    be, and :attr:`trouble` says why.
+    scored. ``targets`` name whom to tell, ``keep`` how many seconds an event is kept that nobody has ruled on, of a
+    camera whose clock is that of the day. It is an :class:`~metavad.live.types.EventSink`, but for one thing: what
+    cannot be written is kept in memory until it can be, and :attr:`trouble` says why.
     """
 
     def __init__(
@@ -146,6 +151,7 @@ class EventStore:
         self._is_closed = False
         self._reserve()
         self._recover()
+        self._end_conditions()
 
     # What watch calls
 
@@ -242,7 +248,11 @@ class EventStore:
 
     def _changed(self, event: CameraEvent, snapshot: Snapshot | None, what: str) -> None:
         """Write down how an event is now, and tell of it where that is due."""
-        notes = {} if snapshot is None else self._put_snapshot(event.id, snapshot)
+        notes: Mapping[str, str | None] = {} if snapshot is None else self._put_snapshot(event.id, snapshot)
+        state = f"{event.id}/{what}"
+        place = next((number for number, each in enumerate(self._works) if each.state == state), None)
+        if place is not None:
+            notes = {**self._works[place].notes, **notes}
         recorded = self._recorded.get(event.id)
         if recorded is not None and event.peak != recorded.peak:
             recorded.peak = event.peak
@@ -254,7 +264,12 @@ class EventStore:
                 self._index.note(event.id, height=self._size[0], width=self._size[1], **notes)
                 self._rule(event, what)
 
-        self._do(_Work(f"event {event.id}", run, is_vital=True))
+        work = _Work(f"event {event.id}", run, is_vital=True, state=state, notes=notes)
+        if place is None:
+            self._do(work)
+        else:  # else they would be one more a second, for as long as nothing can be written
+            self._works[place] = work
+            self._work()
 
     def _rule(self, event: CameraEvent, what: str) -> None:
         """Whether somebody is told of it, and why not."""
@@ -481,9 +496,16 @@ class EventStore:
                 if stored.event.camera == self._session.camera and finish_clip(part.parent / CLIP):
                     self._note(stored.event.id, clip=self._inside(stored.event.id, CLIP))
 
+    def _end_conditions(self) -> None:
+        """What a process before left open is over where its scores end: what lasts will be found again."""
+        camera = self._session.camera
+        last = self._index.last_score(camera)
+        for _, open_one in [each for each in self._index.conditions(camera=camera) if each[1].end is None]:
+            self.condition(replace(open_one, end=max(open_one.start, -math.inf if last is None else last)))
+
     def _forget(self) -> None:
         """Leave out what is older than it is to be kept."""
-        if self._keep is None:
+        if self._keep is None or self._session.clock == "file":
             return
         for gone in self._index.forget(self._now() - self._keep):
             rmtree(self._place(gone.event.id), ignore_errors=True)

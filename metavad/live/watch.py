@@ -30,6 +30,7 @@ from metavad.scoring.events import Event
 from metavad.scoring.frames import FrameScore, TickScore
 from metavad.scoring.live import Live
 from metavad.scoring.patch_pictures import patch_pictures
+from metavad.scoring.unknown_light import UNKNOWN_LIGHT
 from metavad.types import ByteArray
 
 __all__ = ["LINK", "Watch", "event_id", "event_text"]
@@ -42,6 +43,8 @@ WAIT, LONG_WAIT = 0.5, 3.2
 """Seconds that ticks wait to be scored together, and where scoring falls behind: a chunk costs the same for more."""
 BEHIND, RECOVERED = 1.0, 0.25
 """Seconds of waiting frames from which on they wait longer, and from which on no more."""
+LONGEST_WAIT = 300.0
+"""Seconds between two frames of a slow camera, or of one that sends its frames in parts, at most."""
 HELD = 30.0
 """Seconds that frames wait longer, at least, and between two notes about dropped frames."""
 UPDATED = 1.0
@@ -147,7 +150,8 @@ class Watch:
         self._backlog = Backlog(is_live=source.is_live, health=self.health)
         wait = self._set_wait(LONG_WAIT if source.is_dated else WAIT)
         stood = load_stood(folder, detector, camera)
-        self._live = Live(detector, wait=wait, gaps_alarm=source.clock == "file", stood=stood)
+        is_file, unlit = source.clock == "file", self._is_unlit
+        self._live = Live(detector, wait=wait, gaps_alarm=is_file, stood=stood, on_unknown_light=unlit)
         self._stood = stood[-1][0] if stood else -math.inf
         self._pictures, self._causes = CameraView(detector), _Causes()
         self._pending = deque[tuple[float, _Small | None, float]]()
@@ -162,6 +166,7 @@ class Watch:
         self._paced = self._drops_noted = -math.inf
         self._dropped = 0
         self._came, self._is_flushed, self._is_wrong = time.monotonic(), True, False
+        self._longest_wait = 0.0
         self._latest = latest
         self._version: Detector | None = None
         self._stop = Flag()
@@ -203,16 +208,23 @@ class Watch:
                 return item.error, item.error is None
             if item is not None:
                 self._push(item)
-            elif not self._is_flushed and time.monotonic() - self._came > self._source.patience:
+            elif not self._is_flushed and time.monotonic() - self._came > self._patience:
                 self._is_flushed = True
                 self._scored(self._live.flush())
             self._pace()
             self._follow()
         return None, False
 
+    @property
+    def _patience(self) -> float:
+        """Seconds without a frame after which what went on is over: more than have passed where none was missing."""
+        return max(self._source.patience, 2 * self._longest_wait)
+
     def _push(self, taken: Taken) -> None:
         """One frame, where it is a new one of the camera."""
-        self._came = time.monotonic()
+        waited, self._came = time.monotonic() - self._came, time.monotonic()
+        if self._pushed < taken.seconds and not self._gaps.is_before(taken.seconds):
+            self._longest_wait = max(self._longest_wait, min(waited, LONGEST_WAIT))
         if taken.seconds <= self._pushed:  # sent once more, after a break or a restart
             self.health.refused += 1
             return
@@ -233,6 +245,10 @@ class Watch:
         if not self._is_wrong:
             self._notes(Note("refused", f"{self._source.name}: {error}", "error"))
         self._is_wrong = True
+
+    def _is_unlit(self, seconds: float) -> None:
+        since = when(seconds, self._source.clock)
+        self._notes(Note("unknown_light", f"from {since} on, {UNKNOWN_LIGHT}", "warning", {"seconds": seconds}))
 
     def _small(self, picture: Picture, seconds: float) -> _Small | None:
         """The pictures of a tick that are kept; the conditions see them too."""
@@ -293,7 +309,7 @@ class Watch:
 
     def _switched(self, detector: Detector) -> None:
         before, self._detector, self.health.threshold = self._detector, detector, detector.threshold
-        self._sink.version(detector.digest, detector.threshold)
+        self._sink.version(detector.scores_digest, detector.threshold)
         assert self._latest is not None
         facts = {"detector": detector.digest, "before": before.digest, "version": self._latest.number}
         facts["threshold"] = round(detector.threshold, 3)
@@ -383,7 +399,7 @@ class Watch:
         return CameraEvent(
             name,
             self._camera,
-            self._detector.digest if before is None else before.detector,
+            self._detector.scores_digest if before is None else before.detector,
             self._source.clock,
             found.start,
             found.end,
@@ -420,7 +436,7 @@ class Watch:
 
     def _patches(self, event: CameraEvent, cause: TickScore, jpeg: bytes) -> ByteArray | None:
         """What surprises and the nearest that was shown, where the reason is about these and of this version."""
-        if cause.why is None or cause.why.nearest is None or event.detector != self._detector.digest:
+        if cause.why is None or cause.why.nearest is None or event.detector != self._detector.scores_digest:
             return None
         at = when(cause.seconds, self._source.clock)
         found = patch_pictures(self._detector, cause.why, self._pictures.decoded(jpeg), at)
@@ -452,6 +468,7 @@ class Watch:
             self._remember(cut)
             self._note_event("event_closed", cut)
         self._pushed = max(self._since, -math.inf if self._state.last is None else self._state.last)
+        self._source.since = self._pushed
         self._save()
 
     def _save(self) -> None:

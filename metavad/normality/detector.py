@@ -30,6 +30,7 @@ from metavad.bundle import (
 )
 from metavad.config import Config
 from metavad.episodes import Clip
+from metavad.errors import OutputError
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet, under
 from metavad.features.feature import Feature, grid_of
@@ -73,6 +74,9 @@ KIND = Kind(
 )
 
 
+_NO_PROMISE = Promise(1.0, False, "")
+
+
 @dataclass(frozen=True)
 class Detector:
     """A scene model, its threshold, and what it was shown. A value: methods give another one.
@@ -109,7 +113,7 @@ class Detector:
     stored: tuple[StoredClip, ...] | None = None
     """The shots as they are stored, for :func:`metavad.feedback` to add to; none where no pictures are kept."""
     sources: Mapping[str, str] = field(default_factory=dict)
-    """By video of the shots a digest of its content, where it is known."""
+    """By video of the shots, and of its own footage, a digest of its content, where it is known."""
     corrections: tuple[int, ...] = ()
     """Numbers, from 0, of shots that were shown because somebody said that an alarm was normal."""
     confirmed: tuple[ConfirmedEvent, ...] = ()
@@ -178,6 +182,11 @@ class Detector:
         """sha256 of everything that is kept of it: tensors, threshold, promise, settings, pictures."""
         return bundle_digest(KIND, _bundle(self))
 
+    @cached_property
+    def scores_digest(self) -> str:
+        """sha256 of all that its scores depend on, and of what is kept of its shots: the same over any threshold."""
+        return replace(self, threshold=0.0, promise=_NO_PROMISE, own=OwnFootage()).digest
+
     def was_shown(self, video: str, frame: int) -> bool:
         """Whether a frame was in one of the shots.
 
@@ -242,16 +251,22 @@ def save_detector(folder: str | Path, detector: Detector) -> None:
 
 
 @checked
-def save_threshold(folder: str | Path, detector: Detector) -> None:
+def save_threshold(folder: str | Path, detector: Detector, *, of: str | None = None) -> None:
     """Write the threshold of a detector, and what is said of its footage, into its newest version, in one step.
 
-    Raises :class:`BundleError` where the folder holds another detector.
+    ``of`` is as in :func:`save_version`. Raises :class:`BundleError` where the folder holds another detector, and
+    :class:`OutputError` where somebody has changed it meanwhile.
     """
-    save_facts(current_folder(Path(folder)), KIND, _bundle(detector))
+    folder = Path(folder)
+    with claimed(folder, wait=True):
+        _stop_if_changed(folder, of)
+        save_facts(current_folder(folder), KIND, _bundle(detector))
 
 
 @checked
-def save_version(folder: str | Path, detector: Detector, kind: VersionKind = "normal", about: str = "") -> Version:
+def save_version(
+    folder: str | Path, detector: Detector, kind: VersionKind = "normal", about: str = "", *, of: str | None = None
+) -> Version:
     """Write a new version of a detector beside the earlier ones, and make it the one that is used.
 
     Whenever this is stopped, the folder holds a whole detector: the earlier version, or the new one.
@@ -261,14 +276,17 @@ def save_version(folder: str | Path, detector: Detector, kind: VersionKind = "no
         detector: the new version, as :func:`metavad.feedback` gives it.
         kind: what it was made for: ``"normal"`` or ``"abnormal"``.
         about: of what, for people.
+        of: digest of the version that it was made of, which must be the one in use still: else two corrections at once
+            would make the second one forget the first. Without it whatever is in use counts as that version.
 
     Raises:
         BundleError: it cannot be told which versions there are.
         NonFiniteError: the detector holds NaN or infinity.
-        OutputError: the folder takes no files.
+        OutputError: the folder takes no files, or somebody has changed the detector meanwhile; nothing was changed.
     """
     folder = Path(folder)
     with claimed(folder, wait=True):
+        _stop_if_changed(folder, of)
         known = history(folder)
         version = version_of_now(len(known) + 1, kind, about, current(folder))
         place = place_of(folder, version.number)
@@ -276,6 +294,14 @@ def save_version(folder: str | Path, detector: Detector, kind: VersionKind = "no
         save_bundle(place, KIND, _bundle(detector))
         pointed(folder, (*known, version), version.number)
     return version
+
+
+def _stop_if_changed(folder: Path, of: str | None) -> None:
+    if of is not None and load_detector(folder).digest != of:
+        raise OutputError(
+            f"{folder}: expected the version that was read to be in use still, found that somebody has changed the "
+            "detector meanwhile; nothing was changed; say it again"
+        )
 
 
 @checked

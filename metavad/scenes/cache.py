@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from io import BufferedWriter
@@ -258,12 +259,13 @@ def _kept(path: Path) -> NDArray[Any] | None:
     """The array at ``path``, marked as used just now; a damaged file goes and counts as absent."""
     try:
         array = mapped_array(path, whole=True)
-        os.utime(path)
     except FileNotFoundError:
         return None
     except ArrayError:
         _removed(path)
         return None
+    with suppress(OSError):  # somebody else's, or read-only
+        os.utime(path)
     return array
 
 

@@ -246,8 +246,8 @@ class Scene:
         Args:
             video: one of ``test``.
         """
-        normal = {other.path for other in self.normal}
-        return self.normal_frames if video.path in normal else None
+        normal = {os.path.realpath(other.path) for other in self.normal}
+        return self.normal_frames if os.path.realpath(video.path) in normal else None
 
 
 class Archive(Table):

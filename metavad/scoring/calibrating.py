@@ -14,7 +14,7 @@ from metavad.normality.own_footage import OwnFootage, joined, window_means, wind
 from metavad.normality.own_regimes import Look, named, own_regimes
 from metavad.normality.regimes import LIGHT
 from metavad.progress import SILENT, Progress, along
-from metavad.scenes.cache import Store, content_key
+from metavad.scenes.cache import Store, content_digest, content_key
 from metavad.scenes.scene import Crop, Scene, Video
 from metavad.scenes.video import probe, read_colour
 from metavad.scoring.before import Clocks, Past, digest_of, stood_in
@@ -92,6 +92,8 @@ def calibrate(
         key = _key(detector.camera.crop, digests[id(bank)], piece, past)
         windows.add(piece.video.name, store.array(key, lambda: _scored(silent, piece, there, progress)))  # noqa: B023
     calibrated = windows.calibrated(detector, scene, whole_bank(detector, scene, banks, store))
+    sources = {piece.video.name: content_digest(piece.video) for piece in pieces}
+    calibrated = replace(calibrated, sources={**sources, **detector.sources})
     own = calibrated.own
     length = float(np.count_nonzero(own.known)) * (detector.model.scoring.past + detector.model.scoring.future)
     crossed = {piece: bank for piece, bank in zip(pieces, banks, strict=True) if bank is not None}
@@ -112,7 +114,9 @@ def pace(detector: Detector, pieces: Sequence[Piece]) -> float:
 def _model_digest(detector: Detector) -> str:
     """Of all that scores depend on: not the threshold, nor what is kept for people."""
     promise = replace(detector.promise, alarms_per_day=1.0, supported=False, text="")
-    return replace(detector, threshold=0.0, promise=promise, own=OwnFootage(), pictures=(), regimes=()).digest
+    return replace(
+        detector, threshold=0.0, promise=promise, own=OwnFootage(), pictures=(), regimes=(), sources={}
+    ).digest
 
 
 def _key(crop: Crop, digest: str, piece: Piece, past: Sequence[Past]) -> dict[str, object]:

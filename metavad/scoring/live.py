@@ -1,7 +1,7 @@
 """A camera whose frames come one by one: scores and events while they happen."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -53,6 +53,8 @@ class Live:
             :func:`metavad.score`, so that no gap by itself raises an alarm.
         stood: what was there in the last ten minutes, as :attr:`stood` of an earlier one says, on the same clock: what
             stands there is not new again after a restart.
+        on_unknown_light: is told, once, from which second on the light was one that no normal footage of this camera
+            showed; without it that is a :class:`FootageWarning`.
 
     Raises:
         UsageError: a negative wait, or a detector that reads files beside the video.
@@ -60,11 +62,24 @@ class Live:
 
     @checked
     def __init__(
-        self, detector: Detector, *, wait: float = WAIT, gaps_alarm: bool = True, stood: Sequence[Stood] = ()
+        self,
+        detector: Detector,
+        *,
+        wait: float = WAIT,
+        gaps_alarm: bool = True,
+        stood: Sequence[Stood] = (),
+        on_unknown_light: Callable[[float], None] | None = None,
     ) -> None:
         if not wait >= 0:
             raise UsageError(f"Live: expected a wait of 0 seconds or more, found {wait:g}; {WAIT:g} is usual")
-        self._frames = PushedFrames(detector, detector.camera.crop, wait=wait, is_whole=not gaps_alarm, stood=stood)
+        self._frames = PushedFrames(
+            detector,
+            detector.camera.crop,
+            wait=wait,
+            is_whole=not gaps_alarm,
+            stood=stood,
+            on_unknown_light=on_unknown_light,
+        )
         self._merger = EventMerger(detector.model.scoring.merge, detector.model.scoring.longest)
         self._last: FrameScore | None = None
         self._times = deque[float](maxlen=_TIMES)

@@ -28,8 +28,9 @@ from metavad.scoring.frames import FrameScore, TickScore
 from metavad.scoring.novelty import Stood
 from metavad.scoring.patch_pictures import PatchPictures, inside_crop
 from metavad.scoring.pictures import EventPicture, event_picture
+from metavad.scoring.pixel_box import PixelBox, pixel_box
 from metavad.scoring.stream import score_after
-from metavad.types import Box, FloatArray
+from metavad.types import FloatArray
 
 __all__ = [
     "ANNOTATED",
@@ -39,7 +40,6 @@ __all__ = [
     "NearestShot",
     "Outline",
     "PeakRecord",
-    "PixelBox",
     "RegimeRecord",
     "Result",
     "check_place",
@@ -172,17 +172,6 @@ class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class PixelBox(_Form):
-    """Where in the picture, in whole pixels of the file."""
-
-    x: int
-    """Of its left edge."""
-    y: int
-    """Of its upper edge."""
-    width: int
-    height: int
-
-
 class NearestShot(_Form):
     """The clip shown that is nearest to an event."""
 
@@ -274,7 +263,7 @@ class EventsRecord(_Form):
     version: Literal[1] = Field(default=1, validation_alias="schema", serialization_alias="schema")
     video: str
     detector: str
-    """Digest."""
+    """Digest of what its scores depend on: the same over any threshold."""
     threshold: float
     """Score over which a frame alarms."""
     promise: Promise | None
@@ -396,7 +385,7 @@ def write_result(
     )
     events = EventsRecord(
         video=video.name,
-        detector=detector.digest,
+        detector=detector.scores_digest,
         threshold=round(detector.threshold, 3),
         promise=detector.promise,
         merge=merge,
@@ -438,7 +427,7 @@ def _recorded(
         end=round(event.end, 3),
         peak=round(event.peak, 3),
         score=round(event.score, 3),
-        box=None if event.box is None else _pixels(event.box),
+        box=None if event.box is None else pixel_box(event.box),
         reason=event.reason,
         shares={name: round(share, 3) for name, share in event.shares.items()},
         nearest_shot=None if nearest is None else _shot(detector, nearest),
@@ -463,7 +452,7 @@ def _peaks(
             second=round(frame.seconds, 3),
             score=round(frame.score, 3),
             alarms_per_day=round(alarms_at(detector.model, frame.score, threshold, promised, detector.own), 3),
-            box=None if frame.cause.box is None else _pixels(frame.cause.box),
+            box=None if frame.cause.box is None else pixel_box(frame.cause.box),
             picture=path,
             time=time_at(start, round(frame.seconds, 3)),
         )
@@ -481,15 +470,10 @@ def _patches(folder: Path, path: str, detector: Detector, found: PatchPictures) 
     (folder / path).write_bytes(cv2.imencode(".png", found.sheet())[1].tobytes())
     camera, nearest = detector.camera, found.nearest
     here, there = (
-        _pixels(inside_crop(box, (camera.height, camera.width), camera.crop)) for box in (nearest.here, nearest.there)
+        pixel_box(inside_crop(box, (camera.height, camera.width), camera.crop)) for box in (nearest.here, nearest.there)
     )
     where = NearestPatchRecord(number=nearest.shot + 1, video=found.video, second=round(found.second, 3), box=there)
     return PatchesRecord(box=here, nearest=where, picture=path)
-
-
-def _pixels(box: Box) -> PixelBox:
-    x0, y0, x1, y1 = map(round, box)
-    return PixelBox(x=x0, y=y0, width=x1 - x0, height=y1 - y0)
 
 
 def _shot(detector: Detector, place: int) -> NearestShot:

@@ -43,7 +43,7 @@ from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.frames import FrameScore
 from metavad.scoring.novelty import Stood
 from metavad.scoring.prefetch import prefetch
-from metavad.scoring.unknown_light import UnknownLight
+from metavad.scoring.unknown_light import UnknownLight, warning_of
 from metavad.threads import one_thread
 from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
@@ -141,7 +141,8 @@ class PushedFrames:
     """Frames of the detector's camera, as a caller gives them, to their scores; holds what the next ones need.
 
     Where there is a gap in time, another recording begins, that knows what stood there before. ``wait``, ``is_whole``
-    and ``stood`` are those of :class:`~metavad.scoring.chunks.RecordingScorer`.
+    and ``stood`` are those of :class:`~metavad.scoring.chunks.RecordingScorer`; ``on_unknown_light`` is that of
+    :class:`~metavad.scoring.live.Live`.
     """
 
     def __init__(
@@ -152,6 +153,7 @@ class PushedFrames:
         wait: float = math.inf,
         is_whole: bool = False,
         stood: Sequence[Stood] = (),
+        on_unknown_light: Callable[[float], None] | None = None,
     ) -> None:
         self.recordings = 0
         """How many have begun."""
@@ -164,7 +166,7 @@ class PushedFrames:
                 f"expected a detector of what pictures show, found one that reads {beside[0]} from files; "
                 "score the videos, or adapt a detector with a network that finds them"
             )
-        self._count, self._gaps, self._lights = 0, Gaps(), UnknownLight("the camera")
+        self._count, self._gaps, self._lights = 0, Gaps(), UnknownLight(on_unknown_light or warning_of("the camera"))
         self._recording: _Recording | None = None
         self._stood = _checked_stood(detector, stood)
 
@@ -191,14 +193,12 @@ class PushedFrames:
         self._gaps.add(seconds)
         scores += recording.push(self._count, seconds, image)
         self._count += 1
-        for frame in scores:
-            self._lights.add(frame)
-        return scores
+        return self._lit(scores)
 
     def finish(self) -> list[FrameScore]:
         """The other scores; what comes next begins another recording, maybe on another clock."""
         self._gaps = Gaps()
-        return self._over()
+        return self._lit(self._over())
 
     def use(self, detector: Detector) -> bool:
         """Score by another version of the detector; false where that is not between two chunks: ask again later.
@@ -228,6 +228,11 @@ class PushedFrames:
         )
         makers = {name: feature.start() for name, feature in self._features.items()}
         return _Recording(scorer, Ticks(self._detector.model.rate), makers)
+
+    def _lit(self, scores: list[FrameScore]) -> list[FrameScore]:
+        for frame in scores:
+            self._lights.add(frame)
+        return scores
 
     def _over(self) -> list[FrameScore]:
         self._stood = self.stood
@@ -288,7 +293,7 @@ def _frames(
     is_tick = np.zeros(facts.frames, bool)
     is_tick[reading.frames] = True
     begin, unknown = [*reading.frames[:1].tolist(), facts.frames][0], 0
-    lights = UnknownLight(str(reading.video.path))
+    lights = UnknownLight(warning_of(str(reading.video.path)))
     with progress.task(f"Scoring {reading.video.name}", len(reading.frames)) as task:
         for number, (start, stop) in enumerate(recordings(facts.seconds).tolist()):
             frames = range(max(start, begin), min(stop, inside[1]))

@@ -67,6 +67,8 @@ class RescoredEvent:
     """Whether it is over the threshold now; as before where it cannot be scored again."""
     reason: str = ""
     """Why it cannot."""
+    is_lost: bool = False
+    """Whether it was over the threshold before, and is not any more."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ class Correction:
 
     @property
     def lost(self) -> tuple[RescoredEvent, ...]:
-        """Confirmed events that do not alarm any more."""
-        return tuple(each for each in self.confirmed if not each.alarms)
+        """Confirmed events that alarmed before and do not alarm any more."""
+        return tuple(each for each in self.confirmed if each.is_lost)
 
 
 @checked
@@ -127,7 +129,7 @@ def feedback(
     work = _Work(detector, base, reader, footage, progress)
     changed = work.as_normal(event) if verdict == "normal" else work.as_abnormal(event)
     shown = len(changed.shots) - len(detector.shots)
-    confirmed = tuple(_rescored_event(changed, reader.features, each) for each in changed.confirmed)
+    confirmed = tuple(_rescored_event(changed, detector.threshold, each) for each in changed.confirmed)
     looked = along(progress, "Looking again", alarms)
     return Correction(changed, shown, tuple(_outcome(changed, reader, each) for each in looked), confirmed)
 
@@ -229,8 +231,10 @@ class _Work:
             )
         base, library, clips = self._its_base(), *self._clips(event, source)
         pictures = small_pictures(library, clips, self.progress) if self.detector.pictures else ()
+        name = event.video.name  # by which its footage is asked for, where no clips are kept
+        name = _named(self.detector, name, source) if self.detector.stored is not None else name
         new = _Shown(
-            tuple(replace(clip, video=_named(self.detector, event.video.name, source)) for clip in clips),
+            tuple(replace(clip, video=name) for clip in clips),
             tuple(event.offset + _begins(library, clip) for clip in clips),
             library.stored(clips),
             tuple(pictures),
@@ -261,7 +265,7 @@ class _Work:
         last = replace(detector.confirmed[-1], score=peak, clip=clip if detector.stored is not None else None)
         detector = replace(detector, confirmed=(*detector.confirmed[:-1], last))
         lasts = end if detector.bank is None else end + LASTS
-        own = left_out(detector.own, event.video.name, start, lasts)
+        own = left_out(detector.own, _named(detector, event.video.name, source), start, lasts)
         is_as_before = detector.shots == self.detector.shots and np.array_equal(own.ruling, detector.own.ruling)
         return detector if is_as_before else detector.with_footage(own)
 
@@ -332,7 +336,7 @@ class _Work:
             corrections=corrections,
             pictures=shown.pictures if self.detector.pictures else (),
             stored=shown.stored if self.detector.stored is not None else None,
-            sources={**self.detector.sources, **sources} if self.detector.stored is not None else {},
+            sources={**self.detector.sources, **(sources if self.detector.stored is not None else {})},
             own=_earlier(self.detector.own),
         )
         detector = self._alike(detector, support)
@@ -472,7 +476,7 @@ def _of_source(event: EventClip) -> tuple[str, float, float]:
 
 
 def _named(detector: Detector, video: str, source: str) -> str:
-    """What the video is called among the shots: not as another one of the same name."""
+    """What the video is called among the detector's footage: not as another one of the same name."""
     return video if detector.sources.get(video, source) == source else f"{video}-{source[:8]}"
 
 
@@ -522,14 +526,15 @@ def _windows(detector: Detector, reader: _Reader, event: EventClip) -> tuple[str
     seconds, scores = seconds[inside], found.scores[inside]
     if not len(seconds) or seconds[-1] - seconds[0] < window_seconds(detector.model):
         return None
+    name = _named(detector, event.video.name, _of_source(event)[0])
     shown = [
         (began - event.offset, began - event.offset + clip.length / detector.camera.fps)
         for clip, began in zip(detector.shots, detector.began, strict=True)
-        if clip.video == _named(detector, event.video.name, _of_source(event)[0])
+        if clip.video == name
     ]
     flags = np.array([any(low - _TIE <= second < high for low, high in shown) for second in seconds])
     return (
-        event.video.name,
+        name,
         event.offset + window_starts(detector.model, seconds),
         window_peaks(detector.model, scores, seconds, flags),
     )
@@ -583,12 +588,14 @@ def _peak(found: VideoScores, inside: np.ndarray) -> float:
     return float(found.scores[inside].max()) if inside.any() else 0.0
 
 
-def _rescored_event(detector: Detector, features: Mapping[str, Feature], event: ConfirmedEvent) -> RescoredEvent:
+def _rescored_event(detector: Detector, threshold: float, event: ConfirmedEvent) -> RescoredEvent:
+    """A confirmed event by the corrected detector; ``threshold`` is the one before."""
     if event.clip is None:
         return RescoredEvent(event.name, event.score, None, True, "no pictures of it are kept")
     reader = _Reader(detector, Store(), SILENT)
     after = float(reader.joint(detector, event.clip).scores.max())
-    return RescoredEvent(event.name, event.score, after, after > detector.threshold)
+    alarms = after > detector.threshold
+    return RescoredEvent(event.name, event.score, after, alarms, is_lost=event.score > threshold and not alarms)
 
 
 def _outcome(detector: Detector, reader: _Reader, event: EventClip) -> RescoredEvent:

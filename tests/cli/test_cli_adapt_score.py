@@ -219,12 +219,15 @@ def test_footage_goes_on_by_the_times_that_its_files_say(metavad, camera, tiny_r
     monkeypatch.setattr("metavad.scoring.pieces.BANK_SECONDS", 1.0)
     (tmp_path / "lobby").mkdir()
     for number, path in enumerate(sorted((camera / "normal").glob("*.mp4"))):
-        dated(path, tmp_path / "lobby" / f"{number}.mp4", f"2021-06-01T12:0{2 * number}:00.000000Z")
+        dated(path, tmp_path / "lobby" / f"2026-11-30-{number}.mp4", f"2021-06-01T12:0{2 * number}:00.000000Z")
     asked = ["adapt", "--normal", "lobby", "--shots", 2, "--base", tiny_run, "--out"]
     believed, not_believed = metavad(*asked, "one"), metavad(*asked, "two", "--no-file-time")
     assert (believed.code, not_believed.code) == (0, 0), believed.err
-    assert "files that go on from another one, by the times in them: 1 (" in believed.out
+    assert "files that go on from another one, by their times: 1 (" in believed.out
     assert "go on from another one" not in not_believed.out
+    named = metavad(*asked, "three", "--no-file-time", "--start-time", "%Y-%m-%d-%M")
+    assert (named.code, "go on from another one, by their times: 1 (" in named.out) == (0, True), named.err
+    assert "found '2021'" in metavad(*asked, "four", "--start-time", "2021").line
 
 
 def test_the_time_that_a_file_says_is_used_and_can_be_left_out(metavad, camera, detector, tmp_path):

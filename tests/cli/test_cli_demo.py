@@ -75,7 +75,8 @@ def test_the_whole_way(small, metavad, tmp_path):
      (2.0, 5.0, None, False)],
 )  # fmt: skip
 def test_an_alarm_is_right_at_the_time_and_the_place(start, end, box, is_right):
-    from metavad.scoring.results import EventRecord, PixelBox
+    from metavad.scoring.pixel_box import PixelBox
+    from metavad.scoring.results import EventRecord
 
     place = None if box is None else PixelBox(x=box[0], y=box[1], width=box[2], height=box[3])
     event = EventRecord(start=start, end=end, peak=3.0, score=5.0, box=place, reason="", shares={}, nearest_shot=None,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,8 @@ from metavad.live.clips import frames_begin, write_frames
 from metavad.live.index import Index, Session
 from metavad.live.types import CameraEvent
 from metavad.live.watch import Watch
-from metavad.normality.detector import load_detector, save_detector
+from metavad.normality.detector import load_detector, save_detector, save_version
+from metavad.normality.versions import current, place_of
 from metavad.scenes.cache import content_digest
 from metavad.scenes.listing import scene_of_files
 from metavad.scenes.scene import Scene
@@ -52,6 +54,10 @@ def base(tiny_run):
 
 def test_a_false_alarm_is_corrected_and_taken_back(metavad, copy, base):
     events = json.loads((copy / "scores/monday/events.json").read_text())["events"]
+    for again in ([], ["--threshold", 3.7]):
+        lines = metavad("events", "scores", *again).out.splitlines()
+        assert lines[0] == "monday: 3 events over 3.70"
+        assert [line.split()[0] for line in lines[1:]] == ["1.", "2.", "3."]
     assert len(events) == 3
     before = load_detector("detectors/lobby")
     block = metavad("feedback", "scores/monday/events/001.jpg", "--abnormal")  # learns nothing: no base is needed
@@ -81,12 +87,52 @@ def test_a_confirmed_event_is_not_lost_without_a_word(metavad, copy, base, monke
     from metavad.workflows import feedback as module
 
     assert metavad("feedback", "scores/monday:2", "--abnormal", *base).code == 0
-    monkeypatch.setattr(module, "_rescored_event", lambda *_: module.RescoredEvent("a block", 5.0, 1.0, False))
+    lost = module.RescoredEvent("a block", 5.0, 1.0, False, is_lost=True)
+    monkeypatch.setattr(module, "_rescored_event", lambda *_: lost)
     refused = metavad("feedback", "scores/monday:1", "--normal", *base)
     assert (refused.code, "a block would not (score 1.0" in refused.line) == (1, True)
     assert not (copy / "detectors/lobby/versions/3").exists()
     done = metavad("feedback", "scores/monday:1", "--normal", "--anyway", *base)
     assert (done.code, "  confirmed, and lost: a block, score now 1.0" in done.out) == (0, True)
+
+
+def test_an_event_over_another_threshold_finds_its_detector(metavad, copy, site, base):
+    """Of `score --threshold`, and of scores from before the threshold was moved."""
+    given = [site / "monday.mkv", "--detector", "detectors/lobby", "--out", "lower", "--threshold", 3]
+    assert metavad("score", *given).code == 0
+    assert metavad("threshold", "detectors/lobby", "--threshold", 3.2).code == 0
+    for folder in ("lower", "scores"):
+        done = metavad("feedback", f"{folder}/monday:1", "--normal", *base)
+        assert done.code == 0, done.err
+        assert metavad("detector", "rollback", "detectors/lobby", "--to", 1).code == 0
+    assert "of the last day's" in done.out
+
+
+def test_an_event_below_the_threshold_may_be_confirmed(metavad, copy, base):
+    """It alarmed by another threshold; nothing is lost."""
+    assert metavad("threshold", "detectors/lobby", "--threshold", 1000).code == 0
+    done = metavad("feedback", "scores/monday:2", "--abnormal", "--detector", "detectors/lobby", *base)
+    assert done.code == 0, done.err
+    assert "  confirmed, and below the threshold: monday, " in done.out
+    assert "  confirmed, and lost" not in done.out
+
+
+def test_of_two_corrections_at_once_one_is_refused(metavad, copy, base, monkeypatch):
+    """It was made of a version that is no longer in use, and would forget the other one."""
+    from metavad.workflows import feedback as module
+
+    feedback = module.feedback
+
+    def meanwhile(*given, **named):
+        assert metavad("threshold", "detectors/lobby", "--threshold", 4.25).code == 0
+        return feedback(*given, **named)
+
+    monkeypatch.setattr(module, "feedback", meanwhile)
+    refused = metavad("feedback", "scores/monday:2", "--abnormal", *base)
+    assert refused.code == 1
+    assert "somebody has changed the detector meanwhile; nothing was changed; say it again" in refused.line
+    assert load_detector("detectors/lobby").threshold == 4.25
+    assert not (copy / "detectors/lobby/versions/2").exists()
 
 
 @pytest.mark.parametrize(
@@ -124,6 +170,18 @@ def test_rollback_refuses(metavad, copy):
     assert "expected a detector" in metavad("detector", "history", "nowhere").line
 
 
+def test_rollback_does_not_put_a_damaged_version_to_use(metavad, copy):
+    folder = Path("detectors/lobby")
+    found = load_detector(folder)
+    for name in ("one", "two"):
+        save_version(folder, found, "abnormal", name)
+    (place_of(folder, 2) / "detector.safetensors").write_bytes(b"damaged")
+    refused = metavad("detector", "rollback", folder)
+    assert (refused.code, "found a damaged one" in refused.line, current(folder)) == (1, True, 3)
+    (place_of(folder, 1) / "detector.safetensors").write_bytes(b"damaged")
+    assert metavad("detector", "rollback", folder, "--to", 3).code == 0
+
+
 def test_an_event_that_was_watched_is_corrected(metavad, copy, site, base):
     """Its working pictures are what is shown; the index says what was ruled."""
     detector = load_detector("detectors/lobby")
@@ -132,13 +190,13 @@ def test_an_event_that_was_watched_is_corrected(metavad, copy, site, base):
     pictures = [(CLOCK + frame.index / 10, frame.image) for frame in read_frames(monday, short_side=size)]
     watched = copy / "watched"
     with Index(watched, make=True) as index:
-        index.begin(Session("gate", "utc", detector.digest, detector.threshold, 1.0, 300.0))
+        index.begin(Session("gate", "utc", detector.scores_digest, detector.threshold, 1.0, 300.0))
         for id, start in (("e1", 1.7), ("e2", 10.7)):
             seconds = CLOCK + start
             event = CameraEvent(
                 id,
                 "gate",
-                detector.digest,
+                detector.scores_digest,
                 "utc",
                 seconds,
                 seconds + 1.4,
@@ -193,5 +251,5 @@ def test_what_is_corrected_while_it_is_watched_alarms_no_more(metavad, copy, sit
         events = [stored.event for stored in index.events()]
     assert [(round(event.start), event.detector, event.threshold) for event in events] == [
         (2, before, 3.7),
-        (22, after.digest, after.threshold),
+        (22, after.scores_digest, after.threshold),
     ]

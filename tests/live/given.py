@@ -18,7 +18,7 @@ class Given:
     """One list of frames for each connection; the last one is followed by the end. An error in a list is raised."""
 
     name, clock, patience = "given", "utc", 3.0
-    is_live, is_endless, is_coded = False, True, False
+    is_live, is_endless, is_coded, since = False, True, False, float("-inf")
 
     def __init__(self, *connections, is_dated=True):
         self.left, self.is_dated = list(connections), is_dated

@@ -154,8 +154,6 @@ def test_filters_are_for_what_was_watched(metavad, tmp_path):
     (tmp_path / "scores" / "scores.csv").write_text("frame,seconds,score,alarm\n")
     code, _, err = metavad("events", "scores", "--threshold", 3, "--camera", "lobby")
     assert (code, "--camera: expected a folder of `metavad watch`" in err) == (2, True)
-    code, _, err = metavad("events", "scores")
-    assert (code, "--threshold: expected a score" in err) == (2, True)
 
 
 def test_the_page_has_pictures_and_clips_and_acts_on_no_name(watched):

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from metavad.errors import UsageError, VideoError
+from metavad.errors import FootageWarning, UsageError, VideoError
 from metavad.live.health import Health, serve_metrics
 from metavad.live.reader import LEAST, Backlog, Ended, Reader, Taken
 from metavad.live.sources import FileSource, FolderSource, Shown, StreamSource, WebcamSource, source_of
 from metavad.live.timeline import Timeline
-from tests.footage import number_of, numbered, write_video
+from tests.footage import number_of, numbered, packet_positions, write_video
 
 ROOT = Path(__file__).parents[2]
 
@@ -121,6 +121,86 @@ def test_a_folder_that_grows_gives_one_file_after_the_other_on_one_clock(tmp_pat
         list(source.frames())
     path = write_video(tmp_path / "later.mp4", [20])
     assert [number for number, _ in numbers_of(source.frames())] == [20]
+
+
+def test_a_file_with_damage_gives_the_pictures_and_times_of_score(tmp_path):
+    """A frame that does not decode shows as the one before it: what comes after it is not early."""
+    path = write_video(tmp_path / "a.mov", range(40), codec="mjpeg")
+    data, places = bytearray(path.read_bytes()), packet_positions(path)
+    for number in (10, 11, 12):
+        data[places[number] : places[number + 1]] = bytes(places[number + 1] - places[number])
+    path.write_bytes(bytes(data))
+    with pytest.warns(FootageWarning, match="3 of 40 frames do not decode"):
+        found = numbers_of(FileSource(path, fast=True).frames())
+    assert found == [(9 if number in (10, 11, 12) else number, number / 10) for number in range(40)]
+
+
+def dated(path, seconds):
+    os.utime(path, (seconds, seconds))
+    return path
+
+
+def test_a_name_that_is_used_again_is_another_file_and_what_is_gone_is_forgotten(tmp_path):
+    source = FolderSource(tmp_path, fast=True)
+    for lap in range(3):
+        for number in range(2):
+            first = 10 * lap + 5 * number
+            path = write_video(tmp_path / f"seg{number}.mp4", range(first, first + 5), fps=10)
+            dated(path, 1000.0 + 100 * lap + 10 * number)
+        found = numbers_of(source.frames())
+        assert [number for number, _ in found] == list(range(10 * lap, 10 * lap + 10))
+        assert found[-1][1] == pytest.approx(1009.9 + 100 * lap)
+    (tmp_path / "seg0.mp4").unlink()
+    assert numbers_of(source.frames()) == []
+    assert list(source._seen) == ["seg1.mp4"]
+
+
+def test_files_that_come_are_taken_as_they_changed_and_what_is_known_is_not_read_again(tmp_path):
+    for number, changed in ((0, 3000.0), (1, 1000.0), (2, 2000.0)):
+        dated(write_video(tmp_path / f"{number}.mp4", [number], fps=10), changed)
+    source = FolderSource(tmp_path, fast=False)
+    frames = source.frames()
+    assert numbers_of(next(frames) for _ in range(3)) == [(1, 1000.0), (2, 2000.0), (0, 3000.0)]
+    again = FolderSource(tmp_path, fast=False)
+    again.since = 2002.5
+    assert numbers_of([next(again.frames())]) == [(0, 3000.0)]
+
+
+def test_copies_go_on_from_each_other_and_one_among_files_that_come_is_left_out(tmp_path):
+    """Their time of change is that of the copy."""
+    for number in range(3):
+        dated(write_video(tmp_path / f"{number}.mp4", [10 * number] * 50, fps=10), 1000.0 + number / 10)
+    with pytest.warns(FootageWarning, match=r"1\.mp4: expected a time of change .*go on from each other") as warned:
+        found = numbers_of(FolderSource(tmp_path, fast=True).frames())
+    assert len(warned) == 1
+    np.testing.assert_allclose([seconds for _, seconds in found], 995.0 + np.arange(150) / 10, atol=1e-3)
+    source = FolderSource(tmp_path, fast=False)
+    with pytest.raises(VideoError, match=r"1\.mp4: expected a time of change .*it is left out\. .*cp -p"):
+        list(source.frames())
+
+
+def test_a_file_that_goes_while_it_is_read_breaks_a_folder_once(tmp_path, monkeypatch):
+    cv2.imwrite(str(tmp_path / "0.png"), numbered(3))
+    write_video(tmp_path / "1.mp4", [5], fps=10)
+    source = FolderSource(tmp_path, fast=True)
+
+    def gone(path, dtype):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("metavad.live.sources.np.fromfile", gone)
+    with pytest.raises(VideoError, match=r"0\.png: expected a picture, found permission denied"):
+        list(source.frames())
+    assert source.is_endless, "there is more"
+    assert [number for number, _ in numbers_of(source.frames())] == [5]
+    assert not source.is_endless
+
+
+def test_a_folder_waits_twice_as_long_as_its_videos_last(tmp_path):
+    write_video(tmp_path / "0.mp4", [3] * 200, fps=1)
+    source = FolderSource(tmp_path, fast=True)
+    assert source.patience == 120
+    list(source.frames())
+    assert source.patience == pytest.approx(400)
 
 
 def test_a_folder_waits_for_files_that_are_still_written(tmp_path):

@@ -293,6 +293,26 @@ def test_a_file_that_somebody_has_locked_loses_no_event(make, tmp_path):
     assert len(waiting(tmp_path / "watched")) == 2
 
 
+def test_an_event_that_goes_on_while_nothing_can_be_written_waits_once(make, tmp_path):
+    """Its last state is written, with the picture that came before."""
+    store = make(targets=["somebody"])
+    store._index.wait(0.01)
+    other = sqlite3.connect(tmp_path / "watched" / INDEX, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    store.opened(event(end=10.3), snapshot(10.2))
+    for second in range(40):
+        store.ongoing(event(end=11.0 + second), None)
+    assert len(store._works) == 1
+    other.execute("ROLLBACK")
+    other.close()
+    for frame in scored(60, 64):
+        store.frames([frame])
+    with Index(tmp_path / "watched") as index:
+        (stored,) = index.events()
+    assert (stored.event, stored.snapshot is not None) == (event(end=50.0), True)
+    assert waiting(tmp_path / "watched") == {f"lobby/{event().id}/began"}
+
+
 def test_what_cannot_be_written_to_the_end_is_an_error_of_one_line(make, tmp_path):
     store = make()
     other = sqlite3.connect(tmp_path / "watched" / INDEX, isolation_level=None)
@@ -381,6 +401,35 @@ def test_what_happens_to_the_picture_is_announced_as_what_it_is(make, tmp_path):
     with Index(tmp_path / "watched") as index:
         assert [each.withheld for each in index.events()] == ["moved"]
         assert [each.kind for _, each in index.conditions()] == ["moved", "light"]
+
+
+def test_what_a_process_left_open_is_over_where_its_scores_end(make, tmp_path):
+    store = make(targets=["somebody"])
+    store.condition(Condition("covered", BEGAN, None, "the lens is covered"))
+    store.frames(list(scored(0, 30)))
+    store.close()
+    make(targets=["somebody"])
+    with Index(tmp_path / "watched") as index:
+        ((_, found),) = index.conditions()
+    assert (found.kind, found.end) == ("covered", BEGAN + 29.9)
+    assert waiting(tmp_path / "watched") == {f"lobby/covered/{BEGAN:.3f}/{what}" for what in ("began", "ended")}
+    make()
+    with Index(tmp_path / "watched") as index:
+        assert [each for _, each in index.conditions()] == [found]
+
+
+def test_nothing_goes_of_a_file_whose_seconds_are_no_dates(tmp_path, session):
+    store = EventStore(tmp_path, replace(session, clock="file"), size=SIZE, keep=10.0)
+    play(store)
+    store._forget()
+    store.condition(Condition("covered", 3.0, 5.0, "the lens is covered"))
+    store.close()
+    with Index(tmp_path) as index:
+        assert [each.event.id for each in index.events()] == [event().id]
+        assert index.clocks() == {"lobby": "file"}
+    page = (tmp_path / "events.html").read_text()
+    assert "0:03.0 to 0:05.0: the lens is covered" in page
+    assert "1970" not in page
 
 
 def test_what_is_old_goes_but_for_what_somebody_ruled_on(make, tmp_path):

@@ -222,7 +222,7 @@ def test_a_stream_that_comes_back_in_another_coding_or_size_is_watched_on(
     detector = metavad.adapt(tiny_base, load_suite(str(cameras)).scenes[0], shots=3)
     detector = passed_by(detector, 0.35, [(pictures[number % 37], number / RATE) for number in range(111)])
     camera.parts = [(0, 80, False), (80, 160, False, "mpeg4"), (160, 240, False, "mpeg4", 2), (240, 320, False)]
-    session = Session("lobby", "utc", detector.digest, detector.threshold, 1.0, 300.0)
+    session = Session("lobby", "utc", detector.scores_digest, detector.threshold, 1.0, 300.0)
     notes, store = [], EventStore(tmp_path / "out", session, size=pictures[0].shape)
 
     def note(each):

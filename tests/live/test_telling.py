@@ -100,6 +100,7 @@ def test_what_is_kept_of_an_event_becomes_the_very_working_pictures(site, thresh
         (["--ignore", "0,0 1,0 1,1 0,1"], "found all of it ignored"),
         (["--cooldown", "soon"], "--cooldown: expected a length"),
         (["--keep", "-3"], "--keep: expected days"),
+        (["--keep", "3"], "--keep: expected a camera, found"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(site, options, message):

@@ -1,5 +1,6 @@
 """One camera, watched: the events of `score`, each once, whatever the stream and the process go through."""
 
+import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import pytest
 import metavad
 from metavad.errors import BundleError, OutputError, VideoError
 from metavad.live.health import Health
+from metavad.live.page import when
 from metavad.live.reader import Reader
 from metavad.live.rules import is_local
 from metavad.live.sources import FileSource
@@ -138,6 +140,15 @@ def test_an_event_in_a_condition_says_so_and_whether_it_lies_in_one_place(detect
         assert without.events[name] == replace(event, condition=None, is_local=False)
 
 
+def test_an_unknown_light_is_a_note_with_its_time(detector, long, tmp_path, monkeypatch):
+    monkeypatch.setattr("metavad.scoring.unknown_light.UnknownLight.add", lambda self, frame: self._tell(frame.seconds))
+    notes = []
+    watched(detector, Given(long[:12]), Kept(), tmp_path, notes=notes.append)
+    note = next(each for each in notes if each.kind == "unknown_light")
+    assert note.text.startswith(f"from {when(1_000_000.0, 'utc')} on, the light is one that no normal footage")
+    assert (note.level, note.facts["seconds"]) == ("warning", 1_000_000.0)
+
+
 def test_snapshots_show_what_surprises_most(detector, path, tmp_path):
     sink = Kept()
     watched(detector, FileSource(path, fast=True), sink, tmp_path)
@@ -211,6 +222,37 @@ def arrives(event, frames):
 
 def overlapping(events, event):
     return [each for each in events if each.start <= event.end and event.start <= each.end]
+
+
+@pytest.mark.parametrize(("count", "apart"), [(25, 0.1), (1, 4.0)])
+def test_a_camera_that_sends_late_is_waited_for_once_that_is_known(detector, long, tmp_path, monkeypatch, count, apart):
+    """Its frames come in parts, a minute of waiting apart, though none is missing; or each by itself."""
+    now, health, sink = [0.0], Health("lobby"), Kept()
+    monkeypatch.setattr("metavad.live.watch.time.monotonic", lambda: now[0])
+
+    class Late(Given):
+        def frames(self, taken=None):
+            for number, shown in enumerate(super().frames(taken)):
+                if number and number % count == 0:
+                    until(lambda: health.frames == number)  # noqa: B023
+                    now[0] += 60.0
+                    until(lambda: number > count or len(sink.frames_of) == count)  # noqa: B023
+                    time.sleep(0.3)  # as long as the loop looks for a frame
+                yield shown
+
+    source = Late([(frame, 1_000_000.0 + apart * number) for number, (frame, _) in enumerate(long[: 4 * count])])
+    source.patience = 30.0
+    Watch(detector, source, sink, tmp_path, camera="lobby", health=health).run()
+    assert [frame.recording for frame in sink.frames_of] == [0] * count + [1] * (3 * count)
+
+
+def until(holds):
+    """Wait, half a minute at most."""
+    for _ in range(3000):
+        if holds():
+            return
+        time.sleep(0.01)
+    pytest.fail("it does not come")
 
 
 class KillError(BaseException):
@@ -330,7 +372,7 @@ def test_a_corrected_detector_is_used_without_a_break(detector, newer, long, tmp
     sink, notes = Kept(), []
     health = watched(detector, Given(long), sink, tmp_path, notes=notes.append, latest=Latest(at_100=newer))
     ((first, digest, threshold),) = sink.versions
-    assert (digest, threshold, health.threshold) == (newer.digest, newer.threshold, newer.threshold)
+    assert (digest, threshold, health.threshold) == (newer.scores_digest, newer.threshold, newer.threshold)
     assert 80 < first < 150
     scores = [scores_of(each, long) for each in (detector, newer)]
     expected = [*scores[0][:first], *scores[1][first:]]
@@ -343,7 +385,7 @@ def test_a_corrected_detector_is_used_without_a_break(detector, newer, long, tmp
     assert {each.is_cut for each in events} == {False}
     began = long[first][1]
     assert [each.detector for each in events] == [
-        detector.digest if each.start < began else newer.digest for each in events
+        detector.scores_digest if each.start < began else newer.scores_digest for each in events
     ]
     assert {each.threshold for each in events} == {detector.threshold, newer.threshold}
     (note,) = [note for note in notes if note.kind == "version"]
@@ -360,7 +402,7 @@ def test_what_is_no_version_is_named_once_and_the_one_that_was_used_stays(detect
     latest = Latest(at_20=BundleError("detectors/lobby: damaged"), at_60=replace(detector, scene="yard"))
     watched(detector, Given(long), sink, tmp_path, notes=notes.append, latest=latest)
     assert [each.score for each in sink.frames_of] == [each.score for each in scores_of(detector, long)]
-    assert {each.detector for each in sink.events.values()} == {detector.digest}
+    assert {each.detector for each in sink.events.values()} == {detector.scores_digest}
     found = [note for note in notes if note.kind.startswith("version")]
     assert [(note.kind, note.level) for note in found] == [("version_refused", "warning")] * 2
     assert found[0].text == "detectors/lobby: damaged; the version that was used is used on"

@@ -140,5 +140,5 @@ def test_adapting_says_how_far_it_is(scene, tiny_base, tmp_path):
     with path.open("w") as stream:
         adapt(tiny_base, scene, shots=6, progress=JsonProgress(stream))
     titles = [line.split('"')[3] for line in path.read_text().splitlines() if '"state": "over"' in line]
-    assert titles == ["Reading clips", "Thumbnails", "Learning"]
+    assert titles == ["Reading clips", "Small pictures", "Learning"]
     assert '"done": 18, "total": 18' in path.read_text()

@@ -208,6 +208,16 @@ def test_what_dead_writers_left_goes_after_a_day(store):
     assert (old.exists(), young.exists()) == (False, True)
 
 
+def test_an_array_of_somebody_else_is_used(store, monkeypatch):
+    use(store, 1, 0)
+
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("metavad.scenes.cache.os.utime", refuse)
+    assert (store.array({"key": 1}, lambda: pytest.fail("it is there")) == 1).all()
+
+
 def test_size_is_what_arrays_take(store):
     assert store.size() == 0
     use(store, 1, 0)

@@ -443,6 +443,14 @@ def test_frames_that_were_shown_are_reported_where_a_video_is_on_both_sides():
     assert scene.shown(other) is None
 
 
+def test_a_link_to_what_is_shown_is_shown(tmp_path):
+    place = touch(tmp_path, "normal/a.mp4") / "normal" / "a.mp4"
+    (tmp_path / "linked.mp4").symlink_to(place)
+    normal, test = Video("a", place), Video("linked", tmp_path / "linked.mp4")
+    scene = Scene("s", "x", tmp_path, normal=(normal,), test=(test,), normal_frames=(0, 300))
+    assert scene.shown(test) == (0, 300)
+
+
 # --- what ships ----------------------------------------------------------------------------------------------
 
 

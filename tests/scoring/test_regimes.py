@@ -150,6 +150,10 @@ def test_a_light_that_was_never_shown_is_a_warning_once(detector, camera, tmp_pa
     (one,) = [each for each in found if "the light is one that no normal footage" in str(each.message)]
     assert issubclass(one.category, FootageWarning)
     assert f"{path}: from 0.0 s on" in str(one.message)
+    seconds, every = [], [255 - by_night(one) // 4 for one in some]
+    live = metavad.Live(detector, on_unknown_light=seconds.append)
+    assert [frame for number, each in enumerate(every) for frame in live.push(each, 7.0 + number / 10)]
+    assert seconds == [7.0]
 
 
 def test_a_new_calibration_begins_without_the_old_regimes(detector, camera, store, monkeypatch):

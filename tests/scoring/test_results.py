@@ -12,11 +12,11 @@ from metavad.errors import OutputError
 from metavad.recordings import recordings
 from metavad.scenes.suite import load_suite
 from metavad.scoring.frames import FrameScore, TickScore
+from metavad.scoring.pixel_box import PixelBox
 from metavad.scoring.results import (
     COLUMNS,
     EventsRecord,
     NearestShot,
-    PixelBox,
     read_result,
     result_of,
     write_result,
@@ -119,7 +119,7 @@ def test_events_json_says_what_was_found_where_and_by_which_promise(detector, sc
         "file",
         "regimes",
     ]
-    assert (found["schema"], found["video"], found["detector"]) == (1, video.name, detector.digest)
+    assert (found["schema"], found["video"], found["detector"]) == (1, video.name, detector.scores_digest)
     assert (found["threshold"], found["promise"]["alarms_per_day"]) == (-1.0, 10.0)
     (event,) = found["events"]
     assert found["highest"] == []

@@ -19,8 +19,10 @@ from metavad.normality.likeness import Likeness, Pattern, View
 from metavad.normality.methods import Adapted
 from metavad.normality.own_footage import joined
 from metavad.normality.versions import current, history, place_of, rollback
+from metavad.scenes.cache import content_digest
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
+from metavad.scoring.calibrating import calibrate
 from metavad.scoring.event_clip import EventClip
 from metavad.scoring.stream import score
 from metavad.workflows.feedback import feedback
@@ -215,6 +217,25 @@ def test_shots_that_show_a_confirmed_event_are_taken_back(detector, videos, tiny
     left_out = result.detector.own.ruling < 0
     assert left_out.any()
     assert all(start < began + 0.5 and began < start + 1.4 + 1e-6 for start in result.detector.own.starts[left_out])
+
+
+def test_footage_of_another_video_of_the_same_name_stays_as_it_is(detector, videos, tiny_base):
+    """A camera that names its files by the hour has one of each name every day."""
+    own = joined([("09", 1.4 * np.arange(100), np.linspace(0.5, 2.0, 100))])
+    today = replace(videos["tuesday"], name="09")
+    other = replace(detector, sources={**detector.sources, "09": "0" * 12}).with_footage(own)
+    after = feedback(other, EventClip(today, 1.0, 5.4, 2.8), "abnormal").detector
+    assert (after.own.ruling == 0).all()
+    same = replace(other, sources={**detector.sources, "09": content_digest(today)})
+    after = feedback(same, EventClip(today, 1.0, 5.4, 2.8), "abnormal").detector
+    assert (after.own.ruling < 0).sum() == 4
+    after = feedback(other, EventClip(today, 1.0, 5.4, 2.8), "normal", base=tiny_base).detector
+    assert after.own.videos == ("09", f"09-{content_digest(today)[:8]}")
+
+
+def test_calibration_says_which_footage_it_is_of(detector, camera):
+    sources = calibrate(detector, camera).detector.sources
+    assert sources == {"normal": content_digest(camera.normal[0])}
 
 
 @pytest.mark.parametrize("verdict", ["normal", "abnormal"])

@@ -3,6 +3,7 @@
 from metavad.scenes.video.pictures import CameraPictures, Picture
 from metavad.scenes.video.reader import (
     Frame,
+    Playback,
     Ticks,
     VideoFacts,
     decodable_frames,
@@ -19,6 +20,7 @@ __all__ = [
     "CameraPictures",
     "Frame",
     "Picture",
+    "Playback",
     "Ticks",
     "VideoFacts",
     "decodable_frames",

@@ -197,13 +197,16 @@ def _refused(path: Path, error: Exception) -> str:
     """What a file is that does not open, and how to mend it."""
     start = b""
     with suppress(OSError), path.open("rb") as file:
-        start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")
+        start = file.read(1024)
+        if not start:
+            return "an empty file; leave it out, or fetch it again"
+        start = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if any(start.startswith(mark) or (mark.startswith(b"<") and mark in start) for mark in _SCRIPTS):
         return "a list that points at other files; name the videos themselves"
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return "a single picture; name the folder of frames that it lies in"
     reason = str(getattr(error, "strerror", None) or error).lower()
-    return f"what does not open ({reason}); fetch or record it again"
+    return f"what does not open ({reason}); fetch it again, or leave it out"
 
 
 def _candidates(container: InputContainer, path: Path) -> list[VideoStream]:

@@ -8,7 +8,7 @@ import math
 import warnings
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,8 +16,10 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 
 from metavad.errors import FootageWarning, VideoError
 from metavad.recordings import ROUNDING, recordings, without_gaps
@@ -32,6 +34,7 @@ from metavad.types import BoolArray, ByteArray, FloatArray, IntArray
 
 __all__ = [
     "Frame",
+    "Playback",
     "Ticks",
     "VideoFacts",
     "decodable_frames",
@@ -291,6 +294,40 @@ def _file_facts(video: Video) -> VideoFacts:
     return VideoFacts(frames, *size, seconds, rate, (*index.notes, *index.time_notes))
 
 
+class Playback:
+    """A video file from its begin to its end: the frames of :func:`read_frames` as they are decoded, and their times.
+
+    What is known of the file is held here alone, so that memory does not grow with the number of files. What was not
+    read quite as the file says is a :class:`FootageWarning`. Raises :class:`VideoError` where nothing decodes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        file_status(path)
+        self._path, self._index = path, _index_of(path)
+        self.has_times = False
+        """Whether its packets have times; known once the first frame has come."""
+        for text in (*self._index.notes, *self._index.time_notes):
+            warnings.warn(f"{path}: {text}", FootageWarning, stacklevel=2)
+
+    @property
+    def seconds(self) -> FloatArray:
+        """The time of each frame since the first (T,), rising."""
+        return np.array(self._index.seconds)
+
+    def frames(
+        self, taken: "Callable[[Packet[VideoStream]], None] | None" = None
+    ) -> Iterator[tuple[float, VideoFrame]]:
+        """The time of each frame, and what is shown then; ``taken`` is given each packet once its frames have come."""
+        repeated, index = 0, self._index
+        with opened(self._path) as file:
+            self.has_times = file.has_times
+            player = _Player(_from_start(file, index, taken))
+            for target, second in enumerate(index.seconds):
+                yield second, _there(self._path, player.at(target), target)
+                repeated += player.number != target
+        _tell_repeated(self._path, repeated, len(index.seconds), stacklevel=2)
+
+
 def _index(path: Path) -> _Index:
     status = file_status(path)
     return _built_index(path, status.st_size, status.st_mtime_ns)
@@ -299,6 +336,10 @@ def _index(path: Path) -> _Index:
 @lru_cache(maxsize=4096)
 def _built_index(path: Path, size: int, changed: int) -> _Index:
     """The index of a file; size and time of change are there so that a changed file is read again."""
+    return _index_of(path)
+
+
+def _index_of(path: Path) -> _Index:
     with opened(path) as file:
         index = _demuxed_index(file)
     if index is None:
@@ -446,9 +487,13 @@ def _file_pictures(video: Video, wanted: list[int], form: str) -> Iterator[tuple
             fitted = True
         repeated += number != target
         yield target, picture
+    _tell_repeated(video.path, repeated, len(wanted), stacklevel=4)
+
+
+def _tell_repeated(path: Path, repeated: int, frames: int, *, stacklevel: int) -> None:
     if repeated:
-        text = f"{repeated} of {len(wanted)} frames do not decode; the picture before is taken in their place"
-        warnings.warn(f"{video.path}: {text}", FootageWarning, stacklevel=4)
+        text = f"{repeated} of {frames} frames do not decode; the picture before is taken in their place"
+        warnings.warn(f"{path}: {text}", FootageWarning, stacklevel=stacklevel + 1)
 
 
 class _Flat:
@@ -514,9 +559,13 @@ def _wanted_frames(path: Path, index: _Index, wanted: list[int]) -> Iterator[tup
                 file = stack.enter_context(opened(path))
                 player = _Player(_from_start(file, index))
                 frame = player.at(target)
-            if frame is None:
-                raise VideoError(f"{path}: expected frame {target}, found none; did the file change?")
-            yield target, player.number, frame
+            yield target, player.number, _there(path, frame, target)
+
+
+def _there(path: Path, frame: VideoFrame | None, target: int) -> VideoFrame:
+    if frame is None:
+        raise VideoError(f"{path}: expected frame {target}, found none; did the file change?")
+    return frame
 
 
 class _Player:
@@ -538,11 +587,12 @@ class _Player:
         return self._shown
 
 
-def _from_start(file: OpenVideo, index: _Index) -> Iterator[tuple[int, VideoFrame]]:
+def _from_start(
+    file: OpenVideo, index: _Index, taken: "Callable[[Packet[VideoStream]], None] | None" = None
+) -> Iterator[tuple[int, VideoFrame]]:
     """All frames, by their stamps where these are in order, else as they come, which is how they were counted."""
-    if index.numbers is not None or not index.stamps:
-        return enumerate(file.frames())
-    return _numbered(file.frames(), index)
+    frames = file.frames(taken)
+    return enumerate(frames) if index.numbers is not None or not index.stamps else _numbered(frames, index)
 
 
 def _numbered(frames: Iterator[VideoFrame], index: _Index) -> Iterator[tuple[int, VideoFrame]]:

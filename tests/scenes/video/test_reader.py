@@ -20,6 +20,7 @@ from tests.footage import (
     WIDTH,
     number_of,
     numbered,
+    packet_positions,
     remuxed,
     restamped,
     turned,
@@ -62,12 +63,6 @@ def footage(tmp_path_factory):
 
 def video(path: Path, fps: float | None = None) -> Video:
     return Video(path.stem, path, fps)
-
-
-def packet_positions(path: Path) -> list[int]:
-    """Where the pictures lie in a file."""
-    with opened(path) as file:
-        return [packet.pos for packet in file.packets()]
 
 
 def numbers(frames) -> list[int]:
