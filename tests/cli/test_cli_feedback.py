@@ -239,17 +239,17 @@ def test_what_is_corrected_while_it_is_watched_alarms_no_more(metavad, copy, sit
 
     monkeypatch.setattr(Watch, "_push", corrected)
     monkeypatch.setattr("metavad.live.latest.EVERY", 0.0)
-    before = load_detector("detectors/lobby").digest
+    before = load_detector("detectors/lobby")
     given = ["--detector", "detectors/lobby", "--out", "lobby", "--fast", "--no-conditions", "--log", "json"]
     watched = metavad("watch", site / "tuesday.mkv", *given)
     assert (watched.code, [result.code for result in asked]) == (0, [0]), watched.err
     after = load_detector("detectors/lobby")
     rows = list(map(json.loads, watched.out.splitlines()))
     (version,) = [row for row in rows if row["kind"] == "version"]
-    assert (version["version"], version["before"], version["detector"]) == (2, before, after.digest)
+    assert (version["version"], version["before"], version["detector"]) == (2, before.digest, after.digest)
     with Index(copy / "lobby") as index:
         events = [stored.event for stored in index.events()]
     assert [(round(event.start), event.detector, event.threshold) for event in events] == [
-        (2, before, 3.7),
+        (2, before.scores_digest, 3.7),
         (22, after.scores_digest, after.threshold),
     ]
