@@ -216,7 +216,7 @@ def _list(
     from metavad.cli.terminal import say, say_table
     from metavad.errors import UsageError, nearest
     from metavad.files import write_text
-    from metavad.live.again import events_again
+    from metavad.live.again import watched_again
     from metavad.live.page import PAGE
     from metavad.live.records import watched_event
 
@@ -226,7 +226,7 @@ def _list(
     if threshold is None:
         found = index.events(camera=camera, since=asked.since, until=asked.until)
     else:
-        found = events_again(index, threshold, camera=camera, since=asked.since, until=asked.until)
+        found = watched_again(index, threshold, camera=camera, since=asked.since, until=asked.until)
     chosen = [each for each in found if asked.takes(each)]
     conditions = list(_conditions(index, asked))
     over = "" if threshold is None else f" over {threshold:.2f}"

@@ -11,10 +11,10 @@ from metavad.live.score_parts import ScorePart
 from metavad.live.types import CameraEvent
 from metavad.scoring.events import Event, find_events
 
-__all__ = ["events_again"]
+__all__ = ["watched_again"]
 
 
-def events_again(
+def watched_again(
     index: Index,
     threshold: float,
     *,

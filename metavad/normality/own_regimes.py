@@ -13,7 +13,7 @@ from metavad.normality.threshold import BODY, CAUTION, FEWEST, PRIOR_PEAKS, outs
 from metavad.runs import runs
 from metavad.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Look", "named", "own_regimes", "split"]
+__all__ = ["RegimeAppearance", "named", "own_regimes", "split"]
 
 LEAST = 300
 """Windows that each of two regimes has at least, seven minutes."""
@@ -136,7 +136,7 @@ def _halved(lights: FloatArray) -> BoolArray | None:
 
 
 @dataclass(frozen=True)
-class Look:
+class RegimeAppearance:
     """What a regime is called after."""
 
     light: Light
@@ -144,11 +144,11 @@ class Look:
     """Mean difference of a pixel's highest and lowest colour; NaN where nobody knows."""
 
 
-def named(looks: Sequence[Look]) -> list[str]:
+def named(looks: Sequence[RegimeAppearance]) -> list[str]:
     """A name for each regime: by colour where only some have it, by how light they are, by contrast; else a number.
 
     >>> light, dark = (40, 90, 130, 180, 220, 30), (20, 30, 40, 50, 60, 30)
-    >>> named([Look(light, 25.0), Look(dark, 1.0)]), named([Look(light, 25.0), Look(dark, 24.0)])
+    >>> named([RegimeAppearance(light, 25.0), RegimeAppearance(dark, 1.0)]), named([RegimeAppearance(light, 25.0), RegimeAppearance(dark, 24.0)])
     (['colour', 'infrared'], ['bright', 'dark'])
     """
     if len(looks) == 1:

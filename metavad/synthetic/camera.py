@@ -14,7 +14,7 @@ from metavad.errors import UsageError, nearest
 from metavad.scenes.scene import CameraSize
 from metavad.types import FloatArray
 
-__all__ = ["KINDS", "CameraSpec", "Habits", "Lens", "Look", "Place", "Point", "Route", "sample_camera"]
+__all__ = ["KINDS", "CameraSpec", "Habits", "Imaging", "Lens", "Place", "Point", "Route", "sample_camera"]
 
 Mover: TypeAlias = Literal["walker", "runner", "cyclist", "car"]
 Posture: TypeAlias = Literal["stand", "talk", "phone", "sit", "bend", "lie", "hug", "play"]
@@ -105,7 +105,7 @@ class Habits:
 
 
 @dataclass(frozen=True)
-class Look:
+class Imaging:
     """Light and sensor: levels are in grey values, shake in pixels, angles in radians."""
 
     grey: bool
@@ -133,7 +133,7 @@ class CameraSpec:
     lens: Lens
     fps: float
     back: float
-    look: Look
+    look: Imaging
     habits: Habits
 
     @property
@@ -188,13 +188,13 @@ def _sample_lens(rng: np.random.Generator, kind: str, size: CameraSize) -> tuple
     return lens, min(lens.at(0.5, float(rng.uniform(*foot)))[1], 9.0 if kind == "room" else 70.0)
 
 
-def _sample_look(rng: np.random.Generator, kind: str, size: CameraSize) -> Look:
+def _sample_look(rng: np.random.Generator, kind: str, size: CameraSize) -> Imaging:
     indoor = kind in INDOOR
     night = bool(rng.random() < (0.06 if indoor else 0.16))
     sunny = not indoor and not night and bool(rng.random() < 0.55)
     shaky = not indoor and size != "tiny" and bool(rng.random() < 0.25)
     red, blue = rng.uniform(0.96, 1.05, 2)
-    return Look(
+    return Imaging(
         grey=night or bool(rng.random() < 0.25),
         night=night,
         gain=float(rng.uniform(0.5, 0.8) if night else rng.uniform(0.85, 1.12)),

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metavad.live.again import events_again
+from metavad.live.again import watched_again
 from metavad.live.index import INDEX, Index, Session
 from metavad.live.page import render_page, when
 from metavad.live.records import WatchedEvents
@@ -125,7 +125,7 @@ def test_another_threshold_on_the_scores_that_were_kept(metavad, watched, tmp_pa
 def test_the_events_are_those_of_the_scores(watched, threshold):
     expected = find_events(SCORES.astype(np.float32).astype(float), BEGAN + TIMES, threshold, merge=1.0)
     with Index(watched) as index:
-        found = [each.event for each in events_again(index, threshold, camera="lobby")]
+        found = [each.event for each in watched_again(index, threshold, camera="lobby")]
     for name in ("start", "end", "peak", "score"):
         np.testing.assert_allclose(
             [getattr(each, name) for each in found], [getattr(each, name) for each in expected], rtol=0, atol=1e-5

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import metavad
-from metavad.live.again import events_again
+from metavad.live.again import watched_again
 from metavad.live.index import Index
 from metavad.scenes.scene import Video
 from metavad.scenes.suite import load_suite
@@ -57,7 +57,7 @@ def threshold(site):
 def test_what_is_kept_announced_and_found_again(site, threshold):
     with Index(site / "kept") as index:
         kept = index.events()
-        again = events_again(index, threshold)
+        again = watched_again(index, threshold)
         assert index.waiting() == 0
     assert kept
     assert [each.event.is_over for each in kept] == [True] * len(kept)
