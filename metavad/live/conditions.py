@@ -99,7 +99,7 @@ _Quarter: TypeAlias = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
-class _SmallPicture:
+class _Reduced:
     """A picture, made small: its grey, its detail, and the level and texture of its blocks."""
 
     grey: FloatArray
@@ -108,7 +108,7 @@ class _SmallPicture:
     texture: FloatArray
 
     @classmethod
-    def at(cls, grey: FloatArray) -> "_SmallPicture":
+    def at(cls, grey: FloatArray) -> "_Reduced":
         """Detail is what is between two scales: finer is noise, coarser is light."""
         finest = cv2.GaussianBlur(grey, (0, 0), FINEST * grey.shape[0])
         detail = finest - cv2.GaussianBlur(grey, (0, 0), COARSEST * grey.shape[0])
@@ -146,10 +146,10 @@ class PictureConditions:
     """One camera's pictures, as they come; a :class:`~metavad.live.types.Conditions`."""
 
     def __init__(self) -> None:
-        self._view: _SmallPicture | None = None
+        self._view: _Reduced | None = None
         self._usual: _Usual | None = None
         self._seen = 0.0
-        self._recent = deque[tuple[float, _SmallPicture]]()
+        self._recent = deque[tuple[float, _Reduced]]()
         self._exposure = _Exposure()
         self._shifts = deque[tuple[float, tuple[float, float]]]()
         self._frozen, self._gaps, self._last = Frozen(), Gaps(), 0.0
@@ -163,7 +163,7 @@ class PictureConditions:
         """The next picture (H, W), grey; the conditions that begin (their end is none) or are over with it."""
         found = self._gap(seconds) if self._gaps.last is not None and self._gaps.is_before(seconds) else []
         self._gaps.add(seconds)
-        look, is_blank = _SmallPicture.at(_small(picture)), is_even(thinned(picture))
+        look, is_blank = _Reduced.at(_small(picture)), is_even(thinned(picture))
         self._frozen.add(thinned(picture), seconds)
         sight = _Sight("covered", None, False) if is_blank else self._sight(look)
         self._note(sight, seconds)
@@ -191,7 +191,7 @@ class PictureConditions:
 
     # One picture
 
-    def _sight(self, look: _SmallPicture) -> _Sight:
+    def _sight(self, look: _Reduced) -> _Sight:
         """What a picture is against the view."""
         view, usual = self._view, self._usual
         if view is None or usual is None or np.mean(usual.correlation > STEADY) < FEWEST:
@@ -227,7 +227,7 @@ class PictureConditions:
         same = ("covered",) if state == "covered" else ("displaced", "changed")
         return min([seconds, *(since for each, since in self._since.items() if each in same)])
 
-    def _active(self, look: _SmallPicture, seconds: float) -> dict[ConditionKind, float]:
+    def _active(self, look: _Reduced, seconds: float) -> dict[ConditionKind, float]:
         """The conditions that hold now, and since when."""
         found: dict[ConditionKind, float] = {}
         state = next(iter(self._since), None)
@@ -258,7 +258,7 @@ class PictureConditions:
             return None
         return self._shifts[int(np.argmax(lengths > JERK))][0]
 
-    def _is_other_light(self, look: _SmallPicture, seconds: float) -> bool:
+    def _is_other_light(self, look: _Reduced, seconds: float) -> bool:
         """Whether most blocks are brighter or darker than a while ago, one way, also where nothing has moved since."""
         if self._usual is None or not self._recent:
             return False
@@ -274,7 +274,7 @@ class PictureConditions:
         is_alike = _share(alike) >= MOST and _share(alike[stayed]) >= ALIKE and _is_everywhere(alike, stayed)
         return abs(middle) > least and is_alike
 
-    def _learn(self, look: _SmallPicture, seconds: float, *, is_sure: bool) -> None:
+    def _learn(self, look: _Reduced, seconds: float, *, is_sure: bool) -> None:
         """A picture becomes part of the view; slowly, where little of it is as it was."""
         if self._open.keys() & {"moved", "covered", "shaking"}:
             return
@@ -287,7 +287,7 @@ class PictureConditions:
             now = _Usual(_correlation(self._view, look), _difference(self._view.detail, look.detail))
             self._usual = now if self._usual is None else self._usual.towards(now, share)
         share = min(0.5, max(0.0, seconds - self._last) / (min(TAU, max(0.1, age)) if is_sure else TAU))
-        self._view = _SmallPicture.at(np.float32(1 - share) * self._view.grey + np.float32(share) * look.grey)
+        self._view = _Reduced.at(np.float32(1 - share) * self._view.grey + np.float32(share) * look.grey)
 
     # What begins and what is over
 
@@ -352,13 +352,13 @@ def _blocks(values: FloatArray) -> FloatArray:
     return np.asarray(cv2.resize(values, (width // BLOCK, height // BLOCK), interpolation=cv2.INTER_AREA))
 
 
-def _correlation(view: _SmallPicture, look: _SmallPicture) -> FloatArray:
+def _correlation(view: _Reduced, look: _Reduced) -> FloatArray:
     """Of the detail of each block, -1 to 1; 0 where there is none."""
     product = _blocks(view.detail * look.detail)
     return np.asarray(product / np.maximum(view.texture * look.texture, 0.25))
 
 
-def _large_shift(view: _SmallPicture, look: _SmallPicture) -> tuple[float, float]:
+def _large_shift(view: _Reduced, look: _Reduced) -> tuple[float, float]:
     """By how many pixels (right, down) a picture is shifted against the view, most likely."""
     window = cv2.createHanningWindow(view.detail.shape[::-1], cv2.CV_32F)
     # Windowed here: given a window, it writes to its input.
@@ -366,9 +366,7 @@ def _large_shift(view: _SmallPicture, look: _SmallPicture) -> tuple[float, float
     return right, down
 
 
-def _shift(
-    view: _SmallPicture, look: _SmallPicture, usual: _Usual, near: tuple[float, float]
-) -> tuple[float, float] | None:
+def _shift(view: _Reduced, look: _Reduced, usual: _Usual, near: tuple[float, float]) -> tuple[float, float] | None:
     """A shift near that many pixels, in heights (right, down); not known where the blocks do not agree on one.
 
     By least squares from the picture's gradient (Lucas and Kanade 1981) over what is steady, then over the blocks that
@@ -400,7 +398,7 @@ def _shift(
     return float(found[0]) / len(view.detail), float(found[1]) / len(view.detail)
 
 
-def _is_other(view: _SmallPicture, look: _SmallPicture, usual: _Usual) -> bool:
+def _is_other(view: _Reduced, look: _Reduced, usual: _Usual) -> bool:
     """Whether the picture, and all of its quarters but one, show another detail than the view."""
     steady = usual.correlation > STEADY
     product = _blocks(view.detail * look.detail)

@@ -13,7 +13,7 @@ from metavad.normality.threshold import BODY, CAUTION, FEWEST, PRIOR_PEAKS, outs
 from metavad.runs import runs
 from metavad.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["RegimeAppearance", "named", "own_regimes", "split"]
+__all__ = ["RegimeLight", "named", "own_regimes", "split"]
 
 LEAST = 300
 """Windows that each of two regimes has at least, seven minutes."""
@@ -136,7 +136,7 @@ def _halved(lights: FloatArray) -> BoolArray | None:
 
 
 @dataclass(frozen=True)
-class RegimeAppearance:
+class RegimeLight:
     """What a regime is called after."""
 
     light: Light
@@ -144,12 +144,14 @@ class RegimeAppearance:
     """Mean difference of a pixel's highest and lowest colour; NaN where nobody knows."""
 
 
-def named(looks: Sequence[RegimeAppearance]) -> list[str]:
+def named(looks: Sequence[RegimeLight]) -> list[str]:
     """A name for each regime: by colour where only some have it, by how light they are, by contrast; else a number.
 
     >>> light, dark = (40, 90, 130, 180, 220, 30), (20, 30, 40, 50, 60, 30)
-    >>> named([RegimeAppearance(light, 25.0), RegimeAppearance(dark, 1.0)]), named([RegimeAppearance(light, 25.0), RegimeAppearance(dark, 24.0)])
-    (['colour', 'infrared'], ['bright', 'dark'])
+    >>> named([RegimeLight(light, 25.0), RegimeLight(dark, 1.0)])
+    ['colour', 'infrared']
+    >>> named([RegimeLight(light, 25.0), RegimeLight(dark, 24.0)])
+    ['bright', 'dark']
     """
     if len(looks) == 1:
         return [""]

@@ -11,7 +11,7 @@ from metavad.arguments import checked
 from metavad.normality.detector import Detector
 from metavad.normality.memory_bank import MINUTE, RATE, MemoryBank, novelty_scale
 from metavad.normality.own_footage import OwnFootage, joined, window_means, window_peaks, window_starts
-from metavad.normality.own_regimes import RegimeAppearance, named, own_regimes
+from metavad.normality.own_regimes import RegimeLight, named, own_regimes
 from metavad.normality.regimes import LIGHT
 from metavad.progress import SILENT, Progress, along
 from metavad.scenes.cache import Store, content_digest, content_key
@@ -196,7 +196,7 @@ LOOKED = 5
 """Pictures of a regime by which it is known whether it has colour."""
 
 
-def _look(detector: Detector, scene: Scene, own: OwnFootage, lights: FloatArray, number: int) -> RegimeAppearance:
+def _look(detector: Detector, scene: Scene, own: OwnFootage, lights: FloatArray, number: int) -> RegimeLight:
     """A regime, and how much colour its most typical pictures have."""
     inside = np.flatnonzero(own.known & (own.regime == number))
     middle = np.median(lights[inside], axis=0)
@@ -206,4 +206,4 @@ def _look(detector: Detector, scene: Scene, own: OwnFootage, lights: FloatArray,
         video = videos[own.videos[own.video[window]]]
         frame = int(np.searchsorted(probe(video, detector.camera.crop).seconds, own.starts[window] - TIE))
         found.append(float(np.ptp(read_colour(video, frame, detector.camera.crop), axis=2).mean()))
-    return RegimeAppearance(tuple(middle.tolist()), float(np.median(found)))
+    return RegimeLight(tuple(middle.tolist()), float(np.median(found)))

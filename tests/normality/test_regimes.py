@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metavad.normality.own_footage import joined, window_means
-from metavad.normality.own_regimes import LEAST, RegimeAppearance, named, own_regimes, split
+from metavad.normality.own_regimes import LEAST, RegimeLight, named, own_regimes, split
 from metavad.normality.regimes import LIGHT, Regime, RegimeWatch, common_score, light_of
 
 DAY, NIGHT = np.array([50.0, 95, 135, 165, 195, 55]), np.array([97.0, 126, 134, 148, 174, 31])
@@ -193,17 +193,17 @@ def test_without_regimes_every_light_is_known_and_none_is_named():
 
 def test_regimes_are_called_after_what_tells_them_apart():
     day, night, lamp = tuple(DAY), tuple(NIGHT), tuple(DAY + 25)
-    assert named([RegimeAppearance(day, 25.0)]) == [""]
-    assert named([RegimeAppearance(day, 25.0), RegimeAppearance(night, 1.0)]) == ["colour", "infrared"]
-    assert named([RegimeAppearance(lamp, 25.0), RegimeAppearance(night, 1.0), RegimeAppearance(day, 24.0)]) == [
+    assert named([RegimeLight(day, 25.0)]) == [""]
+    assert named([RegimeLight(day, 25.0), RegimeLight(night, 1.0)]) == ["colour", "infrared"]
+    assert named([RegimeLight(lamp, 25.0), RegimeLight(night, 1.0), RegimeLight(day, 24.0)]) == [
         "bright colour",
         "infrared",
         "dark colour",
     ]
-    assert named([RegimeAppearance(day, 1.0), RegimeAppearance(tuple(DAY + 25), 1.0)]) == ["dark", "bright"]
+    assert named([RegimeLight(day, 1.0), RegimeLight(tuple(DAY + 25), 1.0)]) == ["dark", "bright"]
     wide = (day[0] - 30, *day[1:4], day[4] + 30, day[5])
-    assert named([RegimeAppearance(wide, 1.0), RegimeAppearance(day, 1.0)]) == ["strong", "flat"]
-    assert named([RegimeAppearance(day, 1.0), RegimeAppearance((*day[:5], 99.0), 1.0)]) == ["light 1", "light 2"]
+    assert named([RegimeLight(wide, 1.0), RegimeLight(day, 1.0)]) == ["strong", "flat"]
+    assert named([RegimeLight(day, 1.0), RegimeLight((*day[:5], 99.0), 1.0)]) == ["light 1", "light 2"]
 
 
 def test_means_are_of_each_window(model):
