@@ -53,7 +53,7 @@ def threshold(
     if moved.digest != found.digest:
         save_threshold(detector, moved, of=found.digest)
     _say_table(moved)
-    say(*regimes_text(moved), *_clusters(moved), *keystone_text(moved, detector))
+    say(*_little_text(moved), *regimes_text(moved), *_clusters(moved), *keystone_text(moved, detector))
     before = "" if moved.threshold == found.threshold else f", moved from {found.threshold:.2f}"
     say(f"threshold {moved.threshold:.2f}{before}: {moved.promise.text}")
 
@@ -83,6 +83,20 @@ def _moved(
         rulings["left_out"] = numbers(leave_out, "--leave-out") if leave_out else ()
         detector = detector.with_footage(ruled(detector.model, detector.own, **rulings))
     return moved_to(detector, alarms, threshold)
+
+
+def _little_text(detector: "Detector") -> list[str]:
+    """What one alarm in its footage would be, where that is more than a few a day."""
+    import numpy as np
+
+    from metavad.durations import spelled
+    from metavad.normality.own_footage import window_seconds
+    from metavad.normality.threshold import SECONDS_PER_DAY
+
+    seconds = window_seconds(detector.model) * float(np.count_nonzero(detector.own.known))
+    if not seconds or (rate := SECONDS_PER_DAY / seconds) < RATES[0]:
+        return []
+    return [f"  one alarm in its {spelled(seconds)} of footage would be {rate:,.0f} a day"]
 
 
 def regimes_text(detector: "Detector") -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from metavad.arguments import checked
 from metavad.normality.detector import Detector
 from metavad.normality.memory_bank import MINUTE, RATE, MemoryBank, novelty_scale
-from metavad.normality.own_footage import OwnFootage, joined, window_means, window_peaks, window_starts
+from metavad.normality.own_footage import OwnFootage, joined, window_means, window_peaks, window_seconds, window_starts
 from metavad.normality.own_regimes import RegimeLight, named, own_regimes
 from metavad.normality.regimes import LIGHT
 from metavad.progress import SILENT, Progress, along
@@ -94,10 +94,23 @@ def calibrate(
     calibrated = windows.calibrated(detector, scene, whole_bank(detector, scene, banks, store))
     sources = {piece.video.name: content_digest(piece.video) for piece in pieces}
     calibrated = replace(calibrated, sources={**sources, **detector.sources})
-    own = calibrated.own
-    length = float(np.count_nonzero(own.known)) * (detector.model.scoring.past + detector.model.scoring.future)
     crossed = {piece: bank for piece, bank in zip(pieces, banks, strict=True) if bank is not None}
-    return Calibrated(calibrated, length, notable_clusters(calibrated, scene, crossed, clocks, store, progress))
+    return Calibrated(
+        calibrated, _unshown_seconds(calibrated), notable_clusters(calibrated, scene, crossed, clocks, store, progress)
+    )
+
+
+def _unshown_seconds(detector: Detector) -> float:
+    """Seconds of its own footage that count, without those of clips that were shown inside them."""
+    own, window = detector.own, window_seconds(detector.model)
+    seconds = window * float(np.count_nonzero(own.known))
+    for clip, began in zip(detector.shots, detector.began, strict=True):
+        if clip.video in own.videos:
+            starts = own.starts[own.known & (own.video == own.videos.index(clip.video))]
+            end = began + clip.length / detector.camera.fps
+            inside = np.minimum(starts + window, end) - np.maximum(starts, began)
+            seconds -= float(np.clip(inside, 0, None).sum())
+    return seconds
 
 
 def pace(detector: Detector, pieces: Sequence[Piece]) -> float:

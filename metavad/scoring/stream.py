@@ -421,7 +421,8 @@ def _check_version(before: Detector, now: Detector) -> None:
 def _check_shape(detector: Detector, facts: VideoFacts, video: Video) -> None:
     camera = detector.camera
     if (facts.height, facts.width) != (camera.height, camera.width):
+        turned = ", as large but turned" if (facts.width, facts.height) == (camera.height, camera.width) else ""
         raise VideoError(
             f"{video.path}: expected pictures of the detector's camera ({camera.width}x{camera.height}), found "
-            f"{facts.width}x{facts.height}; score videos of that camera, or adapt a new detector to this one"
+            f"{facts.width}x{facts.height}{turned}; score videos of that camera, or adapt a new detector to this one"
         )

@@ -234,8 +234,10 @@ def test_footage_of_another_video_of_the_same_name_stays_as_it_is(detector, vide
 
 
 def test_calibration_says_which_footage_it_is_of(detector, camera):
-    sources = calibrate(detector, camera).detector.sources
-    assert sources == {"normal": content_digest(camera.normal[0])}
+    found = calibrate(detector, camera)
+    assert found.detector.sources == {"normal": content_digest(camera.normal[0])}
+    shown = 8 * 8 / 10
+    assert 30 < found.seconds <= 40 - shown
 
 
 @pytest.mark.parametrize("verdict", ["normal", "abnormal"])
