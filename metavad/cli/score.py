@@ -22,6 +22,7 @@ from metavad.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from metavad.clock import StartTime
@@ -91,6 +92,7 @@ def score(
 
     where, reporter = device_named(device), progress_of(progress)
     _check_paths(videos)
+    from metavad.errors import VideoError
     from metavad.normality.detector import load_detector
     from metavad.report.scores_page import write_scores_page
     from metavad.scenes.cache import Store
@@ -100,7 +102,7 @@ def score(
 
     with resuming("the same command goes on with the videos that are left"):
         found = moved_to(load_detector(detector).on(where), alarms_per_day, threshold)
-        chosen = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
+        chosen, wrong = _opening(scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal)
         number = 1 if consecutive else len(chosen)
         starts = {each: _start_of(each, number, start_time, file_too=not no_file_time) for each in chosen}
         known = {} if found.bank is None else {v: start.time.timestamp() for v, start in starts.items() if start}
@@ -110,6 +112,36 @@ def score(
         score_videos(found, starts, out, clocks=clocks, annotate=video, jobs=jobs, progress=reporter)
         write_scores_page(out / PAGE, folders_of_scores(out))
         say(f"Open {out / PAGE}: the score over time, and all events.")
+    if wrong:
+        raise VideoError(
+            f"expected {len(chosen) + wrong} videos, found {wrong} that do not open; the others are scored"
+        )
+
+
+def _opening(videos: "Sequence[Video]") -> "tuple[tuple[Video, ...], int]":
+    """The videos without those that do not open, and how many these are; each is a :class:`FootageWarning`.
+
+    Raises :class:`VideoError` where none opens.
+    """
+    import warnings
+
+    from metavad.errors import FootageWarning, VideoError
+    from metavad.scenes.video.container import opened
+
+    found, wrong = list["Video"](), list[VideoError]()
+    for video in videos:
+        try:
+            if not video.path.is_dir():
+                with opened(video.path):
+                    pass
+            found.append(video)
+        except VideoError as error:
+            wrong.append(error)
+    if wrong and not found:
+        raise wrong[0]
+    for error in wrong:
+        warnings.warn(str(error), FootageWarning, stacklevel=2)
+    return tuple(found), len(wrong)
 
 
 def _start_of(video: "Video", videos: int, given: str | None, *, file_too: bool) -> "StartTime | None":

@@ -230,6 +230,21 @@ def test_footage_goes_on_by_the_times_that_its_files_say(metavad, camera, tiny_r
     assert "found '2021'" in metavad(*asked, "four", "--start-time", "2021").line
 
 
+def test_a_video_that_does_not_open_is_left_out_and_the_others_are_scored(metavad, camera, detector, tmp_path):
+    """As the one that a recorder still writes."""
+    (tmp_path / "day").mkdir()
+    (tmp_path / "day" / "0.mp4").write_bytes((camera / "test" / "test-00.mp4").read_bytes())
+    (tmp_path / "day" / "1.mp4").write_bytes(b"")
+    result = metavad("score", "day", "--detector", detector, "--out", "one")
+    assert result.code == 1
+    assert "1.mp4: expected a video, found an empty file" in result.err
+    assert result.err.splitlines()[-1].endswith("expected 2 videos, found 1 that do not open; the others are scored")
+    assert (tmp_path / "one" / "0" / "scores.csv").is_file()
+    assert (tmp_path / "one" / "index.html").is_file()
+    alone = metavad("score", "day/1.mp4", "--detector", detector, "--out", "two")
+    assert (alone.code, "found an empty file" in alone.line) == (1, True)
+
+
 def test_the_time_that_a_file_says_is_used_and_can_be_left_out(metavad, camera, detector, tmp_path):
     dated(camera / "test" / "test-00.mp4", tmp_path / "v.mp4", "2021-06-01T12:00:00.000000Z")
     result = metavad("score", "v.mp4", "--detector", detector, "--out", "one")
