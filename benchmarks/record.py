@@ -17,11 +17,23 @@ from typing import Any, Literal
 import cv2
 import torch
 from pydantic import JsonValue
+from scipy import stats
 
 from metavad.benchmark.record import SCHEMA, Frozen, write_record
 from metavad.workflows.machine import describe_machine
 
-__all__ = ["ScriptRecord", "begin", "busy", "command_line", "options", "parser_of", "record_of", "with_rows", "write"]
+__all__ = [
+    "ScriptRecord",
+    "begin",
+    "busy",
+    "command_line",
+    "interval",
+    "options",
+    "parser_of",
+    "record_of",
+    "with_rows",
+    "write",
+]
 
 
 class ScriptRecord(Frozen):
@@ -42,6 +54,12 @@ class ScriptRecord(Frozen):
     seed: int | None
     facts: dict[str, JsonValue]
     rows: JsonValue
+
+
+def interval(count: int) -> tuple[float, float, float]:
+    """A count between the ends of its 95 % interval (Poisson, exact)."""
+    low = float(stats.chi2.ppf(0.025, 2 * count)) / 2 if count else 0.0
+    return low, float(count), float(stats.chi2.ppf(0.975, 2 * count + 2)) / 2
 
 
 def parser_of(page: str | None) -> argparse.ArgumentParser:

@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import begin, options, record_of, write
-from scipy import stats
+from record import begin, interval, options, record_of, write
 
 from metavad.evaluation import micro_auc
 from metavad.files import write_text
@@ -140,14 +139,13 @@ def _counted(detector: Detector, scene: Scene, days: Path, out: Path) -> dict[st
         inside += sum(event.end - event.start for event in events)
         seconds += float(rows[-1, 0] - rows[0, 0])
     days = seconds / SECONDS_PER_DAY
-    low, high = stats.chi2.ppf(0.025, 2 * alarms) / 2 if alarms else 0.0, stats.chi2.ppf(0.975, 2 * alarms + 2) / 2
     return {
         "alarms_per_day": detector.promise.alarms_per_day,
         "threshold": round(detector.threshold, 3),
         "promise": detector.promise.text,
         "hours": round(24 * days, 2),
         "alarms": alarms,
-        "a_day": [round(float(each) / days, 1) for each in (low, alarms, high)],
+        "a_day": [round(each / days, 1) for each in interval(alarms)],
         "share_in_alarm": round(inside / seconds, 5),
         "delays": _delays(detector, scene, out),
     }

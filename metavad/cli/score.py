@@ -139,8 +139,8 @@ def _opening(videos: "Sequence[Video]") -> "tuple[tuple[Video, ...], int]":
             wrong.append(error)
     if wrong and not found:
         raise wrong[0]
-    for error in wrong:
-        warnings.warn(str(error), FootageWarning, stacklevel=2)
+    for each in wrong:
+        warnings.warn(str(each), FootageWarning, stacklevel=2)
     return tuple(found), len(wrong)
 
 
