@@ -1,7 +1,7 @@
 """An ordinary day played to `metavad watch`: are its scores and events those of `metavad score`?
 
     python benchmarks/watched.py --detector DIR/detector --videos DAY --jobs 2 --json benchmarks/watched.json
-    python benchmarks/watched.py --detector DIR/detector --videos DAY --streams 2 --jobs 2 --json benchmarks/streamed.json
+    python benchmarks/watched.py --detector DIR/detector --videos DAY --streams 2 --jobs 2 --json FILE
 
 The detector is the one that `room.py` leaves in its folder. Each video of the day is scored by itself, and watched from
 its begin to its end (`--fast`), with everything that `watch` does by default. Compared are the score of every frame, as
