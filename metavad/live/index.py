@@ -1,7 +1,7 @@
 """The index of what was watched: one SQLite file of events, scores, conditions and what is still to be told.
 
 Written ahead (WAL), so that readers and writers of other processes do not stop each other, and flushed to disk with
-every event. Its form has a number; older forms are brought up to date when a writer opens them.
+every event. Its form has a number; older forms are brought up to date when it is opened.
 """
 
 import json
