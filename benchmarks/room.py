@@ -147,11 +147,11 @@ def _counted(detector: Detector, scene: Scene, days: Path, out: Path) -> dict[st
         "alarms": alarms,
         "a_day": [round(each / days, 1) for each in interval(alarms)],
         "share_in_alarm": round(inside / seconds, 5),
-        "delays": _delays(detector, scene, out),
+        "delays": delays(detector, scene, out),
     }
 
 
-def _delays(detector: Detector, scene: Scene, out: Path) -> list[float | None]:
+def delays(detector: Detector, scene: Scene, out: Path) -> list[float | None]:
     """Seconds from the begin of each event of the evening to its first alarm; none where there was no alarm."""
     found: list[float | None] = []
     for video in scene.test:
