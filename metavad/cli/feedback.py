@@ -135,8 +135,7 @@ def _found(text: str, detector: Path | None) -> _Event:
 
     clips, record = clips_of_scores(folder)
     clip = clips[_place(text, number, [event.picture for event in record.events])]
-    place = _detector_of(record.detector, detector)
-    digests = {record.detector, *_digests(place)}
+    place, digests = _detector_of(record.detector, detector)
     alarms: list[EventClip] = []
     for other in results_beside(folder, DAY):
         each, written = clips_of_scores(other)
@@ -159,7 +158,7 @@ def _of_watched(folder: Path, id: str, detector: Path | None) -> _Event:
         why = "it still goes on" if not stored.event.is_over else stored.missing or "they were lost"
         raise UsageError(f"{folder}:{id}: expected an event with its pictures, found none ({why})")
     alarms = [clip_of_event(folder, each) for each in others if each.announced is not None or each.event.id == id]
-    place = _detector_of(stored.event.detector, detector)
+    place, _ = _detector_of(stored.event.detector, detector)
     return _Event(clip, place, tuple(each for each in alarms if each is not None), (folder, id))
 
 
@@ -192,18 +191,15 @@ def _place(text: str, number: str, pictures: "Sequence[str | None]") -> int:
     return int(number) - 1
 
 
-def _detector_of(digest: str, given: Path | None) -> Path:
-    """The folder of the detector, the given one or that of this digest."""
+def _detector_of(digest: str, given: Path | None) -> tuple[Path, set[str]]:
+    """The folder of the detector, the given one or that with this digest, and the digests of its versions."""
     from metavad.errors import UsageError
 
     if given is not None:
-        return given
-    from metavad.errors import BundleError
-
+        return given, {digest, *_digests(given)}
     for place in sorted(path.parent for path in DETECTORS.glob("*/detector.json")):
-        with suppress(BundleError):  # another one's
-            if digest in _digests(place):
-                return place
+        if digest in (digests := _digests(place)):
+            return place, digests
     raise UsageError(
         f"expected the detector that found the event under {DETECTORS}/, found none; name it: --detector DIR"
     )
@@ -216,9 +212,10 @@ def _digests(folder: Path) -> set[str]:
     from metavad.normality.versions import history
 
     found = set()
-    for version in history(folder):
-        with suppress(BundleError):
-            found.add(load_detector(folder, version=version.number).scores_digest)
+    with suppress(BundleError, OSError):
+        for version in history(folder):
+            with suppress(BundleError, OSError):
+                found.add(load_detector(folder, version=version.number).scores_digest)
     return found
 
 

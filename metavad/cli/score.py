@@ -102,8 +102,9 @@ def score(
 
     with resuming("the same command goes on with the videos that are left"):
         found = moved_to(load_detector(detector).on(where), alarms_per_day, threshold)
-        chosen, wrong = _opening(scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal)
-        number = 1 if consecutive else len(chosen)
+        named = scene_of_files(videos, fps=fps, folder_fps=found.camera.fps).normal
+        chosen, wrong = _opening(named, all_of_them=consecutive)
+        number = 1 if consecutive else len(chosen) + wrong
         starts = {each: _start_of(each, number, start_time, file_too=not no_file_time) for each in chosen}
         known = {} if found.bank is None else {v: start.time.timestamp() for v, start in starts.items() if start}
         clocks = clocks_of(found.camera.crop, chosen, known, Store(), consecutive=consecutive)
@@ -118,10 +119,10 @@ def score(
         )
 
 
-def _opening(videos: "Sequence[Video]") -> "tuple[tuple[Video, ...], int]":
+def _opening(videos: "Sequence[Video]", *, all_of_them: bool) -> "tuple[tuple[Video, ...], int]":
     """The videos without those that do not open, and how many these are; each is a :class:`FootageWarning`.
 
-    Raises :class:`VideoError` where none opens.
+    Raises :class:`VideoError` where none opens, or one does not and ``all_of_them`` are needed.
     """
     import warnings
 
@@ -137,7 +138,7 @@ def _opening(videos: "Sequence[Video]") -> "tuple[tuple[Video, ...], int]":
             found.append(video)
         except VideoError as error:
             wrong.append(error)
-    if wrong and not found:
+    if wrong and (all_of_them or not found):
         raise wrong[0]
     for each in wrong:
         warnings.warn(str(each), FootageWarning, stacklevel=2)

@@ -219,7 +219,7 @@ def _watch(
             notes=notes,
         )
         stopped.calls(watch.stop)
-        facts = {"source": source.name, "detector": detector.digest, "threshold": round(detector.threshold, 3)}
+        facts = {"source": source.name, "detector": detector.scores_digest, "threshold": round(detector.threshold, 3)}
         text = f"watching {source.name} over {detector.threshold:.2f}: {detector.promise.text}"
         notes(Note("started", text, facts=facts))
         watch.run()

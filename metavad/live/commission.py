@@ -25,7 +25,7 @@ from metavad.live.health import Note, Notes
 from metavad.live.index import StoredEvent
 from metavad.live.pictures import size_of
 from metavad.live.reader import BACKOFF, ENOUGH
-from metavad.live.sources import Shown, Source
+from metavad.live.sources import LeftOutError, Shown, Source
 from metavad.normality.base import Base
 from metavad.normality.detector import Detector
 from metavad.normality.outliers import outlying_shots
@@ -96,6 +96,9 @@ def record(
             tape.end()
         if tape.left <= 0 or is_over():
             break
+        if isinstance(error, LeftOutError):
+            notes(Note("left_out", str(error), "warning"))
+            continue
         if not source.is_endless:
             if error is not None:
                 raise error

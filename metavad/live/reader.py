@@ -13,7 +13,7 @@ from threading import Thread
 from metavad.errors import MetavadError, VideoError
 from metavad.live.health import Health, Note, Notes
 from metavad.live.pictures import size_of
-from metavad.live.sources import Shown, Source
+from metavad.live.sources import LeftOutError, Shown, Source
 from metavad.live.timeline import Timeline
 from metavad.scenes.video import Picture
 
@@ -129,6 +129,9 @@ class Reader:
         try:
             while not self._is_over.is_set():
                 frames, error = self._connection()
+                if isinstance(error, LeftOutError):
+                    self._notes(Note("left_out", str(error), "warning"))
+                    continue
                 if not self._source.is_endless or self._is_over.is_set():
                     self._backlog.put(Ended(error))
                     return
@@ -159,7 +162,7 @@ class Reader:
                     self._backlog.put(Taken(frame.picture, seconds, came))
         except MetavadError as found:
             error = found
-        if self._health.is_connected or error is not None:
+        if (self._health.is_connected or error is not None) and not isinstance(error, LeftOutError):
             self._health.breaks += 1
         self._health.is_connected = False
         return count, error

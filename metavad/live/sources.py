@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 from urllib.parse import urlsplit
@@ -30,11 +31,22 @@ from metavad.live.types import Clock
 from metavad.scenes.listing import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_junk, natural
 from metavad.scenes.video import Picture, Playback
 from metavad.scenes.video.container import OpenVideo
+from metavad.types import ByteArray, FloatArray
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-__all__ = ["SCHEMES", "FileSource", "FolderSource", "Shown", "Source", "StreamSource", "WebcamSource", "source_of"]
+__all__ = [
+    "SCHEMES",
+    "FileSource",
+    "FolderSource",
+    "LeftOutError",
+    "Shown",
+    "Source",
+    "StreamSource",
+    "WebcamSource",
+    "source_of",
+]
 
 SCHEMES = ("http", "https", "rtmp", "rtsp", "rtsps", "srt", "tcp", "udp")
 """Of addresses that are opened."""
@@ -307,14 +319,20 @@ class FileSource:
             yield Shown(frame, seconds)
 
 
+class LeftOutError(VideoError):
+    """One file of a folder is left out; whoever asks again gets those after it."""
+
+
 class FolderSource:
     """A folder into which somebody writes videos, or single pictures, one after the other.
 
-    A file is taken once it no longer changes; a name that is used again is another file. A video is dated by its time
-    of change, at which it ends; one that begins within two seconds of the end of the last goes on from it. A picture is
-    dated by its time of change. Files that come are taken in the order of these times. Where none is waited for, files
-    are taken in the order of their names, and where their times of change cannot be those at which they ended, as of
-    copies, each goes on from the one before it, which is a :class:`FootageWarning`.
+    A file is taken once it no longer changes, in the order of these times; a name that is used again is another file. A
+    video is dated by its time of change, at which it ends; one that begins within two seconds of the end of the last
+    goes on from it. A picture is dated by its time of change.
+
+    Where no file is waited for, the times of change may be those of copies, at which no video can have ended. Then
+    videos are taken in the order of their names, each goes on from the one before it, and the last one ends at its own
+    time; that is a :class:`FootageWarning`.
     """
 
     clock: Clock = "utc"
@@ -325,87 +343,103 @@ class FolderSource:
     """Seconds without a frame after which what went on is over, at least: a video takes its own length to come."""
 
     def __init__(self, path: Path, *, fast: bool) -> None:
-        self.name, self._path, self._waits = printable(path), path, not fast
-        self.is_endless, self.is_coded = self._waits, False
-        self.patience, self.since = self.PATIENCE, -math.inf
+        self.name, self._path, self.is_endless = printable(path), path, not fast
+        self.is_coded, self.patience, self.since = False, self.PATIENCE, -math.inf
         self._seen: dict[str, _Change] = {}
-        self._end: float | None = None
-        self._is_warned = False
+        self._last: _Dated | None = None
 
     def frames(self, taken: Taken | None = None) -> Iterator[Shown]:
         """Of the files that were not taken yet, then of those that come; ends where it does not wait for them.
 
-        A file that does not open breaks it; who asks again gets those after it.
+        Raises :class:`LeftOutError` for a file that does not open, or cannot be dated; who asks again goes on after it.
         """
         while True:
             begun = time.monotonic()
             fresh = self._fresh()
             looked = time.monotonic() - begun
-            self.is_endless = self._waits or bool(fresh)
-            for path, change in fresh:
+            for path, change, begin in fresh:
+                if _change_of(path) != change:  # it is another one by now, which the next look finds
+                    continue
                 self._seen[path.name] = change
-                if not self._waits or change.seconds > self.since - self.JOINED:
-                    yield from self._of(path, change.seconds, taken)
-            if not fresh and not self._waits:
+                if not self.is_endless or change.seconds > self.since - self.JOINED:
+                    yield from self._of(path, change, begin, taken)
+            if not fresh and not self.is_endless:
                 return
-            if not fresh:
-                time.sleep(max(POLL, looked / LOOKING))
+            if self.is_endless:
+                time.sleep(max(0.0 if fresh else POLL, looked / LOOKING))
 
-    def _fresh(self) -> "list[tuple[Path, _Change]]":
-        """Whole files that were not taken yet, in order."""
+    def _fresh(self) -> "list[tuple[Path, _Change, float | None]]":
+        """Whole files that were not taken yet, in order, and when each begins where that is known of all."""
         try:
             with os.scandir(self._path) as entries:
-                there = {entry.name: change for entry in entries if (change := _change_of(entry)) is not None}
+                names = [entry.name for entry in entries]
         except OSError as error:
             raise VideoError(f"{self.name}: expected a folder, found {str(error.strerror).lower()}") from None
-        self._seen = {name: change for name, change in self._seen.items() if name in there}
-        fresh = [(self._path / name, change) for name, change in there.items() if self._seen.get(name) != change]
-        whole = [(path, change) for path, change in fresh if self._is_whole(change)]
-        return sorted(whole, key=lambda each: (each[1].seconds if self._waits else 0.0, natural(each[0].name)))
+        if names:  # else the disk may be away
+            self._seen = {name: self._seen[name] for name in names if name in self._seen}
+        there = [(path, change) for path in map(self._path.joinpath, names) if (change := _change_of(path)) is not None]
+        fresh = [each for each in there if self._seen.get(each[0].name) != each[1] and self._is_whole(each[1])]
+        fresh.sort(key=lambda each: (each[1].seconds, natural(each[0].name)))
+        begins = [None] * len(fresh) if self.is_endless else self._begins_of_copies(fresh)
+        return [(*each, begin) for each, begin in zip(fresh, begins, strict=True)]
 
     def _is_whole(self, change: "_Change") -> bool:
-        return change.size > 0 and (not self._waits or time.time() - change.seconds > SETTLED)
+        return change.size > 0 and (not self.is_endless or time.time() - change.seconds > SETTLED)
 
-    def _of(self, path: Path, changed: float, taken: Taken | None) -> Iterator[Shown]:
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            yield from self._picture(path, changed)
-            return
-        playback = Playback(path)
-        seconds = playback.seconds
-        usual = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
-        length = float(seconds[-1]) + usual
-        begin = self._begin_of(path, changed, length)
-        self._end = begin + length
+    def _begins_of_copies(self, files: "list[tuple[Path, _Change]]") -> list[float | None]:
+        """When each begins, and ``files`` in another order, where their times of change are those of copies."""
+        lengths = {path: _length_of(path) for path, _ in files} if len(files) > 1 else {}
+        wrong = [
+            path
+            for (_, before), (path, after) in pairwise(files)
+            if lengths[path] > self.JOINED and after.seconds - lengths[path] / 2 < before.seconds
+        ]
+        if not wrong:
+            return [None] * len(files)
+        text = f"{wrong[0]}: expected a time of change at which it ended, found one at which the video before it still"
+        warnings.warn(
+            f"{text} went on; all are taken in the order of their names, each going on from the one before. A copy "
+            "keeps its time with `cp -p`",
+            FootageWarning,
+            stacklevel=2,
+        )
+        end = files[-1][1].seconds
+        files.sort(key=lambda each: natural(each[0].name))
+        following = np.cumsum([lengths[path] for path, _ in files][::-1])[::-1]
+        return [end - float(seconds) for seconds in following]
+
+    def _of(self, path: Path, change: "_Change", begin: float | None, taken: Taken | None) -> Iterator[Shown]:
+        try:
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                self.is_coded = False
+                yield Shown(_picture(path), change.seconds)
+                return
+            playback = Playback(path)
+        except VideoError as error:
+            raise LeftOutError(f"{error}; it is left out") from None
+        length = _lasts(playback.seconds)
+        begin = self._begin_of(path, change, length) if begin is None else begin
+        self._last = _Dated(path.name, change.size, begin, begin + length)
         self.patience = max(self.PATIENCE, 2 * length)
         for second, frame in playback.frames(taken):
             self.is_coded = playback.has_times
             yield Shown(frame, begin + second)
 
-    def _begin_of(self, path: Path, changed: float, length: float) -> float:
-        """When a video of this length begins; raises :class:`VideoError` where that cannot be known."""
-        if self._end is None or changed - length >= self._end + self.JOINED:
-            return changed - length
-        if abs(changed - length - self._end) < self.JOINED:
-            return self._end
-        if changed - length / 2 >= self._end:  # it was begun before the other one had ended
-            return changed - length
-        what = "a time of change at which it ended, found one at which the video before it still went on"
-        if self._waits:
-            raise VideoError(f"{path}: expected {what}; it is left out. A copy keeps its time with `cp -p`")
-        if not self._is_warned:
-            text = f"{path}: expected {what}; it and later ones are taken to go on from each other. A copy keeps its"
-            warnings.warn(f"{text} time with `cp -p`", FootageWarning, stacklevel=2)
-            self._is_warned = True
-        return self._end
-
-    def _picture(self, path: Path, changed: float) -> Iterator[Shown]:
-        self.is_coded = False
-        try:
-            picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-        except OSError as error:
-            raise VideoError(f"{path}: expected a picture, found {str(error.strerror).lower()}") from None
-        if picture is not None:
-            yield Shown(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), changed)
+    def _begin_of(self, path: Path, change: "_Change", length: float) -> float:
+        """When a video of this length begins; raises :class:`LeftOutError` where that cannot be known."""
+        last, begin = self._last, change.seconds - length
+        if last is None or begin >= last.end + self.JOINED:
+            return begin
+        if abs(begin - last.end) < self.JOINED:
+            return last.end
+        if path.name == last.name and change.size > last.size:  # it has grown since
+            return last.begin
+        if change.seconds - length / 2 >= last.end:  # it was begun before the other one had ended
+            return begin
+        raise LeftOutError(
+            f"{path}: expected a time of change at which it ended, found one at which the video before it still went "
+            "on; it is left out. A copy keeps its time with `cp -p`"
+        )
 
 
 @dataclass(frozen=True)
@@ -416,15 +450,53 @@ class _Change:
     seconds: float
 
 
-def _change_of(entry: "os.DirEntry[str]") -> _Change | None:
+@dataclass(frozen=True)
+class _Dated:
+    """A video that was taken, and when it begins and ends."""
+
+    name: str
+    size: int
+    begin: float
+    end: float
+
+
+def _change_of(path: Path) -> _Change | None:
     """Of a video or picture; none of anything else, and of what has gone meanwhile."""
-    path = Path(entry.path)
     if path.suffix.lower() not in IMAGE_SUFFIXES | VIDEO_SUFFIXES or is_junk(path):
         return None
     try:
-        status = entry.stat()
+        status = path.stat()
     except OSError:
         return None
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    return _Change(status.st_size, status.st_mtime)
+    return _Change(status.st_size, status.st_mtime) if stat.S_ISREG(status.st_mode) else None
+
+
+def _lasts(seconds: FloatArray) -> float:
+    """How long a video with frames at these seconds (T,) lasts."""
+    return float(seconds[-1]) + (float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0)
+
+
+def _length_of(path: Path) -> float:
+    """Seconds of a video; 0 of a picture, and of what does not open, which is said when it is read."""
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return 0.0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FootageWarning)
+            return _lasts(Playback(path).seconds)
+    except VideoError:
+        return 0.0
+
+
+def _picture(path: Path) -> ByteArray:
+    """Red, green and blue (H, W, 3)."""
+    try:
+        content = np.fromfile(path, np.uint8)
+        picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+    except OSError as error:
+        raise VideoError(f"{path}: expected a picture, found {str(error.strerror).lower()}") from None
+    except cv2.error:
+        picture = None
+    if picture is None:
+        raise VideoError(f"{path}: expected a picture, found what does not open")
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from shutil import disk_usage, rmtree
 from typing import Any
@@ -497,11 +498,20 @@ class EventStore:
                     self._note(stored.event.id, clip=self._inside(stored.event.id, CLIP))
 
     def _end_conditions(self) -> None:
-        """What a process before left open is over where its scores end: what lasts will be found again."""
+        """What a process before left open is over where its scores end.
+
+        What lasts is found again, but for a view that has changed: that is the usual one from now on, and nobody is
+        told that it is over.
+        """
         camera = self._session.camera
         last = self._index.last_score(camera)
-        for _, open_one in [each for each in self._index.conditions(camera=camera) if each[1].end is None]:
-            self.condition(replace(open_one, end=max(open_one.start, -math.inf if last is None else last)))
+        for _, left in [each for each in self._index.conditions(camera=camera) if each[1].end is None]:
+            over = replace(left, end=max(left.start, -math.inf if last is None else last))
+            if left.kind == "moved":
+                put = partial(self._index.put_condition, camera, over)
+                self._do(_Work(f"what happened to the picture of {camera}", put, is_vital=True))
+            else:
+                self.condition(over)
 
     def _forget(self) -> None:
         """Leave out what is older than it is to be kept."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as Flag
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,8 @@ BEHIND, RECOVERED = 1.0, 0.25
 """Seconds of waiting frames from which on they wait longer, and from which on no more."""
 LONGEST_WAIT = 300.0
 """Seconds between two frames of a slow camera, or of one that sends its frames in parts, at most."""
+FORGETTING = 0.999
+"""Share of the longest wait that stays with each frame, so that one late frame is not expected for ever."""
 HELD = 30.0
 """Seconds that frames wait longer, at least, and between two notes about dropped frames."""
 UPDATED = 1.0
@@ -166,7 +169,7 @@ class Watch:
         self._paced = self._drops_noted = -math.inf
         self._dropped = 0
         self._came, self._is_flushed, self._is_wrong = time.monotonic(), True, False
-        self._longest_wait = 0.0
+        self._longest_wait, self._arrived = 0.0, math.inf
         self._latest = latest
         self._version: Detector | None = None
         self._stop = Flag()
@@ -222,9 +225,10 @@ class Watch:
 
     def _push(self, taken: Taken) -> None:
         """One frame, where it is a new one of the camera."""
-        waited, self._came = time.monotonic() - self._came, time.monotonic()
+        self._came = time.monotonic()
+        waited, self._arrived = taken.came - self._arrived, taken.came
         if self._pushed < taken.seconds and not self._gaps.is_before(taken.seconds):
-            self._longest_wait = max(self._longest_wait, min(waited, LONGEST_WAIT))
+            self._longest_wait = max(FORGETTING * self._longest_wait, min(waited, LONGEST_WAIT))
         if taken.seconds <= self._pushed:  # sent once more, after a break or a restart
             self.health.refused += 1
             return
@@ -311,7 +315,8 @@ class Watch:
         before, self._detector, self.health.threshold = self._detector, detector, detector.threshold
         self._sink.version(detector.scores_digest, detector.threshold)
         assert self._latest is not None
-        facts = {"detector": detector.digest, "before": before.digest, "version": self._latest.number}
+        facts: dict[str, Any] = {"detector": detector.scores_digest, "before": before.scores_digest}
+        facts["version"] = self._latest.number
         facts["threshold"] = round(detector.threshold, 3)
         what = f"{self._latest.folder}: version {self._latest.number} is used from now on"
         text = f"{what}, over {detector.threshold:.2f}: {detector.promise.text}"

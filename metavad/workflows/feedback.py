@@ -482,7 +482,7 @@ def _named(detector: Detector, video: str, source: str) -> str:
 
 def _is_same(detector: Detector, shot: str, video: str, source: str) -> bool:
     """Whether the video of a shot is that of an event."""
-    known = detector.sources.get(shot)
+    known = detector.sources.get(shot) if detector.stored is not None else None
     return shot == video if known is None else known == source
 
 
@@ -527,10 +527,11 @@ def _windows(detector: Detector, reader: _Reader, event: EventClip) -> tuple[str
     if not len(seconds) or seconds[-1] - seconds[0] < window_seconds(detector.model):
         return None
     name = _named(detector, event.video.name, _of_source(event)[0])
+    among = name if detector.stored is not None else event.video.name
     shown = [
         (began - event.offset, began - event.offset + clip.length / detector.camera.fps)
         for clip, began in zip(detector.shots, detector.began, strict=True)
-        if clip.video == name
+        if clip.video == among
     ]
     flags = np.array([any(low - _TIE <= second < high for low, high in shown) for second in seconds])
     return (

@@ -246,7 +246,11 @@ def test_what_is_corrected_while_it_is_watched_alarms_no_more(metavad, copy, sit
     after = load_detector("detectors/lobby")
     rows = list(map(json.loads, watched.out.splitlines()))
     (version,) = [row for row in rows if row["kind"] == "version"]
-    assert (version["version"], version["before"], version["detector"]) == (2, before.digest, after.digest)
+    assert (version["version"], version["before"], version["detector"]) == (
+        2,
+        before.scores_digest,
+        after.scores_digest,
+    )
     with Index(copy / "lobby") as index:
         events = [stored.event for stored in index.events()]
     assert [(round(event.start), event.detector, event.threshold) for event in events] == [

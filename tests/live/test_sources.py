@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from metavad.errors import FootageWarning, UsageError, VideoError
 from metavad.live.health import Health, serve_metrics
 from metavad.live.reader import LEAST, Backlog, Ended, Reader, Taken
-from metavad.live.sources import FileSource, FolderSource, Shown, StreamSource, WebcamSource, source_of
+from metavad.live.sources import FileSource, FolderSource, LeftOutError, Shown, StreamSource, WebcamSource, source_of
 from metavad.live.timeline import Timeline
 from tests.footage import number_of, numbered, packet_positions, write_video
 
@@ -153,13 +153,26 @@ def test_a_name_that_is_used_again_is_another_file_and_what_is_gone_is_forgotten
     (tmp_path / "seg0.mp4").unlink()
     assert numbers_of(source.frames()) == []
     assert list(source._seen) == ["seg1.mp4"]
+    (tmp_path / "seg1.mp4").rename(tmp_path.parent / "away.mp4")  # as where a disk is away for a while
+    assert numbers_of(source.frames()) == []
+    (tmp_path.parent / "away.mp4").rename(tmp_path / "seg1.mp4")
+    assert numbers_of(source.frames()) == []
 
 
-def test_files_that_come_are_taken_as_they_changed_and_what_is_known_is_not_read_again(tmp_path):
+def test_a_file_that_changes_before_it_is_read_is_dated_by_its_new_time(tmp_path):
+    for number in range(2):
+        dated(write_video(tmp_path / f"{number}.mp4", [number], fps=10), 1000.0 + 10 * number)
+    frames = FolderSource(tmp_path, fast=True).frames()
+    assert numbers_of([next(frames)]) == [(0, 1000.0)]
+    dated(write_video(tmp_path / "1.mp4", [7], fps=10), 5000.0)
+    assert numbers_of(frames) == [(7, 5000.0)]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_files_are_taken_as_they_changed_and_what_is_known_is_not_read_again(tmp_path, fast):
     for number, changed in ((0, 3000.0), (1, 1000.0), (2, 2000.0)):
         dated(write_video(tmp_path / f"{number}.mp4", [number], fps=10), changed)
-    source = FolderSource(tmp_path, fast=False)
-    frames = source.frames()
+    frames = FolderSource(tmp_path, fast=fast).frames()
     assert numbers_of(next(frames) for _ in range(3)) == [(1, 1000.0), (2, 2000.0), (0, 3000.0)]
     again = FolderSource(tmp_path, fast=False)
     again.since = 2002.5
@@ -168,31 +181,63 @@ def test_files_that_come_are_taken_as_they_changed_and_what_is_known_is_not_read
 
 def test_copies_go_on_from_each_other_and_one_among_files_that_come_is_left_out(tmp_path):
     """Their time of change is that of the copy."""
-    for number in range(3):
-        dated(write_video(tmp_path / f"{number}.mp4", [10 * number] * 50, fps=10), 1000.0 + number / 10)
-    with pytest.warns(FootageWarning, match=r"1\.mp4: expected a time of change .*go on from each other") as warned:
+    for number, name in enumerate(("1", "10", "2")):  # as they are copied
+        first = {"1": 10, "2": 20, "10": 30}[name]
+        dated(write_video(tmp_path / f"{name}.mp4", [first] * 50, fps=10), 1000.0 + number / 10)
+    with pytest.warns(FootageWarning, match=r"10\.mp4: expected a time of change .*the order of their names") as warned:
         found = numbers_of(FolderSource(tmp_path, fast=True).frames())
     assert len(warned) == 1
-    np.testing.assert_allclose([seconds for _, seconds in found], 995.0 + np.arange(150) / 10, atol=1e-3)
+    assert [number for number, _ in found] == [10] * 50 + [20] * 50 + [30] * 50
+    np.testing.assert_allclose([seconds for _, seconds in found], 1000.2 - 15 + np.arange(150) / 10, atol=1e-3)
     source = FolderSource(tmp_path, fast=False)
-    with pytest.raises(VideoError, match=r"1\.mp4: expected a time of change .*it is left out\. .*cp -p"):
-        list(source.frames())
+    for name in ("10", "2"):
+        with pytest.raises(LeftOutError, match=rf"{name}\.mp4: expected a time of change .*it is left out\. .*cp -p"):
+            list(source.frames())
 
 
-def test_a_file_that_goes_while_it_is_read_breaks_a_folder_once(tmp_path, monkeypatch):
+def test_a_file_that_has_grown_keeps_its_begin(tmp_path):
+    """A recorder that writes now and then; what is known of it already is refused by its times."""
+    source = FolderSource(tmp_path, fast=False)
+    dated(write_video(tmp_path / "0.mp4", [3] * 40, fps=10), 1004.0)
+    frames = source.frames()
+    assert next(frames).seconds == pytest.approx(1000.0)
+    assert len([next(frames) for _ in range(39)]) == 39
+    dated(write_video(tmp_path / "0.mp4", [*range(50)], fps=10), 1006.5)
+    assert next(frames).seconds == pytest.approx(1000.0)
+
+
+def test_what_does_not_open_is_left_out_at_once_and_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("metavad.live.reader.BACKOFF", (600.0, 600.0))
+    (tmp_path / "0.png").write_bytes(b"no picture")
+    (tmp_path / "1.mp4").write_bytes(b"no video")
+    (tmp_path / "2.jpg").mkdir()
+    cv2.imwrite(str(tmp_path / "3.png"), numbered(7))
+    for number, name in enumerate(("0.png", "1.mp4", "3.png")):
+        dated(tmp_path / name, 1000.0 + number)
+    health, notes = Health("x"), []
+    backlog = Backlog(is_live=False, health=health)
+    line = Timeline(is_dated=True, is_paced=False)
+    reader = Reader(FolderSource(tmp_path, fast=True), backlog, line, health, notes.append)
+    reader.start()
+    items = [backlog.take(60), backlog.take(60)]
+    reader.stop()
+    assert [getattr(each, "seconds", each) for each in items] == [1002.0, Ended(None)]
+    assert [note.kind for note in notes] == ["left_out", "left_out", "connected"]
+    assert "0.png: expected a picture, found what does not open; it is left out" in notes[0].text
+    assert health.breaks == 1
+
+
+def test_a_file_that_may_not_be_read_is_left_out(tmp_path, monkeypatch):
     cv2.imwrite(str(tmp_path / "0.png"), numbered(3))
-    write_video(tmp_path / "1.mp4", [5], fps=10)
     source = FolderSource(tmp_path, fast=True)
 
-    def gone(path, dtype):
+    def refuse(path, dtype):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("metavad.live.sources.np.fromfile", gone)
-    with pytest.raises(VideoError, match=r"0\.png: expected a picture, found permission denied"):
+    monkeypatch.setattr("metavad.live.sources.np.fromfile", refuse)
+    with pytest.raises(LeftOutError, match=r"0\.png: expected a picture, found permission denied"):
         list(source.frames())
-    assert source.is_endless, "there is more"
-    assert [number for number, _ in numbers_of(source.frames())] == [5]
-    assert not source.is_endless
+    assert list(source.frames()) == []
 
 
 def test_a_folder_waits_twice_as_long_as_its_videos_last(tmp_path):
