@@ -360,9 +360,15 @@ class FolderSource:
             for path, change, begin in fresh:
                 if _change_of(path) != change:  # it is another one by now, which the next look finds
                     continue
-                self._seen[path.name] = change
-                if not self.is_endless or change.seconds > self.since - self.JOINED:
+                self._seen[path.name], before = change, self._last
+                if self.is_endless and change.seconds <= self.since - self.JOINED:
+                    continue
+                try:
                     yield from self._of(path, change, begin, taken)
+                except GeneratorExit:  # whoever asks again gets all of it
+                    del self._seen[path.name]
+                    self._last = before
+                    raise
             if not fresh and not self.is_endless:
                 return
             if self.is_endless:

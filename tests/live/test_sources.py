@@ -195,6 +195,19 @@ def test_copies_go_on_from_each_other_and_one_among_files_that_come_is_left_out(
             list(source.frames())
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_file_that_was_not_read_to_its_end_is_read_again(tmp_path, fast):
+    """Commissioning takes the first minutes of it, watching the others."""
+    for number in range(2):
+        dated(write_video(tmp_path / f"{number}.mp4", range(10 * number, 10 * number + 10), fps=10), 1001.0 + number)
+    source = FolderSource(tmp_path, fast=fast)
+    first = source.frames()
+    assert numbers_of(next(first) for _ in range(13))[-1] == (12, 1001.2)
+    first.close()
+    again = source.frames()
+    assert numbers_of(next(again) for _ in range(10)) == [(10 + n, round(1001 + n / 10, 3)) for n in range(10)]
+
+
 def test_a_file_that_has_grown_keeps_its_begin(tmp_path):
     """A recorder that writes now and then; what is known of it already is refused by its times."""
     source = FolderSource(tmp_path, fast=False)
