@@ -278,7 +278,6 @@ def _store(
 def _ended(health: "Health") -> str:
     """What came of it, for people."""
     lost = f", {health.dropped} dropped" if health.dropped else ""
-    lost += f", {health.refused} left out (known already, or none of this camera)" if health.refused else ""
     events = "1 event" if health.events == 1 else f"{health.events} events"
     linked = f", {health.linked} of them going on after a gap" if health.linked else ""
     return f"{events}{linked}; {health.frames} frames{lost}"

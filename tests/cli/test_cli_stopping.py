@@ -117,6 +117,7 @@ def test_scoring_goes_on_with_what_is_left(metavad, detector, videos, tmp_path, 
             assert one == other
 
 
+@pytest.mark.parametrize("stop", [signal.SIGTERM], indirect=True, ids=lambda number: number.name)
 def test_several_side_by_side_stop_and_go_on_as_one_by_one(metavad, detector, videos, tmp_path, stop):
     """A signal to the command alone, once the first video is done; those beside it are no one's half work."""
     arguments = [*map(str, ["score", *videos, "--detector", detector, "--jobs", "2", "--progress", "none"])]

@@ -219,7 +219,7 @@ def test_a_file_that_has_grown_keeps_its_begin(tmp_path):
     assert next(frames).seconds == pytest.approx(1000.0)
 
 
-def test_what_does_not_open_is_left_out_at_once_and_said(tmp_path, monkeypatch):
+def test_what_does_not_open_is_named_and_left_out_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr("metavad.live.reader.BACKOFF", (600.0, 600.0))
     (tmp_path / "0.png").write_bytes(b"no picture")
     (tmp_path / "1.mp4").write_bytes(b"no video")
