@@ -16,7 +16,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,8 @@ def main() -> None:
     second = [_second(video.path, given.second) for video in scene.normal]
     _scored([video.path for video in scene.test], given.out / "evening", given)
     took = _scored(second, given.out / given.second, given)
-    rows = []
-    for numbers in [[], *([[int(each) for each in given.leave_out.split(",")]] if given.leave_out else [])]:
-        own = ruled(calibrated.model, calibrated.own, normal=[], left_out=numbers)
-        for rate in ALARMS:
-            detector = calibrated.with_footage(own).with_alarms_per_day(rate)
-            rows.append({"left_out": numbers, **_counted(detector, scene, given.out / given.second, given.out)})
-            print(rows[-1])
+    alarms_of = partial(_scores_of_day, given.out / given.second)
+    rows = counted(calibrated, scene, given.out, given.leave_out, alarms_of)
     facts: dict[str, Any] = {"shots": given.shots, "regimes": [each.name for each in calibrated.regimes]}
     pictures = len(calibrated.bank.origins) if calibrated.bank is not None else 0
     facts |= {"micro_auc": _micro_auc(scene, given.out), "pictures": pictures, "scoring_the_day": took}
@@ -129,29 +125,53 @@ def _events(detector: Detector, rows: FloatArray) -> list[Event]:
     return find_events(rows[:, 1], rows[:, 0], detector.threshold, merge=settings.merge, longest=settings.longest)
 
 
-def _counted(detector: Detector, scene: Scene, days: Path, out: Path) -> dict[str, Any]:
-    """Alarms of the second day and what is found in the evening, at one threshold."""
-    alarms, inside, seconds = 0, 0.0, 0.0
+def _scores_of_day(days: Path, detector: Detector) -> tuple[list[float], float]:
+    """How long each alarm of the second day lasts, at one threshold, and how long the day, in seconds."""
+    lasting, seconds = list[float](), 0.0
     for folder in folders_of_scores(days):
         rows = _kept(folder)
-        events = _events(detector, rows)
-        alarms += len(events)
-        inside += sum(event.end - event.start for event in events)
+        lasting += [event.end - event.start for event in _events(detector, rows)]
         seconds += float(rows[-1, 0] - rows[0, 0])
-    days = seconds / SECONDS_PER_DAY
-    return {
-        "alarms_per_day": detector.promise.alarms_per_day,
-        "threshold": round(detector.threshold, 3),
-        "promise": detector.promise.text,
-        "hours": round(24 * days, 2),
-        "alarms": alarms,
-        "a_day": [round(each / days, 1) for each in interval(alarms)],
-        "share_in_alarm": round(inside / seconds, 5),
-        "delays": delays(detector, scene, out),
-    }
+    return lasting, seconds
 
 
-def delays(detector: Detector, scene: Scene, out: Path) -> list[float | None]:
+def counted(
+    calibrated: Detector,
+    scene: Scene,
+    out: Path,
+    left_out: str,
+    alarms_of: Callable[[Detector], tuple[list[float], float]],
+) -> list[dict[str, Any]]:
+    """Alarms of the second day and what is found in the evening, at each rate, with all moments of the first day and
+    without some.
+
+    ``alarms_of`` a detector are the seconds that each alarm lasts, and those of all footage.
+    """
+    rows = []
+    for numbers in [[], *([[int(each) for each in left_out.split(",")]] if left_out else [])]:
+        own = ruled(calibrated.model, calibrated.own, normal=[], left_out=numbers)
+        for rate in ALARMS:
+            detector = calibrated.with_footage(own).with_alarms_per_day(rate)
+            lasting, seconds = alarms_of(detector)
+            days = seconds / SECONDS_PER_DAY
+            row = {
+                "left_out": numbers,
+                "alarms_per_day": detector.promise.alarms_per_day,
+                "threshold": round(detector.threshold, 3),
+                "promise": detector.promise.text,
+                "hours": round(24 * days, 2),
+                "alarms": len(lasting),
+                "a_day": [round(each / days, 1) for each in interval(len(lasting))],
+                "share_in_alarm": round(sum(lasting) / seconds, 5),
+                "lasting": [round(each, 1) for each in lasting],
+                "delays": _delays(detector, scene, out),
+            }
+            print(row)
+            rows.append(row)
+    return rows
+
+
+def _delays(detector: Detector, scene: Scene, out: Path) -> list[float | None]:
     """Seconds from the begin of each event of the evening to its first alarm; none where there was no alarm."""
     found: list[float | None] = []
     for video in scene.test:

@@ -20,17 +20,14 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from record import begin, interval, options, record_of, write
-from room import ALARMS, delays
+from record import begin, options, record_of, write
+from room import counted
 
 from metavad.files import atomic_directory, write_text
 from metavad.live.again import watched_again
 from metavad.live.index import Index
 from metavad.normality.detector import Detector, load_detector
-from metavad.normality.own_footage import ruled
-from metavad.normality.threshold import SECONDS_PER_DAY
 from metavad.scenes.listing import scene_of_files
 from metavad.side_by_side import side_by_side
 from metavad.workflows.suites import open_suite
@@ -63,13 +60,7 @@ def main() -> None:
         print("a part is watched", flush=True)
     done = [place for place in parts if place.exists()]
     (scene,) = open_suite(given.suite, given.data).scenes
-    rows = []
-    for numbers in ([], [int(each) for each in given.leave_out.split(",")]):
-        own = ruled(detector.model, detector.own, normal=[], left_out=numbers)
-        for rate in ALARMS:
-            moved = detector.with_footage(own).with_alarms_per_day(rate)
-            rows.append({"left_out": numbers, **_counted(moved, done), "delays": delays(moved, scene, given.room)})
-            print(rows[-1])
+    rows = counted(detector, scene, given.room, given.leave_out, partial(_alarms_of, done))
     facts = {place.name: json.loads((place / "run.json").read_text()) for place in done}
     write(given.json, record_of(rows, base=detector.base, promise=detector.promise.text, parts=facts))
 
@@ -98,25 +89,15 @@ def _watched(detector: Path, videos: Sequence[Path], place: Path) -> None:
         write_text(beside / "run.json", json.dumps(run))
 
 
-def _counted(detector: Detector, places: Sequence[Path]) -> dict[str, Any]:
-    """Alarms of the parts at one threshold."""
-    alarms, inside, seconds = 0, 0.0, 0.0
+def _alarms_of(places: Sequence[Path], detector: Detector) -> tuple[list[float], float]:
+    """How long each alarm of the parts lasts, at one threshold, and how long these are, in seconds."""
+    lasting, seconds = list[float](), 0.0
     for place in places:
         with Index(place / "watched") as index:
             events = [each.event for each in watched_again(index, detector.threshold)]
             seconds += sum(part.last - part.first for _, parts in index.scores() for part in parts)
-        alarms += len(events)
-        inside += sum(event.end - event.start for event in events)
-    days = seconds / SECONDS_PER_DAY
-    return {
-        "alarms_per_day": detector.promise.alarms_per_day,
-        "threshold": round(detector.threshold, 3),
-        "promise": detector.promise.text,
-        "hours": round(24 * days, 2),
-        "alarms": alarms,
-        "a_day": [round(each / days, 1) for each in interval(alarms)],
-        "share_in_alarm": round(inside / seconds, 5),
-    }
+        lasting += [event.end - event.start for event in events]
+    return lasting, seconds
 
 
 if __name__ == "__main__":

@@ -196,6 +196,15 @@ def packet_positions(path: Path) -> list[int]:
         return [packet.pos for packet in file.packets()]
 
 
+def blanked(path: Path, numbers: Iterable[int]) -> Path:
+    """The file with these of its packets full of zeros, in place."""
+    data, places = bytearray(path.read_bytes()), packet_positions(path)
+    for number in numbers:
+        data[places[number] : places[number + 1]] = bytes(places[number + 1] - places[number])
+    path.write_bytes(bytes(data))
+    return path
+
+
 @contextmanager
 def warned() -> Iterator[list[str]]:
     """What is warned of footage inside, each text once; filled at the end."""

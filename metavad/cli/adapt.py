@@ -134,7 +134,7 @@ def adapt(
     where_to = device_named(device)
     reporter, scenes = progress_of(progress), _scenes(target, normal, data, fps, name)
     most = None if budget is None else length(budget, "--budget")
-    starts = {} if consecutive else _starts(scenes, start_time, file_too=not no_file_time)
+    starts = _starts(scenes, start_time, consecutive=consecutive, file_too=not no_file_time)
     left_out, shown, places = _numbers(leave_out), _seconds(show or (), scenes), _places(scenes, out)
     found, where = open_base(base, where_to)
     say(f"base {found.digest}: {where}")
@@ -324,21 +324,27 @@ def _calibrated(
     return found.detector
 
 
-def _starts(scenes: "tuple[Scene, ...]", pattern: str | None, *, file_too: bool) -> "dict[Video, float]":
-    """When normal videos begin, in seconds since 1970, where their names or files say so; raises :class:`UsageError`
-    for a pattern that is none."""
+def _starts(
+    scenes: "tuple[Scene, ...]", pattern: str | None, *, consecutive: bool, file_too: bool
+) -> "dict[Video, float]":
+    """When normal videos begin, in seconds since 1970, where their names or files say so and nobody else does.
+
+    Raises :class:`UsageError` for a pattern that is none, or is not needed.
+    """
     from metavad.clock import given_start_time
     from metavad.errors import UsageError
     from metavad.scenes.video.start_time import own_start_time
 
     videos = [video for scene in scenes for video in scene.normal]
+    if pattern is not None and consecutive:
+        raise UsageError("expected --consecutive or --start-time, found both")
     if pattern is not None:
         if "%" not in pattern:
             raise UsageError(
                 f"--start-time: expected a pattern of the videos' names, such as lobby_%Y%m%d_%H%M%S, found {pattern!r}"
             )
         return {video: given_start_time(pattern, video.name).time.timestamp() for video in videos}
-    known = {video: own_start_time(video) for video in videos if file_too}
+    known = {video: own_start_time(video) for video in videos if file_too and not consecutive}
     return {video: start.timestamp() for video, start in known.items() if start is not None}
 
 

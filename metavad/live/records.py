@@ -39,7 +39,7 @@ class WatchedEvent(_Form):
     id: str
     camera: str
     detector: str
-    """Digest of the version that raised it."""
+    """Digest of what the scores of the version that raised it depend on: the same over any threshold."""
     start: Time
     end: Time
     """While it goes on, the last alarm by now."""

@@ -353,18 +353,24 @@ class FolderSource:
 
         Raises :class:`LeftOutError` for a file that does not open, or cannot be dated; who asks again goes on after it.
         """
+        met = set[Path]()
         while True:
             begun = time.monotonic()
-            fresh = self._fresh()
+            fresh = [each for each in self._fresh() if self.is_endless or each[0] not in met]
             looked = time.monotonic() - begun
             for path, change, begin in fresh:
                 if _change_of(path) != change:  # it is another one by now, which the next look finds
                     continue
                 self._seen[path.name], before = change, self._last
+                met.add(path)  # where none is waited for, one that still grows is taken once
                 if self.is_endless and change.seconds <= self.since - self.JOINED:
                     continue
                 try:
                     yield from self._of(path, change, begin, taken)
+                except LeftOutError:
+                    raise
+                except VideoError as error:
+                    raise LeftOutError(f"{error}; it is left out") from None
                 except GeneratorExit:  # whoever asks again gets all of it
                     del self._seen[path.name]
                     self._last = before
@@ -415,14 +421,11 @@ class FolderSource:
         return [end - float(seconds) for seconds in following]
 
     def _of(self, path: Path, change: "_Change", begin: float | None, taken: Taken | None) -> Iterator[Shown]:
-        try:
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                self.is_coded = False
-                yield Shown(_picture(path), change.seconds)
-                return
-            playback = Playback(path)
-        except VideoError as error:
-            raise LeftOutError(f"{error}; it is left out") from None
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            self.is_coded = False
+            yield Shown(_picture(path), change.seconds)
+            return
+        playback = Playback(path)
         length = _lasts(playback.seconds)
         begin = self._begin_of(path, change, length) if begin is None else begin
         self._last = _Dated(path.name, change.size, begin, begin + length)

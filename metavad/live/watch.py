@@ -153,7 +153,7 @@ class Watch:
         self._backlog = Backlog(is_live=source.is_live, health=self.health)
         wait = self._set_wait(LONG_WAIT if source.is_dated else WAIT)
         stood = load_stood(folder, detector, camera)
-        is_file, unlit = source.clock == "file", self._is_unlit
+        is_file, unlit = source.clock == "file", self._note_unknown_light
         self._live = Live(detector, wait=wait, gaps_alarm=is_file, stood=stood, on_unknown_light=unlit)
         self._stood = stood[-1][0] if stood else -math.inf
         self._pictures, self._causes = CameraView(detector), _Causes()
@@ -250,7 +250,8 @@ class Watch:
             self._notes(Note("refused", f"{self._source.name}: {error}", "error"))
         self._is_wrong = True
 
-    def _is_unlit(self, seconds: float) -> None:
+    def _note_unknown_light(self, seconds: float) -> None:
+        """No normal footage showed the light from then on."""
         since = when(seconds, self._source.clock)
         self._notes(Note("unknown_light", f"from {since} on, {UNKNOWN_LIGHT}", "warning", {"seconds": seconds}))
 

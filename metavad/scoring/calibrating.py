@@ -126,10 +126,7 @@ def pace(detector: Detector, pieces: Sequence[Piece]) -> float:
 
 def _model_digest(detector: Detector) -> str:
     """Of all that scores depend on: not the threshold, nor what is kept for people."""
-    promise = replace(detector.promise, alarms_per_day=1.0, supported=False, text="")
-    return replace(
-        detector, threshold=0.0, promise=promise, own=OwnFootage(), pictures=(), regimes=(), sources={}
-    ).digest
+    return replace(detector, pictures=(), regimes=(), sources={}).scores_digest
 
 
 def _key(crop: Crop, digest: str, piece: Piece, past: Sequence[Past]) -> dict[str, object]:

@@ -193,12 +193,12 @@ class PushedFrames:
         self._gaps.add(seconds)
         scores += recording.push(self._count, seconds, image)
         self._count += 1
-        return self._lit(scores)
+        return self._with_light(scores)
 
     def finish(self) -> list[FrameScore]:
         """The other scores; what comes next begins another recording, maybe on another clock."""
         self._gaps = Gaps()
-        return self._lit(self._over())
+        return self._with_light(self._over())
 
     def use(self, detector: Detector) -> bool:
         """Score by another version of the detector; false where that is not between two chunks: ask again later.
@@ -229,7 +229,8 @@ class PushedFrames:
         makers = {name: feature.start() for name, feature in self._features.items()}
         return _Recording(scorer, Ticks(self._detector.model.rate), makers)
 
-    def _lit(self, scores: list[FrameScore]) -> list[FrameScore]:
+    def _with_light(self, scores: list[FrameScore]) -> list[FrameScore]:
+        """The same; where their light is unknown, that is said once."""
         for frame in scores:
             self._lights.add(frame)
         return scores

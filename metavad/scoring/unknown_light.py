@@ -23,7 +23,7 @@ class UnknownLight:
     def __init__(self, tell: Callable[[float], None]) -> None:
         self._tell = tell
         self._begun: tuple[int, float] | None = None
-        self._is_over = False
+        self._is_done = False
 
     def add(self, frame: FrameScore) -> None:
         """The next frame; that is told where the light has been unknown for ``LASTING`` seconds."""
@@ -32,8 +32,8 @@ class UnknownLight:
             return
         if self._begun is None or self._begun[0] != frame.recording:
             self._begun = frame.recording, frame.seconds
-        if not self._is_over and frame.seconds - self._begun[1] >= LASTING:
-            self._is_over = True
+        if not self._is_done and frame.seconds - self._begun[1] >= LASTING:
+            self._is_done = True
             self._tell(self._begun[1])
 
 

@@ -228,6 +228,7 @@ def test_footage_goes_on_by_the_times_that_its_files_say(metavad, camera, tiny_r
     named = metavad(*asked, "three", "--no-file-time", "--start-time", "%Y-%m-%d-%M")
     assert (named.code, "go on from another one, by their times: 1 (" in named.out) == (0, True), named.err
     assert "found '2021'" in metavad(*asked, "four", "--start-time", "2021").line
+    assert "found both" in metavad(*asked, "four", "--start-time", "%M", "--consecutive").line
 
 
 def test_a_video_that_does_not_open_is_left_out_and_the_others_are_scored(metavad, camera, detector, tmp_path):

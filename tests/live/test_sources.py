@@ -19,7 +19,8 @@ from metavad.live.health import Health, serve_metrics
 from metavad.live.reader import LEAST, Backlog, Ended, Reader, Taken
 from metavad.live.sources import FileSource, FolderSource, LeftOutError, Shown, StreamSource, WebcamSource, source_of
 from metavad.live.timeline import Timeline
-from tests.footage import number_of, numbered, packet_positions, write_video
+from metavad.scenes.video import Playback
+from tests.footage import blanked, number_of, numbered, write_video
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,11 +126,7 @@ def test_a_folder_that_grows_gives_one_file_after_the_other_on_one_clock(tmp_pat
 
 def test_a_file_with_damage_gives_the_pictures_and_times_of_score(tmp_path):
     """A frame that does not decode shows as the one before it: what comes after it is not early."""
-    path = write_video(tmp_path / "a.mov", range(40), codec="mjpeg")
-    data, places = bytearray(path.read_bytes()), packet_positions(path)
-    for number in (10, 11, 12):
-        data[places[number] : places[number + 1]] = bytes(places[number + 1] - places[number])
-    path.write_bytes(bytes(data))
+    path = blanked(write_video(tmp_path / "a.mov", range(40), codec="mjpeg"), (10, 11, 12))
     with pytest.warns(FootageWarning, match="3 of 40 frames do not decode"):
         found = numbers_of(FileSource(path, fast=True).frames())
     assert found == [(9 if number in (10, 11, 12) else number, number / 10) for number in range(40)]
@@ -238,6 +235,33 @@ def test_what_does_not_open_is_named_and_left_out_at_once(tmp_path, monkeypatch)
     assert [note.kind for note in notes] == ["left_out", "left_out", "connected"]
     assert "0.png: expected a picture, found what does not open; it is left out" in notes[0].text
     assert health.breaks == 1
+
+
+def test_a_file_that_breaks_while_it_is_read_is_left_out(tmp_path, monkeypatch):
+    for number in range(2):
+        dated(write_video(tmp_path / f"{number}.mp4", [number] * 5, fps=10), 1000.0 + 10 * number)
+    whole = Playback.frames
+
+    def cut(playback, taken=None):
+        frames = whole(playback, taken)
+        if playback._path.name == "0.mp4":
+            yield next(frames)
+            raise VideoError("0.mp4: expected frame 1, found none; did the file change?")
+        yield from frames
+
+    monkeypatch.setattr(Playback, "frames", cut)
+    source, found = FolderSource(tmp_path, fast=True), []
+    with pytest.raises(LeftOutError, match="expected frame 1, found none"):
+        found += source.frames()
+    assert [number for number, _ in numbers_of(source.frames())] == [1] * 5
+
+
+def test_a_file_that_grows_where_none_is_waited_for_is_taken_once(tmp_path):
+    path = dated(write_video(tmp_path / "0.mp4", [3] * 5, fps=10), 1000.0)
+    frames = FolderSource(tmp_path, fast=True).frames()
+    first = next(frames)
+    dated(write_video(path, [3] * 9, fps=10), 2000.0)
+    assert len([first, *frames]) <= 9
 
 
 def test_a_file_that_may_not_be_read_is_left_out(tmp_path, monkeypatch):
