@@ -23,45 +23,7 @@ from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
 from metavad.scoring.events import EventMerger, in_events
 from tests.footage import retimed
-from tests.live.given import Given, passed_by
-
-
-class Kept:
-    """A sink that keeps what it is given, also over a kill."""
-
-    def __init__(self):
-        self.events, self.frames_of, self.calls, self.snapshots, self.conditions = {}, [], [], {}, []
-        self.versions = []
-
-    def _put(self, what, event, snapshot):
-        self.calls.append((what, event.id))
-        self.events[event.id] = event
-        if snapshot is not None:
-            self.snapshots.setdefault(event.id, []).append(snapshot)
-
-    def opened(self, event, snapshot):
-        self._put("opened", event, snapshot)
-
-    def ongoing(self, event, snapshot):
-        self._put("ongoing", event, snapshot)
-
-    def closed(self, event, snapshot):
-        self._put("closed", event, snapshot)
-
-    def unfinished(self):
-        return [event for event in self.events.values() if not event.is_over]
-
-    def frames(self, frames):
-        self.frames_of += frames
-
-    def version(self, detector, threshold):
-        self.versions.append((len(self.frames_of), detector, threshold))
-
-    def condition(self, condition):
-        self.conditions.append(condition)
-
-    def close(self):
-        pass
+from tests.live.given import Given, Kept, passed_by
 
 
 @pytest.fixture(scope="module")

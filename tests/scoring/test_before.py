@@ -27,8 +27,7 @@ from metavad.scoring.results import check_place, known_before, result_of, write_
 from metavad.scoring.stream import score, score_after
 from metavad.workflows.few_shot import adapt
 from tests.footage import retimed
-from tests.live.given import Given
-from tests.live.test_watch import Kept
+from tests.live.given import Given, Kept
 from tests.planted import planted_camera
 
 

@@ -29,7 +29,7 @@ from metavad.scoring import patch_pictures as module
 from metavad.scoring.explain import Explanation, explain
 from metavad.scoring.patch_pictures import patch_pictures
 from metavad.scoring.results import EventsRecord, result_of, write_result
-from tests.live.test_watch import Kept
+from tests.live.given import Kept
 from tests.planted import planted_camera
 
 
