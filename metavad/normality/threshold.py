@@ -130,9 +130,9 @@ FEWEST = 60
 ODD_SHARE, ODD_CHANCE, ODD_REST = 0.05, 0.01, 5
 """Of windows that may stand out, at most this share; of footage where nothing does, the chance that something seems to;
 and peaks at least that do not."""
-OCCASIONS, OCCASIONS_PER_DAY = 5, 10.0
-"""Occasions at most that may stand out, and of long footage so many a day: what comes more often belongs there, and a
-threshold below it would break the promise by the very footage that it comes from."""
+OCCASIONS = 5
+"""Occasions at most that may stand out, of footage of any length: what comes more often belongs there, and a threshold
+below it would break the promise by the very footage that it comes from."""
 OCCASION = 60.0
 """Seconds between two occasions at least."""
 
@@ -200,41 +200,43 @@ def outstanding(model: SceneModel, own: OwnFootage) -> BoolArray:
 
 def recurring(model: SceneModel, own: OwnFootage) -> int:
     """On how many occasions something is far above the rest and counts all the same, since these are many; else 0."""
-    odd = _odd_of(model, own, math.inf) & _counted(model, own)
+    odd = _odd_of(model, own, own.known, most=math.inf) & _counted(model, own)
     begun = _when(own)[[start for start, _ in runs(odd)]]
     return _occasions(begun) if len(begun) > 0 else 0
 
 
 def _counted(model: SceneModel, own: OwnFootage) -> BoolArray:
-    """The windows (N,) that a threshold is taken from."""
-    odd = _odd_of(model, own, _most(model, own))
+    """The windows (N,) that a threshold is taken from.
+
+    What stands out with what is left out beside it stands out without it, too: or leaving out the highest of a few
+    events would let the others count, and raise the threshold.
+    """
+    odd = _odd_of(model, own, own.known)
+    if (own.ruling < 0).any():
+        odd |= _odd_of(model, own, ~np.isnan(own.peaks))
     return np.asarray(own.known & ~(odd & (own.ruling <= 0)))
 
 
-def _odd_of(model: SceneModel, own: OwnFootage, most: float) -> BoolArray:
-    """Windows (N,) that stand out by what stays, and of the others by everything: on no more occasions than ``most``.
+def _odd_of(model: SceneModel, own: OwnFootage, known: BoolArray, most: float = OCCASIONS) -> BoolArray:
+    """Of ``known`` windows (N,) those that stand out by what stays, and of the others those that do by everything: on
+    no more occasions than ``most``.
 
     Each has a tail of its own. In a long one of motion nobody would notice what stands out of a short one.
     """
     when = _when(own)
     if not len(own.novelty):
-        return _odd(_nats(model, own.peaks), own.known, when, most)
-    stays = _odd(np.nan_to_num(own.novelty), own.known & ~np.isnan(own.novelty), when, most)
-    odd = _odd(_nats(model, own.peaks), own.known & ~stays, when, most)
+        return _odd(_nats(model, own.peaks), known, when, most)
+    stays = _odd(np.nan_to_num(own.novelty), known & ~np.isnan(own.novelty), when, most)
+    odd = _odd(_nats(model, own.peaks), known & ~stays, when, most)
     both = stays | odd
     if _occasions(when[[start for start, _ in runs(both)]]) <= most:
         return both
-    return _odd(_nats(model, own.peaks), own.known, when, most)
+    return _odd(_nats(model, own.peaks), known, when, most)
 
 
 def _when(own: OwnFootage) -> FloatArray:
     """When windows (N,) begin, in seconds, on a clock on which videos lie far apart."""
     return np.asarray(own.starts + 1e9 * own.video)
-
-
-def _most(model: SceneModel, own: OwnFootage) -> float:
-    """Occasions that may stand out of this footage."""
-    return max(OCCASIONS, OCCASIONS_PER_DAY * _days(model, own.known))
 
 
 def _odd(nats: FloatArray, known: BoolArray, when: FloatArray, most: float) -> BoolArray:

@@ -247,6 +247,37 @@ def test_what_comes_often_belongs_to_the_camera(model, planted):
     assert recurring(model, footage(peaks)) == 10  # without the one that stands out of these too
 
 
+def test_of_long_footage_no_more_may_stand_out(model):
+    """Half a day and more in which something ordinary comes six times: it is no exception because the day is long."""
+    peaks = np.minimum(np.random.default_rng(5).exponential(0.4, 40_000), 4.0)
+    peaks[3000:39_000:6000] = 12
+    own = one_video(peaks)
+    assert window_seconds(model) * len(peaks) > 0.6 * SECONDS_PER_DAY
+    assert not outstanding(model, own).any()
+    assert recurring(model, own) == 6
+
+
+def test_leaving_out_never_lets_others_count(model):
+    """Five events that just stand out of the rest together: without the highest, the others are no longer so odd."""
+    generator = np.random.default_rng(5)
+    peaks = generator.exponential(1.0, 2000)
+    level = 0.5
+    for start, _ in PLANTED:
+        peaks[start - 3 : start + 4] = 0.0
+    top = np.sort(peaks)[-1]
+    while True:
+        peaks[[start for start, _ in PLANTED]] = top + level
+        if outstanding(model, one_video(peaks)).sum() == len(PLANTED):
+            break
+        level += 0.05
+    own = one_video(peaks)
+    without = ruled(model, own, normal=[], left_out=[1])
+    alone = replace(own, peaks=np.where(without.ruling < 0, np.float32(np.nan), own.peaks))
+    assert not outstanding(model, alone).any(), "or this test shows nothing"
+    assert outstanding(model, without).sum() == len(PLANTED) - 1
+    assert own_threshold(model, without, 10)[0] <= own_threshold(model, own, 10)[0]
+
+
 def test_one_occasion_may_have_many_peaks(model):
     peaks = np.random.default_rng(5).exponential(0.4, 2000)
     peaks[100:140:3] = 20
