@@ -27,13 +27,14 @@ from metavad.episodes import Clip, Episode
 from metavad.experts import build_experts
 from metavad.experts.set import ExpertSet, under
 from metavad.features.sample import Sample
-from metavad.meta.batched import batched_engine
 from metavad.meta.distributed import joined
+from metavad.meta.engines.batched import batched_engine
+from metavad.meta.engines.learn2learn import learn2learn_engine
+from metavad.meta.engines.loop import loop_engine
+from metavad.meta.engines.threads import threaded_engine
 from metavad.meta.inner import inner_loop
-from metavad.meta.learn2learn import learn2learn_engine
 from metavad.meta.objective import support_loss
-from metavad.meta.outer import Engine, Task, initialise, loop_engine, plan_at
-from metavad.meta.threads import threaded_engine
+from metavad.meta.outer import Engine, Task, initialise, plan_at
 from metavad.meta.train import meta_train
 
 ENGINES: dict[str, Engine] = {

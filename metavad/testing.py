@@ -27,9 +27,10 @@ from metavad.experts.set import ExpertSet, under
 from metavad.features.feature import Feature, Reading, grid_of
 from metavad.features.library import blank_sample, features_of, sample_of
 from metavad.features.sample import Sample, join
-from metavad.meta.batched import batched_engine
+from metavad.meta.engines.batched import batched_engine
+from metavad.meta.engines.loop import loop_engine
 from metavad.meta.inner import adapting, inner_loop
-from metavad.meta.outer import Task, initialise, loop_engine, plan_at
+from metavad.meta.outer import Task, initialise, plan_at
 from metavad.scenes.scene import Crop, Video
 from metavad.scenes.video import VideoFacts
 from metavad.types import ByteArray, FloatArray

@@ -12,8 +12,9 @@ from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.meta.checkpoint import TrainingState
 from metavad.meta.distributed import Group
+from metavad.meta.engines.loop import scene_gradient
 from metavad.meta.inner import free_of
-from metavad.meta.outer import Initialisation, Plan, Task, scene_gradient
+from metavad.meta.outer import Initialisation, Plan, Task
 from metavad.meta.train import Episodes, MetaStep, Resolve, meta_train
 from metavad.progress import SILENT, Progress, along
 

@@ -19,7 +19,7 @@ from metavad.experts.set import ExpertSet
 from metavad.features.sample import Sample, join
 from metavad.meta.checkpoint import Best, TrainingState
 from metavad.meta.distributed import ALONE, Group, share
-from metavad.meta.engines import engine_of
+from metavad.meta.engines.choice import engine_of
 from metavad.meta.outer import (
     Engine,
     Initialisation,

@@ -11,7 +11,7 @@ from metavad.errors import UsageError
 from metavad.experts import EXPERTS, build_experts
 from metavad.experts.prediction import Prediction
 from metavad.experts.set import ExpertSet
-from metavad.meta.batched import batched_engine
+from metavad.meta.engines.batched import batched_engine
 from metavad.meta.outer import Task, initialise, plan_at
 from metavad.shipped import shipped
 from metavad.testing import CHECKS, check_expert, moving_pictures, small_config

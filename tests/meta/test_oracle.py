@@ -5,8 +5,9 @@ import torch
 from meta_toys import Foresight, Level, Recurrent, resolve, sampler, toy_config, toy_experts
 
 from metavad.experts.set import under
+from metavad.meta.engines.loop import loop_engine
 from metavad.meta.objective import query_losses, support_loss, total
-from metavad.meta.outer import Task, initialise, loop_engine, plan_at
+from metavad.meta.outer import Task, initialise, plan_at
 
 higher = pytest.importorskip("higher", reason="higher is not installed: pip install -c constraints.txt .[test]")
 

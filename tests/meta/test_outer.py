@@ -7,9 +7,10 @@ from meta_toys import Foresight, Level, Recurrent, resolve, sampler, toy_config,
 from metavad.errors import ConfigError
 from metavad.experts.set import under
 from metavad.features.sample import join
+from metavad.meta.engines.loop import loop_engine, scene_gradient
 from metavad.meta.inner import inner_loop
 from metavad.meta.objective import clip_scores, query_losses, support_loss, total
-from metavad.meta.outer import ALGORITHMS, Task, initialise, loop_engine, plan_at, scene_gradient
+from metavad.meta.outer import ALGORITHMS, Task, initialise, plan_at
 
 
 def setting(*overrides, kinds=(Foresight, Level), number=0, step=0, **plan):

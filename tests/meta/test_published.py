@@ -12,8 +12,9 @@ from metavad.experts import build_experts
 from metavad.features.backbones import backbone_of, cut_of
 from metavad.features.sample import Sample
 from metavad.meta.control import choose_step_sizes
-from metavad.meta.engines import engine_of
-from metavad.meta.outer import Task, initialise, loop_engine, plan_at
+from metavad.meta.engines.choice import engine_of
+from metavad.meta.engines.loop import loop_engine
+from metavad.meta.outer import Task, initialise, plan_at
 
 OPTIONS = {"flow_weight": 1.0, "adversarial_weight": 0.1, "attention": "self", "prototypes": 3}
 SMALL = {

@@ -6,8 +6,9 @@ import torch
 from meta_toys import Foresight, Level, Recurrent, resolve, sampler, toy_config, toy_experts
 
 from metavad.errors import UsageError
-from metavad.meta.learn2learn import learn2learn_engine
-from metavad.meta.outer import Task, initialise, loop_engine, plan_at
+from metavad.meta.engines.learn2learn import learn2learn_engine
+from metavad.meta.engines.loop import loop_engine
+from metavad.meta.outer import Task, initialise, plan_at
 from metavad.meta.train import meta_train
 
 installed = find_spec("learn2learn") is not None
@@ -83,6 +84,6 @@ def test_what_has_no_inner_loop_is_refused(algorithm):
 
 
 def test_without_the_package_one_line_says_how_to_install_it(monkeypatch):
-    monkeypatch.setattr(sys.modules["metavad.meta.learn2learn"], "find_spec", lambda name: None)
+    monkeypatch.setattr(sys.modules["metavad.meta.engines.learn2learn"], "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install --no-deps -r requirements-learn2learn.txt"):
         both((Level,), "meta.step_sizes=fixed")

@@ -10,7 +10,8 @@ import torch
 
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
-from metavad.meta.outer import Initialisation, Plan, SceneGradient, Task, loop_engine, task_gradient
+from metavad.meta.engines.loop import loop_engine, task_gradient
+from metavad.meta.outer import Initialisation, Plan, SceneGradient, Task
 from metavad.threads import one_thread, workers
 
 __all__ = ["threaded_engine"]

@@ -3,9 +3,10 @@ import torch
 from meta_toys import Foresight, Level, Recurrent, resolve, sampler, toy_config, toy_experts
 
 from metavad.errors import UsageError
-from metavad.meta.batched import batched_engine
-from metavad.meta.engines import engine_of
-from metavad.meta.outer import Task, initialise, loop_engine, plan_at
+from metavad.meta.engines.batched import batched_engine
+from metavad.meta.engines.choice import engine_of
+from metavad.meta.engines.loop import loop_engine
+from metavad.meta.outer import Task, initialise, plan_at
 
 NETS = [(Foresight,), (Level,), (Recurrent,), (Foresight, Level)]
 

@@ -12,10 +12,11 @@ from metavad.errors import UsageError
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.features.sample import Sample
+from metavad.meta.engines.loop import scene_gradient
 from metavad.meta.evaluate import Evaluation
 from metavad.meta.inner import inner_path, positive
 from metavad.meta.objective import query_losses, support_loss
-from metavad.meta.outer import Initialisation, Plan, SceneGradient, Task, scene_gradient
+from metavad.meta.outer import Initialisation, Plan, SceneGradient, Task
 
 __all__ = ["batched_engine"]
 

@@ -2,9 +2,10 @@ import pytest
 import torch
 from meta_toys import Foresight, Level, Recurrent, resolve, sampler, toy_config, toy_experts
 
-from metavad.meta.engines import engine_of
-from metavad.meta.outer import Task, initialise, loop_engine, plan_at
-from metavad.meta.threads import threaded_engine
+from metavad.meta.engines.choice import engine_of
+from metavad.meta.engines.loop import loop_engine
+from metavad.meta.engines.threads import threaded_engine
+from metavad.meta.outer import Task, initialise, plan_at
 
 
 class Noisy(Level):

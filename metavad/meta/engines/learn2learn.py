@@ -17,9 +17,10 @@ from torch import Tensor
 from metavad.errors import UsageError
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
+from metavad.meta.engines.loop import gradient_of
 from metavad.meta.inner import positive, size_at
 from metavad.meta.objective import query_losses, separation_losses, support_loss, total
-from metavad.meta.outer import Initialisation, Plan, SceneGradient, Task, gradient_of
+from metavad.meta.outer import Initialisation, Plan, SceneGradient, Task
 
 __all__ = ["learn2learn_engine"]
 
