@@ -24,9 +24,10 @@ def merged(records: Sequence[tuple[str, BenchmarkRecord]]) -> BenchmarkRecord:
     protocol, or the footage or labels of a scene are not the same, or where a figure stands in two records with two
     values: one line that says what differs.
     """
-    (first, head), *others = records
-    for name, record in others:
-        _check_alike(first, head, name, record)
+    head = records[0][1]
+    for number, (name, record) in enumerate(records):
+        for earlier, one in records[:number]:
+            _check_alike(earlier, one, name, record)
     each = [record for _, record in records]
     rows = _joined(records, lambda record: record.rows, lambda row: row.name, MEASURED)
     apart = _joined(records, _of_scenes, lambda difference: difference.name, ())

@@ -16,7 +16,7 @@ from metavad.benchmark.region_truth import pixel_figure
 from metavad.benchmark.scene_trial import SceneTrial
 from metavad.benchmark.settings import Part
 from metavad.features.footage import regridded
-from metavad.features.library import Library, VideoFeatures
+from metavad.features.library import Library, VideoFeatures, shown_digest
 from metavad.files import atomic_path
 from metavad.normality.accumulation import smooth
 from metavad.normality.base import Base
@@ -25,7 +25,7 @@ from metavad.normality.methods import Adapted, method_of
 from metavad.normality.model import SceneModel
 from metavad.normality.threshold import promise_threshold
 from metavad.scenes.array_files import archived_arrays
-from metavad.scenes.cache import cache_folder, data_digest
+from metavad.scenes.cache import cache_folder
 from metavad.scoring.baselines import motion, position
 from metavad.scoring.regions import detect
 from metavad.scoring.stream import VideoScores, score_features
@@ -126,7 +126,7 @@ def _scored(
         frames / spent,
         threshold,
         pixel_figure(regions, maps) if maps else None,
-        {name: detect(each, regions.size).astype(np.float32) for name, each in maps.items()},
+        {name: detect(each, regions.videos[name].size).astype(np.float32) for name, each in maps.items()},
     )
 
 
@@ -153,9 +153,10 @@ def _file(folder: Path, trial: SceneTrial, part: Part) -> Path:
     No label is known to what is kept but the count of abnormal pixels in its pixel AUC: suites of the same footage
     whose labels differ share their parts, those with and without masks do not.
     """
-    digest = trial.digest
-    if part.method == "wrong-scene":
-        digest += "-" + data_digest(next(iter(trial.other_scene.scenes.values())))
+    libraries = [trial.library, *([trial.other_scene] if part.method == "wrong-scene" else [])]
+    digest = "-".join(
+        shown_digest(scene, library.features.values()) for library in libraries for scene in library.scenes.values()
+    )
     drawn = f"-drawn{trial.regions.digest}" if trial.regions.known else ""
     return folder / digest / f"{part.method}-{part.shots}-{part.draw}{drawn}.npz"
 

@@ -29,14 +29,14 @@ class VideoRegions:
     """Abnormal and all pixels (ticks, h, w) of each cell over the frames of a tick; none without masks."""
     tracks: FloatArray | None
     """(N, 6): track, frame, box in pixels; none where something is abnormal and nobody drew where."""
+    size: tuple[int, int]
+    """Height and width of its picture, pixels."""
 
 
 @dataclass(frozen=True)
 class RegionTruth:
     """What is drawn into the test videos of one scene."""
 
-    size: tuple[int, int]
-    """Height and width of the picture, pixels."""
     videos: Mapping[str, VideoRegions]
 
     @property
@@ -59,16 +59,19 @@ def region_truth_of(
     truth: Mapping[str, tuple[BoolArray, BoolArray]],
     ticks: Mapping[str, IntArray],
     grid: tuple[int, int],
-    size: tuple[int, int],
+    sizes: Mapping[str, tuple[int, int]],
 ) -> RegionTruth:
-    """Masks and tracks of every test video in ``truth``, which holds its labels and which frames count."""
+    """Masks and tracks of every test video in ``truth``, which holds its labels and which frames count.
+
+    ``sizes`` (H, W) are those of their pictures in pixels.
+    """
     drawn = scene.pixel_masks is not None or scene.tracks is not None
     videos = {
-        video.name: _video_regions(scene, video, *truth[video.name], ticks[video.name], grid)
+        video.name: _video_regions(scene, video, *truth[video.name], ticks[video.name], grid, sizes[video.name])
         for video in scene.test
         if drawn and video.name in truth
     }
-    return RegionTruth(size, videos)
+    return RegionTruth(videos)
 
 
 def pixel_figure(regions: RegionTruth, maps: Mapping[str, FloatArray]) -> float:
@@ -96,12 +99,18 @@ def _any(tracks: FloatArray | None) -> bool:
 
 
 def _video_regions(
-    scene: Scene, video: Video, labels: BoolArray, counted: BoolArray, ticks: IntArray, grid: tuple[int, int]
+    scene: Scene,
+    video: Video,
+    labels: BoolArray,
+    counted: BoolArray,
+    ticks: IntArray,
+    grid: tuple[int, int],
+    size: tuple[int, int],
 ) -> VideoRegions:
     place = np.searchsorted(ticks, np.arange(len(labels)), side="right") - 1
     masks = pixel_masks(scene, video, len(labels))
     pixels = None if masks is None else _counted_pixels(masks, counted, place, len(ticks), grid)
-    return VideoRegions(place[counted], pixels, _tracks(scene, video, labels, counted))
+    return VideoRegions(place[counted], pixels, _tracks(scene, video, labels, counted), size)
 
 
 def _counted_pixels(

@@ -87,6 +87,8 @@ class SceneTrial:
             )
         self._warn_unlabelled()
         self._one_shape()
+        if any(self.settings.shots) and self.settings.shows_clips:
+            self._one_size()
         for shots in self.settings.shots:
             if shots and self.settings.shows_clips:
                 self.shots(shots, 0)
@@ -111,6 +113,16 @@ class SceneTrial:
             shown = " and ".join(f"{facts.width}x{facts.height} in {name}" for name, facts in found)
             raise DataError(
                 f"{self.scene.key}: expected test videos of one shape, found {shown}; make a scene of each camera"
+            )
+
+    def _one_size(self) -> None:
+        """Clips that are shown together have pictures of one size, as `metavad adapt` asks."""
+        facts = {video.name: self.library.facts(self.scene.key, "normal", video.name) for video in self.scene.normal}
+        sizes = {f"{each.width}x{each.height}": name for name, each in facts.items()}
+        if len(sizes) > 1:
+            shown = " and ".join(f"{size} in {name}" for size, name in list(sizes.items())[:2])
+            raise DataError(
+                f"{self.scene.key}: expected normal videos of one size, found {shown}; make a scene of each camera"
             )
 
     def _cells(self, name: str) -> tuple[int, int]:
@@ -149,7 +161,15 @@ class SceneTrial:
         shown = self.scene.shown(video)
         if shown is not None:
             counted[shown[0] : shown[1]] = False
-        return frame_labels(self.scene, video, frames), counted
+        labels = frame_labels(self.scene, video, frames)
+        if shown is not None and labels[slice(*shown)].any():
+            warnings.warn(
+                f"{self.scene.key}: shots may be drawn from what the labels of {video.name} call abnormal; "
+                "choose other normal_frames",
+                FootageWarning,
+                stacklevel=2,
+            )
+        return labels, counted
 
     @cached_property
     def labels(self) -> list[BoolArray]:
@@ -160,8 +180,8 @@ class SceneTrial:
     def regions(self) -> RegionTruth:
         """Where what is abnormal is, as far as anybody drew it."""
         ticks = {name: self.ticks(name) for name in self.truth}
-        first = self.facts(self.scene.test[0].name)
-        return region_truth_of(self.scene, self.truth, ticks, self.grid, (first.height, first.width))
+        sizes = {name: (self.facts(name).height, self.facts(name).width) for name in self.truth}
+        return region_truth_of(self.scene, self.truth, ticks, self.grid, sizes)
 
     def support(self, library: Library, shots: int, draw: int) -> tuple[Sample, float]:
         """The clips of one draw of one scene as a sample, and the seconds that decoding them took."""

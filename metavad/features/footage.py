@@ -72,9 +72,10 @@ def gather(
     """
     _check_shape(library, shots)
     stored = library.stored(shots.clips)
-    support = library.sample(shots.clips, stored) if shots.clips else library.nothing(scene)
-    first = shots.clips[0].video if shots.clips else library.scenes[scene].normal[0].name
-    facts = library.facts(scene, "normal", first)
+    side = "normal" if shots.clips or library.scenes[scene].normal else "test"
+    support = library.sample(shots.clips, stored) if shots.clips else library.nothing(scene, side)
+    first = shots.clips[0].video if shots.clips else getattr(library.scenes[scene], side)[0].name
+    facts = library.facts(scene, side, first)
     camera = Camera(facts.height, facts.width, facts.rate, library.scenes[scene].crop)
     small = small_pictures(library, shots.clips, progress) if thumbnails else ()
     keeps = thumbnails and len(stored) == len(shots.clips)

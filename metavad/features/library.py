@@ -1,5 +1,7 @@
 """Clip references to samples: decoding, features and their cache in one place."""
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from metavad.config import Config, DataConfig
 from metavad.episodes import Clip, VideoSpan
-from metavad.errors import ConfigError, nearest
+from metavad.errors import ConfigError, VideoError, nearest
 from metavad.features.embeddings import EmbeddingsFeature
 from metavad.features.feature import Feature, Reading, grid_of
 from metavad.features.flow import FlowFeature, FlowFieldFeature
@@ -27,7 +29,8 @@ from metavad.features.sample import Sample, gathered, join
 from metavad.features.stored import StoredClip
 from metavad.progress import SILENT, Progress
 from metavad.recordings import recordings
-from metavad.scenes.cache import Store, content_key, ticks_key, video_facts, working_frames
+from metavad.scenes.cache import Store, content_key, data_digest, ticks_key, video_facts, working_frames
+from metavad.scenes.keypoints import keypoints_file
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.video import Frame, VideoFacts, read_frames, tick_frames, working_size
 from metavad.scenes.video.black_or_frozen import Glance, Glancing
@@ -41,6 +44,7 @@ __all__ = [
     "recorded",
     "sample_of",
     "sample_of_stored",
+    "shown_digest",
     "side_by_side",
     "stream",
     "stretches",
@@ -316,6 +320,23 @@ class _Rows:
 def _jpeg(picture: ByteArray) -> bytes:
     """A grey picture (H, W)."""
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
+
+
+def shown_digest(scene: Scene, features: Iterable[Feature] = ()) -> str:
+    """Of all that a scene shows to these features: its videos, which of them are the normal ones, and files beside."""
+    found = f"{data_digest(scene)}-{len(scene.normal)}"
+    if not any(feature.needs_files for feature in features):
+        return found
+    beside = json.dumps([_digest_beside(video) for video in (*scene.normal, *scene.test)])
+    return f"{found}-{hashlib.sha256(beside.encode()).hexdigest()[:12]}"
+
+
+def _digest_beside(video: Video) -> str:
+    """Of the file of its poses; empty where there is none, which whoever reads it will say."""
+    try:
+        return hashlib.sha256(keypoints_file(video).read_bytes()).hexdigest()
+    except VideoError:
+        return ""
 
 
 def sample_of(

@@ -2,15 +2,16 @@
 
 import difflib
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
 
-from metavad.errors import LabelError, nearest
+from metavad.errors import FootageWarning, LabelError, nearest
 from metavad.scenes.formats import FORMATS, MASK_FORMATS, TRACK_FORMATS, has_rows
-from metavad.scenes.formats.intervals import interval_rows, names_of
+from metavad.scenes.formats.intervals import interval_rows, names_of, own_rows
 from metavad.scenes.formats.reading import Row, checked_labels, is_of_one_video
 from metavad.scenes.formats.tracks import TrackedBox
 from metavad.scenes.listing import VIDEO_SUFFIXES
@@ -101,10 +102,32 @@ def check_rows(scene: Scene) -> None:
         for row in interval_rows(source, path):
             if "video" in row.cells and not _is_known(row, about, scene.test):
                 unknown.append((row, path))
+    _warn_of_shown(scene, source)
     known_missing = max(0, max(scene.expect.test_videos, len(scene.expect.test_lengths)) - len(scene.test))
     lost = [row for row, _ in unknown] if is_of_one_video(source) else _nowhere(unknown, scene.root)
     if len({row["video"] for row in lost}) > known_missing:
         raise LabelError(_unknown_video(lost[0], scene.test))
+
+
+def _warn_of_shown(scene: Scene, source: LabelSource) -> None:
+    """A table that calls seconds of a normal video abnormal: shots may be drawn from them all the same.
+
+    A test video of the same name is the one that is meant.
+    """
+    files = {source.of(video) for video in scene.test}
+    names = set().union(*map(names_of, scene.test))
+    for video in scene.normal:
+        path = source.of(video)
+        if not path.is_file() or (is_of_one_video(source) and path in files):
+            continue
+        rows = [row for row in own_rows(source, video) if row.cells.get("video") not in names]
+        if rows:
+            warnings.warn(
+                f"{rows[0].where}: {video.name} is a normal video of {scene.key}; shots may be drawn from what this "
+                "row calls abnormal: make it a test video, or leave the row out",
+                FootageWarning,
+                stacklevel=4,
+            )
 
 
 def _is_known(row: Row, videos: Iterable[Video], test: Iterable[Video]) -> bool:

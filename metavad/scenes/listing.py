@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import re
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 from natsort import natsort_keygen, ns
@@ -21,6 +23,7 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "frame_files",
     "hexadecimal",
+    "in_seconds",
     "is_junk",
     "matching_videos",
     "name_of",
@@ -46,12 +49,16 @@ VIDEO_SUFFIXES = frozenset(
 )
 """What counts as a video in a folder, or for a pattern of a suite; by its name any file is tried."""
 
+_WITHOUT_A_RATE = frozenset({".h261", ".h263", ".mjpeg", ".mjpg", ".obu"})
+"""Bare streams that state no rate."""
 _PICTURES = IMAGE_SUFFIXES | {".avif", ".heic", ".heif", ".jfif", ".jp2", ".jxl"}
 """Files of one picture, whether or not they count as frames."""
 
 _DENSE = 2
 """Names count in hexadecimal where less than so many numbers fall on each of them."""
 _LETTERS, _DIGITS = frozenset("abcdef"), frozenset("0123456789")
+_SECONDS = re.compile(r"(.*?)(\d{9,}\.\d+)")
+"""A time in seconds since 1970, and what stands before it."""
 
 natural = natsort_keygen(alg=ns.IGNORECASE)
 """A sort key that puts 2 before 10, whatever the case of letters and however an accent is written."""
@@ -81,6 +88,20 @@ def hexadecimal(stems: Sequence[str]) -> list[int]:
     return numbers if max(numbers) - min(numbers) + 1 < _DENSE * len(set(numbers)) else []
 
 
+def in_seconds(stems: Sequence[str]) -> list[Decimal]:
+    """The times of names that count in seconds since 1970 and parts of them, as ``time.time()`` gives them.
+
+    Of names that do not, nothing; what all of them begin with does not count.
+
+    >>> in_seconds(["a1700000000.5", "a1700000000.4412"]), in_seconds(["1.9", "1.10"])
+    ([Decimal('1700000000.5'), Decimal('1700000000.4412')], [])
+    """
+    found = [match for stem in stems if (match := _SECONDS.fullmatch(stem))]
+    if len(found) < len(stems) or len({match[1] for match in found}) > 1:
+        return []
+    return [Decimal(match[2]) for match in found]
+
+
 def is_junk(path: Path) -> bool:
     """Whether a file is what desktops and editors leave behind (``.DS_Store``, ``._a.jpg``, ``a.m~``)."""
     return path.name.startswith(".") or path.name.endswith("~")
@@ -89,6 +110,8 @@ def is_junk(path: Path) -> bool:
 def frame_files(folder: Path) -> list[Path]:
     """The frames of a folder in natural order; junk and other files left out; may be empty."""
     files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not is_junk(path)]
+    if times := dict(zip(files, in_seconds([path.stem for path in files]), strict=False)):
+        return sorted(files, key=lambda path: (times[path], path.name))
     if hexadecimal([path.stem for path in files]):
         return sorted(files, key=lambda path: (path.stem.lower(), path.name))
     return sorted(files, key=lambda path: (natural(path.name), path.name))
@@ -104,7 +127,7 @@ def scene_of_files(
         paths: video files, folders of frames, or folders of videos.
         name: of the camera; by default that of the video or of the folder.
         fps: frames a second of all of them, in place of the times that files have.
-        folder_fps: frames a second of folders of frames only.
+        folder_fps: frames a second of what states none: folders of frames, and bare streams such as .mjpeg.
 
     Raises:
         VideoError: a path that is not there, or no video in any of them.
@@ -127,12 +150,17 @@ def scene_of_files(
 def videos_under(root: Path, patterns: Iterable[str], fps: float | None = None) -> tuple[Video, ...]:
     """Videos that match glob ``patterns`` under ``root``, in natural order, junk left out, each once.
 
-    Videos come before stills: a folder that holds both is no folder of frames. What a pattern matches and is left
+    ``fps`` is that of what states none: folders of frames, and bare streams such as .mjpeg. Videos come before stills:
+    a folder that holds both is no folder of frames. What a pattern matches and is left
     out for that is named by a :class:`FootageWarning`.
     """
     found = _found(root, patterns)
     _warn_of_left_out(found)
-    return _distinct([Video(name_of(path), path, fps if path.is_dir() else None) for path in found.videos], root)
+    return _distinct([Video(name_of(path), path, _rate_of(path, fps)) for path in found.videos], root)
+
+
+def _rate_of(path: Path, fps: float | None) -> float | None:
+    return fps if path.is_dir() or path.suffix.lower() in _WITHOUT_A_RATE else None
 
 
 def matching_videos(root: Path, patterns: Iterable[str]) -> tuple[Path, ...]:
@@ -204,7 +232,7 @@ def _videos_at(path: Path, fps: float | None) -> list[Video]:
             f"{path}: expected a video or a folder of frames, found a single picture; "
             "name the folder that holds the frames, or the video that this is a picture of"
         )
-    return [Video(name_of(path), path)]
+    return [Video(name_of(path), path, _rate_of(path, fps))]
 
 
 def _videos_in(folder: Path, fps: float | None) -> list[Video]:

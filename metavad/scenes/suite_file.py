@@ -42,6 +42,8 @@ def _readable(labels: Labels) -> Labels:
     idle = set().union(*_READ.values()) - _READ.get(labels.format, set())
     if unread := labels.model_fields_set & idle:
         raise ValueError(f"expected {min(unread)!r} only with a format that reads it; leave it out")
+    if labels.unit == "seconds" and (unread := labels.model_fields_set & {"first", "inclusive"}):
+        raise ValueError(f"expected {min(unread)!r} only beside unit = 'frames', found 'seconds'; leave it out")
     return labels
 
 

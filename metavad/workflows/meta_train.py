@@ -21,7 +21,7 @@ from metavad.errors import BundleError, DataError, FootageWarning, OutputError, 
 from metavad.experts import build_experts, with_plugin_settings
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
-from metavad.features.library import Library, features_of
+from metavad.features.library import Library, features_of, shown_digest
 from metavad.features.sample import Sample
 from metavad.files import claimed, is_free, write_text
 from metavad.meta.checkpoint import TrainingState, latest, load_state, save_state
@@ -38,7 +38,7 @@ from metavad.normality.fusion import Case
 from metavad.normality.population import fit_population, halves, initial_weights, windows
 from metavad.progress import SILENT, Progress
 from metavad.runs import runs
-from metavad.scenes.cache import Store, data_digest
+from metavad.scenes.cache import Store
 from metavad.scenes.labels import frame_labels
 from metavad.scenes.scene import Scene
 from metavad.synthetic import claims_to_be_generated, is_generated
@@ -296,7 +296,7 @@ def _begin(run: Path, scenes: Sequence[Scene], config: Config, seed: int, *, res
 
     The ranks of torchrun are started again by the command that began them: ``resume`` begins a run as well.
     """
-    asked = _Asked(seed=seed, config=config, footage={scene.key: data_digest(scene) for scene in scenes})
+    asked = _Asked(seed=seed, config=config, footage={scene.key: shown_digest(scene) for scene in scenes})
     taken = not is_free(run)
     if resume and (run / RUN).is_file():
         _same(run, asked)

@@ -368,6 +368,18 @@ def test_videos_of_two_shapes_are_not_one_camera(copied, tiny_base):
         run_benchmark([scene], tiny_base, **ASKED)
 
 
+def test_normal_videos_of_two_sizes_are_refused_before_anything_is_computed(copied, tiny_base):
+    write_video(copied / "camera-000" / "normal" / "zz.mp4", range(40), size=(64, 64))
+    with pytest.raises(DataError, match=r"expected normal videos of one size, found .* in .* and 64x64 in zz"):
+        run_benchmark(load_suite(str(copied)).scenes[:1], tiny_base, **ASKED)
+
+
+def test_a_camera_without_normal_videos_has_an_example_too(copied, tiny_base):
+    scene = replace(load_suite(str(copied)).scenes[0], normal=())
+    found = run_benchmark([scene], tiny_base, shots=(0,), draws=1, methods=("motion", "zero-shot"))
+    assert [example.shots for example in found.examples] == [()]
+
+
 def test_shots_come_from_the_normal_side_in_seeded_draws(scenes, tiny_base):
     settings = checked_settings((1, 5), 5, tuple(METHODS), 8, 0)
     trial = SceneTrial(scenes[0], scenes, tiny_base, settings, Store(), None)

@@ -70,6 +70,12 @@ def test_what_does_not_belong_together_is_refused_with_what_differs(change, mess
     assert "\n" not in str(refused.value)
 
 
+def test_the_second_and_the_third_are_held_against_each_other():
+    other = record_of([row_of("lawn", "motion", 0, 0.4)], (), [scene_of("held-out:lawn", "masks")])
+    with pytest.raises(DataError, match=r"c\.json: expected the same set of labels of held-out:lawn as b\.json has"):
+        merged([("a.json", record_on("plaza")), ("b.json", record_on("lawn")), ("c.json", other)])
+
+
 def test_what_depends_on_the_machine_may_differ():
     slow = record_on("lawn")
     slow = changed(slow, rows=tuple(changed(row, adapt_seconds=9.0) for row in slow.rows))

@@ -49,7 +49,7 @@ def truth(scene, counted=slice(None)):
 
 def region_truth(scene, ticks=(0, 2, 4, 6, 8), counted=slice(None)):
     at = {video.name: np.array(ticks) for video in scene.test}
-    return region_truth_of(scene, truth(scene, counted), at, (6, 8), SIZE)
+    return region_truth_of(scene, truth(scene, counted), at, (6, 8), dict.fromkeys(at, SIZE))
 
 
 def maps(shift=0):
@@ -69,6 +69,14 @@ def test_a_map_that_knows_the_place_is_perfect_and_one_beside_it_is_not(scene):
         boxes = {name: detect(m, SIZE) for name, m in each.items()}
         found = region_figures(drawn, {name: rows[rows[:, 5] > 1] for name, rows in boxes.items()})
         assert found == pytest.approx(expected)
+
+
+def test_each_video_has_a_size_of_its_own(scene):
+    """One camera, recorded larger for a while: its maps are the same, its boxes are not."""
+    at = {video.name: np.array([0, 2, 4, 6, 8]) for video in scene.test}
+    sizes = {"a": SIZE, "b": (48, 64), "c": SIZE}
+    drawn = region_truth_of(scene, truth(scene), at, (6, 8), sizes)
+    assert {name: video.size for name, video in drawn.videos.items()} == sizes
 
 
 def test_videos_in_which_nobody_drew_do_not_count(scene):

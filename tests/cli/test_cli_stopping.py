@@ -280,7 +280,7 @@ def test_before_a_run_is_begun_it_cannot_be_resumed(metavad, cameras, tmp_path, 
     from metavad.workflows import meta_train
 
     with monkeypatch.context() as patched:
-        after(patched, meta_train, "data_digest", 1, lambda: signal.raise_signal(signal.SIGTERM))
+        after(patched, meta_train, "shown_digest", 1, lambda: signal.raise_signal(signal.SIGTERM))
         stopped = metavad("meta-train", "--scenes", cameras, "--config", "quick", "--out", "run")
     assert (stopped.code, stopped.line) == (143, "metavad: interrupted; the same command starts over")
     assert not list(tmp_path.iterdir())

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metavad.errors import LabelError
+from metavad.errors import FootageWarning, LabelError
 from metavad.scenes import formats, labels
 from metavad.scenes import suite as suites
 from metavad.scenes.datasets.check import check_suite
-from metavad.scenes.labels import frame_labels, pixel_masks, region_tracks
+from metavad.scenes.labels import check_rows, frame_labels, pixel_masks, region_tracks
 from metavad.scenes.scene import Crop, LabelSource, Scene, Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
@@ -454,6 +456,25 @@ def test_tracks_of_an_unknown_format(tmp_path):
     scene, video = scene_with(tmp_path, tracks={"format": "track", "path": "t"})
     with pytest.raises(LabelError, match="did you mean 'tracks'"):
         region_tracks(scene, video, 6)
+
+
+def test_a_row_about_a_normal_video_is_reported(tmp_path):
+    (tmp_path / "t.csv").write_text("video,start,end\nv1,1,3\nn1,3,4\n")
+    scene, _ = scene_with(tmp_path, **TABLE)
+    normal = Video("n1", write_video(tmp_path / "n1.mp4", range(6)))
+    with pytest.warns(FootageWarning, match=r"t\.csv, line 3: n1 is a normal video of s:x; shots may be drawn"):
+        check_rows(replace(scene, normal=(normal,)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_rows(replace(scene, normal=(replace(normal, name="v1"),)))  # the test video is meant
+
+
+def test_a_second_that_a_fraction_just_misses_is_that_frame(tmp_path):
+    (tmp_path / "t.csv").write_text("video,start,end\nv1,3.7,3.8\n")
+    scene, _ = scene_with(tmp_path, labels={**TABLE["labels"], "unit": "seconds"})
+    video = Video("v1", write_video(tmp_path / "long.mp4", range(120), fps=30))
+    assert float(probe(video).seconds[111]) < 3.7 < float(probe(video).seconds[111]) + 1e-6
+    assert np.flatnonzero(frame_labels(scene, video, 120)).tolist() == [111, 112, 113]
 
 
 def test_seconds_the_wrong_way_round(tmp_path):

@@ -3,17 +3,18 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metavad.errors import FootageWarning, UsageError, VideoError
 from metavad.scenes.datasets.check import check_suite
-from metavad.scenes.listing import VIDEO_SUFFIXES, name_of, scene_of_files, videos_under
+from metavad.scenes.listing import VIDEO_SUFFIXES, frame_files, name_of, scene_of_files, videos_under
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
-from tests.footage import touch, write_frames, write_video
+from tests.footage import touch, write_frames, write_image, write_video
 
 
 def names(videos) -> list[str]:
@@ -70,6 +71,15 @@ def test_what_lies_in_a_folder_of_frames_is_named(tmp_path):
     write_frames(tmp_path / "clip" / "masks", 3)
     with pytest.warns(FootageWarning, match="read as 3 frames; pictures in folders in it are left out: masks"):
         assert names(scene_of_files([tmp_path / "clip"], fps=5).normal) == ["clip"]
+
+
+def test_frames_named_by_fractions_of_a_second_are_in_the_order_of_time(tmp_path):
+    """``time.time()`` leaves out zeros at the end: .5 comes after .4412."""
+    times = ["1700000000.0412345", "1700000000.141234", "1700000000.3", "1700000000.4412", "1700000001.05"]
+    for name in times:
+        write_image(tmp_path / f"{name}.png", np.zeros((32, 32), np.uint8))
+    assert [path.stem for path in frame_files(tmp_path)] == times
+    assert not probe(scene_of_files([tmp_path], fps=5).normal[0]).warnings
 
 
 def test_a_folder_of_one_picture_is_reported(tmp_path):

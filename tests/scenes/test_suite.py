@@ -13,6 +13,7 @@ from metavad.scenes import regex
 from metavad.scenes.listing import natural, scene_of_files, videos_under
 from metavad.scenes.scene import Crop, LabelSource, Scene, Video
 from metavad.scenes.suite import about, load_suite
+from metavad.scenes.video import probe
 from metavad.shipped import shipped
 from tests.footage import touch, write_frames, write_video
 
@@ -25,7 +26,7 @@ name = "lobby"
 root = "front lobby"
 normal = ["normal/*.mp4"]
 test = ["test/*"]
-labels = { format = "intervals", path = "{video}-{number}.csv", unit = "seconds", inclusive = true }
+labels = { format = "intervals", path = "{video}-{number}.csv", unit = "frames", inclusive = true }
 crop = { top = 3, left = 2 }
 normal_frames = [0, 30]
 fps = 12
@@ -62,7 +63,7 @@ def test_one_s_own_suite(site):
     assert [video.fps for video in scene.test] == [None, 12]
     assert scene.labels is not None
     assert scene.labels.of(scene.test[0]) == site.parent / "front lobby" / "03-3.csv"
-    assert (scene.labels.unit, scene.labels.inclusive) == ("seconds", True)
+    assert (scene.labels.unit, scene.labels.inclusive) == ("frames", True)
     assert scene.roles == {"meta-train", "meta-test"}
 
 
@@ -111,7 +112,7 @@ def test_absolute_roots(tmp_path):
         ("unit =", "units =", r"'scenes\.0\.labels\.units'; did you mean 'unit'\?"),
         ("crop = { top = 3", "crop = { tops = 3", r"did you mean 'top'\?"),
         ("top = 3", "top = -3", r"crop\.top.*greater than or equal to 0.*-3"),
-        ('"seconds"', '"minutes"', r"unit.*'minutes'"),
+        ('"frames"', '"minutes"', r"unit.*'minutes'"),
         ('name = "lobby"', "name = 3", r"scenes\.0\.name.*string"),
         ("normal_frames = [0, 30]", "normal_frames = [30]", "normal_frames"),
         ("normal_frames = [0, 30]", "normal_frames = [30, 0]", r"normal_frames: .*0 <= first < last.*found \[30, 0\]"),
@@ -146,6 +147,7 @@ def test_absolute_roots(tmp_path):
         ("{video}-{number}", "{}", r"labels\.path: expected words in braces"),
         ('format = "intervals"', 'format = "interval"', r"labels: expected a known format; did you mean 'intervals'"),
         ('format = "intervals"', 'format = "npy"', r"labels: expected 'inclusive' only with a format that reads it"),
+        ('unit = "frames"', 'unit = "seconds"', r"labels: expected 'inclusive' only beside unit = 'frames', found"),
         ("fps = 12", "fps = inf", "fps"),
         ("fps = 12", "fps = " + "9" * 5000, "expected TOML, found a mistake"),
         ("fps = 12", "fps = " + "[" * 5000, "expected TOML, found a mistake"),
@@ -388,6 +390,17 @@ def test_scene_of_files_takes_files_folders_of_frames_and_folders_of_videos(tmp_
     assert [video.fps for video in scene.normal] == [None, 5, None]
     assert [video.fps for video in scene_of_files(paths, "door", fps=7, folder_fps=5).normal] == [7, 7, 7]
     assert scene_of_files(paths[:1]).name == "a"
+
+
+def test_the_rate_of_a_suite_is_that_of_streams_that_state_none(tmp_path):
+    write_video(tmp_path / "a.mp4")
+    write_video(tmp_path / "b.mjpg", codec="mjpeg")
+    suite = '[[scenes]]\nname = "s"\nfps = 5\ntest = ["*.mp4", "*.mjpg"]\n'
+    (tmp_path / "suite.toml").write_text(suite)
+    a, b = load_suite(str(tmp_path)).scenes[0].test
+    assert (a.fps, b.fps) == (None, 5)
+    assert probe(b).rate == pytest.approx(5)
+    assert scene_of_files([tmp_path / "b.mjpg"], folder_fps=5).normal[0].fps == 5
 
 
 def test_scene_of_files_that_are_not_there(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from metavad.errors import MetavadError, SuiteError
 from metavad.files import write_text
+from metavad.scenes.encoding import text_of
 from metavad.scenes.scene import Scene
 from metavad.scenes.suite import load_suite
 
@@ -66,7 +67,7 @@ def name_labels(place: Place, labels: Path) -> bool:
     if place.scene.labels is not None:
         return False
     line = labels_line(labels, place.scene.root)
-    text = with_labels(place.suite.read_text(encoding="utf-8"), place.scene.name, line)
+    text = with_labels(text_of(place.suite), place.scene.name, line)
     if text is None:
         raise SuiteError(
             f"{place.suite}: expected a table [[scenes]] whose name is {place.scene.name!r}, found none; put it there "

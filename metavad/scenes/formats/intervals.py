@@ -55,6 +55,8 @@ def intervals(source: LabelSource, video: Video, frames: int) -> BoolArray:
     return found
 
 
+_SLACK = 1e-6
+"""Seconds by which a frame's time, a fraction, may miss the decimal number that people write."""
 _Spans: TypeAlias = Sequence[tuple[float, float]]
 
 
@@ -87,7 +89,7 @@ def _in_seconds(source: LabelSource, rows: Sequence[Row], spans: _Spans, video: 
     limit = math.ceil(float(seconds[-1]) + 1 / facts.rate - 1e-6)
     labels = np.zeros(frames, bool)
     for row, (start, end) in zip(rows, spans, strict=True):
-        inside = (seconds >= start) & (seconds < end)
+        inside = (seconds >= start - _SLACK) & (seconds < end - _SLACK)
         if not 0 <= start < end:
             raise LabelError(f"{row.where}: expected 0 <= start < end in seconds, found {start:g} to {end:g}")
         if end > limit or not inside.any():

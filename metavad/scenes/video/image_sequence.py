@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metavad.errors import FootageWarning, VideoError
-from metavad.scenes.listing import frame_files, hexadecimal, natural
+from metavad.scenes.listing import frame_files, hexadecimal, in_seconds, natural
 from metavad.scenes.video.bit_depth import BEFOREHAND, DARK, FIRST, GreyRange, from_light, grey_range_of
 from metavad.types import ByteArray
 
@@ -142,6 +142,8 @@ def _counted(stems: Sequence[str]) -> list[int]:
     """The numbers that names count by: the digits in them that change, the first where all of these rise; or none."""
     if numbers := hexadecimal(stems):
         return numbers
+    if in_seconds(stems):
+        return []
     runs = [tuple(re.findall(r"\d+", stem)) for stem in stems]
     if len({len(run) for run in runs}) != 1:
         return []
