@@ -265,7 +265,7 @@ def _seconds_of(text: str, names: "Container[str]") -> list[tuple[str, float]]:
 def _summary(scene: "Scene", detector: "Detector", drawn: int, left_out: list[int]) -> list[str]:
     shots = len(detector.shots)
     overlap = f" ({detector.independent} without overlap)" if detector.independent < shots else ""
-    seconds = sum(shot.length for shot in detector.shots) / detector.camera.fps if shots else 0.0
+    seconds = sum(map(detector.lasts, range(shots)))
     return [
         f"{_called(scene)}: shown {shots} clips{overlap}, {seconds:.1f} s in all",
         *_close(detector),
@@ -295,6 +295,8 @@ def _calibrated(
     begins_of: "Callable[[Detector, Scene], dict[Video, float]]",
 ) -> "Detector":
     """The detector with its camera's own threshold; says what alarms and stands out of the footage beside the clips."""
+    import numpy as np
+
     from metavad.cli.terminal import say
     from metavad.cli.threshold import keystone_text, regimes_text
     from metavad.durations import spelled
@@ -311,7 +313,11 @@ def _calibrated(
     found = calibrate(detector, scene, budget=budget, begins=begins, progress=progress)
     if found.seconds > 0:
         least = FEWEST * window_seconds(detector.model)
-        few = "" if found.seconds >= least else f", too little for a threshold of its own ({least:.0f} s)"
+        few = (
+            ""
+            if np.count_nonzero(found.detector.own.known) >= FEWEST
+            else f", too little for a threshold of its own ({least:.0f} s)"
+        )
         what = f"  scored {spelled(found.seconds)} of normal footage that was not shown{few}"
         bank = _bank_text(found) if not few else []
         say(what, *bank, *regimes_text(found.detector), *_notable(found, shown, place))
@@ -423,7 +429,7 @@ def _odd(detector: "Detector", shots: int, left_out: list[int]) -> list[str]:
     lines = []
     for place in odd:
         clip, begin = detector.shots[place], detector.began[place]
-        when = f"{begin:.1f} to {begin + clip.length / detector.camera.fps:.1f} s"
+        when = f"{begin:.1f} to {begin + detector.lasts(place):.1f} s"
         lines.append(f"  shot {drawn[place]} ({clip.video}, {when}) is unlike the others; look at it")
     if odd:
         numbers = ",".join(str(number) for number in sorted([*left_out, *(drawn[place] for place in odd)]))

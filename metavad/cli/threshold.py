@@ -127,6 +127,8 @@ def keystone_text(detector: "Detector", place: Path) -> list[str]:
     from metavad.normality.own_footage import ruled
     from metavad.scoring.notable import standing_out
 
+    if detector.is_chosen:
+        return []
     for cluster in [each for each, odd in standing_out(detector) if not odd][:1]:
         own = ruled(detector.model, detector.own, normal=[], left_out=[cluster.number])
         if (lower := detector.with_footage(own).threshold) < ALONE * detector.threshold:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from metavad.live.clips import frames_begin
 from metavad.live.index import INDEX, Index, StoredEvent
+from metavad.normality.memory_bank import NOVELTY
 from metavad.scenes.scene import Crop, Video
 from metavad.scoring.event_clip import EventClip
 
@@ -30,6 +31,7 @@ def clip_of_event(folder: Path, stored: StoredEvent) -> EventClip | None:
         begins,
         Crop(),
         f"{event.camera}, {when}",
+        not event.shares or NOVELTY in event.shares,
     )
 
 

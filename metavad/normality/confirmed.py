@@ -10,6 +10,7 @@ from metavad.features.feature import Feature
 from metavad.features.sample import Sample
 from metavad.features.stored import StoredClip
 from metavad.normality.likeness import Likeness, Pattern, View, view_of
+from metavad.normality.regimes import Light
 
 __all__ = ["ConfirmedEvent", "likeness_of", "overlapping", "patterned"]
 
@@ -33,6 +34,12 @@ class ConfirmedEvent:
     """Places of the clip (M, 3) that the pattern is of: tick, row, column."""
     clip: StoredClip | None = None
     """None where no pictures are kept."""
+    seen: tuple[float, float] | None = None
+    """Seconds of the clip, from its begin, of which the score is the highest; all where none are named."""
+    light: Light | None = None
+    """That of the clip, where the camera has several regimes."""
+    is_lasting: bool = True
+    """Whether what lasts counts in its score; else the experts alone."""
 
 
 def overlapping(

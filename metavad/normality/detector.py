@@ -46,7 +46,7 @@ from metavad.normality.likeness import Likeness, Pattern, View
 from metavad.normality.memory_bank import NOVELTY, MemoryBank, Scale, bank_feature
 from metavad.normality.model import SceneModel, SupportScores
 from metavad.normality.own_footage import OwnFootage, window_seconds
-from metavad.normality.regimes import LIGHT, Regime
+from metavad.normality.regimes import LIGHT, Light, Regime
 from metavad.normality.threshold import Promise, calibrated_threshold, promise_of_threshold
 from metavad.normality.versions import (
     Version,
@@ -122,6 +122,8 @@ class Detector:
     """Lights of its normal footage beside the shots, that with the most footage first; empty where there was little."""
     bank: MemoryBank | None = None
     """What its own normal footage shows at each place, for what lasts; none where there is less than an hour of it."""
+    is_chosen: bool = False
+    """Whether somebody chose the threshold itself, and not a rate of alarms."""
 
     def on(self, device: str | None) -> Self:
         """The same whose experts compute elsewhere.
@@ -141,7 +143,7 @@ class Detector:
             UsageError: a rate that nobody can promise.
         """
         threshold, promise = calibrated_threshold(self.model, self.own, alarms_per_day, normal_ticks=self.normal_ticks)
-        return replace(self, threshold=threshold, promise=promise)
+        return replace(self, threshold=threshold, promise=promise, is_chosen=False)
 
     def with_threshold(self, threshold: float) -> Self:
         """The same with a threshold of one's own choice, and what that promises.
@@ -150,16 +152,20 @@ class Detector:
             threshold: frame score (weighted nats) over which an alarm is raised.
         """
         promise = promise_of_threshold(self.model, self.own, threshold, normal_ticks=self.normal_ticks)
-        return replace(self, threshold=threshold, promise=promise)
+        return replace(self, threshold=threshold, promise=promise, is_chosen=True)
 
     def with_footage(self, own: OwnFootage) -> Self:
-        """The same with a threshold from the camera's own footage, where that is enough for one.
+        """The same with a threshold from the camera's own footage, where that is enough for one; one that was chosen
+        stays.
 
         Args:
             own: what its normal footage scored; :func:`metavad.calibrate` gathers it.
         """
         bank = None if self.bank is None else self.bank.leaving_out(own, window_seconds(self.model))
-        return replace(self, own=own, bank=bank).with_alarms_per_day(self.promise.alarms_per_day)
+        found = replace(self, own=own, bank=bank)
+        if self.is_chosen:
+            return found.with_threshold(self.threshold)
+        return found.with_alarms_per_day(self.promise.alarms_per_day)
 
     def ignoring(self, cells: BoolArray) -> Self:
         """The same, for which nothing that happens in some cells counts: scores are as high or lower.
@@ -185,7 +191,19 @@ class Detector:
     @cached_property
     def scores_digest(self) -> str:
         """sha256 of all that its scores depend on, and of what is kept of its shots: the same over any threshold."""
-        return replace(self, threshold=0.0, promise=_NO_PROMISE, own=OwnFootage()).digest
+        bank = None if self.bank is None else replace(self.bank, left_out=())
+        return replace(self, threshold=0.0, promise=_NO_PROMISE, own=OwnFootage(), is_chosen=False, bank=bank).digest
+
+    def lasts(self, number: int) -> float:
+        """Seconds of a shot.
+
+        Args:
+            number: of the shot, from 0. One of a correction may be of a video with another frame rate.
+        """
+        if number in self.corrections and self.stored is not None and len(self.stored[number].seconds) > 1:
+            seconds = self.stored[number].seconds
+            return float(seconds[-1] - seconds[0]) * len(seconds) / (len(seconds) - 1)
+        return self.shots[number].length / self.camera.fps
 
     def was_shown(self, video: str, frame: int) -> bool:
         """Whether a frame was in one of the shots.
@@ -345,6 +363,7 @@ def load_detector(folder: str | Path, *, version: int | None = None) -> Detector
         _confirmed(folder, noted, groups, likeness),
         noted.regimes,
         _bank(noted.bank, groups["bank"]),
+        noted.is_chosen,
     )
 
 
@@ -368,6 +387,9 @@ class _ConfirmedFacts(BaseModel):
     end: float
     score: float
     boost: _Size
+    seen: tuple[float, float] | None = None
+    light: Annotated[Light, Field(min_length=LIGHT, max_length=LIGHT)] | None = None
+    is_lasting: bool = True
 
 
 _Windows = Annotated[int, Field(ge=0)]
@@ -416,6 +438,7 @@ class _Facts(BaseModel):
     own_regimes: tuple[tuple[tuple[_Windows, _Windows], ...], ...] = ()
     """Windows of each regime but the first."""
     bank: _BankFacts | None = None
+    is_chosen: bool = False
 
     @model_validator(mode="after")
     def _of_these_shots(self) -> Self:
@@ -474,6 +497,7 @@ def _bundle(detector: Detector) -> Bundle:
         regimes=detector.regimes,
         own_regimes=tuple(_intervals(detector.own.regime == number) for number in range(1, len(detector.regimes))),
         bank=None if detector.bank is None else _of_bank(detector.bank),
+        is_chosen=detector.is_chosen,
     )
     pictures = {f"pictures/{number:03d}.jpg": picture for number, picture in enumerate(detector.pictures)}
     return Bundle(_flat(detector), facts.model_dump(mode="json"), pictures)
@@ -488,7 +512,8 @@ def _bank(noted: _BankFacts | None, tensors: Mapping[str, Tensor]) -> MemoryBank
 
 
 def _of_event(event: ConfirmedEvent) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in ("name", "video", "source", "start", "end", "score")}
+    names = ("name", "video", "source", "start", "end", "score", "seen", "light", "is_lasting")
+    return {name: getattr(event, name) for name in names}
 
 
 def _flat(detector: Detector) -> dict[str, Tensor]:
@@ -557,7 +582,20 @@ def _confirmed(
         clips = _clips(folder, "confirmed", groups["confirmed"], count)
     cells = [groups["likeness"][f"{number:04d}.cells"] for number in range(count)]
     return tuple(
-        ConfirmedEvent(each.name, each.video, each.source, each.start, each.end, each.score, pattern, at, clip)
+        ConfirmedEvent(
+            each.name,
+            each.video,
+            each.source,
+            each.start,
+            each.end,
+            each.score,
+            pattern,
+            at,
+            clip,
+            each.seen,
+            each.light,
+            each.is_lasting,
+        )
         for each, pattern, at, clip in zip(noted.confirmed, likeness.patterns, cells, clips, strict=True)
     )
 

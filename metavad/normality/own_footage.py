@@ -12,6 +12,7 @@ from metavad.runs import runs
 from metavad.types import BoolArray, FloatArray, IntArray
 
 __all__ = [
+    "BODY",
     "Cluster",
     "OwnFootage",
     "alarm_levels",
@@ -28,6 +29,8 @@ __all__ = [
 
 LISTED = 20
 """Moments that have a number."""
+BODY = 0.8
+"""Share of a camera's own windows that lies below its tail."""
 
 
 def _none(kind: type) -> np.ndarray:
@@ -150,8 +153,8 @@ def left_out(own: OwnFootage, video: str, start: float, end: float) -> OwnFootag
     return replace(own, ruling=ruling)
 
 
-def also(own: OwnFootage, video: str, starts: FloatArray, peaks: FloatArray) -> OwnFootage:
-    """The footage and a stretch of a video more (N,), which somebody calls normal; it counts as of the first regime."""
+def also(own: OwnFootage, video: str, starts: FloatArray, peaks: FloatArray, regime: int = 0) -> OwnFootage:
+    """The footage and a stretch of a video more (N,), which somebody calls normal, of the regime of this number."""
     videos = own.videos if video in own.videos else (*own.videos, video)
     return replace(
         own,
@@ -160,7 +163,7 @@ def also(own: OwnFootage, video: str, starts: FloatArray, peaks: FloatArray) -> 
         starts=np.concatenate([own.starts, np.asarray(starts, np.float64)]),
         peaks=np.concatenate([own.peaks, np.asarray(peaks, np.float32)]),
         ruling=np.concatenate([own.ruling, np.ones(len(peaks), np.int8)]),
-        regime=np.concatenate([own.regime, np.zeros(len(peaks), np.int64)]),
+        regime=np.concatenate([own.regime, np.full(len(peaks), regime, np.int64)]),
         novelty=np.concatenate([own.novelty, np.full(len(peaks), np.nan, np.float32)]),
     )
 
@@ -185,8 +188,11 @@ def alarm_levels(values: FloatArray, known: BoolArray) -> FloatArray:
 def clusters(model: SceneModel, own: OwnFootage) -> list[Cluster]:
     """The clusters that score highest, at most ``LISTED``; their numbers change by nothing that is said of them."""
     scored = ~np.isnan(own.peaks)
+    if not scored.any():
+        return []
     levels = alarm_levels(own.peaks, scored)
-    least = levels[LISTED] if len(levels) > LISTED else -np.inf
+    # Of short footage there are fewer: what lies below its tail is no moment of its own.
+    least = levels[LISTED] if len(levels) > LISTED else np.quantile(own.peaks[scored], BODY)
     found = [(own.peaks[start:end].max(), start, end) for start, end in runs(scored & (own.peaks > least)).tolist()]
     found.sort(key=lambda each: (-each[0], each[1]))
     return [

@@ -7,9 +7,9 @@ import numpy as np
 from scipy.special import gammaincinv
 
 from metavad.normality.model import SceneModel
-from metavad.normality.own_footage import OwnFootage
+from metavad.normality.own_footage import BODY, OwnFootage
 from metavad.normality.regimes import Light, Regime, common_scores
-from metavad.normality.threshold import BODY, CAUTION, FEWEST, PRIOR_PEAKS, outstanding
+from metavad.normality.threshold import CAUTION, FEWEST, PRIOR_PEAKS, outstanding
 from metavad.runs import runs
 from metavad.types import BoolArray, FloatArray, IntArray
 

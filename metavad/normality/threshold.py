@@ -12,12 +12,11 @@ from metavad.durations import spelled
 from metavad.errors import UsageError
 from metavad.normality.distribution import ScoreDistribution
 from metavad.normality.model import SceneModel
-from metavad.normality.own_footage import OwnFootage, alarm_levels, window_seconds
+from metavad.normality.own_footage import BODY, OwnFootage, alarm_levels, window_seconds
 from metavad.runs import runs
 from metavad.types import BoolArray, FloatArray
 
 __all__ = [
-    "BODY",
     "CAUTION",
     "FEWEST",
     "PRIOR_PEAKS",
@@ -120,8 +119,6 @@ def check_alarms(alarms_per_day: float) -> None:
         )
 
 
-BODY = 0.8
-"""Share of a camera's own windows that lies below its tail."""
 PRIOR_PEAKS = 5.0
 """Peaks of the camera's own footage that the cameras' common tail counts for."""
 FEWEST = 60

@@ -104,18 +104,18 @@ def _unshown_seconds(detector: Detector) -> float:
     """Seconds of its own footage that count, without those of clips that were shown inside them."""
     own, window = detector.own, window_seconds(detector.model)
     seconds = window * float(np.count_nonzero(own.known))
-    for clip, began in zip(detector.shots, detector.began, strict=True):
+    for number, (clip, began) in enumerate(zip(detector.shots, detector.began, strict=True)):
         if clip.video in own.videos:
             starts = own.starts[own.known & (own.video == own.videos.index(clip.video))]
-            end = began + clip.length / detector.camera.fps
+            end = began + detector.lasts(number)
             inside = np.minimum(starts + window, end) - np.maximum(starts, began)
             seconds -= float(np.clip(inside, 0, None).sum())
     return seconds
 
 
 def pace(detector: Detector, pieces: Sequence[Piece]) -> float:
-    """Seconds that this machine takes for a second of such footage, by the begin of the first piece."""
-    piece, bank = pieces[0], blank_bank(detector) if has_a_bank(pieces) else None
+    """Seconds that this machine takes for a second of such footage, by the begin of the longest piece."""
+    piece, bank = max(pieces, key=lambda each: each.seconds), blank_bank(detector) if has_a_bank(pieces) else None
     first, end = piece.frames
     some = max(1, round((end - first) * min(1.0, TRIED / piece.seconds)))
     begun = time.perf_counter()

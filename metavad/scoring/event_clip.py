@@ -6,6 +6,7 @@ from pathlib import Path
 
 from metavad.arguments import checked
 from metavad.errors import OutputError
+from metavad.normality.memory_bank import NOVELTY
 from metavad.scenes.scene import Crop, Video
 from metavad.scoring.results import RESULT, EventsRecord, Result, folders_of_scores
 
@@ -32,6 +33,9 @@ class EventClip:
     """What is cut off the pictures; none: what the detector cuts off."""
     about: str = ""
     """For people; empty: the video and the seconds."""
+    is_lasting: bool = True
+    """Whether what lasts is why it alarmed, or may be: what stood there before its video begins is not known. Else only
+    what the experts say of it counts."""
 
     @property
     def name(self) -> str:
@@ -60,7 +64,13 @@ def clips_of_scores(folder: Path) -> tuple[list[EventClip], EventsRecord]:
             f"{folder}: expected scores that name their video, found none; score again, with a name that is text"
         )
     video = Video(found.video, Path(result.path), result.fps)
-    return [EventClip(video, each.start, each.end, each.peak, each.score) for each in found.events], found
+    events = [
+        EventClip(
+            video, each.start, each.end, each.peak, each.score, is_lasting=not each.shares or NOVELTY in each.shares
+        )
+        for each in found.events
+    ]
+    return events, found
 
 
 def results_beside(folder: Path, seconds: float) -> list[Path]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metavad.errors import UsageError
+from metavad.errors import UsageError, VideoError
 from metavad.normality.detector import Detector
 from metavad.normality.threshold import needed_seconds
 from metavad.recordings import frame_ends, without_gaps
@@ -41,12 +41,17 @@ class Piece:
 def pieces_of(
     detector: Detector, scene: Scene, *, budget: float | None = None, store: Store | None = None
 ) -> list[Piece]:
-    """The footage that is scored: all, or as much as the budget says in pieces that are spread evenly."""
+    """The footage that is scored: all, or as much as the budget says in pieces that are spread evenly.
+
+    Raises :class:`VideoError` where a video has pictures of another size than the camera's.
+    """
     if budget is not None and not 0 <= budget < math.inf:
         raise UsageError(f"budget: expected seconds of footage from 0 on, found {budget:g}")
     needed = max(SPARE * needed_seconds(detector.promise.alarms_per_day), BANK_SECONDS)
     wanted = needed if budget is None else budget
-    clocks = [_clock(detector, scene, video, store or Store()) for video in scene.normal]
+    store = store or Store()
+    _check_sizes(detector, scene, store)
+    clocks = [_clock(detector, scene, video, store) for video in scene.normal]
     total = sum(clock[-1] for _, clock in clocks)
     length = min(max(wanted / PIECES, SHORTEST), LONGEST)
     count = math.ceil(wanted / length)
@@ -71,6 +76,17 @@ def has_a_bank(pieces: Sequence[Piece]) -> bool:
     return planned_seconds(pieces) >= BANK_SECONDS - _SLACK
 
 
+def _check_sizes(detector: Detector, scene: Scene, store: Store) -> None:
+    camera = detector.camera
+    for video in scene.normal:
+        facts = video_facts(store, video, camera.crop)
+        if (facts.height, facts.width) != (camera.height, camera.width):
+            raise VideoError(
+                f"{video.path}: expected pictures of the size that the clips have ({camera.width}x{camera.height}), "
+                f"found {facts.width}x{facts.height}; give the videos of one camera"
+            )
+
+
 def _clock(detector: Detector, scene: Scene, video: Video, store: Store) -> tuple[int, FloatArray]:
     """The first normal frame of a video, and when each ends or begins on a clock without gaps: (T + 1,) from 0."""
     seconds = video_facts(store, video, detector.camera.crop).seconds
@@ -90,6 +106,6 @@ def _cut(
         for start, end in stretches:
             low, high = np.searchsorted(clock, [start - begun - TIE, end - begun - TIE]).tolist()
             high = min(high, len(clock) - 1)
-            if end > begun and low < high:
+            if end > begun and low < high and clock[low] < clock[high]:
                 yield Piece(video, (first + low, first + high), float(clock[high] - clock[low]), begun + clock[low])
         begun += clock[-1]

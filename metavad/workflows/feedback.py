@@ -1,5 +1,6 @@
 """A detector corrected by those who watch it: an event was normal, or it was not and never will be."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -26,6 +27,7 @@ from metavad.normality.memory_bank import LASTS, NOVELTY, MemoryBank
 from metavad.normality.methods import Adapted
 from metavad.normality.model import SceneModel
 from metavad.normality.own_footage import OwnFootage, also, left_out, window_peaks, window_seconds, window_starts
+from metavad.normality.regimes import Light, common_scores, light_of
 from metavad.progress import SILENT, Progress, along
 from metavad.recordings import recordings
 from metavad.scenes.cache import Store, content_digest
@@ -36,7 +38,7 @@ from metavad.scoring.event_clip import EventClip
 from metavad.scoring.novelty import novelty_scores
 from metavad.scoring.stream import VideoScores, read_by, score_features
 from metavad.threads import one_thread
-from metavad.types import FloatArray
+from metavad.types import BoolArray, FloatArray
 
 __all__ = ["Correction", "RescoredEvent", "feedback"]
 
@@ -164,10 +166,10 @@ class _Reader:
             )
         return library, scene.key
 
-    def clip(self, event: EventClip, start: float, end: float) -> tuple[StoredClip, float]:
+    def clip(self, event: EventClip, start: float, end: float) -> tuple[StoredClip, float, Light | None]:
         """The seconds of its video from what a score at ``start`` looks back on, to what one at ``end`` looks ahead to.
 
-        Gives the clip and the second at which it begins.
+        Gives the clip, the second at which it begins, and its light where that counts.
         """
         library, key = self.library(event)
         model = self._detector.model
@@ -181,13 +183,21 @@ class _Reader:
             raise VideoError(
                 f"{event.name}: expected at least two frames of the event, found {high - low} in its video"
             )
-        (clip,) = library.stored([Clip(key, event.video.name, low, high - low)])
-        return clip, float(seconds[low])
+        part = Clip(key, event.video.name, low, high - low)
+        (clip,) = library.stored([part])
+        light = None
+        if len(self._detector.regimes) > 1:
+            lights = np.stack([light_of(picture) for picture in library.pictures(part)[0]])
+            light = tuple(lights.mean(0).tolist())
+        return clip, float(seconds[low]), light
 
-    def joint(self, detector: Detector, clip: StoredClip) -> VideoScores:
-        """Of every tick of a clip, what a detector's experts and its memory bank say together."""
-        found = self.scores(detector.model, clip)
-        return replace(found, scores=np.fmax(found.scores, self.novelty(detector, clip)))
+    def joint(self, detector: Detector, clip: StoredClip, light: Light | None, *, is_lasting: bool) -> FloatArray:
+        """Of every tick of a clip (T,), the frame score by what a detector's experts and its memory bank say together.
+
+        ``light`` is that of the clip; without ``is_lasting`` only the experts count.
+        """
+        scores = _common(detector, light, self.scores(detector.model, clip).scores)
+        return np.fmax(scores, self.novelty(detector, clip)) if is_lasting else scores
 
     def novelty(self, detector: Detector, clip: StoredClip) -> FloatArray:
         """Of every tick of a clip (T,), what its memory bank says; NaN where that is nothing."""
@@ -201,6 +211,19 @@ class _Reader:
         library = Library([], self._detector.config.data, self.features, self.store)
         found = VideoFeatures(np.arange(ticks), clip.seconds, dict(clip.rows), np.array([[0, ticks]]))
         return score_features(model, library, found, maps=maps)
+
+
+def _regime(detector: Detector, light: Light | None) -> int:
+    """The number of the regime that a light is of."""
+    if light is None or len(detector.regimes) < 2:
+        return 0
+    return int(np.argmin([float(regime.distance(np.array(light))) for regime in detector.regimes]))
+
+
+def _common(detector: Detector, light: Light | None, scores: FloatArray) -> FloatArray:
+    """Frame scores of a clip of this light on the scale of all regimes."""
+    number = _regime(detector, light)
+    return common_scores(detector.regimes, number, scores) if number else scores
 
 
 def _recording(seconds: FloatArray, second: float) -> tuple[int, int]:
@@ -229,6 +252,11 @@ class _Work:
                 f"{event.name}: expected an event that may be normal, found one that was confirmed as abnormal "
                 f"({known.name}); to take that back: metavad detector rollback"
             )
+        if self.detector.stored is None and self.detector.sources.get(event.video.name, source) != source:
+            raise UsageError(
+                f"{event.name}: expected a video that the detector can ask for by its name, found another one called "
+                f"{event.video.name!r}; rename it, or adapt without --no-pictures"
+            )
         base, library, clips = self._its_base(), *self._clips(event, source)
         pictures = small_pictures(library, clips, self.progress) if self.detector.pictures else ()
         name = event.video.name  # by which its footage is asked for, where no clips are kept
@@ -244,7 +272,7 @@ class _Work:
         detector = self._refitted(base, shown, {new.clips[0].video: source})
         detector = replace(detector, bank=_also_known(detector.bank, new))
         own = _windows(detector, self.reader, event)
-        return detector.with_footage(also(detector.own, *own) if own is not None else detector.own)
+        return detector.with_footage(detector.own if own is None else also(detector.own, *own))
 
     def as_abnormal(self, event: EventClip) -> Detector:
         """With the event confirmed: taken out of what is normal, and what is like it raised."""
@@ -253,15 +281,29 @@ class _Work:
             raise UsageError(f"{event.name}: expected an event to confirm, found one that is confirmed already")
         detector = self._taken_back(event.video.name, source, start, end)
         low, high = max(event.start, event.peak - KEPT), min(event.end, event.peak + KEPT)
-        clip, begins = self.reader.clip(event, low, high)
+        clip, begins, light = self.reader.clip(event, low, high)
         found = self.reader.scores(detector.model, clip, maps=True)
-        inside = (clip.seconds >= low - begins - _TIE) & (clip.seconds <= high - begins + _TIE)
-        cells = _most_surprising(found, inside)
+        seen = low - begins, high - begins
+        cells = _most_surprising(found, _inside(clip, seen))
         nothing = Pattern(torch.zeros(0, 0), torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0), 0.0)
         nothing = replace(nothing, boost=BOOST * max(detector.threshold, 0.0))
-        fresh = ConfirmedEvent(event.name, event.video.name, source, start, end, 0.0, nothing, cells, clip)
+        fresh = ConfirmedEvent(
+            event.name,
+            event.video.name,
+            source,
+            start,
+            end,
+            0.0,
+            nothing,
+            cells,
+            clip,
+            seen,
+            light,
+            event.is_lasting,
+        )
         detector = self._alike(replace(detector, confirmed=(*detector.confirmed, fresh)))
-        peak = _peak(self.reader.joint(detector, clip), inside)
+        scores = self.reader.joint(detector, clip, light, is_lasting=event.is_lasting)
+        peak = _peak(scores, _inside(clip, seen))
         last = replace(detector.confirmed[-1], score=peak, clip=clip if detector.stored is not None else None)
         detector = replace(detector, confirmed=(*detector.confirmed[:-1], last))
         lasts = end if detector.bank is None else end + LASTS
@@ -302,8 +344,10 @@ class _Work:
         library, key = self.reader.library(event)
         (span,) = library.spans(key)
         seconds = library.facts(key, "normal", event.video.name).seconds
-        camera, shots, scoring = self.detector.camera, self.detector.shots, self.detector.model.scoring
-        lasts = (shots[0].length if shots else self.detector.config.data.clip_frames) / camera.fps
+        scoring = self.detector.model.scoring
+        drawn = [number for number in range(len(self.detector.shots)) if number not in self.detector.corrections]
+        usual = self.detector.config.data.clip_frames / self.detector.camera.fps
+        lasts = self.detector.lasts(drawn[0]) if drawn else usual
         clips = _spread(span, seconds, _widened(event, self.detector), lasts)
         kept = tuple(
             clip
@@ -348,15 +392,13 @@ class _Work:
         shown = [
             number
             for number, (clip, began) in enumerate(zip(detector.shots, detector.began, strict=True))
-            if _is_same(detector, clip.video, video, source)
-            and began < end
-            and start < began + clip.length / detector.camera.fps
+            if _is_same(detector, clip.video, video, source) and began < end and start < began + detector.lasts(number)
         ]
         if not shown:
             return detector
         kept = _of_detector(detector, self._stored(detector)).without(shown)
         seconds = [
-            (clip.video, began, began + clip.length / detector.camera.fps)
+            (clip.video, began, began + detector.lasts(number))
             for number, (clip, began) in enumerate(zip(detector.shots, detector.began, strict=True))
             if number in shown
         ]
@@ -482,7 +524,7 @@ def _named(detector: Detector, video: str, source: str) -> str:
 
 def _is_same(detector: Detector, shot: str, video: str, source: str) -> bool:
     """Whether the video of a shot is that of an event."""
-    known = detector.sources.get(shot) if detector.stored is not None else None
+    known = detector.sources.get(shot)
     return shot == video if known is None else known == source
 
 
@@ -517,20 +559,23 @@ def _earlier(own: OwnFootage) -> OwnFootage:
     return replace(own, is_earlier=bool(own.known.any()))
 
 
-def _windows(detector: Detector, reader: _Reader, event: EventClip) -> tuple[str, FloatArray, FloatArray] | None:
-    """The windows of a normal event that were not shown: its video, their starts and peaks (N,); none where none is."""
-    clip, begins = reader.clip(event, event.start, event.end)
-    found = reader.joint(detector, clip)
+def _windows(detector: Detector, reader: _Reader, event: EventClip) -> tuple[str, FloatArray, FloatArray, int] | None:
+    """The windows of a normal event that were not shown; none where none is.
+
+    Its video, their starts and peaks (N,), and the number of their regime.
+    """
+    clip, begins, light = reader.clip(event, event.start, event.end)
+    found = reader.joint(detector, clip, light, is_lasting=event.is_lasting)
     seconds = begins + clip.seconds
     inside = (seconds >= event.start - _TIE) & (seconds <= event.end + _TIE)
-    seconds, scores = seconds[inside], found.scores[inside]
+    seconds, scores = seconds[inside], found[inside]
     if not len(seconds) or seconds[-1] - seconds[0] < window_seconds(detector.model):
         return None
     name = _named(detector, event.video.name, _of_source(event)[0])
     among = name if detector.stored is not None else event.video.name
     shown = [
-        (began - event.offset, began - event.offset + clip.length / detector.camera.fps)
-        for clip, began in zip(detector.shots, detector.began, strict=True)
+        (began - event.offset, began - event.offset + detector.lasts(number))
+        for number, (clip, began) in enumerate(zip(detector.shots, detector.began, strict=True))
         if clip.video == among
     ]
     flags = np.array([any(low - _TIE <= second < high for low, high in shown) for second in seconds])
@@ -538,7 +583,14 @@ def _windows(detector: Detector, reader: _Reader, event: EventClip) -> tuple[str
         name,
         event.offset + window_starts(detector.model, seconds),
         window_peaks(detector.model, scores, seconds, flags),
+        _regime(detector, light),
     )
+
+
+def _inside(clip: StoredClip, seen: tuple[float, float] | None) -> BoolArray:
+    """The ticks of a clip (T,) in some of its seconds, or all."""
+    first, last = (0.0, math.inf) if seen is None else seen
+    return np.asarray((clip.seconds >= first - _TIE) & (clip.seconds <= last + _TIE))
 
 
 def _most_surprising(found: VideoScores, inside: np.ndarray) -> Tensor:
@@ -557,7 +609,8 @@ def _raised_to(reader: _Reader, detector: Detector, bare: SceneModel, likeness: 
     pattern = likeness.patterns[number]
     if event.clip is None or not len(pattern.values):
         return pattern
-    found, novelty = reader.scores(bare, event.clip, maps=True), reader.novelty(detector, event.clip)
+    found, inside = reader.scores(bare, event.clip, maps=True), _inside(event.clip, event.seen)
+    novelty = reader.novelty(detector, event.clip) if event.is_lasting else np.full(len(inside), np.nan)
     sample = sample_of_stored(reader.features, [event.clip])
     alike = replace(pattern, boost=1.0).raised(likeness.view.described(sample, _grid(bare)))[0]
     alike = alike * likeness.view.known(sample)[0][:, None, None]
@@ -565,7 +618,8 @@ def _raised_to(reader: _Reader, detector: Detector, bare: SceneModel, likeness: 
     def peak(boost: float) -> float:
         fused = torch.from_numpy(np.asarray(found.fused)) + boost * alike
         raw = np.where(np.isnan(found.raw), np.nan, strongest(fused, bare.scoring.top).numpy())
-        return float(np.fmax(smooth(raw, found.seconds, bare.scoring.past, bare.scoring.future), novelty).max())
+        smoothed = smooth(raw, found.seconds, bare.scoring.past, bare.scoring.future)
+        return _peak(np.fmax(_common(detector, event.light, smoothed), novelty), inside)
 
     if peak(pattern.boost) >= event.score:
         return pattern
@@ -585,8 +639,8 @@ def _least(holds: Callable[[float], bool], low: float, high: float) -> float:
 _HALVINGS = 12
 
 
-def _peak(found: VideoScores, inside: np.ndarray) -> float:
-    return float(found.scores[inside].max()) if inside.any() else 0.0
+def _peak(scores: FloatArray, inside: BoolArray) -> float:
+    return float(scores[inside].max()) if inside.any() else 0.0
 
 
 def _rescored_event(detector: Detector, threshold: float, event: ConfirmedEvent) -> RescoredEvent:
@@ -594,7 +648,8 @@ def _rescored_event(detector: Detector, threshold: float, event: ConfirmedEvent)
     if event.clip is None:
         return RescoredEvent(event.name, event.score, None, True, "no pictures of it are kept")
     reader = _Reader(detector, Store(), SILENT)
-    after = float(reader.joint(detector, event.clip).scores.max())
+    scores = reader.joint(detector, event.clip, event.light, is_lasting=event.is_lasting)
+    after = _peak(scores, _inside(event.clip, event.seen))
     alarms = after > detector.threshold
     return RescoredEvent(event.name, event.score, after, alarms, is_lost=event.score > threshold and not alarms)
 
@@ -602,10 +657,9 @@ def _rescored_event(detector: Detector, threshold: float, event: ConfirmedEvent)
 def _outcome(detector: Detector, reader: _Reader, event: EventClip) -> RescoredEvent:
     """An alarm, scored again; whatever keeps it from that is named."""
     try:
-        clip, begins = reader.clip(event, event.start, event.end)
+        clip, begins, light = reader.clip(event, event.start, event.end)
     except MetavadError as error:
         return RescoredEvent(event.name, event.score, None, True, str(error))
-    seconds = begins + clip.seconds
-    inside = (seconds >= event.start - _TIE) & (seconds <= event.end + _TIE)
-    after = _peak(reader.joint(detector, clip), inside)
+    inside = _inside(clip, (event.start - begins, event.end - begins))
+    after = _peak(reader.joint(detector, clip, light, is_lasting=event.is_lasting), inside)
     return RescoredEvent(event.name, event.score, after, after > detector.threshold)

@@ -284,6 +284,18 @@ def test_one_occasion_may_have_many_peaks(model):
     assert outstanding(model, footage(peaks))[100:140:3].all()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_of_short_footage_a_moment_is_not_all_of_it(model, seed):
+    """Two minutes of one video, neighbours alike."""
+    noise = np.random.default_rng(seed).exponential(1.0, 100)
+    own = one_video(np.convolve(noise, [0.4, 0.3, 0.2, 0.1])[:86])
+    found = clusters(model, own)
+    assert 1 < len(found) <= 20
+    left = ruled(model, own, normal=[], left_out=[1])
+    assert 70 <= np.count_nonzero(left.known) < 86
+    assert found[0].score == pytest.approx(float(own.peaks.max()))
+
+
 def test_rulings_of_clusters_count(model, planted):
     plain, _ = calibrated_threshold(model, planted, 60, normal_ticks=1000)
     normal, _ = calibrated_threshold(

@@ -6,11 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from metavad.errors import UsageError
+from metavad.errors import UsageError, VideoError
 from metavad.normality.detector import load_detector, save_detector
 from metavad.normality.own_footage import joined, window_peaks, window_starts
 from metavad.normality.threshold import FEWEST, needed_seconds
 from metavad.scenes.cache import Store
+from metavad.scenes.scene import Video
 from metavad.scenes.suite import load_suite
 from metavad.scenes.video import probe
 from metavad.scoring import calibrating
@@ -18,6 +19,7 @@ from metavad.scoring.calibrating import calibrate
 from metavad.scoring.pieces import SHORTEST, SPARE, pieces_of, planned_seconds
 from metavad.scoring.stream import score
 from metavad.workflows.few_shot import adapt
+from tests.footage import write_video
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,20 @@ def test_the_budget_is_what_the_promise_needs(detector, scene, store):
     wanted = SPARE * needed_seconds(86_400.0)
     assert needed_seconds(10.0) == pytest.approx(7.19 * 3600, rel=0.001)
     assert planned_seconds(pieces_of(often, scene, store=store)) < wanted + SHORTEST
+
+
+def test_a_video_of_one_frame_is_no_piece_and_takes_no_time(detector, scene, store, tmp_path):
+    size = probe(scene.normal[0]).height, probe(scene.normal[0]).width
+    one = Video("one", write_video(tmp_path / "one.mp4", [1], size=size))
+    pieces = pieces_of(detector, replace(scene, normal=(one, *scene.normal)), store=store)
+    assert {piece.video for piece in pieces} == set(scene.normal)
+    assert calibrating.pace(detector, pieces) > 0
+
+
+def test_a_video_of_another_size_is_refused_before_anything_is_scored(detector, scene, store, tmp_path):
+    other = Video("other", write_video(tmp_path / "other.mp4", size=(64, 64)))
+    with pytest.raises(VideoError, match=r"other\.mp4: expected pictures of the size that the clips have"):
+        pieces_of(detector, replace(scene, normal=(*scene.normal, other)), store=store)
 
 
 def test_only_the_part_that_is_normal_counts(detector, scene, store):

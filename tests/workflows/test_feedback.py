@@ -16,12 +16,15 @@ from metavad.normality import detector as module
 from metavad.normality.detector import KIND, load_detector, save_detector, save_version
 from metavad.normality.fit import fit
 from metavad.normality.likeness import Likeness, Pattern, View
+from metavad.normality.memory_bank import MemoryBank
 from metavad.normality.methods import Adapted
 from metavad.normality.own_footage import joined
+from metavad.normality.regimes import Regime, light_of
 from metavad.normality.versions import current, history, place_of, rollback
 from metavad.scenes.cache import content_digest
 from metavad.scenes.scene import Scene, Video
 from metavad.scenes.suite import load_suite
+from metavad.scenes.video import read_frames
 from metavad.scoring.calibrating import calibrate
 from metavad.scoring.event_clip import EventClip
 from metavad.scoring.stream import score
@@ -190,6 +193,64 @@ def test_a_normal_event_calibrates_the_threshold(detector, videos, tiny_base):
     assert (after.own.ruling[100:] == 1).all()
 
 
+def test_an_event_of_another_regime_is_compared_on_the_scale_of_all(detector, videos, tiny_base, tmp_path):
+    """A night whose scores are spread four times as wide: 4 there is what 1.75 is by day."""
+    (picture,) = (frame.image for frame in read_frames(videos["monday"], short_side=None, every=[70]))
+    night = tuple(float(each) for each in light_of(picture))
+    regimes = Regime("day", (0.0,) * 6, 10.0, 1.0, 1.0), Regime("night", night, 50.0, 1.0, 4.0)
+    plain, both = (
+        feedback(each, block(videos), "abnormal", alarms=[disc(videos)])
+        for each in (detector, replace(detector, regimes=regimes))
+    )
+    score = plain.alarms[0].after
+    assert both.alarms[0].after == pytest.approx(1.0 + (score - 1.0) / 4)
+    event = both.detector.confirmed[0]
+    assert event.light == pytest.approx(night, abs=20)
+    assert event.score == pytest.approx(1.0 + (plain.detector.confirmed[0].score - 1.0) / 4, rel=0.02)
+    assert both.confirmed[0].after == pytest.approx(event.score)
+    save_detector(tmp_path / "both", both.detector)
+    assert load_detector(tmp_path / "both").confirmed[0].light == event.light
+    own = joined([("normal", 1.4 * np.arange(100), np.linspace(0.5, 2.0, 100))])
+    after = feedback(
+        replace(detector, regimes=regimes, own=own),
+        EventClip(videos["tuesday"], 1.0, 5.4, 2.8),
+        "normal",
+        base=tiny_base,
+    )
+    assert (after.detector.own.regime[100:] == 1).all()
+
+
+def test_a_confirmed_event_is_not_its_higher_neighbour(detector, videos):
+    begin = DISCS["monday"][0]
+    after = EventClip(videos["monday"], begin + 2.2, begin + 2.8, begin + 2.5, 1.0)
+    (found,) = feedback(detector, after, "abnormal").confirmed
+    assert found.before < highest(detector, disc(videos)) - 0.5
+    assert found.after == pytest.approx(found.before, abs=1e-4)
+
+
+def test_a_shot_lasts_as_long_as_it_does_whatever_the_rate_of_its_video(corrected):
+    found = replace(corrected.detector, camera=replace(corrected.detector.camera, fps=20.0))
+    lasting = {number in found.corrections: found.lasts(number) for number in range(len(found.shots))}
+    assert lasting[True] == pytest.approx(0.8, abs=0.05)
+    assert lasting[False] == pytest.approx(0.4)
+
+
+def test_a_threshold_that_somebody_chose_stays(detector, tmp_path):
+    own = joined([("normal", 1.4 * np.arange(100), np.linspace(0.5, 2.0, 100))])
+    chosen = detector.with_threshold(9.0).with_footage(own)
+    assert (chosen.threshold, chosen.is_chosen) == (9.0, True)
+    save_detector(tmp_path / "chosen", chosen)
+    assert load_detector(tmp_path / "chosen").is_chosen
+    assert not chosen.with_alarms_per_day(10).is_chosen
+
+
+def test_a_bank_without_some_pictures_is_still_of_the_same_detector(detector):
+    bank = MemoryBank(torch.zeros(2, 152, 3, 4, dtype=torch.int8), (("normal", 1.0), ("normal", 2.0)))
+    one, other = (replace(detector, bank=replace(bank, left_out=numbers)) for numbers in ((), (1,)))
+    assert one.digest != other.digest
+    assert one.scores_digest == other.scores_digest
+
+
 # what is refused
 
 
@@ -278,6 +339,9 @@ def test_without_pictures_the_footage_is_read_again(bare, detector, corrected, c
     with pytest.raises(UsageError, match="found no 'normal'"):
         other = replace(camera, normal=(videos["monday"],))
         feedback(bare, disc(videos), "normal", base=tiny_base, footage=other)
+    twin = replace(bare, sources={"monday": "0" * 12})
+    with pytest.raises(UsageError, match="found another one called 'monday'"):
+        feedback(twin, disc(videos), "normal", base=tiny_base, footage=camera)
     sure = feedback(bare, block(videos), "abnormal", footage=camera).detector
     assert sure.confirmed[0].clip is None
     result = feedback(sure, disc(videos), "normal", base=tiny_base, footage=camera)
