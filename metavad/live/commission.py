@@ -130,7 +130,11 @@ class _Tape:
 
     def packet(self, packet: "Packet[VideoStream]") -> None:
         """A packet of the stream as it is coded."""
-        if packet.pts is None or packet.dts is None or (self._file is None and not packet.is_keyframe):
+        if packet.pts is None or packet.dts is None:
+            return
+        if self._file is not None and self._file.is_after(packet):  # the next file of a folder
+            self.end()
+        if self._file is None and not packet.is_keyframe:
             return
         if self._file is None:
             self._file = _File(self._free(), packet.stream)
@@ -188,6 +192,11 @@ class _File:
             else:
                 self._stream = self._coder(*size_of(first.picture))
         self._first: int | None = None
+        self._last: int | None = None
+
+    def is_after(self, packet: "Packet[VideoStream]") -> bool:
+        """Whether a packet that has times does not follow those of this file."""
+        return self._last is not None and packet.dts is not None and packet.dts <= self._last
 
     def _coder(self, height: int, width: int) -> VideoStream:
         options = {"crf": "8", "preset": "ultrafast", "tune": "zerolatency"}
@@ -201,6 +210,7 @@ class _File:
         if packet.pts is None or packet.dts is None:
             return
         self._first = packet.dts if self._first is None else self._first
+        self._last = packet.dts
         packet.pts, packet.dts = packet.pts - self._first, packet.dts - self._first
         packet.stream = self._stream
         with _written(self.path):
@@ -229,8 +239,8 @@ def _written(path: Path) -> Iterator[None]:
     """What FFmpeg cannot write is an error of one line."""
     try:
         yield
-    except OSError as error:  # FFmpeg's are too
-        if is_full_disk(error):
+    except (OSError, av.FFmpegError) as error:  # most of FFmpeg's are both
+        if isinstance(error, OSError) and is_full_disk(error):
             raise FullDiskError(f"{path}: the disk is full; make room") from None
         reason = str(error.strerror or type(error).__name__).lower()
         raise OutputError(f"{path}: expected to write footage, could not ({reason})") from None

@@ -264,11 +264,10 @@ class Index:
         with self.transaction():
             self._execute(text, (due, error, number))
 
-    def hold(self, target: str, due: float) -> None:
-        """Nothing is tried at a target before that time."""
-        text = "UPDATE outbox SET due = ? WHERE target = ? AND delivered IS NULL AND due < ?"
+    def release(self, seconds: float) -> None:
+        """All that waits is due then at the latest."""
         with self.transaction():
-            self._execute(text, (due, target, due))
+            self._execute("UPDATE outbox SET due = ? WHERE delivered IS NULL AND due > ?", (seconds, seconds))
 
     def forget(self, before: float) -> list[StoredEvent]:
         """Leave out what is older than this, but events that somebody ruled on and what is not told yet; its events."""
@@ -360,6 +359,11 @@ class Index:
         """What is to be told to a target by now, oldest first."""
         text = "SELECT * FROM outbox WHERE target = ? AND delivered IS NULL AND due <= ? ORDER BY number"
         return [_message(row) for row in self._execute(text, (target, seconds))]
+
+    def waiting_for(self) -> dict[str, int]:
+        """By target the messages that have not arrived."""
+        text = "SELECT target, count(*) FROM outbox WHERE delivered IS NULL GROUP BY target ORDER BY target"
+        return {row[0]: int(row[1]) for row in self._execute(text)}
 
     def waiting(self) -> int:
         """Messages that have not arrived."""

@@ -6,6 +6,7 @@ between; whoever gets it knows by its key that it has it already.
 
 import hashlib
 import json
+import math
 import os
 import re
 import shlex
@@ -18,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from metavad.errors import MetavadError, UsageError
 from metavad.live.index import Index, Message, is_passing
@@ -30,6 +31,8 @@ TIMEOUT = 10.0
 COMMAND_TIMEOUT = 60.0
 PAUSE, LONGEST = 1.0, 300.0
 """Seconds until a message is tried again: at first, then twice as long each time, and at most."""
+_ASCII = "".join(map(chr, range(32, 127)))
+"""What stands in a header as it is."""
 IDLE = 1.0
 """Seconds between two looks for what waits."""
 
@@ -64,7 +67,7 @@ class Webhook:
         """Redirections are refused: what is posted there would be lost."""
         import requests
 
-        headers = {"Idempotency-Key": message.key, "User-Agent": "metavad"}
+        headers = {"Idempotency-Key": quote(message.key, safe=_ASCII), "User-Agent": "metavad"}
         try:
             answer = requests.post(
                 self.url, json=dict(message.body), headers=headers, timeout=TIMEOUT, allow_redirects=False
@@ -143,7 +146,9 @@ class Command:
                 timeout=COMMAND_TIMEOUT,
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except subprocess.TimeoutExpired:
+            raise Unreachable(f"did not end within {COMMAND_TIMEOUT:g} s") from None
+        except OSError as error:
             raise Refused(f"did not run ({type(error).__name__})") from None
         if done.returncode:
             raise Refused(f"ended with {done.returncode}")
@@ -168,7 +173,15 @@ def target_of(text: str) -> Target:
             "--notify: expected https://..., mqtt://host/topic, run:COMMAND or env:NAME, found "
             f"{scheme[1] + '://...' if scheme else 'something else'}"
         )
-    return kinds[scheme[1]](text)
+    try:
+        return kinds[scheme[1]](text)
+    except UsageError:
+        raise
+    except ValueError:  # of a port that is no number
+        raise UsageError(
+            f"--notify: expected {scheme[1]}://host, found an address that does not hold together; in a password write "
+            "/ as %2F, # as %23, ? as %3F"
+        ) from None
 
 
 def _webhook(text: str) -> Webhook:
@@ -212,10 +225,14 @@ def _command(text: str) -> Command:
 
 
 def _name(url: str) -> str:
-    """An address without what may be secret (user, password, query), and a digest that tells it from others."""
+    """An address without what may be secret (user, password, query), and a digest that tells it from others.
+
+    A password that is changed makes no other address of it: what waits is told by the new one.
+    """
     parts = urlsplit(url)
     host = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
-    return f"{urlunsplit((parts.scheme, host, '', '', ''))}-{_digest(url)}"
+    whole = url if parts.password is None else url.replace(f":{parts.password}@", "@", 1)
+    return f"{urlunsplit((parts.scheme, host, '', '', ''))}-{_digest(whole)}"
 
 
 def _digest(text: str) -> str:
@@ -240,6 +257,7 @@ class Notifier:
         """``now`` gives seconds since 1970; ``on_trouble`` learns the name of a target and what was wrong there."""
         self._folder, self._targets, self._now, self._on_trouble = folder, tuple(targets), now, on_trouble
         self._wake, self._is_over = threading.Event(), False
+        self._held = dict[str, float]()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -265,20 +283,31 @@ class Notifier:
 
     def _deliver_to(self, index: Index, target: Target) -> int:
         arrived = 0
+        if self._now() < self._held.get(target.name, -math.inf):
+            return 0
         for message in index.due(target.name, self._now()):
             try:
                 target.deliver(message)
-            except (Unreachable, Refused) as error:
+            except Exception as error:  # whatever it is, the other targets are told
+                why = str(error) if isinstance(error, Unreachable | Refused) else type(error).__name__
                 due = self._now() + min(LONGEST, PAUSE * 2.0 ** min(message.attempts, 20))
-                index.postpone(message.number, due, str(error))
-                self._on_trouble(target.name, str(error))
+                index.postpone(message.number, due, why)
+                self._on_trouble(target.name, why)
                 if isinstance(error, Unreachable):
-                    index.hold(target.name, due)
+                    self._held[target.name] = due  # its other messages wait too, so that they come in order
                     break
             else:
                 index.delivered(message.number, self._now())
                 arrived += 1
         return arrived
+
+    def _begun(self, index: Index) -> None:
+        """What waits is tried at once, in order; what waits for nobody any more is named."""
+        index.release(self._now())
+        names = {target.name for target in self._targets}
+        for name, count in index.waiting_for().items():
+            if name not in names:
+                self._on_trouble(name, f"is not named any more, and {count} messages wait for it")
 
     def _run(self) -> None:
         """Until it is over; what cannot be written down now is tried again, and may be delivered twice."""
@@ -286,7 +315,9 @@ class Notifier:
         while True:
             is_last = self._is_over
             try:
-                index = index or Index(self._folder, make=True)
+                if index is None:
+                    index = Index(self._folder, make=True)
+                    self._begun(index)
                 self.deliver(index)
             except MetavadError as error:
                 self._on_trouble("the index", str(error))

@@ -142,11 +142,16 @@ def _public(address: str) -> str:
 
     >>> _public("rtsp://admin:secret@camera:554/live?token=1"), _public("rtsp://camera/user=a&password=b")
     ('rtsp://camera:554/live', 'rtsp://camera/...')
+    >>> _public("rtsp://admin:half#other@camera/live")
+    'rtsp://...'
     """
+    nothing = f"{address.partition('://')[0]}://..."
     try:
         parts = urlsplit(address)
     except ValueError:  # brackets that do not fit together
-        return f"{address.partition('://')[0]}://..."
+        return nothing
+    if "@" in address.partition("://")[2].removeprefix(parts.netloc):  # a password with a sign that ends the host
+        return nothing
     host = parts.netloc.rpartition("@")[2]
     path = "/..." if re.search(r"[=@&;]", parts.path) else parts.path
     return printable(f"{parts.scheme}://{host}{path}")
@@ -227,7 +232,8 @@ class StreamSource:
         if self._address is None:
             if sys.stdin is None:
                 raise OSError(errno.EBADF, "it is closed")
-            return av.open(sys.stdin.buffer, "r", metadata_errors="ignore")
+            # A buffer has a lock: held by a reader that waits, it would abort the interpreter's end.
+            return av.open(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer), "r", metadata_errors="ignore")
         options, stalled = {"protocol_whitelist": _PROTOCOLS}, STALLED
         if self._address.lower().startswith("rtsp"):
             options["rtsp_flags"] = "prefer_tcp"  # a packet that is lost smears the picture until the next key frame

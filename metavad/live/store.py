@@ -140,7 +140,8 @@ class EventStore:
         self._rules, self._targets, self._around, self._keep = rules or Rules(), tuple(targets), around, keep
         self._now, self._on_change, self._on_trouble = now, on_change, on_trouble
         self._index = Index(folder, make=True)
-        self._running = _Session(session, self._index.begin(session))
+        self._running = _Session(session)
+        self._begin()
         self._works = deque[_Work]()
         self._next_try, self._pause = 0.0, AGAIN[0]
         self._pictures = deque[ScoredFrame]()
@@ -153,6 +154,21 @@ class EventStore:
         self._reserve()
         self._recover()
         self._end_conditions()
+
+    def _begin(self) -> None:
+        """Write down that this run begins; raises :class:`OutputError` where there is no room for that either."""
+
+        def run() -> None:
+            self._running.number = self._index.begin(self._running.what)
+
+        try:
+            self._run(_Work("the beginning", run, is_vital=True))
+        except Exception as error:
+            self._index.close()
+            if not is_passing(error):
+                raise
+            why = _reason(error)
+            raise OutputError(f"{self._folder}: expected to write down what is found, could not ({why})") from None
 
     # What watch calls
 
@@ -180,6 +196,11 @@ class EventStore:
     def unfinished(self) -> Sequence[CameraEvent]:
         """Events of this camera that are not over."""
         return [stored.event for stored in self._index.unfinished(self._session.camera)]
+
+    def known_until(self) -> float:
+        """Seconds up to which the scores of this camera are kept."""
+        last = self._index.last_score(self._session.camera)
+        return -math.inf if last is None else last
 
     def frames(self, frames: Sequence[ScoredFrame]) -> None:
         """The next frames: to the clips of events that go on, and to the scores that are kept."""
@@ -484,10 +505,15 @@ class EventStore:
             work.run()
 
     def _reserve(self) -> None:
-        """Hold some room for the index."""
-        with suppress(OSError):
-            if not (self._folder / RESERVE).exists():
-                (self._folder / RESERVE).write_bytes(bytes(RESERVE_BYTES))
+        """Hold some room for the index; where there is too little, none is taken."""
+        place = self._folder / RESERVE
+        if place.exists():
+            return
+        try:
+            place.write_bytes(bytes(RESERVE_BYTES))
+        except OSError:
+            with suppress(OSError):
+                place.unlink(missing_ok=True)
 
     def _recover(self) -> None:
         """Finish the clips that a killed process has left of this camera."""

@@ -3,18 +3,21 @@
 import time
 from collections.abc import Callable
 
-__all__ = ["Timeline"]
+__all__ = ["SAME_CLOCK", "Timeline"]
 
 SAME_CLOCK = 60.0
 """Seconds that the clock of a stream may be off before it is dated anew."""
+BREAK = 1.5
+"""Seconds without a frame after which it is asked whether its clock has drifted behind."""
 
 
 class Timeline:
     """From the times of a stream to the camera's clock, in UTC.
 
     A stream is dated when its first frame comes; from then on its own clock counts. It is dated anew where its clock
-    starts over, or is off by more than a minute from the time that has passed here. Times never go back. Where
-    frames come as fast as they are taken, its clock is trusted for any time that it says has passed.
+    starts over, is off by more than a minute from the time that has passed here, or has drifted a minute behind by the
+    end of a break. Times never go back. Where frames come as fast as they are taken, its clock is trusted for any time
+    that it says has passed.
     """
 
     def __init__(self, *, is_dated: bool, is_paced: bool, now: Callable[[], float] = time.time) -> None:
@@ -44,5 +47,7 @@ class Timeline:
             return True
         passed = seconds - self._last
         if passed < -1.0 if self._is_paced else passed < -SAME_CLOCK:
+            return False
+        if self._is_paced and now - self._wall > BREAK and now - seconds > SAME_CLOCK:
             return False
         return not self._is_paced or abs(passed - (now - self._wall)) < SAME_CLOCK

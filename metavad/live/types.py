@@ -117,6 +117,9 @@ class EventSink(Protocol):
     def unfinished(self) -> Sequence[CameraEvent]:
         """Events that have begun and are not over: after a restart, those that the end of the process has cut."""
 
+    def known_until(self) -> float:
+        """Seconds up to which the scores of this camera are kept; ``-inf`` where none are."""
+
     def frames(self, frames: Sequence[ScoredFrame]) -> None:
         """The next frames, in order of time, each once; those of an event come with, or before, its changes."""
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from metavad.durations import spelled
 from metavad.errors import MetavadError, VideoError
 from metavad.live.health import Health, Note, Notes
 from metavad.live.latest import LatestDetector
@@ -22,7 +23,7 @@ from metavad.live.reader import Backlog, Ended, Reader, Taken
 from metavad.live.rules import is_local
 from metavad.live.sources import Source
 from metavad.live.state import KNOWN, CutEvent, KnownEvent, WatchState, load_state, load_stood, save_state, save_stood
-from metavad.live.timeline import Timeline
+from metavad.live.timeline import SAME_CLOCK, Timeline
 from metavad.live.types import CameraEvent, Clock, Conditions, EventSink, ScoredFrame, Snapshot
 from metavad.normality.detector import Detector
 from metavad.recordings import Gaps
@@ -172,6 +173,7 @@ class Watch:
         self._longest_wait, self._arrived = 0.0, math.inf
         self._latest = latest
         self._version: Detector | None = None
+        self._is_unsaved = self._is_ahead = False
         self._stop = Flag()
 
     def stop(self) -> None:
@@ -232,6 +234,7 @@ class Watch:
         if taken.seconds <= self._pushed:  # sent once more, after a break or a restart
             self.health.refused += 1
             return
+        self._note_clock(taken.seconds)
         picture = self._pictures.fitted(taken.picture)
         try:
             scores = self._live.push(picture, taken.seconds)
@@ -249,6 +252,16 @@ class Watch:
         if not self._is_wrong:
             self._notes(Note("refused", f"{self._source.name}: {error}", "error"))
         self._is_wrong = True
+
+    def _note_clock(self, seconds: float) -> None:
+        """Times never go back: where this machine's clock was set back, that is said, once until it has caught up."""
+        if not self._source.is_live or self._source.is_dated:
+            return
+        ahead = seconds - time.time()
+        if ahead > SAME_CLOCK and not self._is_ahead:
+            text = f"this machine's clock was set back: events are dated {spelled(ahead)} ahead until it has caught up"
+            self._notes(Note("clock", text, "warning", {"seconds": round(ahead, 1)}))
+        self._is_ahead = ahead > SAME_CLOCK
 
     def _note_unknown_light(self, seconds: float) -> None:
         """No normal footage showed the light from then on."""
@@ -340,7 +353,8 @@ class Watch:
         current = self._recordings[-1] if self._recordings else None
         if self._event is None:
             self._causes.clear()
-            if current is not None and current.last - current.first > LINK:
+            cut = self._state.cut
+            if cut is not None and current is not None and current.last - max(current.first, cut.end) > LINK:
                 self._state = self._state.model_copy(update={"cut": None})
         if time.monotonic() - self._saved > SAVED:
             self._save()
@@ -468,12 +482,16 @@ class Watch:
             self._state = state.of(self._camera, self._source.name, self._source.clock, self._folder)
             self._base = state.recordings
             self._timeline.resume(state.offset, state.last, state.wall)
-        for event in self._sink.unfinished():
+        left = self._sink.unfinished()
+        known = -math.inf if self._state.last is None else self._state.last
+        if state is not None:  # a killed process has written more than it noted here
+            known = max([known, self._sink.known_until(), *(event.end for event in left)])
+        for event in left:
             cut = replace(event, is_over=True, is_cut=True)
             self._sink.closed(cut, None)
             self._remember(cut)
             self._note_event("event_closed", cut)
-        self._pushed = max(self._since, -math.inf if self._state.last is None else self._state.last)
+        self._pushed = max(self._since, known)
         self._source.since = self._pushed
         self._save()
 
@@ -486,7 +504,14 @@ class Watch:
             "recordings": self._base if last is None else last.number + 1,
         }
         self._state = self._state.model_copy(update=update)
-        save_state(self._folder, self._state)
+        try:
+            save_state(self._folder, self._state)
+            self._is_unsaved = False
+        except (MetavadError, OSError) as error:  # no reason to stop watching
+            if not self._is_unsaved:
+                text = f"where it goes on after a restart cannot be written, and is tried again: {error}"
+                self._notes(Note("not_written", text, "error"))
+            self._is_unsaved = True
         if (stood := self._live.stood) and stood[-1][0] != self._stood:
             with suppress(MetavadError, OSError):  # no reason to stop watching
                 save_stood(self._folder, self._detector, self._camera, stood)

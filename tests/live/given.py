@@ -1,5 +1,6 @@
 """A source of frames that are there already, for what reads a camera, and a sink that keeps what comes of them."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +39,7 @@ class Kept:
     def __init__(self):
         self.events, self.frames_of, self.calls, self.snapshots, self.conditions = {}, [], [], {}, []
         self.versions = []
+        self.known = -math.inf
 
     def _put(self, what, event, snapshot):
         self.calls.append((what, event.id))
@@ -53,6 +55,9 @@ class Kept:
 
     def closed(self, event, snapshot):
         self._put("closed", event, snapshot)
+
+    def known_until(self):
+        return self.known
 
     def unfinished(self):
         return [event for event in self.events.values() if not event.is_over]

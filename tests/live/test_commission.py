@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 from dataclasses import replace
 from functools import partial
 
@@ -16,7 +17,7 @@ from metavad.live import commission as module
 from metavad.live.clips import write_frames
 from metavad.live.commission import commission, put_aside_later, record, shots_with_motion
 from metavad.live.index import Index
-from metavad.live.sources import FileSource
+from metavad.live.sources import FileSource, FolderSource
 from metavad.live.types import CameraEvent
 from metavad.normality.likeness import Likeness
 from metavad.scenes.listing import scene_of_files
@@ -89,6 +90,16 @@ def test_a_break_is_another_file_and_what_is_there_counts(tmp_path, pictures):
     assert [note.level for note in notes if note.kind == "disconnected"] == ["warning"] * 2
     with pytest.raises(VideoError, match="given: gone"):
         record(undated(broken), tmp_path / "other", 50.0, notes=notes.append, is_over=never)
+
+
+def test_the_files_of_a_folder_are_files_of_their_own(tmp_path):
+    for number in range(2):
+        path = write_video(tmp_path / "in" / f"{number}.mp4", range(30 * number, 30 * number + 30))
+        os.utime(path, (1e9, 1e9 + 3 * number))
+    source = FolderSource(tmp_path / "in", fast=True)
+    paths, _ = record(source, tmp_path / "out", 5.5, notes=[].append, is_over=never)
+    assert [frames_of(path)[0] for path in paths] == [0, 30]
+    assert sum(probe(Video(path.stem, path)).frames for path in paths) >= 55
 
 
 def test_clips_are_spread_and_have_motion_but_not_the_most(tmp_path):

@@ -117,10 +117,79 @@ def test_nobody_there_holds_all_messages_and_a_refusal_only_its_own(tmp_path, cl
         clock.now += 10
         notifier = Notifier(tmp_path, [target], now=clock)
         assert notifier.deliver(index) == 0
-        assert index.due(target.name, clock.now) == []
         assert index.waiting() == 3
         clock.now += 400
         assert [message.key for message in index.due(target.name, clock.now)] == ["a", "d", "e"]
+
+
+def test_what_comes_while_a_target_is_away_does_not_overtake_what_waits(tmp_path, clock):
+    with serving(Server(503, 503, 503)) as server:
+        target = target_of(server.url)
+        notifier = Notifier(tmp_path, [target], now=clock)
+        with given(tmp_path, target, "began") as index:
+            for seconds in (0, 1, 2):
+                clock.now += seconds
+                assert notifier.deliver(index) == 0
+            given(tmp_path, target, "ended").close()
+            clock.now += 1
+            assert notifier.deliver(index) == 0
+            clock.now += 10
+            assert notifier.deliver(index) == 2
+    assert [key for key, _, _, code in server.came if code == 200] == ["began", "ended"]
+
+
+def test_a_name_in_any_letters_is_told(tmp_path, clock):
+    with serving(Server()) as server:
+        target = target_of(server.url)
+        with given(tmp_path, target, "入口/1/began") as index:
+            assert Notifier(tmp_path, [target], now=clock).deliver(index) == 1
+    ((key, _, body, _),) = server.came
+    assert (key, body["key"]) == ("%E5%85%A5%E5%8F%A3/1/began", "入口/1/began")
+
+
+def test_what_nobody_foresaw_at_one_target_does_not_silence_the_others(tmp_path, clock):
+    class Odd:
+        name = "odd"
+
+        def deliver(self, message):
+            raise KeyError("secret")
+
+    troubles = []
+    with serving(Server()) as server:
+        target = target_of(server.url)
+        given(tmp_path, Odd, "a").close()
+        with given(tmp_path, target, "a") as index:
+            notifier = Notifier(tmp_path, [Odd(), target], now=clock, on_trouble=lambda *each: troubles.append(each))
+            assert notifier.deliver(index) == 1
+    assert troubles == [("odd", "KeyError")]
+
+
+def test_a_program_that_hangs_is_tried_no_further(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr("metavad.live.notify.COMMAND_TIMEOUT", 0.2)
+    target, troubles = target_of("run:sleep 30"), []
+    with given(tmp_path, target, "a", "b", "c") as index:
+        Notifier(tmp_path, [target], now=clock, on_trouble=lambda *each: troubles.append(each)).deliver(index)
+    assert troubles == [(target.name, "did not end within 0.2 s")]
+
+
+def test_another_password_is_no_other_target_and_who_is_gone_is_named(tmp_path):
+    one, other = (target_of(f"https://user:{word}@example.org/alarm") for word in ("old", "new"))
+    assert one.name == other.name
+    assert target_of("https://user:old@example.org/else").name != one.name
+    troubles = []
+    given(tmp_path, target_of("https://example.org/before"), "a", "b").close()
+    with Notifier(tmp_path, [], on_trouble=lambda *each: troubles.append(each)):
+        pass
+    ((name, why),) = troubles
+    assert name.startswith("https://example.org-")
+    assert why == "is not named any more, and 2 messages wait for it"
+
+
+@pytest.mark.parametrize("text", ["https://user:pa/ss@host/x", "mqtt://user:pa/ss@broker/topic", "https://host:99999/"])
+def test_an_address_that_does_not_hold_together_is_one_line(text):
+    with pytest.raises(UsageError, match="does not hold together; in a password write / as %2F") as caught:
+        target_of(text)
+    assert "pa" not in str(caught.value).replace("password", "")
 
 
 def test_a_message_is_tried_for_as_long_as_it_takes(tmp_path, clock):

@@ -37,6 +37,9 @@ ROOT = Path(__file__).parents[2]
         ("rtsp://ad@min:hun@ter2@camera/x", "rtsp://camera/x"),
         ("http://hunter2@[::1]:80/x#hunter2", "http://[::1]:80/x"),
         ("http://[hunter2/", "http://..."),
+        ("rtsp://admin:hunter2#more@camera/x", "rtsp://..."),
+        ("rtsp://admin:hunter2/more@camera/x", "rtsp://..."),
+        ("rtsp://admin:hunter2?more@camera/x", "rtsp://..."),
     ],
 )
 def test_no_name_has_what_an_address_hides(address, name, monkeypatch):
@@ -364,6 +367,25 @@ def read(source):
     return found, None
 
 
+WAITING = """
+import sys, threading, time
+from metavad.live.sources import StreamSource
+source = StreamSource("standard input", None, is_live=True, is_endless=False)
+threading.Thread(target=lambda: list(source.frames()), daemon=True).start()
+time.sleep(0.5)
+print("over")
+"""
+
+
+def test_a_pipe_from_which_nothing_comes_does_not_keep_the_process_from_its_end():
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        assert process.wait(60) == 0
+        assert process.stdout.read() == b"over\n"
+        assert process.stderr.read() == b""
+
+
 @pytest.mark.parametrize("scheme", ["rtsp", "RTSPS", "http"])
 def test_rtsp_asks_for_tcp_first_and_a_stall_takes_no_longer_than_elsewhere(scheme, monkeypatch):
     asked = []
@@ -455,6 +477,17 @@ def test_a_stream_whose_clock_starts_over_or_jumps_is_dated_anew_and_never_back(
     assert line.seconds(90_000.0) == 5020.0
     wall.now = 4000.0  # somebody has set this machine's clock back
     assert line.seconds(0.0) > 5020.0
+
+
+def test_a_stream_that_has_drifted_a_minute_behind_is_dated_anew_after_a_break():
+    wall = Wall(5000.0)
+    line = Timeline(is_dated=False, is_paced=True, now=wall)
+    line.seconds(0.0)
+    for number in range(1, 71):
+        wall.now = 5000.0 + 11.0 * number
+        assert line.seconds(10.0 * number) == (5000.0 + 10.0 * number if number < 61 else wall.now), number
+        if number >= 61:
+            break
 
 
 def test_a_restart_goes_on_with_the_clock_that_it_had():

@@ -236,6 +236,29 @@ def test_a_small_file_makes_way_for_the_index(make, tmp_path):
     store._index._execute = real
 
 
+def test_without_any_room_it_does_not_begin_and_says_so(make, tmp_path, monkeypatch):
+    make().close()
+    (tmp_path / "watched" / ".reserve").write_bytes(b"room")
+    FullDisk(monkeypatch, 0)
+    with pytest.raises(OutputError, match=r"watched: expected to write down what is found, could not \(database or"):
+        make()
+    assert not (tmp_path / "watched" / ".reserve").exists()
+
+
+def test_room_that_cannot_be_held_is_not_half_taken(make, tmp_path, monkeypatch):
+    write = Path.write_bytes
+
+    def half(path, content):
+        if path.name != ".reserve":
+            return write(path, content)
+        write(path, content[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    make()
+    assert not (tmp_path / "watched" / ".reserve").exists()
+
+
 @pytest.mark.parametrize("step", ["open", "add", "finish", "frames", "snapshot"])
 def test_pictures_and_clips_are_given_up_before_an_event_is(make, tmp_path, monkeypatch, step):
     def full(*_, **__):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import metavad
-from metavad.errors import BundleError, OutputError, VideoError
+from metavad.errors import BundleError, FullDiskError, OutputError, VideoError
 from metavad.live.health import Health
 from metavad.live.page import when
 from metavad.live.reader import Backlog, Reader
@@ -176,6 +176,20 @@ def test_five_breaks_lose_no_event_double_none_and_link_those_that_they_cut(dete
     assert "the cable is out; opening it again in 0.01 s" in next(n.text for n in notes if n.kind == "disconnected")
 
 
+def test_an_event_that_a_late_gap_cuts_is_linked(detector, long, tmp_path, monkeypatch):
+    """Ten seconds have gone by since the last gap, and another one cuts an event."""
+    monkeypatch.setattr("metavad.live.reader.BACKOFF", (0.01, 0.02))
+    event = next(each for each in events_of(detector, long) if each.start > long[100][1])
+    middle = next(n for n, (_, seconds) in enumerate(long) if seconds >= (event.start + event.end) / 2)
+    sink = Kept()
+    watched(detector, Given(long[:middle], long[middle + 12 :]), sink, tmp_path)
+    before = next(each for each in sink.events.values() if each.is_cut)
+    if after := [each for each in sink.events.values() if 0 < each.start - long[middle + 12][1] <= 5]:
+        assert after[0].linked_to == before.id
+    (restored,) = [each for each in sink.events.values() if each.linked_to] or [None]
+    assert restored is not None
+
+
 def arrives(event, frames):
     """Whether all frames of an event are there."""
     inside = [seconds for _, seconds in frames if event.start - 1e-6 <= seconds <= event.end + 1e-6]
@@ -267,6 +281,27 @@ def test_a_kill_loses_no_event_that_was_scored_and_doubles_none(detector, long, 
         assert one.end < other.start
         if one.is_cut and other.start - later[0][1] <= 5:
             assert other.linked_to == one.id
+
+
+def test_what_a_killed_process_has_kept_is_not_scored_again(detector, long, tmp_path):
+    """Its state is two seconds old, its scores are not."""
+    sink = Kept()
+    watched(detector, Given(long[:100]), sink, tmp_path)
+    sink.known = long[149][1]
+    health = watched(detector, Given(long[100:]), sink, tmp_path)
+    assert (health.refused, health.frames) == (50, 150)
+
+
+def test_a_state_that_cannot_be_written_stops_nothing_and_is_said_once(detector, long, tmp_path, monkeypatch):
+    def full(*_):
+        raise FullDiskError("state.json: the disk is full")
+
+    monkeypatch.setattr("metavad.live.watch.save_state", full)
+    monkeypatch.setattr("metavad.live.watch.SAVED", 0.0)
+    notes, sink = [], Kept()
+    watched(detector, Given(long[:60]), sink, tmp_path, notes=notes.append)
+    assert len(sink.frames_of) == 60
+    assert [note.level for note in notes if note.kind == "not_written"] == ["error"]
 
 
 def test_frames_that_come_again_after_a_restart_are_left_out(detector, long, tmp_path):
