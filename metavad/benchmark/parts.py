@@ -16,7 +16,7 @@ from metavad.benchmark.region_truth import pixel_figure
 from metavad.benchmark.scene_trial import SceneTrial
 from metavad.benchmark.settings import Part
 from metavad.features.footage import regridded
-from metavad.features.library import Library, VideoFeatures, shown_digest
+from metavad.features.library import Library, VideoFeatures
 from metavad.files import atomic_path
 from metavad.normality.accumulation import smooth
 from metavad.normality.base import Base
@@ -153,10 +153,7 @@ def _file(folder: Path, trial: SceneTrial, part: Part) -> Path:
     No label is known to what is kept but the count of abnormal pixels in its pixel AUC: suites of the same footage
     whose labels differ share their parts, those with and without masks do not.
     """
-    libraries = [trial.library, *([trial.other_scene] if part.method == "wrong-scene" else [])]
-    digest = "-".join(
-        shown_digest(scene, library.features.values()) for library in libraries for scene in library.scenes.values()
-    )
+    digest = trial.shown if part.method != "wrong-scene" else f"{trial.shown}-{trial.other_shown}"
     drawn = f"-drawn{trial.regions.digest}" if trial.regions.known else ""
     return folder / digest / f"{part.method}-{part.shots}-{part.draw}{drawn}.npz"
 

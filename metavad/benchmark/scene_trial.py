@@ -16,7 +16,7 @@ from metavad.benchmark.settings import Settings
 from metavad.episodes import Shots, draw_shots
 from metavad.errors import DataError, FootageWarning
 from metavad.features.feature import grid_of
-from metavad.features.library import Library, VideoFeatures, features_of, stream
+from metavad.features.library import Library, VideoFeatures, features_of, shown_digest, stream
 from metavad.features.sample import Sample
 from metavad.normality.base import Base
 from metavad.recordings import recordings
@@ -221,6 +221,17 @@ class SceneTrial:
     def digest(self) -> str:
         """Of the footage."""
         return data_digest(self.scene)
+
+    @cached_property
+    def shown(self) -> str:
+        """Of all that is read of it, and of which videos are the normal ones."""
+        return shown_digest(self.scene, self.library.features.values())
+
+    @cached_property
+    def other_shown(self) -> str:
+        """The same of the other scene."""
+        (scene,) = self.other_scene.scenes.values()
+        return shown_digest(scene, self.other_scene.features.values())
 
     @property
     def truth_digest(self) -> str:

@@ -56,6 +56,8 @@ def threshold(
     say(*_little_text(moved), *regimes_text(moved), *_clusters(moved), *keystone_text(moved, detector))
     before = "" if moved.threshold == found.threshold else f", moved from {found.threshold:.2f}"
     say(f"threshold {moved.threshold:.2f}{before}: {moved.promise.text}")
+    if moved.is_chosen and threshold is None and (normal or leave_out):
+        say("  it was chosen by itself, and stays; --alarms-per-day takes it from the footage")
 
 
 def moved_to(detector: "Detector", alarms_per_day: float | None, threshold: float | None) -> "Detector":

@@ -233,6 +233,7 @@ def _notifying(out: Path, telling: "Telling", notes: "Notes") -> Iterator[Callab
     from metavad.live.index import Index
     from metavad.live.notify import Notifier
 
+    note_left(out, {target.name for target in telling.targets}, notes)
     if not telling.targets:
         yield lambda: None
         return
@@ -243,6 +244,21 @@ def _notifying(out: Path, telling: "Telling", notes: "Notes") -> Iterator[Callab
     Index(out, make=True).close()  # it is there before two threads open it
     with Notifier(out, telling.targets, on_trouble=trouble) as notifier:
         yield notifier.wake
+
+
+def note_left(out: Path, names: set[str], notes: "Notes") -> None:
+    """Say for whom messages wait that nobody names any more."""
+    from metavad.live.health import Note
+    from metavad.live.index import INDEX, Index
+
+    if not (out / INDEX).is_file():
+        return
+    with Index(out) as index:
+        left = {name: count for name, count in index.waiting_for().items() if name not in names}
+    for name, count in left.items():
+        many = "1 message waits" if count == 1 else f"{count} messages wait"
+        text = f"{name}: {many} for it, and it is not named any more; name it with --notify to deliver"
+        notes(Note("not_delivered", text, "warning", {"target": name}))
 
 
 def _store(

@@ -327,8 +327,12 @@ class Index:
         return {row["camera"]: row["clock"] for row in self._execute("SELECT DISTINCT camera, clock FROM sessions")}
 
     def last_score(self, camera: str) -> float | None:
-        """Seconds of the last frame of a camera whose score is kept; none where none is."""
-        text = "SELECT max(last) FROM scores JOIN sessions ON session = number WHERE camera = ?"
+        """Seconds of the last frame of a camera whose score is kept, in its last session; none where none is.
+
+        An earlier session may be of another clock.
+        """
+        latest = "SELECT max(session) FROM scores JOIN sessions ON session = number WHERE camera = ?"
+        text = f"SELECT max(last) FROM scores WHERE session = ({latest})"
         found: float | None = self._execute(text, (camera,)).fetchone()[0]
         return found
 

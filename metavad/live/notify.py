@@ -240,7 +240,7 @@ def _digest(text: str) -> str:
 
 
 class Notifier:
-    """Delivers what waits in the index of a folder, on a thread of its own.
+    """Delivers what waits in the index of a folder, on a thread of its own; at first all of it, whenever it is due.
 
     Messages of one target go in order. One that does not arrive is tried again after one second, then two, up to five
     minutes, for as long as it takes; while a target does not answer at all, its other messages wait for it.
@@ -257,7 +257,7 @@ class Notifier:
         """``now`` gives seconds since 1970; ``on_trouble`` learns the name of a target and what was wrong there."""
         self._folder, self._targets, self._now, self._on_trouble = folder, tuple(targets), now, on_trouble
         self._wake, self._is_over = threading.Event(), False
-        self._held = dict[str, float]()
+        self._held, self._is_begun = dict[str, float](), False
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -283,7 +283,7 @@ class Notifier:
 
     def _deliver_to(self, index: Index, target: Target) -> int:
         arrived = 0
-        if self._now() < self._held.get(target.name, -math.inf):
+        if 0 < self._held.get(target.name, -math.inf) - self._now() <= LONGEST:  # more: the clock was set back
             return 0
         for message in index.due(target.name, self._now()):
             try:
@@ -301,23 +301,16 @@ class Notifier:
                 arrived += 1
         return arrived
 
-    def _begun(self, index: Index) -> None:
-        """What waits is tried at once, in order; what waits for nobody any more is named."""
-        index.release(self._now())
-        names = {target.name for target in self._targets}
-        for name, count in index.waiting_for().items():
-            if name not in names:
-                self._on_trouble(name, f"is not named any more, and {count} messages wait for it")
-
     def _run(self) -> None:
         """Until it is over; what cannot be written down now is tried again, and may be delivered twice."""
         index: Index | None = None
         while True:
             is_last = self._is_over
             try:
-                if index is None:
-                    index = Index(self._folder, make=True)
-                    self._begun(index)
+                index = index or Index(self._folder, make=True)
+                if not self._is_begun:
+                    index.release(self._now())
+                    self._is_begun = True
                 self.deliver(index)
             except MetavadError as error:
                 self._on_trouble("the index", str(error))

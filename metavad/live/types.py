@@ -28,7 +28,7 @@ class CameraEvent:
     """Of letters, digits, ``-`` and ``.``: a name of a file and an argument. The later one sorts after the earlier."""
     camera: str
     detector: str
-    """Digest of what the scores of the version that raised it depend on: its ``scores_digest``."""
+    """That of the version that raised it: its ``scores_digest``."""
     clock: Clock
     start: float
     end: float

@@ -254,12 +254,15 @@ class Watch:
         self._is_wrong = True
 
     def _note_clock(self, seconds: float) -> None:
-        """Times never go back: where this machine's clock was set back, that is said, once until it has caught up."""
+        """Times never go back: where they are ahead of this machine's clock, that is said, once."""
         if not self._source.is_live or self._source.is_dated:
             return
         ahead = seconds - time.time()
         if ahead > SAME_CLOCK and not self._is_ahead:
-            text = f"this machine's clock was set back: events are dated {spelled(ahead)} ahead until it has caught up"
+            text = (
+                f"events are dated {spelled(ahead)} ahead of this machine's clock, and times never go back; that stays "
+                "until nothing was watched for so long"
+            )
             self._notes(Note("clock", text, "warning", {"seconds": round(ahead, 1)}))
         self._is_ahead = ahead > SAME_CLOCK
 

@@ -190,7 +190,10 @@ class Detector:
 
     @cached_property
     def scores_digest(self) -> str:
-        """sha256 of all that its scores depend on, and of what is kept of its shots: the same over any threshold."""
+        """sha256 of what its scores depend on, and of what is kept of its shots.
+
+        The same over any threshold, and whatever is left out of its memory bank.
+        """
         bank = None if self.bank is None else replace(self.bank, left_out=())
         return replace(self, threshold=0.0, promise=_NO_PROMISE, own=OwnFootage(), is_chosen=False, bank=bank).digest
 
@@ -500,7 +503,17 @@ def _bundle(detector: Detector) -> Bundle:
         is_chosen=detector.is_chosen,
     )
     pictures = {f"pictures/{number:03d}.jpg": picture for number, picture in enumerate(detector.pictures)}
-    return Bundle(_flat(detector), facts.model_dump(mode="json"), pictures)
+    return Bundle(_flat(detector), _dumped(facts), pictures)
+
+
+def _dumped(facts: _Facts) -> dict[str, Any]:
+    """As JSON has it, without what was added to format 8 where it is as it always was: a digest stays what it is."""
+    found: dict[str, Any] = facts.model_dump(mode="json")
+    for noted in (found, *found["confirmed"]):
+        for name, usual in (("is_chosen", False), ("seen", None), ("light", None), ("is_lasting", True)):
+            if noted.get(name, usual) == usual:
+                noted.pop(name, None)
+    return found
 
 
 def _of_bank(bank: MemoryBank) -> _BankFacts:

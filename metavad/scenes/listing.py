@@ -57,7 +57,7 @@ _PICTURES = IMAGE_SUFFIXES | {".avif", ".heic", ".heif", ".jfif", ".jp2", ".jxl"
 _DENSE = 2
 """Names count in hexadecimal where less than so many numbers fall on each of them."""
 _LETTERS, _DIGITS = frozenset("abcdef"), frozenset("0123456789")
-_SECONDS = re.compile(r"(.*?)(\d{9,}\.\d+)")
+_SECONDS = re.compile(r"(.*?)(?<!\d)(\d{10}\.\d+)")
 """A time in seconds since 1970, and what stands before it."""
 
 natural = natsort_keygen(alg=ns.IGNORECASE)
@@ -93,7 +93,7 @@ def in_seconds(stems: Sequence[str]) -> list[Decimal]:
 
     Of names that do not, nothing; what all of them begin with does not count.
 
-    >>> in_seconds(["a1700000000.5", "a1700000000.4412"]), in_seconds(["1.9", "1.10"])
+    >>> in_seconds(["a1700000000.5", "a1700000000.4412"]), in_seconds(["20240517103059.9", "20240517103059.10"])
     ([Decimal('1700000000.5'), Decimal('1700000000.4412')], [])
     """
     found = [match for stem in stems if (match := _SECONDS.fullmatch(stem))]

@@ -71,12 +71,23 @@ def test_a_map_that_knows_the_place_is_perfect_and_one_beside_it_is_not(scene):
         assert found == pytest.approx(expected)
 
 
-def test_each_video_has_a_size_of_its_own(scene):
-    """One camera, recorded larger for a while: its maps are the same, its boxes are not."""
+def test_boxes_of_a_video_are_of_its_own_size(scene):
+    """One camera, recorded twice as large for a while: its maps are the same, its boxes are not."""
+    write_video(scene.root / "test" / "b.mp4", range(10), size=(48, 64))
+    for number, mask in enumerate(masks(10)):
+        write_image(scene.root / "masks" / "b" / f"{number:03d}.png", np.kron(mask, np.ones((2, 2), np.uint8)))
+    labels = np.zeros(10, np.uint8)
+    labels[slice(*ABNORMAL)] = 1
+    np.save(scene.root / "labels" / "b.npy", labels)
     at = {video.name: np.array([0, 2, 4, 6, 8]) for video in scene.test}
-    sizes = {"a": SIZE, "b": (48, 64), "c": SIZE}
-    drawn = region_truth_of(scene, truth(scene), at, (6, 8), sizes)
-    assert {name: video.size for name, video in drawn.videos.items()} == sizes
+    drawn = region_truth_of(scene, truth(scene), at, (6, 8), {"a": SIZE, "b": (48, 64), "c": SIZE})
+
+    def figures(sizes):
+        boxes = {name: detect(maps(), size) for name, size in sizes.items()}
+        return region_figures(drawn, {name: rows[rows[:, 5] > 1] for name, rows in boxes.items()})
+
+    assert figures({name: video.size for name, video in drawn.videos.items()}) == pytest.approx((1.0, 1.0))
+    assert figures(dict.fromkeys(drawn.videos, SIZE))[0] < 0.8
 
 
 def test_videos_in_which_nobody_drew_do_not_count(scene):

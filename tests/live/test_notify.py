@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from metavad.cli.watch import note_left
 from metavad.errors import UsageError
 from metavad.live.index import Index
 from metavad.live.notify import Notifier, target_of
@@ -172,17 +173,36 @@ def test_a_program_that_hangs_is_tried_no_further(tmp_path, clock, monkeypatch):
     assert troubles == [(target.name, "did not end within 0.2 s")]
 
 
-def test_another_password_is_no_other_target_and_who_is_gone_is_named(tmp_path):
+def test_another_password_is_no_other_target():
     one, other = (target_of(f"https://user:{word}@example.org/alarm") for word in ("old", "new"))
     assert one.name == other.name
     assert target_of("https://user:old@example.org/else").name != one.name
-    troubles = []
+
+
+def test_what_waits_is_due_when_it_begins_and_a_clock_that_is_set_back_holds_nothing(tmp_path, clock):
+    with serving(Server(503)) as server:
+        target = target_of(server.url)
+        with given(tmp_path, target, "a") as index:
+            notifier = Notifier(tmp_path, [target], now=clock)
+            assert notifier.deliver(index) == 0
+            clock.now -= 3600
+            assert notifier.deliver(index) == 0
+            index.put_message(target.name, "b", {"key": "b"}, clock.now)
+            assert notifier.deliver(index) == 1
+        with Notifier(tmp_path, [target], now=clock):
+            pass
+    assert [key for key, _, _, code in server.came if code == 200] == ["b", "a"]
+
+
+def test_who_is_not_named_any_more_is_reported_at_the_start(tmp_path):
     given(tmp_path, target_of("https://example.org/before"), "a", "b").close()
-    with Notifier(tmp_path, [], on_trouble=lambda *each: troubles.append(each)):
-        pass
-    ((name, why),) = troubles
-    assert name.startswith("https://example.org-")
-    assert why == "is not named any more, and 2 messages wait for it"
+    notes = []
+    note_left(tmp_path, {"other"}, notes.append)
+    (note,) = notes
+    assert note.text.startswith("https://example.org-")
+    assert "2 messages wait for it, and it is not named any more" in note.text
+    note_left(tmp_path / "new", set(), notes.append)
+    assert len(notes) == 1
 
 
 @pytest.mark.parametrize("text", ["https://user:pa/ss@host/x", "mqtt://user:pa/ss@broker/topic", "https://host:99999/"])

@@ -82,6 +82,12 @@ def test_frames_named_by_fractions_of_a_second_are_in_the_order_of_time(tmp_path
     assert not probe(scene_of_files([tmp_path], fps=5).normal[0]).warnings
 
 
+def test_frames_named_by_date_and_counter_are_in_the_order_of_these(tmp_path):
+    names = [f"20231114221320.{number}" for number in (1, 2, 10, 11)]
+    touch(tmp_path, *(f"{name}.png" for name in names))
+    assert [path.stem for path in frame_files(tmp_path)] == names
+
+
 def test_a_folder_of_one_picture_is_reported(tmp_path):
     write_frames(tmp_path / "clip", 1)
     with pytest.warns(FootageWarning, match=r"holds a single picture \(000\.png\)"):

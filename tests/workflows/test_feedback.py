@@ -1,5 +1,6 @@
 """Corrections: a false alarm that comes again and again goes, confirmed events stay, and versions are whole."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -233,6 +234,16 @@ def test_a_shot_lasts_as_long_as_it_does_whatever_the_rate_of_its_video(correcte
     lasting = {number in found.corrections: found.lasts(number) for number in range(len(found.shots))}
     assert lasting[True] == pytest.approx(0.8, abs=0.05)
     assert lasting[False] == pytest.approx(0.4)
+
+
+def test_what_is_as_it_always_was_is_not_written(detector, confirmed, tmp_path):
+    """The digest of a detector from before there was a choice, or a light, is the same."""
+    save_detector(tmp_path / "plain", confirmed.with_alarms_per_day(10))
+    facts = json.loads((tmp_path / "plain" / "detector.json").read_text())
+    assert "is_chosen" not in str(facts)
+    assert "'light'" not in str(facts)
+    save_detector(tmp_path / "chosen", detector)
+    assert "is_chosen" in (tmp_path / "chosen" / "detector.json").read_text()
 
 
 def test_a_threshold_that_somebody_chose_stays(detector, tmp_path):
