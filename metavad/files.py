@@ -39,7 +39,17 @@ _LONGEST = 180  # bytes: systems take 255, and what is written beside adds some
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place once the block ends without an error."""
+    """A temporary path beside ``path`` that takes its place once the block ends without an error.
+
+    Where that is a link, the file that it leads to; into a device or a pipe, it is written at the end.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with tempfile.TemporaryDirectory() as folder:
+            beside = Path(folder) / f"written{path.suffix}"
+            yield beside
+            path.write_bytes(beside.read_bytes())
+        return
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     with _parents_of(path), full_disk_named(path):
         _sweep(path, path.suffix)
         handle, name = tempfile.mkstemp(prefix=_UNFINISHED, suffix=path.suffix, dir=path.parent)

@@ -5,6 +5,7 @@
 """
 
 import json
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -242,6 +243,7 @@ class RichProgress(_Display):
             Left(),
             TextColumn("{task.fields[note]}", style="dim", markup=False),
             console=self._console,
+            redirect_stdout=sys.stdout.isatty(),  # else what is said would not reach the file that it is to go to
         )
 
 

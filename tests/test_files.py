@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,23 @@ def test_a_file_is_whole_or_not_there(tmp_path):
         raise RuntimeError
     assert (tmp_path / "deep" / "a.txt").read_text() == "one"
     assert names(tmp_path / "deep") == ["a.txt"]
+
+
+def test_a_link_stays_one_and_a_pipe_is_written_into(tmp_path):
+    (tmp_path / "file").write_text("one")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write_text(tmp_path / "link", "two")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "two"
+    os.mkfifo(tmp_path / "pipe")
+    got = list[str]()
+    reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    write_text(tmp_path / "pipe", "three")
+    reader.join(10)
+    assert got == ["three"]
+    assert (tmp_path / "pipe").is_fifo()
+    assert names(tmp_path) == ["file", "link", "pipe"]
 
 
 def test_folders_that_were_made_for_nothing_go(tmp_path):

@@ -200,6 +200,9 @@ def _scenes(
         raise UsageError("expected --target or --normal, found both or neither; see `metavad adapt --help`")
     if target is None:
         return (scene_of_files(normal or (), name, fps),)
+    for option, value in (("--fps", fps), ("--name", name)):
+        if value is not None:
+            raise UsageError(f"{option}: expected --normal with it, found --target, whose suite says that")
     return select_scenes(target, data, role="meta-test")
 
 

@@ -91,6 +91,7 @@ def benchmark(
     check_figures(figures)
     meter, quiet = progress_of(progress), style != "table"
     if reproduce is not None:
+        _only_reproduce(target=target, json=json_file, html=html, plots=plots, scores=scores, paper_protocol=paper)
         _reproduce(reproduce, given, meter)
         return
     asked = _Asked(numbers(shots, "--shots"), draws, _methods(methods), seed, shot_frames, paper)
@@ -237,6 +238,16 @@ def _refuse(suite: str, **given: Any) -> None:
         if value:
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option}: expected cameras, found the classes of {suite}; leave it out, or use --json")
+
+
+def _only_reproduce(**given: Any) -> None:
+    """What a record that is run again has no use for."""
+    from metavad.errors import UsageError
+
+    for name, value in given.items():
+        if value:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option}: expected no such option beside --reproduce, which compares with its record")
 
 
 def _check_style(style: str) -> None:

@@ -132,7 +132,7 @@ def _find(base: "Base", scene: "Scene", video: "Video", out: Path, store: "Store
     from metavad.progress import SILENT
     from metavad.workflows.few_shot import adapt
 
-    place = out / "detector"
+    place = out / f"detector-{folder_name(scene.name)}"  # of another --seed it is another camera's
     if not place.exists():
         made = adapt(base, scene, shots=SHOTS, alarms_per_day=ALARMS, store=store, progress=progress)
         save_detector(place, made)

@@ -53,7 +53,8 @@ def rollback(
 
     before, known = current(detector), history(detector)
     target = known[before - 1].after if to is None else to
-    load_detector(detector, version=target or 1)  # what is damaged is not put to use
+    if 1 <= (target or 1) <= len(known):  # else rollback says so
+        load_detector(detector, version=target or 1)  # what is damaged is not put to use
     used = rollback(detector, to)
     found = load_detector(detector)
     say(f"version {used.number} is in use, {len(found.shots)} clips, threshold {found.threshold:.2f}")

@@ -82,6 +82,7 @@ def events(
             _list(index, folder, threshold, json, csv, _Filter(since, until, camera, score, place, time_zone))
         return
     given = {"--since": since, "--until": until, "--camera": camera, "--score": score, "--place": place, "--csv": csv}
+    given["--time-zone"] = time_zone
     if not (folder / "scores.csv").is_file() and not any(folder.glob("*/scores.csv")):
         raise OutputError(
             f"{folder}: expected what `metavad watch` or `metavad score` wrote, found neither {INDEX} nor scores.csv; "
@@ -201,13 +202,22 @@ def _time(text: str | None, option: str, zone: tzinfo | None) -> float | None:
     except ValueError:
         try:
             found = datetime.now().astimezone() - timedelta(seconds=length(text, option))
-        except UsageError:
-            raise UsageError(
-                f"{option}: expected a time such as 2026-05-28T18:00, or a length such as 24h, found {text[:80]!r}"
-            ) from None
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=zone) if zone is not None else found.astimezone()
-    return found.timestamp()
+        except (UsageError, OverflowError):
+            raise _no_time(text, option) from None
+    try:
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=zone) if zone is not None else found.astimezone()
+        return found.timestamp()
+    except (ValueError, OverflowError):  # of years that the machine's clock does not know
+        raise _no_time(text, option) from None
+
+
+def _no_time(text: str, option: str) -> Exception:
+    from metavad.errors import UsageError
+
+    return UsageError(
+        f"{option}: expected a time such as 2026-05-28T18:00, or a length such as 24h, found {text[:80]!r}"
+    )
 
 
 def _list(
@@ -223,6 +233,8 @@ def _list(
     camera, cameras = asked.camera, index.cameras()
     if camera is not None and camera not in cameras:
         raise UsageError(f"--camera: expected one that was watched, found {camera!r}; {nearest(camera, cameras)}")
+    if (asked.since, asked.until) != (None, None) and "utc" not in index.clocks().values():
+        raise UsageError("--since, --until: expected a camera, found a file, whose events have no date; leave it out")
     if threshold is None:
         found = index.events(camera=camera, since=asked.since, until=asked.until)
     else:

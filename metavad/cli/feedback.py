@@ -131,6 +131,9 @@ def _found(text: str, detector: Path | None) -> _Event:
     folder, number = _named(text)
     if (folder / WATCHED).is_file():
         return _of_watched(folder, number, detector)
+    import warnings
+
+    from metavad.errors import FootageWarning, OutputError
     from metavad.scoring.event_clip import clips_of_scores, results_beside
 
     clips, record = clips_of_scores(folder)
@@ -138,7 +141,11 @@ def _found(text: str, detector: Path | None) -> _Event:
     place, digests = _detector_of(record.detector, detector)
     alarms: list[EventClip] = []
     for other in results_beside(folder, DAY):
-        each, written = clips_of_scores(other)
+        try:
+            each, written = clips_of_scores(other)
+        except OutputError as error:  # of another video: it is no reason not to correct this one
+            warnings.warn(f"{error}; its alarms are not looked at again", FootageWarning, stacklevel=2)
+            continue
         alarms += each if written.detector in digests else []
     return _Event(clip, place, tuple(alarms))
 

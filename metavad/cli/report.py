@@ -60,6 +60,7 @@ def report(
     from metavad.benchmark.merging import merged, narrowed
     from metavad.benchmark.record import BenchmarkRecord, read_record
     from metavad.cli.tables import check_figures, names, print_tables, write_plots
+    from metavad.errors import UsageError
     from metavad.recognition.record import RecognitionRecord
 
     chosen = _style(style, out)
@@ -69,6 +70,9 @@ def report(
     cameras = [(name, record) for name, record in read if isinstance(record, BenchmarkRecord)]
     classes = [(name, record) for name, record in read if isinstance(record, RecognitionRecord)]
     if classes:
+        for option, value in (("--methods", methods), ("--shots", shots)):
+            if value:
+                raise UsageError(f"{option}: expected a record of cameras, found classes; leave it out")
         _of_classes(classes, [name for name, _ in read], chosen, out, plots)
         return
     record = narrowed(merged(cameras), methods=names(methods or ""), shots=wanted)

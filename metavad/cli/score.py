@@ -93,6 +93,7 @@ def score(
     where, reporter = device_named(device), progress_of(progress)
     _check_paths(videos)
     from metavad.errors import VideoError
+    from metavad.files import claimed
     from metavad.normality.detector import load_detector
     from metavad.report.scores_page import write_scores_page
     from metavad.scenes.cache import Store
@@ -111,7 +112,8 @@ def score(
         if consecutive and start_time is not None and "%" not in start_time:
             starts = _from_the_first(starts, clocks.begins)
         score_videos(found, starts, out, clocks=clocks, annotate=video, jobs=jobs, progress=reporter)
-        write_scores_page(out / PAGE, folders_of_scores(out))
+        with claimed(out / PAGE, wait=True):  # another command may score beside this one
+            write_scores_page(out / PAGE, folders_of_scores(out))
         say(f"Open {out / PAGE}: the score over time, and all events.")
     if wrong:
         raise VideoError(
@@ -194,7 +196,7 @@ def score_videos(
     from metavad.files import folder_name
     from metavad.progress import SILENT, along
     from metavad.scoring.annotated import check_encoder
-    from metavad.scoring.results import ANNOTATED, check_place, result_of
+    from metavad.scoring.results import ANNOTATED, OtherDetectorError, check_place, result_of
     from metavad.scoring.stream import check_video
     from metavad.side_by_side import side_by_side
 
@@ -203,7 +205,18 @@ def score_videos(
     places = {video: out / folder_name(video.name) for video in starts}
     pasts = {video: () if clocks is None or found.bank is None else clocks.past(video, 0) for video in starts}
     results = {video: result_of(found, video, start, pasts[video]) for video, start in starts.items()}
-    left = [video for video, result in results.items() if not check_place(places[video], result)]
+    left, kept = list["Video"](), dict["Video", OtherDetectorError]()
+    for video, result in results.items():
+        try:
+            if not check_place(places[video], result):
+                left.append(video)
+        except OtherDetectorError as error:
+            kept[video] = error
+    if kept and not left:
+        raise next(iter(kept.values()))
+    starts = {video: start for video, start in starts.items() if video not in kept}
+    for video in kept:
+        say(f"{video.name}: scored before, by another detector, version or threshold; it stays as it is")
     for video in along(progress, "Looking at the videos", left):  # a wrong one is said before the first is scored
         check_video(found, video)
     again = [video for video in starts if annotate and video not in left and not (places[video] / ANNOTATED).is_file()]

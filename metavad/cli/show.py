@@ -40,6 +40,8 @@ def show(
 
     if what not in KINDS:
         raise UsageError(f"show: expected {', '.join(KINDS)}, found {what!r}; {nearest(what, KINDS)}")
+    if out is not None and (name is None or what not in ("configs", "suites")):
+        raise UsageError("--out: expected the name of one of the configs or suites to copy, found none")
     if what == "base":
         _show_base(Path(name) if name is not None else base)
     elif what == "algorithms":

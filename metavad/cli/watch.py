@@ -103,6 +103,7 @@ def watch(
     from metavad.cli.threshold import moved_to
     from metavad.errors import UsageError
     from metavad.files import claimed
+    from metavad.live.health import Health
     from metavad.live.sources import source_of
 
     where = device_named(device)
@@ -111,8 +112,10 @@ def watch(
     notes, found = _notes(log, camera), source_of(source, fast=fast)
     if keep is not None and found.clock == "file":
         raise UsageError(f"--keep: expected a camera, found {found.name}, whose events have no date; leave it out")
+    _check(alarms_per_day, threshold, shots)
+    health = Health(camera)
     out.mkdir(parents=True, exist_ok=True)
-    with claimed(out / "watch"), _stopping() as stopped:
+    with claimed(out / "watch"), _stopping() as stopped, _served(health, metrics, notes):
         since = None
         if commission is not None:
             wanted = length(commission, "--commission")
@@ -127,9 +130,40 @@ def watch(
                 return telling.ignoring(moved_to(load_detector(detector).on(where), alarms_per_day, threshold))
 
             latest, opened = LatestDetector(detector, load), load()
-            _watch(found, opened, latest, out, camera, since, telling, notes, metrics, stopped, conditions=conditions)
+            _watch(found, opened, latest, out, since, telling, notes, health, stopped, conditions=conditions)
     if stopped.signal is not None:
         raise Interrupted("stopped; all is written, and the same command goes on", 128 + stopped.signal)
+
+
+def _check(alarms_per_day: float | None, threshold: float | None, shots: int) -> None:
+    """Raises :class:`UsageError` for what would be refused only after the commission."""
+    from metavad.errors import UsageError
+    from metavad.normality.threshold import check_alarms
+
+    if alarms_per_day is not None:
+        check_alarms(alarms_per_day)
+        if threshold is not None:
+            raise UsageError("expected --alarms-per-day or --threshold, found both")
+    if threshold is not None and not math.isfinite(threshold):
+        raise UsageError(f"--threshold: expected a score, found {threshold:g}")
+    if shots < 1:
+        raise UsageError(f"--shots: expected a number of clips from 1 on, found {shots}")
+
+
+@contextmanager
+def _served(health: "Health", metrics: str | None, notes: "Notes") -> Iterator[None]:
+    """Serve metrics meanwhile, where they are asked for."""
+    from metavad.live.health import Note, serve_metrics
+
+    if metrics is None:
+        yield
+        return
+    end, port = serve_metrics(health, metrics)
+    notes(Note("metrics", f"metrics at port {port}", facts={"port": port}))
+    try:
+        yield
+    finally:
+        end()
 
 
 def _commission(
@@ -184,25 +218,20 @@ def _watch(
     detector: "Detector",
     latest: "LatestDetector",
     out: Path,
-    camera: str,
     since: float | None,
     telling: "Telling",
     notes: "Notes",
-    metrics: str | None,
+    health: "Health",
     stopped: "_Stopped",
     *,
     conditions: bool,
 ) -> None:
     from metavad.live.conditions import PictureConditions
-    from metavad.live.health import Health, Note, serve_metrics
+    from metavad.live.health import Note
     from metavad.live.watch import Watch
 
-    health = Health(camera)
+    camera = health.camera
     with ExitStack() as stack:
-        if metrics is not None:
-            end, port = serve_metrics(health, metrics)
-            stack.callback(end)
-            notes(Note("metrics", f"metrics at port {port}", facts={"port": port}))
         wake = stack.enter_context(_notifying(out, telling, notes))
         sink = _store(detector, source, out, camera, telling, wake, notes)
         stack.callback(sink.close)

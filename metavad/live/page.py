@@ -86,7 +86,8 @@ def when(seconds: float, clock: Clock, zone: tzinfo | None = None) -> str:
     """
     spelled = spelled_time(seconds, clock, zone)
     if isinstance(spelled, float):
-        return f"{int(spelled // 60)}:{spelled % 60:04.1f}"
+        tenths = round(10 * spelled)
+        return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
     return datetime.fromisoformat(spelled).strftime("%Y-%m-%d %H:%M:%S")
 
 

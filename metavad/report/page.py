@@ -44,7 +44,8 @@ _ID = re.compile(r' id="([^"]*)"')
 def headline(record: BenchmarkRecord) -> str:
     """What was done and what it gained over zero-shot, in one sentence of what the record says."""
     grid = pivot(record)
-    cameras = len([scene for scene, _ in grid.groups if scene != MEAN])
+    every = len([scene for scene, _ in grid.groups if scene != MEAN])
+    cameras = grid.averaged if every > 1 else every
     whose = f"{cameras} new cameras" if cameras > 1 else f"the camera {grid.groups[0][0]}"
     best, before = _final(grid, PROPOSED), _final(grid, "zero-shot")
     if best is None or before is None:

@@ -408,7 +408,7 @@ def _relative(path: Path, folder: Path) -> str | None:
         found = Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
     except ValueError:  # another drive
         found = path.absolute().as_posix()
-    return found if found.isprintable() else None
+    return found if _is_text(found) else None
 
 
 def _recorded(
@@ -547,6 +547,10 @@ def _again(event: Event, before: Sequence[EventRecord], start: datetime | None) 
     return EventRecord.model_validate(rounded | nothing | {"time": time})
 
 
+class OtherDetectorError(OutputError):
+    """A folder holds scores of the same video by another detector, or by another version or threshold of it."""
+
+
 def check_place(place: Path, result: Result) -> bool:
     """Whether a folder holds this very result already; raises :class:`OutputError` where it holds anything else.
 
@@ -560,7 +564,8 @@ def check_place(place: Path, result: Result) -> bool:
         raise OutputError(f"{place}: expected a free place for scores, found something; name another --out") from None
     if found.model_copy(update={"path": result.path, "before": result.before}) != result:
         what = next(name for name in Result.model_fields if getattr(found, name) != getattr(result, name))
-        raise OutputError(
+        kind = OtherDetectorError if what == "detector" else OutputError
+        raise kind(
             f"{place}: expected a free place for scores, found those of another {_OTHER[what]}; name another --out"
         )
     if gone := [name for name in _WRITTEN if not (place / name).is_file()]:
@@ -577,7 +582,7 @@ _WRITTEN = ("scores.csv", "events.json", "timeline.png")
 
 _OTHER = {
     "metavad": "version of metavad",
-    "detector": "detector",
+    "detector": "detector, version or threshold",
     "fps": "--fps",
     "video": "video of this name",
     "start_time": "start time",

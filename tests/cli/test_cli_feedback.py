@@ -108,6 +108,30 @@ def test_an_event_over_another_threshold_finds_its_detector(metavad, copy, site,
     assert "of the last day's" in done.out
 
 
+def test_scores_beside_it_that_say_nothing_are_left_out(metavad, copy, base):
+    shutil.copytree(copy / "scores" / "monday", copy / "scores" / "sunday")
+    result = json.loads((copy / "scores" / "sunday" / "result.json").read_text())
+    (copy / "scores" / "sunday" / "result.json").write_text(json.dumps({**result, "path": ""}))
+    corrected = metavad("feedback", "scores/monday:1", "--normal", *base)
+    assert corrected.code == 0, corrected.err
+    assert "sunday: expected scores that name their video, found none" in corrected.err
+    assert "of the last day's 3 alarms" in corrected.out
+
+
+def test_a_new_video_is_scored_beside_one_of_the_version_before(metavad, copy, site):
+    assert metavad("threshold", "detectors/lobby", "--threshold", 5.0).code == 0
+    given = ["--detector", "detectors/lobby", "--out", "scores"]
+    videos = {path.stem: path for path in site.rglob("*.mkv")}
+    alone = metavad("score", videos["monday"], *given)
+    assert (alone.code, "another detector, version or threshold" in alone.line) == (1, True)
+    before = (copy / "scores/monday/events.json").read_bytes()
+    both = metavad("score", videos["monday"], videos["tuesday"], *given)
+    assert both.code == 0, both.err
+    assert "monday: scored before, by another detector, version or threshold; it stays as it is" in both.out
+    assert (copy / "scores/monday/events.json").read_bytes() == before
+    assert (copy / "scores/tuesday/events.json").is_file()
+
+
 def test_an_event_below_the_threshold_may_be_confirmed(metavad, copy, base):
     """It alarmed by another threshold; nothing is lost."""
     assert metavad("threshold", "detectors/lobby", "--threshold", 1000).code == 0
@@ -163,7 +187,7 @@ def test_the_base_and_the_detector_are_named_where_they_are_not_found(metavad, c
 
 
 def test_rollback_refuses(metavad, copy):
-    for given, message in (([], "found the first one in use"), (["--to", 7], "found none")):
+    for given, message in (([], "found the first one in use"), (["--to", 7], "expected a version from 1 to 1, found 7")):
         result = metavad("detector", "rollback", "detectors/lobby", *given)
         assert result.code in (1, 2)
         assert message in result.line

@@ -102,6 +102,7 @@ def rewritten(path, record, **changes):
         (["lawn.json", "--format", "html"], 2, "expected --out FILE"),
         (["classes.json", "lawn.json"], 2, "classes.json: expected a record of cameras to merge with lawn.json"),
         (["classes.json", "--plots", "plots"], 2, "expected cameras for a page or plots"),
+        (["classes.json", "--shots", "5"], 2, "--shots: expected a record of cameras, found classes"),
     ],
 )
 def test_refused_with_nothing_written(metavad, records, tmp_path, arguments, code, message):

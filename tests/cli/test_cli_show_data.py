@@ -66,6 +66,13 @@ def test_show_refuses(metavad, what, message):
     assert (result.code, message in result.line) == (2, True)
 
 
+@pytest.mark.parametrize("words", [["algorithms", "maml"], ["experts"], ["suites"]])
+def test_only_what_is_a_file_is_copied(metavad, tmp_path, words):
+    result = metavad("show", *words, "--out", "x")
+    assert (result.code, "--out: expected the name of one of the configs or suites" in result.line) == (2, True)
+    assert not (tmp_path / "x").exists()
+
+
 def test_synthesize_check_and_a_taken_folder(metavad, tmp_path):
     made = metavad("data", "synthesize", "--scenes", 1, "--size", "tiny", "--out", "site", "--seed", 5)
     assert made.code == 0, made.err

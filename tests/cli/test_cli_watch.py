@@ -79,6 +79,13 @@ def test_a_stop_by_a_supervisor_ends_it_in_good_order(site, tmp_path):
         (["today.mkv", "--log", "xml"], 2, "--log: expected a known kind, found 'xml'"),
         (["today.mkv", "--metrics", "x"], 2, "--metrics x: expected a port"),
         (["today.mkv", "--commission", "long"], 2, "--commission: expected a length such as"),
+        (
+            ["today.mkv", "--commission", "1h", "--alarms-per-day", "0"],
+            2,
+            "--alarms-per-day: expected a number above 0",
+        ),
+        (["today.mkv", "--commission", "1h", "--shots", "-5"], 2, "--shots: expected a number of clips from 1 on"),
+        (["today.mkv", "--alarms-per-day", "3", "--threshold", "4"], 2, "expected --alarms-per-day or --threshold"),
         (["today.mkv", "--detector", "none"], 1, "none: expected a detector"),
     ],
 )

@@ -138,6 +138,8 @@ def test_the_events_are_those_of_the_scores(watched, threshold):
     [
         (["--camera", "lobbi"], "did you mean 'lobby'"),
         (["--since", "yesterday"], "--since: expected a time"),
+        (["--since", "0001-01-01"], "--since: expected a time"),
+        (["--since", "99999999h"], "--since: expected a time"),
         (["--place", "botom left"], "did you mean 'bottom left'"),
         (["--place", "0,0 2,2"], "three corners or more"),
         (["--score", "nan"], "expected a score"),
@@ -154,6 +156,15 @@ def test_filters_are_for_what_was_watched(metavad, tmp_path):
     (tmp_path / "scores" / "scores.csv").write_text("frame,seconds,score,alarm\n")
     code, _, err = metavad("events", "scores", "--threshold", 3, "--camera", "lobby")
     assert (code, "--camera: expected a folder of `metavad watch`" in err) == (2, True)
+    code, _, err = metavad("events", "scores", "--time-zone", "Europe/Berlin")
+    assert (code, "--time-zone: expected a folder of `metavad watch`" in err) == (2, True)
+
+
+def test_a_file_has_no_dates_to_ask_for(metavad, tmp_path):
+    with Index(tmp_path / "out", make=True) as index:
+        index.begin(Session("lobby", "file", "d", 1.0, 1.0, 300.0))
+    code, _, err = metavad("events", tmp_path / "out", "--since", "24h")
+    assert (code, "expected a camera, found a file, whose events have no date" in err) == (2, True)
 
 
 def test_the_page_has_pictures_and_clips_and_acts_on_no_name(watched):
@@ -168,6 +179,7 @@ def test_the_page_has_pictures_and_clips_and_acts_on_no_name(watched):
 
 def test_times_of_a_file_are_seconds_in_it():
     assert when(3725.04, "file") == "62:05.0"
+    assert when(59.98, "file") == "1:00.0"
 
 
 def test_a_folder_of_a_newer_form_is_one_line(metavad, watched, tmp_path):
