@@ -187,7 +187,7 @@ def test_the_base_and_the_detector_are_named_where_they_are_not_found(metavad, c
 
 
 def test_rollback_refuses(metavad, copy):
-    for given, message in (([], "found the first one in use"), (["--to", 7], "expected a version from 1 to 1, found 7")):
+    for given, message in (([], "found the first one in use"), (["--to", 7], "a version from 1 to 1, found 7")):
         result = metavad("detector", "rollback", "detectors/lobby", *given)
         assert result.code in (1, 2)
         assert message in result.line
