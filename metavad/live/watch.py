@@ -173,7 +173,7 @@ class Watch:
         self._longest_wait, self._arrived = 0.0, math.inf
         self._latest = latest
         self._version: Detector | None = None
-        self._is_unsaved = self._is_ahead = False
+        self._is_unsaved = self._is_dated_late = False
         self._stop = Flag()
 
     def stop(self) -> None:
@@ -257,14 +257,14 @@ class Watch:
         """Times never go back: where they are ahead of this machine's clock, that is said, once."""
         if not self._source.is_live or self._source.is_dated:
             return
-        ahead = seconds - time.time()
-        if ahead > SAME_CLOCK and not self._is_ahead:
+        late = seconds - time.time()
+        if late > SAME_CLOCK and not self._is_dated_late:
             text = (
-                f"events are dated {spelled(ahead)} ahead of this machine's clock, and times never go back; that stays "
+                f"events are dated {spelled(late)} ahead of this machine's clock, and times never go back; that stays "
                 "until nothing was watched for so long"
             )
-            self._notes(Note("clock", text, "warning", {"seconds": round(ahead, 1)}))
-        self._is_ahead = ahead > SAME_CLOCK
+            self._notes(Note("clock", text, "warning", {"seconds": round(late, 1)}))
+        self._is_dated_late = late > SAME_CLOCK
 
     def _note_unknown_light(self, seconds: float) -> None:
         """No normal footage showed the light from then on."""

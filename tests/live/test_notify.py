@@ -139,7 +139,7 @@ def test_what_comes_while_a_target_is_away_does_not_overtake_what_waits(tmp_path
     assert [key for key, _, _, code in server.came if code == 200] == ["began", "ended"]
 
 
-def test_a_name_in_any_letters_is_told(tmp_path, clock):
+def test_a_name_in_any_letters_is_delivered(tmp_path, clock):
     with serving(Server()) as server:
         target = target_of(server.url)
         with given(tmp_path, target, "入口/1/began") as index:

@@ -292,7 +292,7 @@ def test_what_a_killed_process_has_kept_is_not_scored_again(detector, long, tmp_
     assert (health.refused, health.frames) == (50, 150)
 
 
-def test_a_state_that_cannot_be_written_stops_nothing_and_is_said_once(detector, long, tmp_path, monkeypatch):
+def test_a_state_that_cannot_be_written_stops_nothing_and_is_noted_once(detector, long, tmp_path, monkeypatch):
     def full(*_):
         raise FullDiskError("state.json: the disk is full")
 

@@ -285,7 +285,7 @@ def test_one_occasion_may_have_many_peaks(model):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_of_short_footage_a_moment_is_not_all_of_it(model, seed):
+def test_of_short_footage_a_cluster_is_not_all_of_it(model, seed):
     """Two minutes of one video, neighbours alike."""
     noise = np.random.default_rng(seed).exponential(1.0, 100)
     own = one_video(np.convolve(noise, [0.4, 0.3, 0.2, 0.1])[:86])
