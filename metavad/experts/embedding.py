@@ -1,6 +1,7 @@
 """What a space-time network makes of the last moments: does this camera's autoencoder know it, was it shown?"""
 
 import copy
+import math
 from typing import ClassVar
 
 import torch
@@ -44,6 +45,8 @@ class _OfClips(Expert):
     def loss(self, sample: Sample, memory: Memory) -> Tensor:
         """Mean over known ticks; of many, every n-th counts."""
         step = max(1, sample.seconds.numel() // self.settings.draws)
+        while math.gcd(step, sample.seconds.shape[1]) > 1:  # else only some ticks of each clip would count
+            step -= 1
         values = self.strangeness(sample["embeddings"][..., 0, 0].flatten(0, 1)[::step], memory)
         weight = self.known(sample).to(values).flatten()[::step]
         loss: Tensor = (values * weight).sum() / weight.sum().clamp_min(1e-6)

@@ -13,7 +13,9 @@ from metavad.types import FloatArray, IntArray, intersection_over_union
 __all__ = ["Follower"]
 
 FORGOTTEN = 0.5
-"""Seconds after which a track that was not seen again is over."""
+"""Seconds after which a track that was not seen again is over, where ticks are not further apart."""
+SLACK = 1.5
+"""Of the time between two ticks, after which it is over where they are."""
 REACH = 1.0
 """Distance of centres, in diagonals of the larger box, beyond which two boxes are never the same."""
 STAYED = 0.25
@@ -41,6 +43,7 @@ class Follower:
     slots: int
     _tracks: list[_Track] = field(default_factory=list)
     _next: int = 1
+    _last: float | None = None
 
     def step(self, boxes: FloatArray, seconds: float) -> tuple[IntArray, IntArray, FloatArray]:
         """Boxes (M, 4) as x0, y0, x1, y1 of one tick, M <= slots, the most important first.
@@ -48,7 +51,9 @@ class Follower:
         Gives for each box its slot (M,), its track's number (M,) from 1 on, and the seconds (M,) for which it has
         stood where it is.
         """
-        self._tracks = [track for track in self._tracks if seconds - track.seen <= FORGOTTEN]
+        apart, self._last = 0.0 if self._last is None else seconds - self._last, seconds
+        forgotten = max(FORGOTTEN, SLACK * apart)
+        self._tracks = [track for track in self._tracks if seconds - track.seen <= forgotten]
         found = self._matched(boxes)
         kept = {id(track) for track in found.values()}
         waiting = [track for track in self._tracks if id(track) not in kept]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -37,8 +37,13 @@ class Options(TypedDict, total=False):
 def joint_train(
     experts: ExpertSet, episodes: Episodes, resolve: Resolve, config: Config, **options: Unpack[Options]
 ) -> Iterator[MetaStep]:
-    """Train one model for all scenes on the clips of the same episodes, ``meta.control_steps`` long."""
-    change = {"algorithm": "joint", "outer_steps": config.meta.control_steps, "separation": 0.0}
+    """Train one model for all scenes on the clips of the same episodes, ``meta.control_steps`` long.
+
+    learn2learn has nothing for that: the default engine computes it.
+    """
+    change: dict[str, Any] = {"algorithm": "joint", "outer_steps": config.meta.control_steps, "separation": 0.0}
+    if config.meta.engine == "learn2learn":
+        change["engine"] = "torch-func"
     control = config.model_copy(update={"meta": config.meta.model_copy(update=change)})
     return meta_train(experts, episodes, resolve, control, **options)
 

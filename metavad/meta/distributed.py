@@ -71,6 +71,8 @@ def joined(device: torch.device | str = "cpu") -> Iterator[Group]:
         yield ALONE
         return
     backend = "nccl" if torch.device(device).type == "cuda" else "gloo"
+    if backend == "nccl":  # each rank of a machine has a GPU of its own
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     store, rank, size = next(rendezvous("env://"))
     distributed.init_process_group(backend, store=PrefixStore(_life(), store), rank=rank, world_size=size)
     try:

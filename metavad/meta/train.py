@@ -1,5 +1,6 @@
 """Meta-training as a generator: the caller owns the loop, saves, logs and decides when to stop."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -94,6 +95,8 @@ def meta_train(
     other settings.
     """
     engine = engine or engine_of(config.meta)
+    if torch.device(device).type != "cpu":  # their buffers, which are no parameters, belong there too
+        experts = copy.deepcopy(experts).to(device)
     source = _Source(episodes, resolve, torch.device(device), config.meta, corrupt)
     learner = _Learner(experts, config, seed, torch.device(device), resume)
     held_out = None if validation is None else replace(source, episodes=validation)

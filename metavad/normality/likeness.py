@@ -51,6 +51,7 @@ class View:
         if name == "frames":
             rows = contrast(rows)
             rows = (rows if self.background is None else rows - self.background).abs()[:, :, None]
+        rows = rows if rows.is_floating_point() else rows.float()
         pooled = functional.adaptive_avg_pool2d(rows.flatten(0, 1), grid)
         return pooled.reshape(*rows.shape[:3], *grid)
 

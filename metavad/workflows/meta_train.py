@@ -79,7 +79,7 @@ def meta_train(
         run: the folder of the run, a new one.
         seed: of initialisation, episodes and the scenes that choose when to stop.
         resume: a run that was stopped goes on exactly; one that is complete is opened.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         store: the cache of decoded and derived arrays; by default the one that ``METAVAD_CACHE`` or the system names.
         facts: what else the base is to say of how it was made.
         progress: is told how far the work is; silent by default.

@@ -78,6 +78,14 @@ def test_clips_that_know_nothing_do_not_count():
     assert expert.condition(sample)["weights"].tolist() == [1.0, 0.0]
 
 
+def test_of_many_clips_every_tick_may_count():
+    """As many clips as are drawn: not the first tick of each, which nobody knows."""
+    expert = expert_of(Embedding)
+    sample = sample_of(few_directions(expert.settings.draws, ticks=7))
+    sample.known["embeddings"][:, :5] = False
+    assert expert.loss(sample, {}).item() > 0
+
+
 def test_centroids_find_the_heaps():
     generator = torch.Generator().manual_seed(0)
     heaps = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])

@@ -33,6 +33,13 @@ def test_who_was_away_for_long_is_somebody_else_and_who_was_not_is_not():
     assert follower.step(np.array([box(0.11, 0.1)]), 1.2)[1] != first
 
 
+@pytest.mark.parametrize("rate", [1.0, 1.5, 2.5])
+def test_who_stands_before_a_slow_camera_is_one_person(rate):
+    follower = Follower(4)
+    tracks = [follower.step(np.array([box(0.3, 0.3)]), tick / rate)[1].item() for tick in range(5)]
+    assert tracks == [1] * 5
+
+
 def test_standing_is_counted_in_seconds_and_ends_with_leaving():
     follower = Follower(2)
     for tick in range(21):

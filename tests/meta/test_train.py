@@ -233,3 +233,13 @@ def test_one_process_is_a_group_of_one():
     vector = torch.arange(3.0)
     assert (ALONE.rank, ALONE.size) == (0, 1)
     assert torch.equal(ALONE.sum(vector), vector)
+
+
+def test_elsewhere_than_on_the_cpu_buffers_come_along_and_the_experts_given_stay(monkeypatch):
+    experts = toy_experts()
+    experts.register_buffer("order", torch.arange(3))
+    seen = []
+    monkeypatch.setattr("metavad.meta.train._outer_step", lambda engine, used, *_: seen.append(used))
+    next(meta_train(experts, sampler(), resolve, toy_config(), device="meta"))
+    assert {buffer.device.type for buffer in seen[0].buffers()} == {"meta"}
+    assert {buffer.device.type for buffer in experts.buffers()} == {"cpu"}

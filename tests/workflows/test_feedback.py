@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from metavad.bundle import Bundle, load_bundle, save_bundle
 from metavad.errors import BundleError, UsageError, VideoError
 from metavad.features.library import sample_of_stored
+from metavad.features.sample import Sample
 from metavad.normality import detector as module
 from metavad.normality.detector import KIND, load_detector, save_detector, save_version
 from metavad.normality.fit import fit
@@ -152,6 +153,15 @@ def test_likeness_is_never_negative_bounded_and_zero_on_what_was_shown(values, s
     raised = pattern.raised(query)
     assert bool(((raised >= 0) & (raised <= boost)).all())
     assert float(pattern.raised(clip).max()) == 0.0
+
+
+def test_features_of_bytes_are_compared_too():
+    sample = Sample(
+        {"patches": torch.randint(-128, 127, (1, 3, 4, 6, 8), dtype=torch.int8)},
+        {"patches": torch.ones(1, 3, dtype=torch.bool)},
+        torch.zeros(1, 3),
+    )
+    assert View(("patches",)).described(sample, (3, 4)).shape == (1, 3, 3, 4, 4)
 
 
 def test_without_anything_confirmed_nothing_is_computed(detector, tiny_base):

@@ -18,6 +18,7 @@ from metavad.errors import UsageError
 from metavad.experts.base import Parameters
 from metavad.experts.set import ExpertSet
 from metavad.meta.engines.loop import gradient_of
+from metavad.meta.evaluate import Evaluation
 from metavad.meta.inner import positive, size_at
 from metavad.meta.objective import query_losses, separation_losses, support_loss, total
 from metavad.meta.outer import Initialisation, Plan, SceneGradient, Task
@@ -31,11 +32,16 @@ def learn2learn_engine(
     """Meta-gradients by ``learn2learn.algorithms``: ``MAML`` for one fixed step size, else ``MetaSGD``.
 
     The same numbers as the default engine's loop, bit by bit. What does not adapt has the step size zero.
-    Raises :class:`UsageError` for algorithms that learn2learn does not have.
+    Raises :class:`UsageError` for algorithms and settings that learn2learn does not have.
     """
     if plan.kind != "adapt":
         raise UsageError(
             f"meta.engine=learn2learn: expected an algorithm with an inner loop, found {plan.kind!r}; "
+            "use meta.engine=torch-func"
+        )
+    if plan.run != Evaluation():
+        raise UsageError(
+            "meta.engine=learn2learn: expected meta.precision=float32 and no meta.recompute, found others; "
             "use meta.engine=torch-func"
         )
     return [_scene(experts, start, task, plan) for task in tasks]

@@ -6,6 +6,7 @@ import torch
 from meta_toys import Foresight, Level, Recurrent, resolve, sampler, toy_config, toy_experts
 
 from metavad.errors import UsageError
+from metavad.meta.control import joint_train
 from metavad.meta.engines.learn2learn import learn2learn_engine
 from metavad.meta.engines.loop import loop_engine
 from metavad.meta.outer import Task, initialise, plan_at
@@ -81,6 +82,19 @@ def test_whole_runs_of_both_engines_end_with_the_same_bits():
 def test_what_has_no_inner_loop_is_refused(algorithm):
     with pytest.raises(UsageError, match=r"use meta\.engine=torch-func"):
         both((Level,), f"meta.algorithm={algorithm}")
+
+
+@needs_it
+def test_the_control_of_a_run_is_the_default_engine_s():
+    settings = toy_config("meta.engine=learn2learn", "meta.control_steps=1")
+    assert len(list(joint_train(toy_experts(), sampler(), resolve, settings))) == 1
+
+
+@needs_it
+@pytest.mark.parametrize("setting", ["meta.precision=bfloat16", "meta.recompute=true"])
+def test_settings_that_it_would_ignore_are_refused(setting):
+    with pytest.raises(UsageError, match=r"expected meta\.precision=float32 and no meta\.recompute"):
+        both((Level,), setting)
 
 
 def test_without_the_package_one_line_says_how_to_install_it(monkeypatch):
