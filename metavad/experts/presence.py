@@ -113,8 +113,8 @@ class Presence(_Foreground):
 class Stillness(_Foreground):
     """How long something that is not background has been standing still (higher = more anomalous).
 
-    Share of the last two seconds (of what was seen of them) in which a cell was foreground and did not move: what
-    was left, who lies, who waits where nobody waits.
+    Share of the last 20 ticks (of what was seen of them; two seconds at ten a second) in which a cell was foreground
+    and did not move: what was left, who lies, who waits where nobody waits.
     """
 
     name: ClassVar[str] = "stillness"

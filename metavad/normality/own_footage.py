@@ -193,7 +193,10 @@ def clusters(model: SceneModel, own: OwnFootage) -> list[Cluster]:
     levels = alarm_levels(own.peaks, scored)
     # Of short footage there are fewer: what lies below its tail is no moment of its own.
     least = levels[LISTED] if len(levels) > LISTED else np.quantile(own.peaks[scored], BODY)
-    found = [(own.peaks[start:end].max(), start, end) for start, end in runs(scored & (own.peaks > least)).tolist()]
+    over = scored & (own.peaks > least)
+    if not over.any():  # all alike
+        over[np.argmax(np.where(scored, own.peaks, -np.inf))] = True
+    found = [(own.peaks[start:end].max(), start, end) for start, end in runs(over).tolist()]
     found.sort(key=lambda each: (-each[0], each[1]))
     return [
         Cluster(

@@ -38,6 +38,7 @@ __all__ = [
     "EventRecord",
     "EventsRecord",
     "NearestShot",
+    "OtherDetectorError",
     "Outline",
     "PeakRecord",
     "RegimeRecord",

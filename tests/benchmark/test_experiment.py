@@ -100,7 +100,7 @@ def test_figures_against_scikit_learn(outcome, parts, scenes):
         labels = [np.load(scene.root / "labels" / f"{video.name}.npy") for video in scene.test]
         micro, precision = [], []
         for draw in (0, 1):
-            ticks = _scores(parts, draw=draw)[digests[scene.name]]
+            ticks = _scores(parts, draw=draw)[f"{digests[scene.name]}-{len(scene.normal)}"]
             flat = np.concatenate([ticks[video.name] for video in scene.test])  # 10 frames/s: every frame is a tick
             micro.append(roc_auc_score(np.concatenate(labels), flat))
             precision.append(average_precision_score(np.concatenate(labels), flat))
@@ -312,6 +312,7 @@ def _suite_of_frames(site):
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*shots may be drawn from what the labels")
 def test_frames_that_may_be_shown_are_never_scored(copied, tiny_base):
     """Support from the first frames of the test videos themselves, as in UMN."""
     (copied / "same.toml").write_text(
@@ -329,6 +330,7 @@ def test_frames_that_may_be_shown_are_never_scored(copied, tiny_base):
     assert outcome.record.scenes[0].wrong_scene is None
 
 
+@pytest.mark.filterwarnings("ignore:.*shots may be drawn from what the labels")
 def test_a_video_all_of_which_may_be_shown_is_in_no_figure(copied, tiny_base):
     """Shorter than the part that shots come from: left out, and refused where nothing is left."""
     root = copied / "camera-000"

@@ -65,6 +65,7 @@ RIGHT = [list(range(10, 20)), []]
         ("video,start,end\nmonday,1,2,,by 3 people\n", {"unit": "seconds"}),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*is a normal video of")
 def test_right_tables(site, content, options):
     assert labelled(intervals(site, content, **options)) == RIGHT
 

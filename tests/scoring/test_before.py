@@ -229,7 +229,7 @@ def test_calibration_knows_what_stood_before_each_piece(short, detector, videos,
 
 
 def test_what_alarms_in_the_footage_is_explained_with_what_stood_before(short, detector, videos, store, monkeypatch):
-    own = joined([("second", np.arange(0.0, 40.0, 2.0), np.where(np.arange(20) == 10, 9.0, 1.0))])
+    own = joined([("second", np.arange(0.0, 40.0, 2.0), np.where(np.arange(20) == 0, 9.0, 1.0))])
     camera = Scene("", "lobby", videos["first"].path.parent, normal=(videos["first"], videos["second"]))
     asked = []
     monkeypatch.setattr(notable, "score_after", lambda stood, *_, **__: asked.append([each for each, _ in stood]) or ())
