@@ -44,9 +44,9 @@ _ID = re.compile(r' id="([^"]*)"')
 def headline(record: BenchmarkRecord) -> str:
     """What was done and what it gained over zero-shot, in one sentence of what the record says."""
     grid = pivot(record)
-    every = len([scene for scene, _ in grid.groups if scene != MEAN])
-    cameras = grid.averaged if every > 1 else every
-    whose = f"{cameras} new cameras" if cameras > 1 else f"the camera {grid.groups[0][0]}"
+    cameras = len([scene for scene, _ in grid.groups if scene != MEAN])
+    some = "" if grid.averaged == cameras else f"{grid.averaged} of "  # the others have no such figure
+    whose = f"{some}{cameras} new cameras" if cameras > 1 else f"the camera {grid.groups[0][0]}"
     best, before = _final(grid, PROPOSED), _final(grid, "zero-shot")
     if best is None or before is None:
         return f"metavad on {whose}: the record does not hold both adapted and zero-shot figures."
