@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from threading import Event
 
 import pytest
@@ -212,6 +214,21 @@ def test_bars_have_our_estimate(clock):
         clock.now = 60
         task.advance()
     assert "about 3 min" in written.getvalue()
+
+
+REDIRECTED = """
+from rich.console import Console
+from metavad.cli.terminal import say
+from metavad.progress import RichProgress, along
+for each in along(RichProgress(Console(stderr=True, force_terminal=True)), "Scoring", [1, 2]):
+    say(f"line {each}")
+"""
+
+
+def test_what_is_printed_meanwhile_reaches_the_file_that_it_is_to_go_to():
+    done = subprocess.run([sys.executable, "-c", REDIRECTED], capture_output=True, text=True, check=True)
+    assert done.stdout == "line 1\nline 2\n"
+    assert "line 1" not in done.stderr
 
 
 def test_items_are_steps_and_a_single_one_is_not_counted(clock):

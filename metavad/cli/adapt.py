@@ -316,11 +316,8 @@ def _calibrated(
     found = calibrate(detector, scene, budget=budget, begins=begins, progress=progress)
     if found.seconds > 0:
         least = FEWEST * window_seconds(detector.model)
-        few = (
-            ""
-            if np.count_nonzero(found.detector.own.known) >= FEWEST
-            else f", too little for a threshold of its own ({least:.0f} s)"
-        )
+        is_enough = np.count_nonzero(found.detector.own.known) >= FEWEST
+        few = "" if is_enough else f", too little for a threshold of its own ({least:.0f} s)"
         what = f"  scored {spelled(found.seconds)} of normal footage that was not shown{few}"
         bank = _bank_text(found) if not few else []
         say(what, *bank, *regimes_text(found.detector), *_notable(found, shown, place))

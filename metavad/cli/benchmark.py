@@ -91,12 +91,14 @@ def benchmark(
     check_figures(figures)
     meter, quiet = progress_of(progress), style != "table"
     if reproduce is not None:
-        _only_reproduce(target=target, json=json_file, html=html, plots=plots, scores=scores, paper_protocol=paper)
+        given_too = {"target": target, "json": json_file, "html": html, "plots": plots, "scores": scores}
+        _refuse("nothing beside --reproduce, which compares with its record", **given_too, paper_protocol=paper)
         _reproduce(reproduce, given, meter)
         return
     asked = _Asked(numbers(shots, "--shots"), draws, _methods(methods), seed, shot_frames, paper)
     if target is not None and (classes := asked_classes(target, data)) is not None:
-        _refuse(classes.name, html=html, plots=plots, scores=scores, paper_protocol=paper)
+        what = f"cameras, found the classes of {classes.name}; leave it out, or use --json"
+        _refuse(what, html=html, plots=plots, scores=scores, paper_protocol=paper)
         found = run_recognition(classes, base, target, asked.of_clips, device=given.device, quiet=quiet, progress=meter)
         if json_file is not None:
             write_record(json_file, found)
@@ -230,24 +232,13 @@ def _changes_of_classes(before: "RecognitionRecord", target: str, given: _Given,
     return changes_of_classes(before, after)
 
 
-def _refuse(suite: str, **given: Any) -> None:
-    """What is made of cameras alone."""
+def _refuse(expected: str, **given: Any) -> None:
+    """Raises :class:`UsageError` for the first option that is given and would do nothing."""
     from metavad.errors import UsageError
 
     for name, value in given.items():
         if value:
-            option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option}: expected cameras, found the classes of {suite}; leave it out, or use --json")
-
-
-def _only_reproduce(**given: Any) -> None:
-    """What a record that is run again has no use for."""
-    from metavad.errors import UsageError
-
-    for name, value in given.items():
-        if value:
-            option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option}: expected no such option beside --reproduce, which compares with its record")
+            raise UsageError(f"--{name.replace('_', '-')}: expected {expected}")
 
 
 def _check_style(style: str) -> None:

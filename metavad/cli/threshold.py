@@ -61,18 +61,26 @@ def threshold(
 
 
 def moved_to(detector: "Detector", alarms_per_day: float | None, threshold: float | None) -> "Detector":
-    """The detector with another threshold, where one is asked for; raises :class:`UsageError` for both."""
+    """The detector with another threshold, where one is asked for; raises :class:`UsageError` for what is none."""
+    check_moved(alarms_per_day, threshold)
+    if threshold is not None:
+        return detector.with_threshold(threshold)
+    return detector if alarms_per_day is None else detector.with_alarms_per_day(alarms_per_day)
+
+
+def check_moved(alarms_per_day: float | None, threshold: float | None) -> None:
+    """Raises :class:`UsageError` for both, for a rate that nobody can promise, and for what is no score."""
     import math
 
     from metavad.errors import UsageError
+    from metavad.normality.threshold import check_alarms
 
     if alarms_per_day is not None and threshold is not None:
         raise UsageError("expected --alarms-per-day or --threshold, found both")
-    if threshold is not None:
-        if not math.isfinite(threshold):
-            raise UsageError(f"--threshold: expected a score, found {threshold:g}")
-        return detector.with_threshold(threshold)
-    return detector if alarms_per_day is None else detector.with_alarms_per_day(alarms_per_day)
+    if alarms_per_day is not None:
+        check_alarms(alarms_per_day)
+    if threshold is not None and not math.isfinite(threshold):
+        raise UsageError(f"--threshold: expected a score, found {threshold:g}")
 
 
 def _moved(

@@ -100,7 +100,7 @@ def watch(
     corrected meanwhile is used without a restart.
     """
     from metavad.cli.terminal import Interrupted
-    from metavad.cli.threshold import moved_to
+    from metavad.cli.threshold import check_moved, moved_to
     from metavad.errors import UsageError
     from metavad.files import claimed
     from metavad.live.health import Health
@@ -112,7 +112,9 @@ def watch(
     notes, found = _notes(log, camera), source_of(source, fast=fast)
     if keep is not None and found.clock == "file":
         raise UsageError(f"--keep: expected a camera, found {found.name}, whose events have no date; leave it out")
-    _check(alarms_per_day, threshold, shots)
+    check_moved(alarms_per_day, threshold)  # before an hour of commissioning, not after it
+    if shots < 1:
+        raise UsageError(f"--shots: expected a number of clips from 1 on, found {shots}")
     health = Health(camera)
     out.mkdir(parents=True, exist_ok=True)
     with claimed(out / "watch"), _stopping() as stopped, _served(health, metrics, notes):
@@ -133,21 +135,6 @@ def watch(
             _watch(found, opened, latest, out, since, telling, notes, health, stopped, conditions=conditions)
     if stopped.signal is not None:
         raise Interrupted("stopped; all is written, and the same command goes on", 128 + stopped.signal)
-
-
-def _check(alarms_per_day: float | None, threshold: float | None, shots: int) -> None:
-    """Raises :class:`UsageError` for what would be refused only after the commission."""
-    from metavad.errors import UsageError
-    from metavad.normality.threshold import check_alarms
-
-    if alarms_per_day is not None:
-        check_alarms(alarms_per_day)
-        if threshold is not None:
-            raise UsageError("expected --alarms-per-day or --threshold, found both")
-    if threshold is not None and not math.isfinite(threshold):
-        raise UsageError(f"--threshold: expected a score, found {threshold:g}")
-    if shots < 1:
-        raise UsageError(f"--shots: expected a number of clips from 1 on, found {shots}")
 
 
 @contextmanager

@@ -524,9 +524,12 @@ def _bank(noted: _BankFacts | None, tensors: Mapping[str, Tensor]) -> MemoryBank
     return None if noted is None else MemoryBank(tensors["rows"], noted.origins, noted.scale, noted.left_out)
 
 
+_NOTED = ("name", "video", "source", "start", "end", "score", "seen", "light", "is_lasting")
+"""What is noted of a confirmed event under its own name."""
+
+
 def _of_event(event: ConfirmedEvent) -> dict[str, Any]:
-    names = ("name", "video", "source", "start", "end", "score", "seen", "light", "is_lasting")
-    return {name: getattr(event, name) for name in names}
+    return {name: getattr(event, name) for name in _NOTED}
 
 
 def _flat(detector: Detector) -> dict[str, Tensor]:
@@ -595,20 +598,7 @@ def _confirmed(
         clips = _clips(folder, "confirmed", groups["confirmed"], count)
     cells = [groups["likeness"][f"{number:04d}.cells"] for number in range(count)]
     return tuple(
-        ConfirmedEvent(
-            each.name,
-            each.video,
-            each.source,
-            each.start,
-            each.end,
-            each.score,
-            pattern,
-            at,
-            clip,
-            each.seen,
-            each.light,
-            each.is_lasting,
-        )
+        ConfirmedEvent(pattern=pattern, cells=at, clip=clip, **{name: getattr(each, name) for name in _NOTED})
         for each, pattern, at, clip in zip(noted.confirmed, likeness.patterns, cells, clips, strict=True)
     )
 

@@ -297,9 +297,9 @@ class _Work:
             nothing,
             cells,
             clip,
-            seen,
-            light,
-            event.is_lasting,
+            seen=seen,
+            light=light,
+            is_lasting=event.is_lasting,
         )
         detector = self._alike(replace(detector, confirmed=(*detector.confirmed, fresh)))
         scores = self.reader.joint(detector, clip, light, is_lasting=event.is_lasting)
@@ -566,9 +566,8 @@ def _windows(detector: Detector, reader: _Reader, event: EventClip) -> tuple[str
     """
     clip, begins, light = reader.clip(event, event.start, event.end)
     found = reader.joint(detector, clip, light, is_lasting=event.is_lasting)
-    seconds = begins + clip.seconds
-    inside = (seconds >= event.start - _TIE) & (seconds <= event.end + _TIE)
-    seconds, scores = seconds[inside], found[inside]
+    inside = _inside(clip, (event.start - begins, event.end - begins))
+    seconds, scores = begins + clip.seconds[inside], found[inside]
     if not len(seconds) or seconds[-1] - seconds[0] < window_seconds(detector.model):
         return None
     name = _named(detector, event.video.name, _of_source(event)[0])

@@ -126,6 +126,8 @@ def test_a_record_of_everything_can_be_made_again(metavad, cameras, tiny_run, tm
     record = json.loads((tmp_path / "all.json").read_text())
     assert len(record["rows"]) == 2 * (3 + 4)
     assert all(row["rbdc"] is not None for row in record["rows"] if row["method"] != "position")
+    beside = metavad("benchmark", "--reproduce", "all.json", "--html", "page.html")
+    assert (beside.code, "--html: expected nothing beside --reproduce" in beside.line) == (2, True)
     again = metavad("benchmark", "--reproduce", "all.json")
     assert (again.code, "all.json: matches, 14 rows" in again.out) == (0, True), again.out + again.err
 

@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import math
 import os
 import signal
 import sqlite3
@@ -234,6 +235,17 @@ def test_a_small_file_makes_way_for_the_index(make, tmp_path):
     assert ids(place) == {event().id}
     assert (store.trouble, (place / ".reserve").exists()) == (None, False)
     store._index._execute = real
+
+
+def test_scores_are_known_up_to_those_of_the_last_run(make):
+    """An earlier one may have been of another clock."""
+    store = make()
+    assert store.known_until() == -math.inf
+    for first in (1000, 10):
+        store.frames(list(scored(first, first + 12)))
+        store.close()
+        store = make()
+        assert store.known_until() == pytest.approx(BEGAN + first + 12, abs=0.2, rel=0)
 
 
 def test_without_any_room_it_does_not_begin_and_says_so(make, tmp_path, monkeypatch):

@@ -292,6 +292,19 @@ def test_what_a_killed_process_has_kept_is_not_scored_again(detector, long, tmp_
     assert (health.refused, health.frames) == (50, 150)
 
 
+@pytest.mark.parametrize(("early", "is_live", "noted"), [(7200, True, 1), (-7200, True, 0), (7200, False, 0)])
+def test_times_beyond_the_machine_s_clock_are_noted_once(detector, long, tmp_path, monkeypatch, early, is_live, noted):
+    """It was set back; a pipe that is read as fast as it comes has a clock of its own."""
+    monkeypatch.setattr("metavad.live.watch.time.time", lambda: long[0][1] - early)
+    monkeypatch.setattr("metavad.live.timeline.Timeline.seconds", lambda self, stream, *, ago=0.0: stream)
+    notes, source = [], Given(long[:30], is_dated=False)
+    source.is_live = is_live
+    watched(detector, source, Kept(), tmp_path, notes=notes.append)
+    found = [note for note in notes if note.kind == "clock"]
+    assert len(found) == noted
+    assert all(note.text.startswith("events are dated 2 h ahead of this machine's clock") for note in found)
+
+
 def test_a_state_that_cannot_be_written_stops_nothing_and_is_noted_once(detector, long, tmp_path, monkeypatch):
     def full(*_):
         raise FullDiskError("state.json: the disk is full")
