@@ -10,7 +10,7 @@ from metavad.cli.options import numbers
 if TYPE_CHECKING:
     from metavad.normality.detector import Detector
 
-__all__ = ["keystone_text", "moved_to", "regimes_text", "register"]
+__all__ = ["check_moved", "keystone_text", "moved_to", "regimes_text", "register"]
 
 EPILOG = "Example: metavad threshold detectors/lobby --alarms-per-day 3"
 RATES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
